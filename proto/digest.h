@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Order-independent digest of a set of flows: the sum modulo 2^128 of a
+ * keyed hash (SipHash-2-4-128) of each flow's identity. Pure.
+ */
+#ifndef STATESYNC_DIGEST_H
+#define STATESYNC_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct flow;
+
+#define DIGEST_KEY_LEN 16
+
+struct digest {
+	uint64_t hi, lo;
+	uint64_t count;
+};
+
+/* SipHash-2-4 with 128-bit output (Aumasson and Bernstein, reference
+ * vectors in the test). */
+void siphash128(const uint8_t key[DIGEST_KEY_LEN], const void *data,
+		size_t len, uint64_t *hi, uint64_t *lo);
+
+void digest_add(struct digest *d, const uint8_t key[DIGEST_KEY_LEN],
+		const struct flow *f);
+bool digest_equal(const struct digest *a, const struct digest *b);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One tracked connection as a value of fixed size: what a kernel's
+ * conntrack entry is, without counters and without a kernel. Pure.
+ *
+ * The reply tuple is the real, translated one. Whether a flow is translated
+ * is not stored but seen: source NAT where the reply does not go to the
+ * original source, destination NAT where it does not come from the original
+ * destination (nf_nat_setup_info sets IPS_SRC_NAT and IPS_DST_NAT by the same
+ * comparison).
+ */
+#ifndef STATESYNC_FLOW_H
+#define STATESYNC_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* An IPv4 address lies in the first four bytes, the others are zero. */
+struct flow_addr {
+	uint8_t b[16];
+};
+
+/*
+ * Ports in host byte order. For ICMP and ICMPv6 sport is the identifier and
+ * dport is type << 8 | code.
+ */
+struct flow_tuple {
+	struct flow_addr src, dst;
+	uint16_t sport, dport;
+};
+
+/* Which optional parts of a struct flow carry a value. */
+enum flow_has {
+	FLOW_HAS_TIMEOUT = 1 << 0,
+	FLOW_HAS_TCP = 1 << 1,
+};
+
+struct flow {
+	struct flow_tuple orig, reply;
+	uint8_t family;	   /* AF_INET or AF_INET6 */
+	uint8_t l4proto;   /* IPPROTO_* */
+	uint8_t has;	   /* FLOW_HAS_* */
+	uint8_t tcp_state; /* enum tcp_conntrack */
+	uint8_t tcp_flags[2];  /* IP_CT_TCP_FLAG_*, original and reply */
+	uint8_t tcp_wscale[2]; /* 0..14 */
+	uint16_t zone;
+	uint32_t status;    /* enum ip_conntrack_status, IPS_* */
+	uint32_t timeout_s; /* seconds left, with FLOW_HAS_TIMEOUT */
+	uint32_t mark;
+};
+
+/* What the kernel, or the peer, says about a flow. */
+enum flow_op {
+	FLOW_NEW = 1, /* a new incarnation: replaces what has its tuples */
+	FLOW_UPDATE,  /* the incarnation known before, changed */
+	FLOW_COPY,    /* as found in a table; may be known or not */
+	FLOW_DESTROY,
+};
+
+struct flow_change {
+	enum flow_op op;
+	struct flow flow;
+};
+
+/* Size in bytes of an address of that family; 0 for an unknown family. */
+size_t flow_addr_len(uint8_t family);
+
+bool flow_addr_equal(const struct flow_addr *a, const struct flow_addr *b);
+
+bool flow_tuple_equal(const struct flow_tuple *a, const struct flow_tuple *b);
+
+/*
+ * The tuple of an untranslated answer (nf_ct_invert_tuple): addresses and
+ * ports swapped; ICMP keeps its identifier and turns its type around (a type
+ * without a counterpart stays).
+ */
+void flow_tuple_invert(const struct flow *f, const struct flow_tuple *t,
+		       struct flow_tuple *inverse);
+
+bool flow_has_snat(const struct flow *f);
+bool flow_has_dnat(const struct flow *f);
+
+/* The three classes in which a comparison of tables sees TCP (rules 8). */
+enum flow_class { FLOW_OPENING, FLOW_ESTABLISHED, FLOW_CLOSING };
+
+/* UDP, ICMP and others: OPENING until a reply was seen, then ESTABLISHED. */
+enum flow_class flow_class(const struct flow *f);
+
+/*
+ * True when the fields are in their ranges and fit together: known family,
+ * no stray address bytes, TCP state known and present exactly for TCP, wscale
+ * at most 14. Only such a flow may go to a kernel.
+ */
+bool flow_valid(const struct flow *f);
+
+/* One line for people: "tcp 10.1.0.7:41022 -> 198.51.100.9:443 ESTABLISHED".
+ * Writes at most size bytes with the terminating NUL; size >= 160 holds all. */
+void flow_format(const struct flow *f, char *text, size_t size);
+
+/*
+ * Bytes of the identity of a flow, canonical across machines: family, protocol, zone, original tuple, real
+ * reply tuple, mark, SEEN_REPLY, ASSURED, class (rules 8). Returns the
+ * length written, at most FLOW_IDENTITY_MAX.
+ */
+#define FLOW_IDENTITY_MAX 96
+size_t flow_identity(const struct flow *f, uint8_t out[FLOW_IDENTITY_MAX]);
+
+#endif
