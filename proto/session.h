@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The conversation with one peer over one authenticated, ordered byte
+ * stream: hello, words, flows in numbered batches, bulks, acknowledgements.
+ * Pure: bytes and flows in, bytes and events out. What to say and what to do
+ * about what is heard is decided by the caller (syncd/core).
+ *
+ * Bytes to send wait in two queues inside the session: control (hello, words,
+ * acknowledgements, handover) goes before flows. Flows may be dropped by
+ * session_drop_flows, whole frames at a time; control never.
+ */
+#ifndef STATESYNC_SESSION_H
+#define STATESYNC_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "digest.h"
+#include "flow.h"
+#include "mono.h"
+
+#define SESSION_PROTOCOL	1
+#define SESSION_NAME_MAX	64  /* bytes of a node's or vhost's name, with NUL */
+#define SESSION_VHOSTS_MAX	32
+#define SESSION_ADDRESSES_MAX	256
+#define SESSION_REASON_MAX	128 /* bytes of a sentence, with NUL */
+#define SESSION_BATCH_MAX	256 /* flows in one frame */
+#define SESSION_REFUSALS_MAX	16  /* reasons in an acknowledgement */
+#define SESSION_SILENCE_NS	(2 * MONO_S) /* without a frame: peer is dead */
+
+struct session;
+
+struct session_conf {
+	const char *node, *peer; /* ours, theirs; copied */
+	const char *version;	 /* of the software; copied */
+	uint64_t boot_id;	 /* random, from the caller */
+};
+
+struct session_hello {
+	char version[32];
+	uint64_t boot_id;
+	uint32_t capabilities;
+};
+
+struct session_vhost {
+	char name[SESSION_NAME_MAX];
+	uint8_t vhid;
+	uint8_t state; /* enum carp_state */
+	uint8_t advskew;
+	uint32_t interval_us;
+	uint64_t master_ms;
+};
+
+struct session_word {
+	uint32_t demotion;
+	bool ready;
+	uint32_t holds;
+	uint64_t tx_epoch, rx_epoch;
+	size_t nvhosts;
+	struct session_vhost vhosts[SESSION_VHOSTS_MAX];
+};
+
+struct session_address {
+	uint8_t family; /* AF_INET, AF_INET6 */
+	struct flow_addr addr;
+};
+
+enum session_handover {
+	SESSION_HANDOVER_REQUEST = 1,
+	SESSION_HANDOVER_REFUSED,
+	SESSION_HANDOVER_GO,
+	SESSION_HANDOVER_DONE,
+	SESSION_HANDOVER_BACK,
+};
+
+enum session_event_type {
+	SESSION_HELLO,	 /* the peer is who it should be: the session is live */
+	SESSION_WORD,
+	SESSION_ADDRESSES,
+	SESSION_FLOWS,	 /* apply in order, then session_ack */
+	SESSION_BULK_REQUEST,
+	SESSION_BULK_BEGIN,
+	SESSION_BULK_END, /* comes after all flows of the bulk */
+	SESSION_ACK,
+	SESSION_GAP,
+	SESSION_HANDOVER,
+	SESSION_BROKEN,	 /* close the connection; error tells why */
+};
+
+/* Why a session is broken. */
+enum session_error {
+	SESSION_OK = 0,
+	SESSION_BAD_FRAME,    /* length, type or order of frames */
+	SESSION_BAD_MESSAGE,  /* does not decode, or breaks a limit */
+	SESSION_BAD_PROTOCOL, /* another protocol version */
+	SESSION_BAD_NAME,     /* the hello names others than us two */
+	SESSION_SILENT,	      /* SESSION_SILENCE_NS without a frame */
+	SESSION_ERROR_COUNT
+};
+
+/* Pointers are valid until the next call on the session. */
+struct session_event {
+	enum session_event_type type;
+	union {
+		enum session_error error;
+		struct session_hello hello;
+		const struct session_word *word;
+		struct {
+			const struct session_address *list;
+			size_t n;
+		} addresses;
+		struct {
+			uint64_t seq;
+			bool bulk; /* part of the bulk, else of the stream */
+			const struct flow_change *list;
+			size_t n;
+		} flows;
+		struct {
+			uint64_t id, epoch, expected;
+		} bulk; /* request: id; begin: all */
+		struct {
+			uint64_t id, seq;
+			bool complete; /* count and digest match what came */
+			uint64_t arrived, sent;
+		} bulk_end;
+		struct {
+			uint64_t seq;
+			uint64_t refused[SESSION_REFUSALS_MAX]; /* totals */
+		} ack;
+		struct {
+			uint64_t epoch;
+			const char *reason;
+		} gap;
+		struct {
+			enum session_handover kind;
+			const char *reason;
+			uint32_t step_us[3]; /* address, lease, announce */
+		} handover;
+	};
+};
+
+struct session_stats {
+	uint64_t flows_sent, flows_received; /* changes, both kinds */
+	uint64_t bytes_sent, bytes_received;
+	uint64_t frames_invalid_flows; /* entries refused as not flow_valid */
+};
+
+/* A word for a counter, a log line and the JSON: "frame", "silent", ... */
+const char *session_error_name(enum session_error e);
+
+/* NULL when memory is short. Owned by the caller; session_free takes NULL. */
+struct session *session_new(const struct session_conf *conf);
+void session_free(struct session *s);
+
+/* The connection stands and is authenticated: queues our hello. */
+void session_up(struct session *s, mono_t now);
+/* The connection is gone: forgets queues, sequence numbers and bulks. */
+void session_down(struct session *s);
+/* True between SESSION_HELLO and session_down. */
+bool session_live(const struct session *s);
+
+/* --- hearing ---------------------------------------------------------- */
+
+/*
+ * Takes all len bytes. 0, or -ENOMEM. Feed no more while session_unread()
+ * exceeds 256 KiB, so that memory stays bounded.
+ */
+int session_input(struct session *s, const void *data, size_t len, mono_t now);
+size_t session_unread(const struct session *s);
+/* The next event, one frame at a time; false when there is none. */
+bool session_poll(struct session *s, struct session_event *e);
+/* SESSION_BROKEN(SESSION_SILENT) comes from here, through session_poll. */
+void session_tick(struct session *s, mono_t now);
+mono_t session_deadline(const struct session *s);
+
+/* --- saying: 0, or -ENOMEM -------------------------------------------- */
+
+int session_send_word(struct session *s, const struct session_word *w);
+int session_send_addresses(struct session *s,
+			   const struct session_address *list, size_t n);
+int session_send_bulk_request(struct session *s, uint64_t id);
+int session_send_gap(struct session *s, uint64_t epoch, const char *reason);
+int session_send_handover(struct session *s, enum session_handover kind,
+			  const char *reason, const uint32_t step_us[3]);
+/*
+ * Every entry up to seq has its result. refused: n totals by reason since
+ * the session began; n <= SESSION_REFUSALS_MAX.
+ */
+int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
+		     size_t n);
+
+/* Adds a change to the batch being filled; a full batch is closed. */
+int session_tell(struct session *s, const struct flow_change *c, mono_t now);
+/* Closes the batch being filled, if any: it becomes a frame. */
+int session_flush(struct session *s, mono_t now);
+/* Changes in the batch being filled. */
+size_t session_filling(const struct session *s);
+
+/*
+ * One bulk at a time. begin and end flush the stream's batch first; bulk
+ * flows have a batch of their own, and session_bulk_flush closes that.
+ */
+int session_bulk_begin(struct session *s, uint64_t id, uint64_t epoch,
+		       uint64_t expected, const uint8_t key[DIGEST_KEY_LEN],
+		       mono_t now);
+int session_bulk_tell(struct session *s, const struct flow *f, mono_t now);
+int session_bulk_flush(struct session *s, mono_t now);
+int session_bulk_end(struct session *s, mono_t now);
+
+/* --- bytes out -------------------------------------------------------- */
+
+/*
+ * The next bytes for the wire (whole frames, control first); 0 when there is
+ * nothing. Valid until the next call. session_sent tells how many of them
+ * were taken; what is taken cannot be dropped any more.
+ */
+size_t session_output(struct session *s, const uint8_t **bytes);
+void session_sent(struct session *s, size_t len);
+
+/* Bytes of flow frames that wait. */
+size_t session_backlog(const struct session *s);
+/* Throws the waiting flow frames and both batches away (a gap). */
+void session_drop_flows(struct session *s);
+
+/* --- how far ---------------------------------------------------------- */
+
+uint64_t session_seq_sent(const struct session *s); /* last number given */
+uint64_t session_seq_acked(const struct session *s);
+/* Age of the oldest frame of flows without acknowledgement; 0 if none. */
+int64_t session_lag_ns(const struct session *s, mono_t now);
+const struct session_stats *session_stats(const struct session *s);
+
+#endif
