@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The shared address on this machine: a local route to it, the virtual MAC
+ * in the interface's list of unicast addresses, and a kernel that says
+ * nothing about it in ARP. Facts and order: spec/linux-vip.md.
+ *
+ * Order of calls: vip_open, vip_prepare (which also removes what a crash
+ * left), then for each takeover vip_add before lease_grant, lease_revoke
+ * before vip_remove; at the end vip_restore, vip_close.
+ */
+#ifndef STATESYNC_VIP_H
+#define STATESYNC_VIP_H
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sysctl.h"
+
+struct mnl_socket;
+
+/* Positive results. */
+enum vip_condition {
+	VIP_OWN_ADDRESS = 1, /* the interface itself bears a shared address */
+};
+
+/* Our routes bear this protocol number, by which left-overs are known. */
+#define VIP_RTPROT 112
+
+struct vip_addr {
+	struct in_addr addr;
+	uint8_t prefixlen; /* as configured; 32 when none was given */
+};
+
+/* One virtual host on one interface. The caller owns all of it. */
+struct vip_vhost {
+	char ifname[IF_NAMESIZE];
+	bool virtual_mac; /* false: mac = "interface", no entry is made */
+	uint8_t mac[6];
+	const struct vip_addr *addrs;
+	size_t addr_count;
+};
+
+struct vip {
+	struct mnl_socket *nl;
+	uint32_t seq;
+	struct sysctl_store store;
+	const struct vip_vhost *vhosts; /* as given to vip_prepare */
+	size_t vhost_count;
+};
+
+/*
+ * Opens the rtnetlink socket (CLOEXEC) and reads the state file at state_path
+ * if a crash left one (see sysctl.h). The path is copied. 0 or -errno.
+ */
+int vip_open(struct vip *v, const char *state_path)
+	__attribute__((warn_unused_result));
+
+/*
+ * Makes the kernel silent: arp_ignore 3 where it is 0, on every interface
+ * that speaks ARP, and arp_announce 2 on the interfaces of vhosts. What stood
+ * there is in the state file before the first write. Then removes left-overs
+ * of an earlier run: first virtual MACs, then routes. The array vhosts is
+ * kept by reference until the next vip_prepare or vip_close. An interface
+ * that does not exist yet is no error. 0 or -errno.
+ */
+int vip_prepare(struct vip *v, const struct vip_vhost *vhosts, size_t count)
+	__attribute__((warn_unused_result));
+
+/*
+ * The same for one interface, at each RTM_NEWLINK; does nothing, and costs one
+ * query, where all is as it should be. 0 (also when it is gone) or -errno.
+ */
+int vip_prepare_link(struct vip *v, unsigned int ifindex)
+	__attribute__((warn_unused_result));
+
+/*
+ * Makes this machine hold the addresses: local routes, where the interface
+ * has no address in the prefix the route to it, the MAC entry. May be called
+ * again at any time to put back what is missing. 0; VIP_OWN_ADDRESS and
+ * nothing done; -ENODEV: no such interface; -ENETDOWN: it is down; -errno.
+ * After an error the caller calls vip_remove.
+ */
+int vip_add(struct vip *v, const struct vip_vhost *h)
+	__attribute__((warn_unused_result));
+
+/* The reverse, MAC entry first. What is not there is no error. 0 or the first
+ * -errno; everything is tried. */
+int vip_remove(struct vip *v, const struct vip_vhost *h);
+
+/*
+ * Removes routes and MAC entries of ours, of every vhost given to vip_prepare
+ * and of those that the state file names. 0 or the first -errno.
+ */
+int vip_clean(struct vip *v);
+
+/*
+ * vip_clean, then puts the sysctls back and removes the state file. A value
+ * that somebody changed meanwhile is left alone. 0 or the first -errno.
+ */
+int vip_restore(struct vip *v);
+
+/* Closes the socket; leaves the kernel as it is. */
+void vip_close(struct vip *v);
+
+#endif
