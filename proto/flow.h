@@ -56,6 +56,21 @@ enum flow_op {
 	FLOW_UPDATE,  /* the incarnation known before, changed */
 	FLOW_COPY,    /* as found in a table; may be known or not */
 	FLOW_DESTROY,
+	FLOW_TIMEOUT, /* set the timeout of the one that is there; never sent */
+};
+
+/* What became of a change that was given to a kernel. */
+enum flow_result {
+	FLOW_APPLIED,
+	FLOW_GONE,	 /* nothing there to destroy or to set */
+	FLOW_TABLE_FULL, /* nf_conntrack_max reached */
+	FLOW_CHAIN,	 /* hash chain too long: too few buckets */
+	FLOW_CLASH,	 /* another flow has one of its tuples and stays */
+	FLOW_HELPER,	 /* helper unknown to this kernel */
+	FLOW_INVALID,	 /* the kernel does not take such a flow */
+	FLOW_ACK_LOST,	 /* the kernel's answer was lost: unknown */
+	FLOW_OTHER,
+	FLOW_RESULT_COUNT
 };
 
 struct flow_change {
