@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One virtual host: state, timers, own adverts. A value: it is given packets,
+ * facts and the time, and answers with actions. The caller drains
+ * carp_vhost_poll after every other call. No function here fails but init and
+ * receive; what makes no sense in the present state does nothing.
+ */
+#ifndef STATESYNC_CARP_VHOST_H
+#define STATESYNC_CARP_VHOST_H
+
+#include "action.h"
+#include "auth.h"
+#include "fsm.h"
+#include "mono.h"
+#include "wire.h"
+
+/* Everything is copied; pass and the lists may go after carp_vhost_init. */
+struct carp_vhost_conf {
+	uint8_t vhid, advbase, advskew;
+	bool preempt;
+	const char *pass; /* NULL: none */
+	const uint32_t *v4;
+	size_t v4_count;
+	const struct carp_addr6 *v6;
+	size_t v6_count;
+	uint64_t seed; /* random; another one for every vhost and start */
+};
+
+/* The last other node whose advert was accepted, since INIT. */
+struct carp_heard {
+	bool any;
+	struct carp_sender from;
+	struct carp_advert advert;
+	mono_t at;
+};
+
+enum carp_fence { CARP_UNFENCED, CARP_FENCED, CARP_BOWED_OUT };
+
+/* Callers may read; only vhost.c writes. */
+struct carp_vhost {
+	struct carp_auth auth; /* vhid and sorted addresses */
+	uint8_t advbase, advskew;
+	bool preempt, stopped;
+	enum carp_state state;
+	enum carp_fence fence; /* in MASTER: how far a handover went */
+	mono_t since;	       /* of the state */
+	struct carp_env env;
+	uint64_t cookie; /* the counter of all our adverts */
+	uint64_t random;
+	uint8_t digest[CARP_DIGEST_LEN];
+	mono_t next_advert, master_down, next_ask;
+	unsigned announce_after; /* adverts until the next announcement */
+	struct carp_heard master;
+	uint64_t transitions;
+	uint64_t counters[CARP_REFUSAL_COUNT]; /* packets; CARP_OK: accepted */
+	struct carp_action ring[CARP_ACTIONS_MAX];
+	unsigned head, queued;
+};
+
+/* In INIT, without hold or demotion, no preemption until carp_vhost_env. */
+enum carp_conf_error carp_vhost_init(struct carp_vhost *v,
+				     const struct carp_vhost_conf *conf,
+				     mono_t now)
+	__attribute__((warn_unused_result));
+
+/* advbase + advskew/256 s; 1/256 s where that is 0 (carp_send_ad). */
+int64_t carp_vhost_interval_ns(const struct carp_vhost *v);
+
+/* The interface can be used, or not: INIT <-> BACKUP. Without a bow-out; a
+ * BACKUP waits one master-down time (3 intervals) (carp_carpdev_state). */
+void carp_vhost_link(struct carp_vhost *v, bool up, mono_t now);
+
+/* A MASTER whose demotion rose says so at once (carp_group_demote_adj). */
+void carp_vhost_env(struct carp_vhost *v, const struct carp_env *env,
+		    mono_t now);
+
+/* An advert that passed carp_wire_parse: vhid, HMAC, own packet, election.
+ * Counts and returns the result. */
+enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
+				     const struct carp_advert *rx,
+				     const struct carp_sender *from,
+				     mono_t now);
+
+/* Counts a packet for this vhost that somebody else refused. */
+void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why);
+
+/* The master's own word over the link that it is no longer: BACKUP becomes
+ * MASTER at once, also on hold. */
+void carp_vhost_give_up(struct carp_vhost *v, mono_t now);
+
+/* BACKUP -> MASTER for that cause (the peer hands over; lease back). */
+void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now);
+
+/* MASTER -> BACKUP for that cause; waits a master-down time. */
+void carp_vhost_yield(struct carp_vhost *v, enum carp_cause cause, mono_t now);
+
+/* MASTER -> BACKUP: the kernel refused an advert or the lease ran out. */
+void carp_vhost_lease_lost(struct carp_vhost *v, mono_t now);
+
+/* Handover, still MASTER (rules 12). Step 3: the lease is revoked, no adverts
+ * any more. Step 5: one bow-out advert from the interface's own MAC; from then
+ * on any other advert makes us yield. Not taken: go on as MASTER (TAKE, advert,
+ * announcement). */
+void carp_vhost_fence(struct carp_vhost *v);
+void carp_vhost_bow_out(struct carp_vhost *v);
+void carp_vhost_resume(struct carp_vhost *v, mono_t now);
+
+/* For good: a MASTER gives up its right and then bows out from the
+ * interface's own MAC; INIT whatever the interface does. */
+void carp_vhost_stop(struct carp_vhost *v, mono_t now);
+
+/* What has become due: adverts, master-down. */
+void carp_vhost_tick(struct carp_vhost *v, mono_t now);
+
+/* When to tick next at the latest; MONO_NEVER in INIT. */
+mono_t carp_vhost_deadline(const struct carp_vhost *v);
+
+/* Takes the oldest action off the queue; false when there is none. */
+bool carp_vhost_poll(struct carp_vhost *v, struct carp_action *a);
+
+#endif

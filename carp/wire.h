@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * CARP version 2 on the wire: an advert to and from its 36 bytes, and the
+ * IPv4 packet and Ethernet frame around it. Pure. IPv4 addresses are integers
+ * in host byte order everywhere in this floor.
+ */
+#ifndef STATESYNC_CARP_WIRE_H
+#define STATESYNC_CARP_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CARP_ADVERT_LEN	 36
+#define CARP_IPV4_LEN	 (20 + CARP_ADVERT_LEN)
+#define CARP_FRAME_LEN	 (14 + CARP_IPV4_LEN)
+#define CARP_DIGEST_LEN	 20
+#define CARP_MAC_LEN	 6
+#define CARP_IP_PROTOCOL 112
+#define CARP_TTL	 255
+#define CARP_GROUP_V4	 0xe0000012U /* 224.0.0.18 */
+#define CARP_ADVSKEW_MAX 254	     /* 255 stands in a bow-out only */
+
+/*
+ * Why a packet was not used. Who finds out: [W] this module, [V] carp/vhost,
+ * [E] its caller. Also the index of struct carp_vhost.counters, where CARP_OK
+ * counts what was accepted.
+ */
+enum carp_refusal {
+	CARP_OK = 0,
+	CARP_REFUSED_TTL,	/* [W] not 255: came through a router */
+	CARP_REFUSED_SHORT,	/* [W] cut, or lengths that lie */
+	CARP_REFUSED_VERSION,	/* [W] not CARP 2, not IPv4, not protocol 112 */
+	CARP_REFUSED_CHECKSUM,	/* [W] of the advert or the IPv4 header */
+	CARP_REFUSED_VHID,	/* [V][E] no such virtual host here */
+	CARP_REFUSED_AUTH,	/* [V] HMAC: password or addresses differ */
+	CARP_REFUSED_REPLAY,	/* [E] nobody says so yet */
+	CARP_REFUSED_INTERFACE, /* [E] came in by the wrong interface */
+	CARP_REFUSED_SOURCE,	/* [E] sender not allowed */
+	CARP_REFUSED_LOOP,	/* [V] our own packet came back */
+	CARP_REFUSAL_COUNT
+};
+
+/* The word for counters and metrics: "ttl", "short", ...; CARP_OK "accepted".
+ */
+const char *carp_refusal_name(enum carp_refusal why);
+
+/* The fields of struct carp_header (OpenBSD ip_carp.h). Version 2 and type 1
+ * are understood. */
+struct carp_advert {
+	uint8_t vhid;
+	uint8_t advskew; /* 1/256 s */
+	uint8_t authlen; /* 7; no receiver looks at it */
+	uint8_t demote;	 /* FreeBSD and ucarp send 0 */
+	uint8_t advbase; /* s */
+	uint64_t counter;
+	uint8_t digest[CARP_DIGEST_LEN];
+};
+
+/*
+ * Reads the 36 bytes at data; more may follow and are not looked at, as
+ * OpenBSD. Returns CARP_OK, or SHORT, CHECKSUM, VERSION in this order
+ * (carp_proto_input_c; the type is not checked). a->vhid is set whenever that
+ * byte is there, also on refusal, so that the refusal can be counted at the
+ * right vhost; else *a is all zero then.
+ */
+enum carp_refusal carp_wire_parse(const void *data, size_t len,
+				  struct carp_advert *a);
+
+/* Writes the 36 bytes of a, with their checksum (RFC 1071 over these bytes
+ * only, carp_send_ad). */
+void carp_wire_build(const struct carp_advert *a, uint8_t out[CARP_ADVERT_LEN]);
+
+/* What carp_wire_parse_ipv4 found. The payload lies in the caller's packet. */
+struct carp_ipv4 {
+	uint32_t src, dst;
+	const uint8_t *payload;
+	size_t len; /* bytes of payload, as the total length says */
+};
+
+/*
+ * Takes the header off an IPv4 packet as a raw socket delivers it. Returns
+ * CARP_OK, or SHORT (header or total length do not fit what is there, or no
+ * room for 36 bytes), VERSION (not IPv4, not protocol 112, a fragment), TTL,
+ * CHECKSUM (header). src and dst are set whenever 20 bytes are there; payload
+ * only with CARP_OK.
+ */
+enum carp_refusal carp_wire_parse_ipv4(const void *packet, size_t len,
+				       struct carp_ipv4 *ip);
+
+/* Addresses of one advert on an Ethernet. */
+struct carp_frame {
+	uint8_t src_mac[CARP_MAC_LEN], dst_mac[CARP_MAC_LEN];
+	uint32_t src, dst;
+	uint16_t id; /* of the IPv4 header; OpenBSD takes a random one */
+};
+
+/*
+ * Writes Ethernet, IPv4 (IHL 5, DF, TOS 0x10, TTL 255) and the advert as
+ * carp_wire_build made it. Returns CARP_FRAME_LEN.
+ */
+size_t carp_wire_build_frame(const struct carp_frame *f,
+			     const uint8_t advert[CARP_ADVERT_LEN],
+			     uint8_t out[CARP_FRAME_LEN]);
+
+/* The Ethernet address of an IPv4 group (RFC 1112, 6.4): 01:00:5e and its low
+ * 23 bits. */
+void carp_wire_group_mac(uint32_t group, uint8_t mac[CARP_MAC_LEN]);
+
+/* RFC 1071: the complement of the one's-complement sum of data (an odd last
+ * byte counts as the high one). 0 over data that holds its own checksum. */
+uint16_t carp_wire_checksum(const void *data, size_t len);
+
+#endif
