@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The predicate of rules 2. It knows addresses and states, not where a flow
+ * came from. Invariant: both lists are sorted, so that a look costs a few
+ * comparisons whatever the number of addresses.
+ */
+#include "filter.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[FILTER_VERDICTS] = {
+	[FILTER_PASS] = "pass",		  [FILTER_OWN] = "own",
+	[FILTER_LOOPBACK] = "loopback",	  [FILTER_MULTICAST] = "multicast",
+	[FILTER_STATE] = "state",
+};
+
+const char *filter_verdict_name(enum filter_verdict v)
+{
+	return names[v];
+}
+
+static int address_compare(const void *pa, const void *pb)
+{
+	const struct session_address *a = pa, *b = pb;
+
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	return memcmp(&a->addr, &b->addr, sizeof(a->addr));
+}
+
+int filter_set(struct filter *f, int which, const struct session_address *list,
+	       size_t n)
+{
+	struct session_address *copy = calloc(n ? n : 1, sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	if (n)
+		memcpy(copy, list, n * sizeof(*copy));
+	qsort(copy, n, sizeof(*copy), address_compare);
+	free(f->list[which]);
+	f->list[which] = copy;
+	f->n[which] = n;
+	return 0;
+}
+
+void filter_free(struct filter *f)
+{
+	for (int i = 0; i < FILTER_LISTS; i++)
+		free(f->list[i]);
+	memset(f, 0, sizeof(*f));
+}
+
+bool filter_lists(const struct filter *f, int which, uint8_t family,
+		  const struct flow_addr *a)
+{
+	struct session_address key = { .family = family, .addr = *a };
+
+	return f->n[which] && bsearch(&key, f->list[which], f->n[which],
+				      sizeof(key), address_compare);
+}
+
+bool filter_is_own(const struct filter *f, uint8_t family,
+		   const struct flow_addr *a)
+{
+	return filter_lists(f, FILTER_OURS, family, a) ||
+	       filter_lists(f, FILTER_PEERS, family, a);
+}
+
+static bool is_loopback(uint8_t family, const struct flow_addr *a)
+{
+	static const struct flow_addr one = { .b = { [15] = 1 } };
+
+	if (family == AF_INET)
+		return a->b[0] == 127;
+	return flow_addr_equal(a, &one);
+}
+
+static bool is_multicast(uint8_t family, const struct flow_addr *a)
+{
+	static const uint8_t broadcast[4] = { 255, 255, 255, 255 };
+
+	if (family == AF_INET)
+		return (a->b[0] & 0xf0) == 0xe0 ||
+		       memcmp(a->b, broadcast, sizeof(broadcast)) == 0;
+	return a->b[0] == 0xff;
+}
+
+enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
+{
+	const uint32_t never = IPS_DYING | IPS_TEMPLATE | IPS_UNTRACKED;
+
+	if (flow->status & never)
+		return FILTER_STATE;
+	if (flow->l4proto == IPPROTO_TCP &&
+	    (flow->tcp_state == TCP_CONNTRACK_SYN_SENT ||
+	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2 ||
+	     flow->tcp_state == TCP_CONNTRACK_NONE))
+		return FILTER_STATE;
+	if (is_loopback(flow->family, &flow->orig.src) ||
+	    is_loopback(flow->family, &flow->reply.src))
+		return FILTER_LOOPBACK;
+	if (is_multicast(flow->family, &flow->orig.dst) ||
+	    is_multicast(flow->family, &flow->reply.src))
+		return FILTER_MULTICAST;
+	if (filter_is_own(f, flow->family, &flow->orig.src) ||
+	    filter_is_own(f, flow->family, &flow->reply.src))
+		return FILTER_OWN;
+	return FILTER_PASS;
+}

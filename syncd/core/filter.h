@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which flows are told, accepted and compared: one predicate for all three
+ * (rules 2). A flow that begins or ends at an address of either node cannot
+ * move to the other; translated ones through a shared address can.
+ */
+#ifndef STATESYNC_FILTER_H
+#define STATESYNC_FILTER_H
+
+#include <stddef.h>
+
+#include "flow.h"
+#include "session.h"
+
+enum filter_verdict {
+	FILTER_PASS = 0,
+	FILTER_OWN,	  /* ORIG.src or REPLY.src is an address of a node */
+	FILTER_LOOPBACK,
+	FILTER_MULTICAST, /* or broadcast */
+	FILTER_STATE,	  /* SYN_SENT; dying, template, untracked entries */
+	FILTER_VERDICTS
+};
+
+/* Two sorted lists, one of each node; shared addresses are in ours. */
+#define FILTER_LISTS 2
+enum { FILTER_OURS, FILTER_PEERS };
+
+struct filter {
+	struct session_address *list[FILTER_LISTS];
+	size_t n[FILTER_LISTS];
+};
+
+const char *filter_verdict_name(enum filter_verdict v);
+
+/* Replaces one of the lists (copied, sorted). 0 or -ENOMEM (the old stays). */
+int filter_set(struct filter *f, int which, const struct session_address *list,
+	       size_t n) __attribute__((warn_unused_result));
+void filter_free(struct filter *f);
+
+enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow);
+
+/* Is it an address of either node? */
+bool filter_is_own(const struct filter *f, uint8_t family,
+		   const struct flow_addr *a);
+/* Is it in that node's list? */
+bool filter_lists(const struct filter *f, int which, uint8_t family,
+		  const struct flow_addr *a);
+
+#endif

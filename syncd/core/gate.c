@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The gate in front of a takeover. It does not know why a hold was raised
+ * nor what a takeover is. Rules 1; require-sync of the configuration.
+ * Invariant: `since` is meaningful exactly while a hold is raised.
+ */
+#include "gate.h"
+
+#include <stddef.h>
+
+void gate_init(struct gate *g, enum require_sync require, int64_t limit_ns)
+{
+	*g = (struct gate){ .require = require, .limit_ns = limit_ns };
+}
+
+void gate_set(struct gate *g, uint32_t holds, mono_t now)
+{
+	if (holds && !g->holds)
+		g->since = now;
+	g->holds = holds;
+}
+
+bool gate_holding(const struct gate *g, mono_t now)
+{
+	if (!g->holds)
+		return false;
+	switch (g->require) {
+	case REQUIRE_SYNC_STRICT:
+		return true;
+	case REQUIRE_SYNC_LIMIT:
+		return mono_diff(now, g->since) < g->limit_ns;
+	case REQUIRE_SYNC_OFF:
+		return false;
+	}
+	return true;
+}
+
+mono_t gate_deadline(const struct gate *g, mono_t now)
+{
+	if (g->require != REQUIRE_SYNC_LIMIT || !gate_holding(g, now))
+		return MONO_NEVER;
+	return mono_add(g->since, g->limit_ns);
+}
+
+const char *gate_reason(uint32_t holds)
+{
+	if (holds & HOLD_LINK)
+		return "link";
+	if (holds & HOLD_GAP)
+		return "gap";
+	if (holds & HOLD_BULK)
+		return "bulk";
+	return NULL;
+}

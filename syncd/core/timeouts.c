@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Timeouts by protocol and state. It computes; who sets them, and when, is
+ * the engine's. Values: nf_conntrack-sysctl.rst, tcp_timeouts and
+ * udp_timeouts of the kernel. Invariant: a standby timeout is never below
+ * the nominal one.
+ */
+#include "timeouts.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+
+void timeouts_default(struct flow_timeouts *t)
+{
+	*t = (struct flow_timeouts){
+		.tcp = {
+			[TCP_CONNTRACK_SYN_SENT] = 120,
+			[TCP_CONNTRACK_SYN_RECV] = 60,
+			[TCP_CONNTRACK_ESTABLISHED] = 432000,
+			[TCP_CONNTRACK_FIN_WAIT] = 120,
+			[TCP_CONNTRACK_CLOSE_WAIT] = 60,
+			[TCP_CONNTRACK_LAST_ACK] = 30,
+			[TCP_CONNTRACK_TIME_WAIT] = 120,
+			[TCP_CONNTRACK_CLOSE] = 10,
+			[TCP_CONNTRACK_SYN_SENT2] = 120,
+		},
+		.udp = 30,
+		.udp_stream = 120,
+		.icmp = 30,
+		.icmpv6 = 30,
+		.generic = 600,
+	};
+}
+
+uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
+{
+	switch (f->l4proto) {
+	case IPPROTO_TCP:
+		if (f->tcp_state < TIMEOUT_TCP_STATES)
+			return t->tcp[f->tcp_state];
+		return t->generic;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		return f->status & IPS_ASSURED ? t->udp_stream : t->udp;
+	case IPPROTO_ICMP:
+		return t->icmp;
+	case IPPROTO_ICMPV6:
+		return t->icmpv6;
+	default:
+		return t->generic;
+	}
+}
+
+uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f)
+{
+	uint32_t nominal = timeouts_nominal(t, f);
+
+	return nominal > TIMEOUT_STANDBY_S ? nominal : TIMEOUT_STANDBY_S;
+}

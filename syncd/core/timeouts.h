@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * How long an entry may live without a packet. Nominal is what the kernel
+ * would give it for its state; a standby copy gets at least an hour, because
+ * no packet refreshes it there (rules 7).
+ */
+#ifndef STATESYNC_TIMEOUTS_H
+#define STATESYNC_TIMEOUTS_H
+
+#include <stdint.h>
+
+#include "flow.h"
+
+/* At least so long lives a copy on a standby; there is no audit yet that
+ * would refresh it. */
+#define TIMEOUT_STANDBY_S 3600
+/*
+ * What a copy is cut to when a new bulk begins. Those that the bulk does not
+ * set anew are gone at the owner and are removed at its end. Less than
+ * TIMEOUT_STANDBY_S by more than any bulk lasts.
+ */
+#define TIMEOUT_SUSPECT_S 900
+
+#define TIMEOUT_TCP_STATES 10 /* TCP_CONNTRACK_NONE .. SYN_SENT2 */
+
+/* Seconds, as net.netfilter.nf_conntrack_*_timeout* of this node. */
+struct flow_timeouts {
+	uint32_t tcp[TIMEOUT_TCP_STATES];
+	uint32_t udp, udp_stream;
+	uint32_t icmp, icmpv6;
+	uint32_t generic;
+};
+
+/* The kernel's defaults. */
+void timeouts_default(struct flow_timeouts *t);
+
+uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f);
+uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f);
+
+#endif
