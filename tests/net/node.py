@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One daemon of the laboratory: its configuration, its process, its status."""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import time
+
+KEY = "00" * 32
+VIRTUAL_MAC = {"lan": "00:00:5e:00:01:01", "wan": "00:00:5e:00:01:02"}
+VHID = {"lan": 1, "wan": 2}
+ADDRESS = {"lan": "10.1.0.1/24", "wan": "10.2.0.1/24"}
+NAMES = {"gw1": "fw1", "gw2": "fw2"}
+
+
+def die_with_parent():
+    """In a child: a laboratory that is killed takes its children along."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Node:
+    """The statesyncd of a gateway."""
+
+    def __init__(self, lab, host):
+        self.lab = lab
+        self.host = host
+        self.name = NAMES[host]
+        self.dir = lab.dir / self.name
+        self.dir.mkdir()
+        self.sock = self.dir / "stats.sock"
+        self.conf = self.dir / "statesync.conf"
+        self.log = self.dir / "log"
+        self.key = self.dir / "link.key"
+        self.proc = None
+        self.exit_status = None
+
+    # -- configuration
+
+    def configure(self, advbase=0, advskew=20, preempt=False,
+                  require_sync="strict", link=True, carps=("lan", "wan"),
+                  password="secret", mac=None, top="", carp="", address=None):
+        """Writes the configuration; the key of the laboratory is shared."""
+        if link and not self.key.exists():
+            self.share_key()
+        text = ['node = "%s"' % self.name,
+                "preempt = %s" % ("true" if preempt else "false"),
+                'require-sync = "%s"' % require_sync,
+                'state-dir = "%s"' % (self.dir / "state"), top]
+        if link:
+            text.append(self._link())
+        for name in carps:
+            text.append(self._carp(name, advbase, advskew, password, mac,
+                                   carp, address or ADDRESS[name]))
+        text.append('stats {\n\tsocket = "%s"\n}' % self.sock)
+        self.conf.write_text("\n".join(text) + "\n")
+        return self
+
+    def _link(self):
+        other = "gw2" if self.host == "gw1" else "gw1"
+        mine, theirs = (("10.9.0.1", "10.9.0.2") if self.host == "gw1"
+                        else ("10.9.0.2", "10.9.0.1"))
+        return ('link {\n\taddress = "%s"\n\tpeer "%s" { address = "%s" }\n'
+                '\tkey-file = "%s"\n}' % (mine, NAMES[other], theirs, self.key))
+
+    @staticmethod
+    def _carp(name, advbase, advskew, password, mac, more, address):
+        lines = ['interface = "%s"' % name, "vhid = %d" % VHID[name],
+                 'addresses = { "%s" }' % address, 'pass = "%s"' % password,
+                 "advbase = %d" % advbase, "advskew = %d" % advskew]
+        if mac:
+            lines.append('mac = "%s"' % mac)
+        if more:
+            lines.append(more)
+        return 'carp "%s" {\n\t%s\n}' % (name, "\n\t".join(lines))
+
+    def share_key(self):
+        """Gives both nodes the same fresh key."""
+        self.new_key()
+        text = self.key.read_text()
+        for node in self.lab.nodes.values():
+            node.key.write_text(text)
+            node.key.chmod(0o600)
+
+    def new_key(self):
+        """A key of this node's own."""
+        out = subprocess.run([self.program("statesync"), "genkey"],
+                             capture_output=True, text=True, check=True)
+        self.key.touch(mode=0o600)
+        self.key.write_text(out.stdout)
+        self.key.chmod(0o600)
+
+    # -- process
+
+    @staticmethod
+    def program(name):
+        from lab import BUILD
+        return str(BUILD / "syncd" / name)
+
+    def start(self, **conf):
+        """Starts the daemon and waits until its socket answers."""
+        if conf or not self.conf.exists():
+            self.configure(**conf)
+        self.launch()
+        return self.wait_up()
+
+    def launch(self):
+        """Starts the daemon, no more."""
+        assert not self.running(), self.name + " runs already"
+        (self.dir / "state").mkdir(exist_ok=True)
+        with open(self.log, "a") as log:
+            self.proc = subprocess.Popen(
+                ["ip", "netns", "exec", self.lab.ns(self.host),
+                 self.program("statesyncd"), "-d", "-v", "-f", str(self.conf)],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                preexec_fn=die_with_parent)
+        return self
+
+    def wait_up(self, timeout=5.0):
+        end = time.monotonic() + timeout
+        while self.status(quiet=True) is None:
+            if self.proc.poll() is not None:
+                raise AssertionError("%s ended with %d:\n%s" % (
+                    self.name, self.proc.returncode, self.tail()))
+            if time.monotonic() > end:
+                raise AssertionError("%s does not answer:\n%s"
+                                     % (self.name, self.tail()))
+            time.sleep(0.02)
+        return self
+
+    def running(self):
+        return self.proc is not None and self.proc.poll() is None
+
+    def signal(self, number):
+        if self.running():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.proc.pid, number)
+
+    def reap(self, timeout=10.0):
+        """Waits for the end of the daemon; its exit status."""
+        if self.proc is None:
+            return None
+        status = self.proc.wait(timeout)
+        self.proc = None
+        return status
+
+    def stop(self, timeout=10.0):
+        """SIGTERM, as an init system does; the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.reap(timeout)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        return self.reap()
+
+    def hang(self):
+        self.signal(signal.SIGSTOP)
+
+    def wake(self):
+        self.signal(signal.SIGCONT)
+
+    def destroy(self):
+        with contextlib.suppress(Exception):
+            self.kill()
+
+    def tail(self, lines=30):
+        if not self.log.exists():
+            return "(no log)"
+        return "\n".join(self.log.read_text(errors="replace")
+                         .splitlines()[-lines:])
+
+    def memory_kb(self):
+        """RssAnon of the daemon."""
+        with open("/proc/%d/status" % self.proc.pid) as f:
+            for line in f:
+                if line.startswith("RssAnon:"):
+                    return int(line.split()[1])
+        return 0
+
+    # -- the operator's tool
+
+    def tool(self, *argv, timeout=60):
+        """Runs statesync against this daemon: (exit status, out, err)."""
+        p = subprocess.run([self.program("statesync"), "-s", str(self.sock),
+                            *map(str, argv)], capture_output=True, text=True,
+                           timeout=timeout)
+        return p.returncode, p.stdout, p.stderr
+
+    def status(self, quiet=False):
+        """`status --json` as a dictionary, None without a daemon."""
+        code, out, err = self.tool("status", "--json", timeout=10)
+        if code in (0, 1) and out.lstrip().startswith("{"):
+            return json.loads(out)
+        if quiet or code == 3:
+            return None
+        raise AssertionError("status: exit %d: %s" % (code, err))
+
+    def states(self):
+        """The state of each vhost by name."""
+        status = self.status(quiet=True)
+        return {c["name"]: c["state"] for c in status["carp"]} if status else {}
+
+    def is_all(self, state):
+        states = self.states()
+        return bool(states) and set(states.values()) == {state}
+
+    def carp(self, name):
+        return next(c for c in self.status()["carp"] if c["name"] == name)
+
+    def peer(self):
+        """What the node says of its peer, {} without a daemon."""
+        status = self.status(quiet=True)
+        return status["peers"][0] if status and status["peers"] else {}
+
+    def in_sync(self):
+        return bool(self.peer().get("in_sync"))
+
+    def transitions(self, name):
+        return self.carp(name)["transitions"]
