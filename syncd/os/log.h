@@ -10,7 +10,9 @@
 #ifndef STATESYNC_LOG_H
 #define STATESYNC_LOG_H
 
+#include <errno.h>
 #include <stdbool.h>
+#include <string.h>
 #include <syslog.h>
 
 /*
@@ -32,5 +34,41 @@ bool log_wants(int level);
  */
 void log_msg(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * An errno as the words that stand in our sentences, in small letters. The
+ * rest as the C library has it. No memory, no locale; usable without log.c.
+ */
+static inline const char *log_errno(int err)
+{
+	switch (err) {
+	case ENOENT:
+		return "no such file";
+	case EACCES:
+	case EPERM:
+		return "permission denied";
+	case ECONNREFUSED:
+		return "connection refused";
+	case ECONNRESET:
+	case EPIPE:
+		return "connection reset";
+	case ETIMEDOUT:
+		return "no answer";
+	case EHOSTUNREACH:
+		return "no route to host";
+	case ENETUNREACH:
+		return "network unreachable";
+	case ENETDOWN:
+		return "network down";
+	case EADDRNOTAVAIL:
+		return "address not on this machine";
+	case EADDRINUSE:
+		return "address in use";
+	case ENOSPC:
+		return "no space left";
+	default:
+		return strerrordesc_np(err) ? strerrordesc_np(err) : "unknown";
+	}
+}
 
 #endif

@@ -54,8 +54,9 @@ struct peersock_conf {
 	unsigned int num_peers;
 	const struct link_key *keys; /* newest first */
 	unsigned int num_keys;	     /* 1 or 2 */
-	int priority;	  /* of its events in the base, see event(3) */
-	size_t max_queue; /* bytes per peer not yet sent; 0: 8 MiB */
+	int priority;		/* of its events in the base, see event(3) */
+	size_t max_queue;	/* bytes per peer not yet sent; 0: 8 MiB */
+	uint64_t rekey_records; /* between key updates; 0: 2^20 */
 };
 
 /* `peer` counts from 0 in the order of the configuration. */

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Messages to standard error or syslog. It is not a logger with channels or
+ * formats: one line in, one line out.
+ *
+ * Invariant: one call writes one line, whatever the text holds. The level
+ * and the place are the only state, as the house allows here.
+ */
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static int log_level = LOG_NOTICE;
+static bool log_syslog;
+
+static const char *const level_names[] = {
+	"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+};
+
+void log_open(bool to_stderr)
+{
+	log_syslog = !to_stderr;
+	if (log_syslog)
+		openlog("statesyncd", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void log_set_level(int level)
+{
+	log_level = level;
+}
+
+bool log_wants(int level)
+{
+	return level <= log_level;
+}
+
+/* Bytes above 0x7f stay: UTF-8 of a name is no danger to a line. */
+static void hide_controls(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+void log_msg(int level, const char *fmt, ...)
+{
+	char text[1000];
+	int saved = errno;
+	va_list ap;
+
+	if (!log_wants(level))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	hide_controls(text);
+	if (log_syslog)
+		syslog(level, "%s", text);
+	else
+		fprintf(stderr, "%s: %s\n", level_names[level & 7], text);
+	errno = saved;
+}
