@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Bytes and HMAC of adverts: the published vectors, a packet captured from
+ * ucarp, every refusal. */
+#include "auth.h"
+#include "wire.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNTER	   0x0102030405060708ULL
+#define V4_12	   0x0a00000cU /* 10.0.0.12 */
+#define V4_2	   0x0a000002U /* 10.0.0.2 */
+#define V1	   "2101000700017311" V1_COUNTER V1_DIGEST
+#define V1_COUNTER "0102030405060708"
+#define V1_DIGEST  "87221aab07f5a13e3032e0e2233d3519b55af209"
+
+static size_t unhex(const char *text, uint8_t *out)
+{
+	size_t n = strlen(text) / 2;
+
+	for (size_t i = 0; i < n; i++) {
+		char two[3] = { text[2 * i], text[2 * i + 1], '\0' };
+
+		out[i] = (uint8_t)strtoul(two, NULL, 16);
+	}
+	return n;
+}
+
+static void hex_eq(const uint8_t *got, size_t len, const char *want)
+{
+	uint8_t bytes[256];
+
+	ck_assert_uint_eq(unhex(want, bytes), len);
+	ck_assert_mem_eq(got, bytes, len);
+}
+
+static const struct carp_addr6 v6_global = { { 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0,
+					       0, 0, 0, 0, 0, 0, 0, 0, 0x12 } };
+static const struct carp_addr6 v6_local = {
+	{ 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x02, 0, 0x5e, 0xff, 0xfe, 0, 1, 1 }
+};
+
+/* One row of the table of vectors; pass "secret" and vhid 1 unless said. */
+static const struct vector {
+	const char *name, *pass, *packet;
+	uint32_t v4[3];
+	const struct carp_addr6 *v6[2];
+	enum carp_auth_variant variant;
+	uint8_t advbase, advskew, demote;
+} vectors[] = {
+	{ "V1", "secret", V1, { V4_12 }, { 0 }, CARP_AUTH_NOV6LL, 1, 0, 0 },
+	{ "V2",
+	  "secret",
+	  "21010007000108b70102030405060708ddfa4f347568423f19ee9468f1763469"
+	  "f83a14e3",
+	  /* neither sorted nor unique */
+	  { V4_12, V4_2, V4_12 },
+	  { 0 },
+	  CARP_AUTH_NOV6LL,
+	  1,
+	  0,
+	  0 },
+	{ "V4",
+	  "secret",
+	  "210100070001667d01020304050607086336698316e821832582591b41956cd1"
+	  "dba05a9b",
+	  { V4_12 },
+	  { &v6_global },
+	  CARP_AUTH_NOV6LL,
+	  1,
+	  0,
+	  0 },
+	{ "V5",
+	  "secret",
+	  "210100070001e0160102030405060708d7e53fc8bcf4e919d157a2463b2a1345"
+	  "5ef2100f",
+	  { V4_12 },
+	  { &v6_local, &v6_global },
+	  CARP_AUTH_ORIG,
+	  1,
+	  0,
+	  0 },
+	{ "V5b",
+	  "secret",
+	  "210100070001667d01020304050607086336698316e821832582591b41956cd1"
+	  "dba05a9b",
+	  { V4_12 },
+	  { &v6_local, &v6_global },
+	  CARP_AUTH_NOV6LL,
+	  1,
+	  0,
+	  0 },
+	{ "V7",
+	  "secret",
+	  "2101000700018d8a01020304050607089fe1fb2357052d833ee9de4754411d9e"
+	  "54da3ddf",
+	  { 0 },
+	  { 0 },
+	  CARP_AUTH_NOV6LL,
+	  1,
+	  0,
+	  0 },
+	{ "V8",
+	  "secret",
+	  "210164072001ef10" V1_COUNTER V1_DIGEST,
+	  { V4_12 },
+	  { 0 },
+	  CARP_AUTH_NOV6LL,
+	  1,
+	  100,
+	  32 },
+	{ "V9",
+	  "secret",
+	  "2101ff0700ff7312" V1_COUNTER V1_DIGEST,
+	  { V4_12 },
+	  { 0 },
+	  CARP_AUTH_NOV6LL,
+	  255,
+	  255,
+	  0 },
+	{ "V10",
+	  NULL,
+	  "2101000700010adb010203040506070862042797a83fc1e5efbd7d5a08bdf108"
+	  "632b063d",
+	  { V4_12 },
+	  { 0 },
+	  CARP_AUTH_NOV6LL,
+	  1,
+	  0,
+	  0 },
+};
+
+static void auth_of(const struct vector *t, struct carp_auth *auth)
+{
+	ck_assert(!carp_auth_init(auth, 1, t->pass));
+	for (size_t i = 0; i < 3 && t->v4[i]; i++)
+		ck_assert(!carp_auth_add_v4(auth, t->v4[i]));
+	for (size_t i = 0; i < 2 && t->v6[i]; i++)
+		ck_assert(!carp_auth_add_v6(auth, t->v6[i]));
+}
+
+START_TEST(test_vector)
+{
+	const struct vector *t = &vectors[_i];
+	struct carp_auth auth;
+	struct carp_advert out = {
+		.vhid = 1,
+		.advskew = t->advskew,
+		.authlen = 7,
+		.demote = t->demote,
+		.advbase = t->advbase,
+		.counter = COUNTER,
+	};
+	struct carp_advert in;
+	uint8_t bytes[CARP_ADVERT_LEN];
+
+	auth_of(t, &auth);
+	ck_assert(!carp_auth_sign(&auth, t->variant, COUNTER, out.digest));
+	carp_wire_build(&out, bytes);
+	hex_eq(bytes, sizeof(bytes), t->packet);
+
+	ck_assert_int_eq(carp_wire_parse(bytes, sizeof(bytes), &in), CARP_OK);
+	ck_assert_uint_eq(in.vhid, 1);
+	ck_assert_uint_eq(in.advskew, t->advskew);
+	ck_assert_uint_eq(in.authlen, 7);
+	ck_assert_uint_eq(in.demote, t->demote);
+	ck_assert_uint_eq(in.advbase, t->advbase);
+	ck_assert(in.counter == COUNTER);
+	ck_assert(carp_auth_verify(&auth, in.counter, in.digest));
+
+	/* one bit of anything that is covered */
+	ck_assert(!carp_auth_verify(&auth, in.counter ^ 1, in.digest));
+	in.digest[19] ^= 1;
+	ck_assert(!carp_auth_verify(&auth, in.counter, in.digest));
+	in.digest[19] ^= 1;
+	auth.vhid = 2;
+	ck_assert(!carp_auth_verify(&auth, in.counter, in.digest));
+}
+END_TEST
+
+START_TEST(test_captured_from_ucarp)
+{
+	uint8_t bytes[CARP_ADVERT_LEN];
+	struct carp_advert in;
+	struct carp_auth auth;
+
+	unhex("2101000700012b7285d3bd9fef6505c6eb9784e02b8bacc752a8499712bf062b"
+	      "7d4bffa4",
+	      bytes);
+	auth_of(&vectors[0], &auth);
+	ck_assert_int_eq(carp_wire_parse(bytes, sizeof(bytes), &in), CARP_OK);
+	ck_assert_uint_eq(in.advbase, 1);
+	ck_assert(in.counter == 0x85d3bd9fef6505c6ULL);
+	ck_assert(carp_auth_verify(&auth, in.counter, in.digest));
+}
+END_TEST
+
+START_TEST(test_other_addresses_or_password)
+{
+	struct carp_auth a, b;
+	uint8_t digest[CARP_DIGEST_LEN];
+
+	auth_of(&vectors[0], &a);
+	ck_assert(!carp_auth_sign(&a, CARP_AUTH_NOV6LL, COUNTER, digest));
+	ck_assert(!carp_auth_init(&b, 1, "secreT"));
+	ck_assert(!carp_auth_add_v4(&b, V4_12));
+	ck_assert(!carp_auth_verify(&b, COUNTER, digest));
+	ck_assert(!carp_auth_add_v4(&a, V4_2));
+	ck_assert(!carp_auth_verify(&a, COUNTER, digest));
+	/* both nodes may list the addresses in any order, twice even */
+	ck_assert(!carp_auth_init(&b, 1, "secret"));
+	ck_assert(!carp_auth_add_v4(&b, V4_2));
+	ck_assert(!carp_auth_add_v4(&b, V4_12));
+	ck_assert(!carp_auth_add_v4(&b, V4_2));
+	ck_assert_uint_eq(b.v4_count, 2);
+	ck_assert(!carp_auth_sign(&b, CARP_AUTH_NOV6LL, COUNTER, digest));
+	ck_assert(carp_auth_verify(&a, COUNTER, digest));
+}
+END_TEST
+
+START_TEST(test_configuration_refused)
+{
+	static const struct carp_addr6 any = { { 0 } };
+	struct carp_addr6 ones, scoped = v6_local;
+	struct carp_auth a;
+
+	ck_assert_int_eq(carp_auth_init(&a, 0, "x"), CARP_CONF_VHID);
+	ck_assert_int_eq(carp_auth_init(&a, 1, "1234567890123456789"),
+			 CARP_CONF_OK);
+	ck_assert_int_eq(carp_auth_init(&a, 1, "12345678901234567890"),
+			 CARP_CONF_PASS);
+	ck_assert_int_eq(carp_auth_init(&a, 1, ""), CARP_CONF_OK);
+	ck_assert_int_eq(carp_auth_add_v4(&a, 0), CARP_CONF_ADDRESS);
+	ck_assert_int_eq(carp_auth_add_v4(&a, 0xffffffff), CARP_CONF_ADDRESS);
+	memset(&ones, 0xff, sizeof(ones));
+	ck_assert_int_eq(carp_auth_add_v6(&a, &any), CARP_CONF_ADDRESS);
+	ck_assert_int_eq(carp_auth_add_v6(&a, &ones), CARP_CONF_ADDRESS);
+	for (uint32_t i = CARP_ADDR_MAX; i > 0; i--)
+		ck_assert(!carp_auth_add_v4(&a, i));
+	ck_assert_int_eq(carp_auth_add_v4(&a, 77), CARP_CONF_TOO_MANY);
+	ck_assert_int_eq(carp_auth_add_v4(&a, 7), CARP_CONF_OK);
+	for (uint32_t i = 0; i < CARP_ADDR_MAX; i++)
+		ck_assert_uint_eq(a.v4[i], i + 1);
+
+	/* a scope inside a link-local address is not hashed */
+	scoped.b[3] = 5;
+	ck_assert(!carp_auth_add_v6(&a, &v6_local));
+	ck_assert(!carp_auth_add_v6(&a, &scoped));
+	ck_assert_uint_eq(a.v6_count, 1);
+	for (int e = CARP_CONF_OK; e <= CARP_CONF_CRYPTO; e++)
+		ck_assert_str_ne(carp_conf_error_text((enum carp_conf_error)e),
+				 "unknown");
+}
+END_TEST
+
+/* Full lists of both families still fit the message. */
+START_TEST(test_many_addresses)
+{
+	struct carp_auth a;
+	uint8_t digest[CARP_DIGEST_LEN];
+
+	ck_assert(!carp_auth_init(&a, 255, "secret"));
+	for (uint8_t i = 0; i < CARP_ADDR_MAX; i++) {
+		struct carp_addr6 v6 = v6_global;
+
+		v6.b[15] = i;
+		ck_assert(!carp_auth_add_v4(&a, 0x0a000001U + i));
+		ck_assert(!carp_auth_add_v6(&a, &v6));
+	}
+	ck_assert(!carp_auth_sign(&a, CARP_AUTH_ORIG, COUNTER, digest));
+	ck_assert(carp_auth_verify(&a, COUNTER, digest));
+}
+END_TEST
+
+START_TEST(test_advert_refused)
+{
+	uint8_t b[CARP_ADVERT_LEN + 8] = { 0 };
+	struct carp_advert a;
+
+	unhex(V1, b);
+	/* every length, in memory of just that size */
+	for (size_t len = 0; len <= sizeof(b); len++) {
+		uint8_t *exact = malloc(len ? len : 1);
+		enum carp_refusal want =
+			len < CARP_ADVERT_LEN ? CARP_REFUSED_SHORT : CARP_OK;
+
+		memcpy(exact, b, len);
+		ck_assert_int_eq(carp_wire_parse(exact, len, &a), want);
+		ck_assert_uint_eq(a.vhid, len >= 2);
+		if (want)
+			ck_assert_uint_eq(a.counter, 0);
+		free(exact);
+	}
+	for (size_t bit = 0; bit < 8 * CARP_ADVERT_LEN; bit++) {
+		b[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		ck_assert_int_eq(carp_wire_parse(b, CARP_ADVERT_LEN, &a),
+				 CARP_REFUSED_CHECKSUM);
+		b[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	/* version 3 with a right checksum; vhid is told for the counter */
+	b[0] = 0x31;
+	b[6] = (uint8_t)(b[6] - 0x10);
+	ck_assert_int_eq(carp_wire_parse(b, CARP_ADVERT_LEN, &a),
+			 CARP_REFUSED_VERSION);
+	ck_assert_uint_eq(a.vhid, 1);
+	ck_assert_uint_eq(a.authlen, 0);
+}
+END_TEST
+
+#define FRAME_V1                                                              \
+	"01005e00001200005e00010108004510003812344000ff707efe0a000001e000001" \
+	"2" V1
+
+START_TEST(test_frame)
+{
+	struct carp_frame f = {
+		.src_mac = { 0x00, 0x00, 0x5e, 0x00, 0x01, 0x01 },
+		.src = 0x0a000001,
+		.dst = CARP_GROUP_V4,
+		.id = 0x1234,
+	};
+	uint8_t advert[CARP_ADVERT_LEN], frame[CARP_FRAME_LEN];
+	struct carp_ipv4 ip;
+
+	unhex(V1, advert);
+	carp_wire_group_mac(f.dst, f.dst_mac);
+	ck_assert_uint_eq(carp_wire_build_frame(&f, advert, frame),
+			  sizeof(frame));
+	/* the same packet as another implementation builds it */
+	hex_eq(frame, sizeof(frame), FRAME_V1);
+
+	ck_assert_int_eq(carp_wire_parse_ipv4(frame + 14, CARP_IPV4_LEN, &ip),
+			 CARP_OK);
+	ck_assert_uint_eq(ip.src, f.src);
+	ck_assert_uint_eq(ip.dst, f.dst);
+	ck_assert_ptr_eq(ip.payload, frame + 34);
+	ck_assert_uint_eq(ip.len, CARP_ADVERT_LEN);
+}
+END_TEST
+
+START_TEST(test_group_mac)
+{
+	uint8_t mac[CARP_MAC_LEN];
+
+	carp_wire_group_mac(0xefffffff, mac);
+	ck_assert_mem_eq(mac, "\x01\x00\x5e\x7f\xff\xff", 6);
+}
+END_TEST
+
+/* Puts a right header checksum on a packet that was edited. */
+static void ipv4_seal(uint8_t *p, size_t header)
+{
+	uint16_t sum;
+
+	p[10] = p[11] = 0;
+	sum = carp_wire_checksum(p, header);
+	p[10] = (uint8_t)(sum >> 8);
+	p[11] = (uint8_t)sum;
+}
+
+static enum carp_refusal ipv4_edited(size_t at, uint8_t value, size_t len)
+{
+	uint8_t frame[CARP_FRAME_LEN], *p;
+	enum carp_refusal why;
+	struct carp_ipv4 ip;
+
+	unhex(FRAME_V1, frame);
+	p = malloc(len ? len : 1);
+	memcpy(p, frame + 14, len);
+	if (at < len && len >= 20) {
+		p[at] = value;
+		ipv4_seal(p, 20);
+	}
+	why = carp_wire_parse_ipv4(p, len, &ip);
+	ck_assert(why == CARP_OK ? ip.payload != NULL : ip.payload == NULL);
+	if (len >= 20)
+		ck_assert_uint_eq(ip.src, 0x0a000001);
+	free(p);
+	return why;
+}
+
+START_TEST(test_ipv4_refused)
+{
+	static const struct {
+		size_t at;
+		uint8_t value;
+		enum carp_refusal want;
+	} t[] = {
+		{ 0, 0x45, CARP_OK },
+		{ 0, 0x65, CARP_REFUSED_VERSION },
+		{ 0, 0x44, CARP_REFUSED_SHORT },   /* IHL below 5 */
+		{ 0, 0x46, CARP_REFUSED_SHORT },   /* no room left */
+		{ 0, 0x4f, CARP_REFUSED_SHORT },   /* header past the end */
+		{ 2, 0x01, CARP_REFUSED_SHORT },   /* longer than is there */
+		{ 3, 55, CARP_REFUSED_SHORT },	   /* 35 bytes of advert */
+		{ 3, 10, CARP_REFUSED_SHORT },	   /* less than the header */
+		{ 6, 0x20, CARP_REFUSED_VERSION }, /* more fragments */
+		{ 7, 0x01, CARP_REFUSED_VERSION }, /* a later fragment */
+		{ 8, 254, CARP_REFUSED_TTL },
+		{ 8, 0, CARP_REFUSED_TTL },
+		{ 9, 17, CARP_REFUSED_VERSION }, /* UDP */
+		{ 1, 0, CARP_OK },		 /* TOS is free */
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		ck_assert_msg(ipv4_edited(t[i].at, t[i].value, CARP_IPV4_LEN) ==
+				      t[i].want,
+			      "row %zu", i);
+	for (size_t len = 0; len < CARP_IPV4_LEN; len++)
+		ck_assert_int_eq(ipv4_edited(99, 0, len), CARP_REFUSED_SHORT);
+}
+END_TEST
+
+START_TEST(test_ipv4_checksum_options_padding)
+{
+	uint8_t frame[CARP_FRAME_LEN], p[CARP_IPV4_LEN + 12] = { 0 };
+	struct carp_ipv4 ip;
+
+	unhex(FRAME_V1, frame);
+	memcpy(p, frame + 14, CARP_IPV4_LEN);
+	/* bytes after the total length are padding */
+	ck_assert_int_eq(carp_wire_parse_ipv4(p, sizeof(p), &ip), CARP_OK);
+	ck_assert_uint_eq(ip.len, CARP_ADVERT_LEN);
+	p[12] ^= 1;
+	ck_assert_int_eq(carp_wire_parse_ipv4(p, sizeof(p), &ip),
+			 CARP_REFUSED_CHECKSUM);
+	/* eight bytes of options, four bytes after the advert */
+	memcpy(p, frame + 14, 20);
+	memset(p + 20, 1, 8);
+	unhex(V1, p + 28);
+	p[0] = 0x47;
+	p[3] = sizeof(p);
+	ipv4_seal(p, 28);
+	ck_assert_int_eq(carp_wire_parse_ipv4(p, sizeof(p), &ip), CARP_OK);
+	ck_assert_ptr_eq(ip.payload, p + 28);
+	ck_assert_uint_eq(ip.len, CARP_ADVERT_LEN + 4);
+}
+END_TEST
+
+START_TEST(test_checksum)
+{
+	/* RFC 1071, section 3 */
+	static const uint8_t in[] = { 0x00, 0x01, 0xf2, 0x03,
+				      0xf4, 0xf5, 0xf6, 0xf7 };
+
+	ck_assert_uint_eq(carp_wire_checksum(in, 8), 0xffff & ~0xddf2U);
+	ck_assert_uint_eq(carp_wire_checksum(in + 3, 1), 0xffff & ~0x0300U);
+	ck_assert_uint_eq(carp_wire_checksum(in, 0), 0xffff);
+}
+END_TEST
+
+START_TEST(test_refusal_names)
+{
+	static const char *const want[CARP_REFUSAL_COUNT] = {
+		"accepted",  "ttl",    "short", "version",
+		"checksum",  "vhid",   "auth",	"replay",
+		"interface", "source", "loop",
+	};
+
+	for (int i = 0; i < CARP_REFUSAL_COUNT; i++)
+		ck_assert_str_eq(carp_refusal_name((enum carp_refusal)i),
+				 want[i]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("carp_wire");
+	TCase *tc = tcase_create("carp_wire");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_loop_test(tc, test_vector, 0,
+			    sizeof(vectors) / sizeof(vectors[0]));
+	tcase_add_test(tc, test_captured_from_ucarp);
+	tcase_add_test(tc, test_other_addresses_or_password);
+	tcase_add_test(tc, test_configuration_refused);
+	tcase_add_test(tc, test_many_addresses);
+	tcase_add_test(tc, test_advert_refused);
+	tcase_add_test(tc, test_frame);
+	tcase_add_test(tc, test_group_mac);
+	tcase_add_test(tc, test_ipv4_refused);
+	tcase_add_test(tc, test_ipv4_checksum_options_padding);
+	tcase_add_test(tc, test_checksum);
+	tcase_add_test(tc, test_refusal_names);
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
