@@ -61,8 +61,8 @@ struct carp_env {
 struct carp_self {
 	enum carp_state state;
 	uint8_t advbase, advskew;
-	unsigned demotion; /* of the node, without the hold */
-	bool holding;	   /* looked at in BACKUP only: a MASTER never holds */
+	uint8_t demotion; /* as on the wire, without the hold */
+	bool holding;	  /* looked at in BACKUP only: a MASTER never holds */
 	bool preempt;
 	bool ask_first; /* preempt by asking, where the sender can be asked */
 };

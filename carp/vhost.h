@@ -26,7 +26,7 @@ struct carp_vhost_conf {
 	uint64_t seed; /* random; another one for every vhost and start */
 };
 
-/* The last other node whose advert was accepted, since INIT. */
+/* The last node whose advert was accepted since INIT: the master, or a rival. */
 struct carp_heard {
 	bool any;
 	struct carp_sender from;
@@ -105,8 +105,7 @@ void carp_vhost_fence(struct carp_vhost *v);
 void carp_vhost_bow_out(struct carp_vhost *v);
 void carp_vhost_resume(struct carp_vhost *v, mono_t now);
 
-/* For good: a MASTER gives up its right and then bows out from the
- * interface's own MAC; INIT whatever the interface does. */
+/* For good: INIT. A MASTER releases, then bows out from its own MAC. */
 void carp_vhost_stop(struct carp_vhost *v, mono_t now);
 
 /* What has become due: adverts, master-down. */
