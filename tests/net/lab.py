@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -130,6 +131,7 @@ class Lab:
         self.dir = Path(tempfile.mkdtemp(prefix=self.prefix + "-"))
         self.tools = Tools(self, BUILD / "tests/tools")
         self.nodes = {}
+        self.plugs = 0
         self.closed = False
         atexit.register(self.close)
         limits.need(flows * 5 // 4 + 10000)
@@ -176,6 +178,12 @@ class Lab:
             os.close(home)
             os.close(there)
 
+    @staticmethod
+    def own_addresses():
+        """The nodes' own and shared addresses: flows of these are not told."""
+        return list(SHARED.values()) + [a for o in OWN.values()
+                                        for a in o.values()]
+
     # -- building
 
     def _build(self):
@@ -198,9 +206,12 @@ class Lab:
 
     def _plug(self, host, ifname, bridge):
         port = "%s-%s" % (bridge, host)
+        # Where both ends of a veth have the same index, the kernel takes it
+        # for a real device and tells of a lost carrier up to a second late.
+        self.plugs += 1
         self.batch("switch",
-                   "link add %s type veth peer name %s netns %s"
-                   % (port, ifname, self.ns(host)),
+                   "link add %s index %d type veth peer name %s netns %s"
+                   % (port, 1000 + self.plugs, ifname, self.ns(host)),
                    "link set %s master br-%s" % (port, bridge),
                    "link set %s up" % port)
         self.ip(host, "link", "set", "dev", ifname, "up")
@@ -273,13 +284,24 @@ class Lab:
                         check=False)
         for dev, addr in SHARED.items():
             self.ip(host, "addr", "add", addr + "/24", "dev", dev)
-            self.run(host, "arping", "-q", "-c1", "-w1", "-U", "-I", dev,
-                     "-S" if self._habets() else "-s", addr, addr,
-                     check=False)
+            self.announce(host, dev, addr)
 
-    @staticmethod
-    def _habets():
-        return "Habets" in sh("arping", "--help", check=False)
+    def announce(self, host, dev, addr):
+        """One gratuitous ARP with the interface's own MAC."""
+        mac = bytes.fromhex(self.mac(host, dev).replace(":", ""))
+        ip = socket.inet_aton(addr)
+        frame = (b"\xff" * 6 + mac + b"\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01"
+                 + mac + ip + bytes(6) + ip).ljust(60, b"\0")
+        with self.raw(host, dev) as s:
+            s.send(frame)
+
+    def raw(self, host, dev="eth0", proto=3):
+        """A packet socket in a host; proto 3 is every protocol."""
+        with self.inside(host):
+            s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                              socket.htons(proto))
+            s.bind((dev, proto))
+        return s
 
     # -- what one sees
 

@@ -130,5 +130,6 @@ class Tools:
 
     def compare(self, a="gw1", b="gw2"):
         """The two kernels' tables by the identity of what they hold."""
-        return self.call("ctcompare", self.lab.ns(a), self.lab.ns(b),
+        own = [x for addr in self.lab.own_addresses() for x in ("-o", addr)]
+        return self.call("ctcompare", *own, self.lab.ns(a), self.lab.ns(b),
                          good=(0, 1))
