@@ -141,15 +141,20 @@ struct session_event {
 };
 
 struct session_stats {
-	uint64_t flows_sent, flows_received; /* changes, both kinds */
+	/* Changes, both kinds; sent: put into frames, also those dropped. */
+	uint64_t flows_sent, flows_received;
 	uint64_t bytes_sent, bytes_received;
-	uint64_t frames_invalid_flows; /* entries refused as not flow_valid */
+	/* Entries skipped as not flow_valid, by the sender or the receiver. */
+	uint64_t frames_invalid_flows;
 };
 
 /* A word for a counter, a log line and the JSON: "frame", "silent", ... */
 const char *session_error_name(enum session_error e);
 
-/* NULL when memory is short. Owned by the caller; session_free takes NULL. */
+/*
+ * NULL when memory is short. Owned by the caller; session_free takes NULL.
+ * Names must be shorter than SESSION_NAME_MAX; a long version is cut.
+ */
 struct session *session_new(const struct session_conf *conf);
 void session_free(struct session *s);
 
@@ -157,7 +162,7 @@ void session_free(struct session *s);
 void session_up(struct session *s, mono_t now);
 /* The connection is gone: forgets queues, sequence numbers and bulks. */
 void session_down(struct session *s);
-/* True between SESSION_HELLO and session_down. */
+/* True between SESSION_HELLO and session_down or SESSION_BROKEN. */
 bool session_live(const struct session *s);
 
 /* --- hearing ---------------------------------------------------------- */
@@ -170,11 +175,17 @@ int session_input(struct session *s, const void *data, size_t len, mono_t now);
 size_t session_unread(const struct session *s);
 /* The next event, one frame at a time; false when there is none. */
 bool session_poll(struct session *s, struct session_event *e);
-/* SESSION_BROKEN(SESSION_SILENT) comes from here, through session_poll. */
+/* SESSION_BROKEN(SESSION_SILENT) comes from here, through session_poll. Not
+ * while a whole frame waits for session_poll: then it is we who are slow. */
 void session_tick(struct session *s, mono_t now);
 mono_t session_deadline(const struct session *s);
 
-/* --- saying: 0, or -ENOMEM -------------------------------------------- */
+/*
+ * --- saying: 0, or -ENOMEM and nothing was said -------------------------
+ *
+ * Without a connection (before session_up, after session_down or
+ * SESSION_BROKEN) nothing is kept, and the result is 0. Texts are cut.
+ */
 
 int session_send_word(struct session *s, const struct session_word *w);
 int session_send_addresses(struct session *s,
@@ -185,21 +196,26 @@ int session_send_handover(struct session *s, enum session_handover kind,
 			  const char *reason, const uint32_t step_us[3]);
 /*
  * Every entry up to seq has its result. refused: n totals by reason since
- * the session began; n <= SESSION_REFUSALS_MAX.
+ * the session began; n <= SESSION_REFUSALS_MAX. seq must have come on this
+ * connection. Replaces an acknowledgement that still waits.
  */
 int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
 		     size_t n);
 
-/* Adds a change to the batch being filled; a full batch is closed. */
+/* Adds a change to the batch being filled; a full batch is closed. One that
+ * is not flow_valid is skipped and counted. */
 int session_tell(struct session *s, const struct flow_change *c, mono_t now);
-/* Closes the batch being filled, if any: it becomes a frame. */
+/* Closes the batch being filled, if any: it becomes a frame. Bulk flows told
+ * so far go before it: a copy never follows a change told after it. */
 int session_flush(struct session *s, mono_t now);
 /* Changes in the batch being filled. */
 size_t session_filling(const struct session *s);
 
 /*
  * One bulk at a time. begin and end flush the stream's batch first; bulk
- * flows have a batch of their own, and session_bulk_flush closes that.
+ * flows have a batch of their own, and session_bulk_flush closes that. Outside
+ * of a bulk (also when session_drop_flows ended it) tell and end do nothing;
+ * a second begin gives the first bulk up.
  */
 int session_bulk_begin(struct session *s, uint64_t id, uint64_t epoch,
 		       uint64_t expected, const uint8_t key[DIGEST_KEY_LEN],
@@ -212,15 +228,17 @@ int session_bulk_end(struct session *s, mono_t now);
 
 /*
  * The next bytes for the wire (whole frames, control first); 0 when there is
- * nothing. Valid until the next call. session_sent tells how many of them
- * were taken; what is taken cannot be dropped any more.
+ * nothing. Valid until the next call. session_sent, with no call between,
+ * tells how many of them were taken; what is taken (and the rest of a frame
+ * of which bytes were) cannot be dropped any more.
  */
 size_t session_output(struct session *s, const uint8_t **bytes);
 void session_sent(struct session *s, size_t len);
 
 /* Bytes of flow frames that wait. */
 size_t session_backlog(const struct session *s);
-/* Throws the waiting flow frames and both batches away (a gap). */
+/* Throws the waiting flow frames and both batches away (a gap), and ends the
+ * bulk being sent. Their numbers go back: session_seq_sent becomes smaller. */
 void session_drop_flows(struct session *s);
 
 /* --- how far ---------------------------------------------------------- */

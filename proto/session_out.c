@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The sending half of a session: batches, numbers, queues, and what has been
+ * acknowledged. Not a socket: the bytes wait here until they are taken.
+ *
+ * Invariant: the frames of the flow queue that were not begun to be taken are
+ * exactly the numbers tx.taken + 1 .. tx.seq, in order. So throwing them away
+ * means to give their numbers back, and the peer never sees a hole.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "session_int.h"
+#include "statesync.pb-c.h"
+
+#define OUTPUT_MAX (64 * 1024) /* offered at once, unless one frame is more */
+
+/* --- life --------------------------------------------------------------- */
+
+int session_tx_init(struct session_tx *tx)
+{
+	if (queue_init(&tx->control.q) < 0 || queue_init(&tx->flows.q) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+void session_tx_free(struct session_tx *tx)
+{
+	queue_free(&tx->control.q);
+	queue_free(&tx->flows.q);
+}
+
+static void lane_empty(struct session_lane *lane)
+{
+	queue_cut(&lane->q, 0);
+	lane->part = 0;
+}
+
+void session_tx_reset(struct session_tx *tx)
+{
+	lane_empty(&tx->control);
+	lane_empty(&tx->flows);
+	tx->offered = NULL;
+	tx->offered_len = 0;
+	tx->last_ack = 0;
+	tx->seq = tx->taken = tx->acked = 0;
+	tx->lag = (struct lag){ 0 };
+	tx->bulk = (struct session_bulk){ 0 };
+	flow_pb_clear(&tx->stream_batch);
+	flow_pb_clear(&tx->bulk_batch);
+}
+
+/* --- control ------------------------------------------------------------ */
+
+/* To be asked before anything is added to control. */
+static struct queue *control(struct session *s)
+{
+	s->tx.offered_len = 0;
+	s->tx.last_ack = 0;
+	return &s->tx.control.q;
+}
+
+int session_send_hello(struct session *s)
+{
+	return session_msg_put_hello(control(s), &s->hello, &s->names);
+}
+
+int session_send_word(struct session *s, const struct session_word *w)
+{
+	if (!session_is_open(s))
+		return 0;
+	return session_msg_put_word(control(s), w);
+}
+
+int session_send_addresses(struct session *s,
+			   const struct session_address *list, size_t n)
+{
+	if (!session_is_open(s))
+		return 0;
+	return session_msg_put_addresses(control(s), list, n);
+}
+
+int session_send_bulk_request(struct session *s, uint64_t id)
+{
+	if (!session_is_open(s))
+		return 0;
+	return session_msg_put_bulk_request(control(s), id);
+}
+
+int session_send_gap(struct session *s, uint64_t epoch, const char *reason)
+{
+	if (!session_is_open(s))
+		return 0;
+	return session_msg_put_gap(control(s), epoch, reason);
+}
+
+int session_send_handover(struct session *s, enum session_handover kind,
+			  const char *reason, const uint32_t step_us[3])
+{
+	if (!session_is_open(s))
+		return 0;
+	return session_msg_put_handover(control(s), kind, reason, step_us);
+}
+
+/*
+ * An acknowledgement that still waits as the last of its queue is replaced,
+ * so that a peer which sends and never reads cannot pile them up.
+ */
+int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
+		     size_t n)
+{
+	size_t replaced = s->tx.last_ack, before;
+	struct queue *q;
+	int r;
+
+	if (!session_is_open(s))
+		return 0;
+	assert(seq <= s->rx.seq);
+	q = control(s);
+	queue_cut(q, q->len - replaced);
+	before = q->len;
+	r = session_msg_put_ack(q, seq, refused, n);
+	s->tx.last_ack = q->len - before;
+	return r;
+}
+
+/* --- flows -------------------------------------------------------------- */
+
+static void flow_frame_added(struct session *s)
+{
+	s->tx.offered_len = 0;
+	s->tx.seq++;
+	lag_add(&s->tx.lag, s->tx.seq, s->now);
+}
+
+static int batch_close(struct session *s, struct flow_pb_batch *b,
+		       enum frame_type type)
+{
+	Statesync__Flows m;
+	int r;
+
+	if (b->n == 0)
+		return 0;
+	flow_pb_message(b, &m);
+	r = frame_add(&s->tx.flows.q, type, s->tx.seq + 1, &m.base);
+	if (r < 0)
+		return r;
+	flow_frame_added(s);
+	s->stats.flows_sent += b->n;
+	flow_pb_clear(b);
+	return 0;
+}
+
+static int bulk_close(struct session *s)
+{
+	return batch_close(s, &s->tx.bulk_batch, FRAME_BULK_FLOWS);
+}
+
+/*
+ * A copy of the bulk never leaves after a change that was told later: what
+ * waits of the bulk goes first (rules 4).
+ */
+static int stream_close(struct session *s)
+{
+	int r = s->tx.stream_batch.n > 0 ? bulk_close(s) : 0;
+
+	if (r < 0)
+		return r;
+	return batch_close(s, &s->tx.stream_batch, FRAME_FLOWS);
+}
+
+int session_tell(struct session *s, const struct flow_change *c, mono_t now)
+{
+	struct flow_pb_batch *b = &s->tx.stream_batch;
+	int r;
+
+	session_clock(s, now);
+	if (!session_is_open(s))
+		return 0;
+	if (!flow_valid(&c->flow)) {
+		s->stats.frames_invalid_flows++;
+		return 0;
+	}
+	if (b->n == FLOW_PB_BATCH) { /* was full when memory was short */
+		r = stream_close(s);
+		if (r < 0)
+			return r;
+	}
+	flow_pb_add(b, c->op, &c->flow);
+	if (b->n == FLOW_PB_BATCH)
+		(void)stream_close(s); /* if it fails, the next call tells */
+	return 0;
+}
+
+int session_flush(struct session *s, mono_t now)
+{
+	session_clock(s, now);
+	return stream_close(s);
+}
+
+size_t session_filling(const struct session *s)
+{
+	return s->tx.stream_batch.n;
+}
+
+/* --- bulk --------------------------------------------------------------- */
+
+int session_bulk_begin(struct session *s, uint64_t id, uint64_t epoch,
+		       uint64_t expected, const uint8_t key[DIGEST_KEY_LEN],
+		       mono_t now)
+{
+	struct session_bulk_begin b = {
+		.id = id,
+		.epoch = epoch,
+		.expected = expected,
+	};
+	int r;
+
+	session_clock(s, now);
+	if (!session_is_open(s))
+		return 0;
+	r = stream_close(s);
+	if (r < 0)
+		return r;
+	r = bulk_close(s);
+	if (r < 0)
+		return r;
+	memcpy(b.key, key, sizeof(b.key));
+	r = session_msg_put_bulk_begin(&s->tx.flows.q, s->tx.seq + 1, &b);
+	if (r < 0)
+		return r;
+	flow_frame_added(s);
+	s->tx.bulk = (struct session_bulk){ .running = true, .id = id };
+	memcpy(s->tx.bulk.key, key, sizeof(s->tx.bulk.key));
+	return 0;
+}
+
+int session_bulk_tell(struct session *s, const struct flow *f, mono_t now)
+{
+	struct flow_pb_batch *b = &s->tx.bulk_batch;
+	int r;
+
+	session_clock(s, now);
+	if (!s->tx.bulk.running)
+		return 0;
+	if (!flow_valid(f)) {
+		s->stats.frames_invalid_flows++;
+		return 0;
+	}
+	if (b->n == FLOW_PB_BATCH) {
+		r = bulk_close(s);
+		if (r < 0)
+			return r;
+	}
+	flow_pb_add(b, FLOW_COPY, f);
+	digest_add(&s->tx.bulk.digest, s->tx.bulk.key, f);
+	if (b->n == FLOW_PB_BATCH)
+		(void)bulk_close(s);
+	return 0;
+}
+
+int session_bulk_flush(struct session *s, mono_t now)
+{
+	session_clock(s, now);
+	return bulk_close(s);
+}
+
+int session_bulk_end(struct session *s, mono_t now)
+{
+	struct session_bulk_end b = {
+		.id = s->tx.bulk.id,
+		.digest = s->tx.bulk.digest,
+	};
+	int r;
+
+	session_clock(s, now);
+	if (!s->tx.bulk.running)
+		return 0;
+	r = stream_close(s);
+	if (r < 0)
+		return r;
+	r = bulk_close(s);
+	if (r < 0)
+		return r;
+	r = session_msg_put_bulk_end(&s->tx.flows.q, s->tx.seq + 1, &b);
+	if (r < 0)
+		return r;
+	flow_frame_added(s);
+	s->tx.bulk.running = false;
+	return 0;
+}
+
+/* --- bytes out ---------------------------------------------------------- */
+
+/* Size of the frame that lies at offset at of the queue, where one begins. */
+static size_t frame_size_at(const struct queue *q, size_t at)
+{
+	struct frame f;
+	enum frame_result r = frame_look(queue_data(q) + at, q->len - at, &f);
+
+	assert(r == FRAME_OK);
+	return frame_size(&f);
+}
+
+/* The rest of a begun frame alone, or as many whole ones as are sensible. */
+static size_t lane_offer(const struct session_lane *lane)
+{
+	size_t len = lane->part, size;
+
+	if (len > 0)
+		return len;
+	while (len < lane->q.len) {
+		size = frame_size_at(&lane->q, len);
+		if (len > 0 && len + size > OUTPUT_MAX)
+			break;
+		len += size;
+	}
+	return len;
+}
+
+/* Returns how many frames were begun. */
+static size_t lane_take(struct session_lane *lane, size_t len)
+{
+	size_t begun = 0, n;
+
+	while (len > 0) {
+		if (lane->part == 0) {
+			lane->part = frame_size_at(&lane->q, 0);
+			begun++;
+		}
+		n = len < lane->part ? len : lane->part;
+		queue_take(&lane->q, n);
+		lane->part -= n;
+		len -= n;
+	}
+	return begun;
+}
+
+size_t session_output(struct session *s, const uint8_t **bytes)
+{
+	struct session_tx *tx = &s->tx;
+
+	tx->offered_len = 0;
+	if (!session_is_open(s))
+		return 0;
+	tx->offered = &tx->control;
+	if (tx->flows.part > 0 || tx->control.q.len == 0)
+		tx->offered = &tx->flows;
+	tx->offered_len = lane_offer(tx->offered);
+	*bytes = queue_data(&tx->offered->q);
+	return tx->offered_len;
+}
+
+void session_sent(struct session *s, size_t len)
+{
+	struct session_tx *tx = &s->tx;
+	size_t begun;
+
+	assert(len <= tx->offered_len);
+	tx->offered_len = 0;
+	if (len == 0)
+		return;
+	begun = lane_take(tx->offered, len);
+	if (tx->offered == &tx->flows)
+		tx->taken += begun;
+	else if (tx->control.q.len < tx->last_ack)
+		tx->last_ack = 0;
+	s->stats.bytes_sent += len;
+}
+
+size_t session_backlog(const struct session *s)
+{
+	return s->tx.flows.q.len;
+}
+
+void session_drop_flows(struct session *s)
+{
+	struct session_tx *tx = &s->tx;
+
+	tx->offered_len = 0;
+	queue_cut(&tx->flows.q, tx->flows.part);
+	tx->seq = tx->taken;
+	lag_cut(&tx->lag, tx->seq);
+	lag_acked(&tx->lag, tx->acked);
+	tx->bulk.running = false;
+	flow_pb_clear(&tx->stream_batch);
+	flow_pb_clear(&tx->bulk_batch);
+}
+
+/* --- how far ------------------------------------------------------------ */
+
+bool session_tx_acked(struct session_tx *tx, uint64_t seq)
+{
+	if (seq < tx->acked || seq > tx->taken)
+		return false;
+	tx->acked = seq;
+	lag_acked(&tx->lag, seq);
+	return true;
+}
+
+uint64_t session_seq_sent(const struct session *s)
+{
+	return s->tx.seq;
+}
+
+uint64_t session_seq_acked(const struct session *s)
+{
+	return s->tx.acked;
+}
+
+int64_t session_lag_ns(const struct session *s, mono_t now)
+{
+	return lag_age_ns(&s->tx.lag, now);
+}
