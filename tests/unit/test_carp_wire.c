@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNTER	   0x0102030405060708ULL
-#define V4_12	   0x0a00000cU /* 10.0.0.12 */
-#define V4_2	   0x0a000002U /* 10.0.0.2 */
-#define V1	   "2101000700017311" V1_COUNTER V1_DIGEST
-#define V1_COUNTER "0102030405060708"
-#define V1_DIGEST  "87221aab07f5a13e3032e0e2233d3519b55af209"
+#define COUNTER	    0x0102030405060708ULL
+#define HEX_COUNTER "0102030405060708"
+#define V4_12	    0x0a00000cU /* 10.0.0.12 */
+#define V4_2	    0x0a000002U /* 10.0.0.2 */
+#define DIGEST_V1   "87221aab07f5a13e3032e0e2233d3519b55af209"
+#define V1	    "2101000700017311" HEX_COUNTER DIGEST_V1
 
 static size_t unhex(const char *text, uint8_t *out)
 {
@@ -42,94 +42,69 @@ static const struct carp_addr6 v6_local = {
 	{ 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x02, 0, 0x5e, 0xff, 0xfe, 0, 1, 1 }
 };
 
-/* One row of the table of vectors; pass "secret" and vhid 1 unless said. */
+/* One vector: vhid 1, counter COUNTER. V5b is V5's addresses as sent. */
 static const struct vector {
-	const char *name, *pass, *packet;
+	const char *pass, *head, *digest; /* the packet around the counter */
 	uint32_t v4[3];
 	const struct carp_addr6 *v6[2];
 	enum carp_auth_variant variant;
 	uint8_t advbase, advskew, demote;
 } vectors[] = {
-	{ "V1", "secret", V1, { V4_12 }, { 0 }, CARP_AUTH_NOV6LL, 1, 0, 0 },
-	{ "V2",
-	  "secret",
-	  "21010007000108b70102030405060708ddfa4f347568423f19ee9468f1763469"
-	  "f83a14e3",
-	  /* neither sorted nor unique */
-	  { V4_12, V4_2, V4_12 },
-	  { 0 },
-	  CARP_AUTH_NOV6LL,
-	  1,
-	  0,
-	  0 },
-	{ "V4",
-	  "secret",
-	  "210100070001667d01020304050607086336698316e821832582591b41956cd1"
-	  "dba05a9b",
-	  { V4_12 },
-	  { &v6_global },
-	  CARP_AUTH_NOV6LL,
-	  1,
-	  0,
-	  0 },
-	{ "V5",
-	  "secret",
-	  "210100070001e0160102030405060708d7e53fc8bcf4e919d157a2463b2a1345"
-	  "5ef2100f",
-	  { V4_12 },
-	  { &v6_local, &v6_global },
-	  CARP_AUTH_ORIG,
-	  1,
-	  0,
-	  0 },
-	{ "V5b",
-	  "secret",
-	  "210100070001667d01020304050607086336698316e821832582591b41956cd1"
-	  "dba05a9b",
-	  { V4_12 },
-	  { &v6_local, &v6_global },
-	  CARP_AUTH_NOV6LL,
-	  1,
-	  0,
-	  0 },
-	{ "V7",
-	  "secret",
-	  "2101000700018d8a01020304050607089fe1fb2357052d833ee9de4754411d9e"
-	  "54da3ddf",
-	  { 0 },
-	  { 0 },
-	  CARP_AUTH_NOV6LL,
-	  1,
-	  0,
-	  0 },
-	{ "V8",
-	  "secret",
-	  "210164072001ef10" V1_COUNTER V1_DIGEST,
-	  { V4_12 },
-	  { 0 },
-	  CARP_AUTH_NOV6LL,
-	  1,
-	  100,
-	  32 },
-	{ "V9",
-	  "secret",
-	  "2101ff0700ff7312" V1_COUNTER V1_DIGEST,
-	  { V4_12 },
-	  { 0 },
-	  CARP_AUTH_NOV6LL,
-	  255,
-	  255,
-	  0 },
-	{ "V10",
-	  NULL,
-	  "2101000700010adb010203040506070862042797a83fc1e5efbd7d5a08bdf108"
-	  "632b063d",
-	  { V4_12 },
-	  { 0 },
-	  CARP_AUTH_NOV6LL,
-	  1,
-	  0,
-	  0 },
+	/* V1, and V2 whose addresses are neither sorted nor unique */
+	{ .pass = "secret",
+	  .head = "2101000700017311",
+	  .digest = DIGEST_V1,
+	  .v4 = { V4_12 },
+	  .advbase = 1 },
+	{ .pass = "secret",
+	  .head = "21010007000108b7",
+	  .digest = "ddfa4f347568423f19ee9468f1763469f83a14e3",
+	  .v4 = { V4_12, V4_2, V4_12 },
+	  .advbase = 1 },
+	/* V4, V5 and V5b: both families, with a link-local address */
+	{ .pass = "secret",
+	  .head = "210100070001667d",
+	  .digest = "6336698316e821832582591b41956cd1dba05a9b",
+	  .v4 = { V4_12 },
+	  .v6 = { &v6_global },
+	  .advbase = 1 },
+	{ .pass = "secret",
+	  .head = "210100070001e016",
+	  .digest = "d7e53fc8bcf4e919d157a2463b2a13455ef2100f",
+	  .v4 = { V4_12 },
+	  .v6 = { &v6_local, &v6_global },
+	  .variant = CARP_AUTH_ORIG,
+	  .advbase = 1 },
+	{ .pass = "secret",
+	  .head = "210100070001667d",
+	  .digest = "6336698316e821832582591b41956cd1dba05a9b",
+	  .v4 = { V4_12 },
+	  .v6 = { &v6_local, &v6_global },
+	  .advbase = 1 },
+	/* V7: no address */
+	{ .pass = "secret",
+	  .head = "2101000700018d8a",
+	  .digest = "9fe1fb2357052d833ee9de4754411d9e54da3ddf",
+	  .advbase = 1 },
+	/* V8 and V9: the same digest as V1 */
+	{ .pass = "secret",
+	  .head = "210164072001ef10",
+	  .digest = DIGEST_V1,
+	  .v4 = { V4_12 },
+	  .advbase = 1,
+	  .advskew = 100,
+	  .demote = 32 },
+	{ .pass = "secret",
+	  .head = "2101ff0700ff7312",
+	  .digest = DIGEST_V1,
+	  .v4 = { V4_12 },
+	  .advbase = 255,
+	  .advskew = 255 },
+	/* V10: no password */
+	{ .head = "2101000700010adb",
+	  .digest = "62042797a83fc1e5efbd7d5a08bdf108632b063d",
+	  .v4 = { V4_12 },
+	  .advbase = 1 },
 };
 
 static void auth_of(const struct vector *t, struct carp_auth *auth)
@@ -159,7 +134,9 @@ START_TEST(test_vector)
 	auth_of(t, &auth);
 	ck_assert(!carp_auth_sign(&auth, t->variant, COUNTER, out.digest));
 	carp_wire_build(&out, bytes);
-	hex_eq(bytes, sizeof(bytes), t->packet);
+	hex_eq(bytes, 8, t->head);
+	hex_eq(bytes + 8, 8, HEX_COUNTER);
+	hex_eq(bytes + 16, CARP_DIGEST_LEN, t->digest);
 
 	ck_assert_int_eq(carp_wire_parse(bytes, sizeof(bytes), &in), CARP_OK);
 	ck_assert_uint_eq(in.vhid, 1);
