@@ -25,8 +25,7 @@ void demotion_set(struct demotion *d, enum demotion_name name, int32_t value)
 	d->by[name] = value;
 }
 
-int32_t demotion_add(struct demotion *d, enum demotion_name name,
-		     int32_t value)
+int32_t demotion_add(struct demotion *d, enum demotion_name name, int32_t value)
 {
 	if (value > DEMOTION_WIRE_MAX)
 		value = DEMOTION_WIRE_MAX;

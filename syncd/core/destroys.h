@@ -14,10 +14,10 @@
 #include "flow.h"
 #include "mono.h"
 
-#define DESTROYS_WAIT_NS	(100 * MONO_MS)
-#define DESTROYS_FLUSH_COUNT	1000 /* more of one process are a flush */
-#define DESTROYS_FLUSH_QUARTER	16   /* so many, if a quarter of the table */
-#define DESTROYS_LIST_MAX	2048
+#define DESTROYS_WAIT_NS       (100 * MONO_MS)
+#define DESTROYS_FLUSH_COUNT   1000 /* more of one process are a flush */
+#define DESTROYS_FLUSH_QUARTER 16   /* so many, if a quarter of the table */
+#define DESTROYS_LIST_MAX      2048
 
 enum destroys_verdict {
 	DESTROYS_TELL,	 /* now */

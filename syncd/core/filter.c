@@ -14,8 +14,8 @@
 #include <string.h>
 
 static const char *const names[FILTER_VERDICTS] = {
-	[FILTER_PASS] = "pass",		  [FILTER_OWN] = "own",
-	[FILTER_LOOPBACK] = "loopback",	  [FILTER_MULTICAST] = "multicast",
+	[FILTER_PASS] = "pass",		[FILTER_OWN] = "own",
+	[FILTER_LOOPBACK] = "loopback", [FILTER_MULTICAST] = "multicast",
 	[FILTER_STATE] = "state",
 };
 
@@ -91,6 +91,20 @@ static bool is_multicast(uint8_t family, const struct flow_addr *a)
 	return a->b[0] == 0xff;
 }
 
+enum filter_verdict filter_ends(const struct filter *f, const struct flow *flow)
+{
+	if (is_loopback(flow->family, &flow->orig.src) ||
+	    is_loopback(flow->family, &flow->reply.src))
+		return FILTER_LOOPBACK;
+	if (is_multicast(flow->family, &flow->orig.dst) ||
+	    is_multicast(flow->family, &flow->reply.src))
+		return FILTER_MULTICAST;
+	if (filter_is_own(f, flow->family, &flow->orig.src) ||
+	    filter_is_own(f, flow->family, &flow->reply.src))
+		return FILTER_OWN;
+	return FILTER_PASS;
+}
+
 enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 {
 	const uint32_t never = IPS_DYING | IPS_TEMPLATE | IPS_UNTRACKED;
@@ -102,14 +116,5 @@ enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2 ||
 	     flow->tcp_state == TCP_CONNTRACK_NONE))
 		return FILTER_STATE;
-	if (is_loopback(flow->family, &flow->orig.src) ||
-	    is_loopback(flow->family, &flow->reply.src))
-		return FILTER_LOOPBACK;
-	if (is_multicast(flow->family, &flow->orig.dst) ||
-	    is_multicast(flow->family, &flow->reply.src))
-		return FILTER_MULTICAST;
-	if (filter_is_own(f, flow->family, &flow->orig.src) ||
-	    filter_is_own(f, flow->family, &flow->reply.src))
-		return FILTER_OWN;
-	return FILTER_PASS;
+	return filter_ends(f, flow);
 }

@@ -14,14 +14,14 @@
 
 enum filter_verdict {
 	FILTER_PASS = 0,
-	FILTER_OWN,	  /* ORIG.src or REPLY.src is an address of a node */
+	FILTER_OWN, /* ORIG.src or REPLY.src is an address of a node */
 	FILTER_LOOPBACK,
 	FILTER_MULTICAST, /* or broadcast */
 	FILTER_STATE,	  /* SYN_SENT; dying, template, untracked entries */
 	FILTER_VERDICTS
 };
 
-/* Two sorted lists, one of each node; shared addresses are in ours. */
+/* Two sorted lists, ours and the peers'; shared addresses are in ours. */
 #define FILTER_LISTS 2
 enum { FILTER_OURS, FILTER_PEERS };
 
@@ -37,7 +37,11 @@ int filter_set(struct filter *f, int which, const struct session_address *list,
 	       size_t n) __attribute__((warn_unused_result));
 void filter_free(struct filter *f);
 
-enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow);
+enum filter_verdict filter_flow(const struct filter *f,
+				const struct flow *flow);
+/* The part that looks at addresses only: for a flow that has ended. */
+enum filter_verdict filter_ends(const struct filter *f,
+				const struct flow *flow);
 
 /* Is it an address of either node? */
 bool filter_is_own(const struct filter *f, uint8_t family,

@@ -45,8 +45,8 @@ static enum handover_step drain(struct handover *h,
 	if (f->backlog >= HANDOVER_BATCH_BYTES && !late)
 		return HANDOVER_WAIT;
 	if (f->backlog >= HANDOVER_BATCH_BYTES && !h->force)
-		return give_up(h, HANDOVER_DO_FAIL,
-			       "the peer does not keep up", now);
+		return give_up(h, HANDOVER_DO_FAIL, "the peer does not keep up",
+			       now);
 	h->drain_ns = mono_diff(now, h->entered);
 	enter(h, HANDOVER_FENCED, now);
 	return HANDOVER_DO_FENCE;

@@ -14,9 +14,9 @@
 
 #include "mono.h"
 
-#define HANDOVER_DRAIN_NS	(2 * MONO_S)
-#define HANDOVER_FENCED_NS	(50 * MONO_MS)
-#define HANDOVER_BATCH_BYTES	8192 /* a queue below this is drained */
+#define HANDOVER_DRAIN_NS    (2 * MONO_S)
+#define HANDOVER_FENCED_NS   (50 * MONO_MS)
+#define HANDOVER_BATCH_BYTES 8192 /* a queue below this is drained */
 
 enum handover_state {
 	HANDOVER_IDLE,
@@ -52,7 +52,7 @@ struct handover {
 	mono_t drained;	     /* the last events were read */
 	bool was_drained;
 	int64_t drain_ns, fence_ns, ack_ns; /* how long each took */
-	const char *why;     /* of FAIL and BACK: a phrase */
+	const char *why;		    /* of FAIL and BACK: a phrase */
 };
 
 void handover_start(struct handover *h, bool force, int64_t interval_ns,

@@ -9,9 +9,9 @@
 #include <string.h>
 
 static const char *const steps[STEP_COUNT] = {
-	[STEP_DRAIN] = "drain",	    [STEP_FENCE] = "fence",
-	[STEP_ACK] = "ack",	    [STEP_ADDRESS] = "address",
-	[STEP_LEASE] = "lease",	    [STEP_ANNOUNCE] = "announce",
+	[STEP_DRAIN] = "drain", [STEP_FENCE] = "fence",
+	[STEP_ACK] = "ack",	[STEP_ADDRESS] = "address",
+	[STEP_LEASE] = "lease", [STEP_ANNOUNCE] = "announce",
 };
 
 const char *history_step_name(enum history_step s)

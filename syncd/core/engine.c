@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The node as a value: birth, time, and the order in which things settle.
+ * What vhosts, peers and flows mean is in engine_carp.c, engine_peer.c and
+ * engine_sync.c. Invariant: between calls nothing is left undone but what is
+ * in the queue of actions or waits for a deadline.
+ */
+#include "engine_int.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_LEVEL_NOTICE 5
+
+struct engine_action *engine_push(struct engine *e, enum engine_do what,
+				  unsigned index)
+{
+	struct engine_action *a;
+
+	assert(e->queued < ENGINE_ACTIONS_MAX);
+	a = &e->queue[(e->head + e->queued++) % ENGINE_ACTIONS_MAX];
+	a->what = what;
+	a->index = index;
+	a->ok = false;
+	return a;
+}
+
+void engine_log(struct engine *e, int level, const char *fmt, ...)
+{
+	struct engine_action *a = engine_push(e, ENGINE_LOG, 0);
+	va_list ap;
+
+	a->log.level = level;
+	va_start(ap, fmt);
+	vsnprintf(a->log.text, sizeof(a->log.text), fmt, ap);
+	va_end(ap);
+}
+
+/* xorshift64*: numbers that need not be secret, from a random seed. */
+uint64_t engine_random(struct engine *e)
+{
+	e->random ^= e->random >> 12;
+	e->random ^= e->random << 25;
+	e->random ^= e->random >> 27;
+	return e->random * 0x2545f4914f6cdd1dULL;
+}
+
+/* --- life ------------------------------------------------------------- */
+
+static int add_vhost(struct engine *e, const struct engine_vhost_conf *c,
+		     const char **why, mono_t now)
+{
+	struct engine_vhost *v = &e->vhosts[e->nvhosts];
+	enum carp_conf_error err;
+
+	snprintf(v->name, sizeof(v->name), "%s", c->name);
+	v->interface = c->interface;
+	v->own_mac = c->own_mac;
+	err = carp_vhost_init(&v->carp, &c->carp, now);
+	if (err != CARP_CONF_OK) {
+		*why = carp_conf_error_text(err);
+		return -EINVAL;
+	}
+	e->nvhosts++;
+	return 0;
+}
+
+static int add_peer(struct engine *e, const char *name, mono_t now)
+{
+	struct engine_peer *p = &e->peers[e->npeers];
+	const struct session_conf conf = {
+		.node = e->node,
+		.peer = name,
+		.version = e->version,
+		.boot_id = e->boot_id,
+	};
+
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->down_since = now;
+	p->session = session_new(&conf);
+	if (!p->session)
+		return -ENOMEM;
+	e->npeers++;
+	return 0;
+}
+
+int engine_init(struct engine *e, const struct engine_conf *conf,
+		const char **why, mono_t now)
+{
+	int err = 0;
+
+	*why = "not enough memory";
+	assert(conf->nvhosts <= ENGINE_VHOSTS_MAX);
+	assert(conf->npeers <= ENGINE_PEERS_MAX);
+	snprintf(e->node, sizeof(e->node), "%s", conf->node);
+	snprintf(e->version, sizeof(e->version), "%s", conf->version);
+	e->boot_id = conf->boot_id;
+	e->random = conf->boot_id | 1;
+	e->epochs = engine_random(e) >> 1;
+	e->started = now;
+	e->go_from = -1;
+	e->ops_peer = -1;
+	e->lower_at = MONO_NEVER;
+	gate_init(&e->gate, conf->require, conf->require_ns);
+	destroys_init(&e->destroys);
+	timeouts_default(&e->timeouts);
+	for (size_t i = 0; !err && i < conf->nvhosts; i++)
+		err = add_vhost(e, &conf->vhosts[i], why, now);
+	for (size_t i = 0; !err && i < conf->npeers; i++)
+		err = add_peer(e, conf->peers[i], now);
+	if (!err)
+		err = engine_addresses(e, NULL, 0);
+	if (err)
+		engine_free(e);
+	return err;
+}
+
+void engine_free(struct engine *e)
+{
+	for (size_t i = 0; i < e->npeers; i++) {
+		session_free(e->peers[i].session);
+		free(e->peers[i].addresses);
+	}
+	filter_free(&e->filter);
+	free(e->own);
+	memset(e, 0, sizeof(*e));
+}
+
+/* --- facts ------------------------------------------------------------- */
+
+/* Ours are those of the machine and every shared one (rules 2). */
+static size_t add_shared(const struct engine *e, struct session_address *list)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct carp_auth *a = &e->vhosts[i].carp.auth;
+
+		for (size_t k = 0; k < a->v4_count; k++) {
+			struct session_address *s = &list[n++];
+			uint32_t v4 = htonl(a->v4[k]);
+
+			*s = (struct session_address){ .family = AF_INET };
+			memcpy(s->addr.b, &v4, sizeof(v4));
+		}
+		for (size_t k = 0; k < a->v6_count; k++) {
+			struct session_address *s = &list[n++];
+
+			*s = (struct session_address){ .family = AF_INET6 };
+			memcpy(s->addr.b, a->v6[k].b, sizeof(s->addr.b));
+		}
+	}
+	return n;
+}
+
+int engine_addresses(struct engine *e, const struct session_address *list,
+		     size_t n)
+{
+	size_t room = n + e->nvhosts * 2 * CARP_ADDR_MAX + 1, total;
+	struct session_address *all = calloc(room, sizeof(*all));
+	int err;
+
+	if (!all)
+		return -ENOMEM;
+	if (n)
+		memcpy(all, list, n * sizeof(*all));
+	total = n + add_shared(e, all + n);
+	err = filter_set(&e->filter, FILTER_OURS, all, total);
+	if (err) {
+		free(all);
+		return err;
+	}
+	free(e->own);
+	e->own = all;
+	e->nown = total;
+	for (size_t i = 0; i < e->npeers; i++)
+		e->peers[i].say_addresses = true;
+	return 0;
+}
+
+void engine_table(struct engine *e, uint64_t entries)
+{
+	e->table = entries;
+}
+
+/* --- operator ------------------------------------------------------------ */
+
+int32_t engine_demote(struct engine *e, int32_t n, mono_t now)
+{
+	int32_t sum = demotion_add(&e->demotion, DEMOTION_OPERATOR, n);
+
+	engine_log(e, LOG_LEVEL_NOTICE,
+		   "demotion by the operator is now %d (total %u)", sum,
+		   demotion_total(&e->demotion));
+	(void)now;
+	return sum;
+}
+
+/* --- time and answers ----------------------------------------------------- */
+
+static void settle(struct engine *e, mono_t now)
+{
+	/*
+	 * A vhost's step may raise or lower a hold or the demotion, which may
+	 * make another vhost step. Each vhost steps at most twice before it
+	 * must hear something, so this ends.
+	 */
+	while (engine_carp_settle(e, now))
+		;
+	engine_handover_settle(e, now);
+	for (unsigned i = 0; i < e->npeers; i++) {
+		engine_sync_settle(e, i, now);
+		engine_peer_settle(e, i, now);
+	}
+	if (e->stopping && !e->stopped && e->handover.state == HANDOVER_IDLE) {
+		e->stopped = true;
+		for (size_t i = 0; i < e->nvhosts; i++)
+			carp_vhost_stop(&e->vhosts[i].carp, now);
+		while (engine_carp_settle(e, now))
+			;
+		for (unsigned i = 0; i < e->npeers; i++)
+			engine_peer_settle(e, i, now);
+		engine_push(e, ENGINE_STOPPED, 0)->ok = true;
+	}
+}
+
+bool engine_poll(struct engine *e, struct engine_action *a, mono_t now)
+{
+	if (!e->queued)
+		settle(e, now);
+	if (!e->queued)
+		return false;
+	*a = e->queue[e->head];
+	e->head = (e->head + 1) % ENGINE_ACTIONS_MAX;
+	e->queued--;
+	return true;
+}
+
+void engine_tick(struct engine *e, mono_t now)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		carp_vhost_tick(&e->vhosts[i].carp, now);
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+
+		if (p->up)
+			session_tick(p->session, now);
+		if (p->live && mono_due(p->next_word, now))
+			p->say_word = true;
+	}
+	engine_sync_tick(e, now);
+}
+
+mono_t engine_deadline(const struct engine *e)
+{
+	mono_t d = engine_sync_deadline(e);
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		d = mono_min(d, carp_vhost_deadline(&e->vhosts[i].carp));
+	for (size_t i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		if (p->up)
+			d = mono_min(d, session_deadline(p->session));
+		if (p->live)
+			d = mono_min(d, p->next_word);
+	}
+	d = mono_min(d, handover_deadline(&e->handover));
+	/* what has passed is looked at in every settling */
+	return mono_min(d, gate_deadline(&e->gate, e->gate.since));
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A whole node as a value: its virtual hosts, its peers, the gate and the
+ * streams. It is given facts, packets, kernel events and the time; it answers
+ * with actions (urgent, in order) and with work (heavy, one piece at a time).
+ * No socket, no clock, no kernel: two of them run in one process under a
+ * made-up time.
+ *
+ * After every call the caller takes engine_poll until it is empty, and asks
+ * for engine_work when nothing urgent is left.
+ */
+#ifndef STATESYNC_ENGINE_H
+#define STATESYNC_ENGINE_H
+
+#include "demotion.h"
+#include "destroys.h"
+#include "filter.h"
+#include "gate.h"
+#include "handover.h"
+#include "history.h"
+#include "session.h"
+#include "timeouts.h"
+#include "vhost.h"
+
+#define ENGINE_VHOSTS_MAX SESSION_VHOSTS_MAX
+#define ENGINE_PEERS_MAX  8
+#define ENGINE_OPS_MAX	  512
+#define ENGINE_TEXT_MAX	  256
+
+/* Entries that we did not even try are counted after the kernel's answers. */
+#define ENGINE_REFUSED_FILTER FLOW_RESULT_COUNT
+#define ENGINE_REFUSED_COUNT  (FLOW_RESULT_COUNT + 1)
+
+struct engine_vhost_conf {
+	const char *name;
+	unsigned interface; /* vhosts on one interface have one number */
+	bool own_mac;	    /* mac = "interface": no lease */
+	struct carp_vhost_conf carp;
+};
+
+struct engine_conf {
+	const char *node, *version;
+	uint64_t boot_id; /* random */
+	enum require_sync require;
+	int64_t require_ns;
+	size_t nvhosts, npeers;
+	const struct engine_vhost_conf *vhosts;
+	const char *const *peers; /* names */
+};
+
+struct engine_vhost {
+	char name[SESSION_NAME_MAX];
+	unsigned interface;
+	bool own_mac;
+	bool link_up;
+	bool taking; /* TAKE was given out, not yet answered */
+	int64_t lease_ns;
+	struct carp_vhost carp;
+};
+
+enum tx_state { TX_NONE, TX_BULK, TX_STREAM };
+enum rx_state { RX_IDLE, RX_MARK, RX_ASKED, RX_RUNNING, RX_SWEEP };
+enum bulk_result { BULK_NONE, BULK_RUNNING, BULK_DONE, BULK_FAILED };
+
+/* What we tell a peer. */
+struct engine_tx {
+	enum tx_state state;
+	uint64_t epoch;	 /* 0: nothing to tell */
+	const char *gap; /* why the present epoch began, or NULL */
+	bool want_bulk;
+	uint64_t want_id;
+	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
+};
+
+/* What a peer tells us. */
+struct engine_rx {
+	enum rx_state state;
+	uint64_t epoch; /* of which we have everything; 0: of none */
+	char gap[SESSION_REASON_MAX]; /* "" unless there is one */
+	bool adopt; /* we handed over: its next epoch starts complete */
+	bool asked; /* a person wants a bulk */
+	uint64_t id, bulk_epoch;
+	bool open_failure; /* of an entry since the bulk began */
+	bool swept;	   /* the dump of RX_SWEEP came to its end */
+	uint64_t suspects; /* entries marked before it */
+	mono_t retry_at, started;
+	enum bulk_result result;
+	uint64_t entries, total;
+	int64_t took_ns;
+	char why[SESSION_REASON_MAX]; /* of BULK_FAILED */
+};
+
+struct engine_peer {
+	char name[SESSION_NAME_MAX];
+	struct session *session;
+	bool up, live;
+	struct session_hello hello;
+	bool heard; /* word is valid */
+	struct session_word word;
+	mono_t word_at, live_since;
+	char down_why[SESSION_REASON_MAX];
+	mono_t down_since;
+	struct session_address *addresses;
+	size_t naddresses;
+	struct engine_tx tx;
+	struct engine_rx rx;
+	mono_t next_word;
+	bool say_word, say_addresses, say_ack;
+	uint64_t ack_seq;
+	uint64_t refused[ENGINE_REFUSED_COUNT];
+	mono_t asked_at; /* for a handover */
+};
+
+enum engine_do {
+	ENGINE_TAKE,	/* address, MAC, lease; then engine_taken */
+	ENGINE_RELEASE, /* lease, MAC, address */
+	ENGINE_FENCE,	/* lease only */
+	ENGINE_ADVERT,
+	ENGINE_ANNOUNCE,
+	ENGINE_SUBSCRIBE, /* to our kernel's flow events */
+	ENGINE_UNSUBSCRIBE,
+	ENGINE_DRAIN, /* read events to the end; engine_drained */
+	ENGINE_LEASE_TIME,
+	ENGINE_CLOSE, /* the connection to the peer */
+	ENGINE_LOG,
+	ENGINE_TRANSITION, /* for notification; history has it already */
+	ENGINE_BULK_ENDED,
+	ENGINE_HANDOVER_ENDED,
+	ENGINE_STOPPED,
+};
+
+struct engine_action {
+	enum engine_do what;
+	unsigned index; /* of the vhost, or of the peer */
+	bool ok;	/* of ..._ENDED and STOPPED */
+	union {
+		struct {
+			uint8_t bytes[CARP_ADVERT_LEN];
+			bool own_mac;
+		} advert;
+		int64_t lease_ns;
+		struct {
+			int level; /* as syslog(3) */
+			char text[ENGINE_TEXT_MAX];
+		} log; /* the text also of CLOSE and ..._ENDED */
+	};
+};
+
+enum engine_work {
+	WORK_NONE,
+	WORK_INJECT,	 /* e->ops[0 .. e->nops - 1]; then engine_injected */
+	WORK_DUMP_START, /* a new dump of our table; then engine_dumping */
+	WORK_DUMP_READ,	 /* one chunk; then engine_dumped */
+	WORK_DUMP_ABORT, /* then engine_dumping(false) */
+};
+
+/* Whom a dump of our table serves, most urgent first. */
+enum engine_dump {
+	DUMP_NONE,
+	DUMP_BULK,  /* to a peer */
+	DUMP_MARK,  /* cut the timeouts of copies before a bulk */
+	DUMP_SWEEP, /* remove those that the bulk did not set anew */
+	DUMP_LOWER, /* after a takeover: timeouts down to nominal */
+};
+
+#define ENGINE_ACTIONS_MAX 512
+
+struct engine {
+	char node[SESSION_NAME_MAX];
+	char version[32];
+	uint64_t boot_id, random;
+	uint64_t epochs, ids; /* the last ones given out */
+	mono_t started;
+	bool stopping, stopped;
+	struct demotion demotion;
+	struct gate gate;
+	struct carp_env env;
+	bool no_preempt; /* after a handover, rules 12 */
+	struct filter filter;
+	struct session_address *own; /* without the shared ones */
+	size_t nown;
+	struct destroys destroys;
+	struct flow_timeouts timeouts;
+	struct handover handover;
+	unsigned handover_peer;
+	bool handover_drained, handover_refused;
+	char handover_why[SESSION_REASON_MAX];
+	int go_from; /* peer that handed over to us, -1: none */
+	int64_t go_step_us[3];
+	struct history history;
+	uint64_t table;	  /* entries in our kernel now */
+	unsigned masters; /* vhosts that are MASTER */
+	bool subscribed;
+
+	size_t nvhosts, npeers;
+	struct engine_vhost vhosts[ENGINE_VHOSTS_MAX];
+	struct engine_peer peers[ENGINE_PEERS_MAX];
+
+	enum engine_dump dump;
+	unsigned dump_peer;
+	bool dump_running, dump_abort;
+	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
+	mono_t lower_at;   /* when it is due */
+	bool marked;	   /* copies may still bear the mark */
+
+	struct flow_change ops[ENGINE_OPS_MAX];
+	size_t nops;
+	int ops_peer; /* -1: they come from a dump */
+	uint64_t ops_seq;
+	bool ops_bulk;
+	mono_t ops_at;
+
+	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
+	uint64_t filtered[FILTER_VERDICTS]; /* events not told */
+
+	struct engine_action queue[ENGINE_ACTIONS_MAX];
+	size_t head, queued;
+};
+
+/* --- life ------------------------------------------------------------- */
+
+/*
+ * e is zeroed memory of the caller. 0, -ENOMEM, or -EINVAL with a phrase in
+ * why (a vhost's configuration).
+ */
+int engine_init(struct engine *e, const struct engine_conf *conf,
+		const char **why, mono_t now)
+	__attribute__((warn_unused_result));
+void engine_free(struct engine *e);
+
+/* --- facts ------------------------------------------------------------ */
+
+void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now);
+/* All addresses of this machine, shared ones left out. 0 or -ENOMEM. */
+int engine_addresses(struct engine *e, const struct session_address *list,
+		     size_t n) __attribute__((warn_unused_result));
+void engine_table(struct engine *e, uint64_t entries);
+/* A packet for this vhost that did not parse; counted. */
+void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why);
+void engine_advert(struct engine *e, unsigned vhost,
+		   const struct carp_advert *a, uint32_t source, mono_t now);
+/* Answer to ENGINE_TAKE: microseconds for address, lease, announcement. */
+void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
+		  mono_t now);
+void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
+			mono_t now);
+/* The kernel refused an advert: our right has run out. */
+void engine_lease_lost(struct engine *e, unsigned vhost, mono_t now);
+
+/* --- our kernel's flows ------------------------------------------------ */
+
+/* How many events may be read before the next engine_work (rules 4). */
+size_t engine_events_room(const struct engine *e);
+void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
+		  uint32_t portid, mono_t now);
+void engine_overrun(struct engine *e, mono_t now);
+/* Answer to ENGINE_DRAIN. */
+void engine_drained(struct engine *e, mono_t now);
+
+/* The next piece of work, WORK_NONE when there is none now. */
+enum engine_work engine_work(struct engine *e, mono_t now);
+void engine_injected(struct engine *e, const uint8_t *results, mono_t now);
+/* A dump was started (or could not be: false), or was aborted (false). */
+void engine_dumping(struct engine *e, bool running, mono_t now);
+/* One chunk; the last one has more = false. failed: the dump broke off. */
+void engine_dumped(struct engine *e, const struct flow *list, size_t n,
+		   bool more, bool failed, mono_t now);
+
+/* --- peers ------------------------------------------------------------- */
+
+void engine_peer_up(struct engine *e, unsigned peer, mono_t now);
+void engine_peer_down(struct engine *e, unsigned peer, const char *why,
+		      mono_t now);
+void engine_peer_data(struct engine *e, unsigned peer, const void *data,
+		      size_t len, mono_t now);
+/* True while no more bytes of the peer should be read. */
+bool engine_peer_full(const struct engine *e, unsigned peer);
+/* Bytes for the peer: session_output and session_sent on this. */
+struct session *engine_session(struct engine *e, unsigned peer);
+
+/* --- operator ---------------------------------------------------------- */
+
+/* Asks the peer for a bulk; ENGINE_BULK_ENDED follows. 0, -ENOTCONN. */
+int engine_bulk(struct engine *e, unsigned peer, mono_t now);
+/*
+ * ENGINE_HANDOVER_ENDED follows after 0. Otherwise a sentence in why (at
+ * least SESSION_REASON_MAX bytes) and -EAGAIN (refused), -EALREADY.
+ */
+int engine_handover(struct engine *e, bool force, char *why, mono_t now);
+/* Returns the operator's counter after the change. */
+int32_t engine_demote(struct engine *e, int32_t n, mono_t now);
+/* Hands over if it can, bows out; ENGINE_STOPPED ends it. */
+void engine_stop(struct engine *e, mono_t now);
+
+/* --- time and answers --------------------------------------------------- */
+
+void engine_tick(struct engine *e, mono_t now);
+mono_t engine_deadline(const struct engine *e);
+bool engine_poll(struct engine *e, struct engine_action *a, mono_t now);
+
+/* --- for the screen ------------------------------------------------------ */
+
+bool engine_ready(const struct engine *e, mono_t now);
+bool engine_tx_in_sync(const struct engine *e, unsigned peer);
+bool engine_rx_in_sync(const struct engine *e, unsigned peer);
+/* The peer whose bulk this node waits for; NULL if none. */
+const struct engine_peer *engine_waits_for(const struct engine *e);
+
+#endif

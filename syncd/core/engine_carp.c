@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine's virtual hosts: what they hear, what they are told about the
+ * node (demotion, hold), what of their wishes becomes an action, and the
+ * planned handover of all of them. The election itself is in carp/fsm.
+ * Invariant: kernel events are subscribed to before the first right is taken,
+ * and until the last one is gone.
+ */
+#include "engine_int.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
+
+/* A word older than this says nothing about the present. */
+#define WORD_FRESH_NS (2 * MONO_S)
+/* Two masters of about the same age are told apart by name. */
+#define AGE_DIFFERS_NS (3 * MONO_S)
+/* The lease in advert intervals (spec/linux-vip.md), as a fraction. */
+#define LEASE_NUM 5
+#define LEASE_DEN 2
+/* The shortest lease that outlives one interval of ours with a late jiffy. */
+#define LEASE_SLACK_NS (20 * MONO_MS)
+#define ASK_EVERY_NS   (1 * MONO_S)
+
+/* --- what the vhosts hear ---------------------------------------------- */
+
+static void count_interfaces_down(struct engine *e)
+{
+	int32_t down = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		bool first = true;
+
+		for (size_t k = 0; k < i; k++)
+			if (e->vhosts[k].interface == e->vhosts[i].interface)
+				first = false;
+		down += first && !e->vhosts[i].link_up;
+	}
+	demotion_set(&e->demotion, DEMOTION_INTERFACE, down);
+}
+
+void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
+{
+	struct engine_vhost *v = &e->vhosts[vhost];
+
+	if (e->stopped)
+		return;
+	v->link_up = up;
+	count_interfaces_down(e);
+	carp_vhost_link(&v->carp, up, now);
+}
+
+void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why)
+{
+	carp_vhost_count(&e->vhosts[vhost].carp, why);
+}
+
+static const struct session_vhost *peer_vhost(const struct engine_peer *p,
+					      const char *name)
+{
+	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
+		if (strcmp(p->word.vhosts[i].name, name) == 0)
+			return &p->word.vhosts[i];
+	return NULL;
+}
+
+/* For how long the peer has been master of it, as it said; 0 if it is not. */
+static int64_t peer_age_ns(const struct engine_peer *p, const char *name,
+			   mono_t now)
+{
+	const struct session_vhost *v = peer_vhost(p, name);
+
+	if (!v || v->state != CARP_MASTER)
+		return 0;
+	return (int64_t)v->master_ms * MONO_MS + mono_diff(now, p->word_at);
+}
+
+/* Rules 11, after demotion and frequency: both sides must come to opposite
+ * answers, so only what both know is looked at. */
+static enum carp_tie tie(const struct engine *e, unsigned vhost, unsigned peer,
+			 mono_t now)
+{
+	const struct engine_vhost *v = &e->vhosts[vhost];
+	const struct engine_peer *p = &e->peers[peer];
+	bool fresh = p->heard && mono_diff(now, p->word_at) < WORD_FRESH_NS;
+
+	if (p->live && fresh) {
+		bool ours = engine_rx_in_sync(e, peer);
+		bool theirs = engine_tx_in_sync(e, peer);
+		int64_t older = mono_diff(now, v->carp.since) -
+				peer_age_ns(p, v->name, now);
+
+		if (ours != theirs)
+			return ours ? CARP_TIE_WIN : CARP_TIE_LOSE;
+		if (older > AGE_DIFFERS_NS)
+			return CARP_TIE_WIN;
+		if (older < -AGE_DIFFERS_NS)
+			return CARP_TIE_LOSE;
+	}
+	return strcmp(e->node, p->name) < 0 ? CARP_TIE_WIN : CARP_TIE_LOSE;
+}
+
+static bool peer_owns(const struct engine_peer *p, uint32_t source)
+{
+	uint32_t v4 = htonl(source);
+
+	for (size_t i = 0; i < p->naddresses; i++)
+		if (p->addresses[i].family == AF_INET &&
+		    memcmp(p->addresses[i].addr.b, &v4, sizeof(v4)) == 0)
+			return true;
+	return false;
+}
+
+void engine_advert(struct engine *e, unsigned vhost,
+		   const struct carp_advert *a, uint32_t source, mono_t now)
+{
+	struct carp_sender from = { .addr = source };
+
+	for (unsigned i = 0; i < e->npeers && !from.known; i++) {
+		if (!peer_owns(&e->peers[i], source))
+			continue;
+		from.known = true;
+		from.asks = e->peers[i].live;
+		from.tie = tie(e, vhost, i, now);
+	}
+	(void)carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now);
+}
+
+void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (strcmp(e->vhosts[i].name, vhost) == 0)
+			carp_vhost_give_up(&e->vhosts[i].carp, now);
+}
+
+/* --- what the kernel answers ---------------------------------------------- */
+
+void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
+		  mono_t now)
+{
+	struct engine_vhost *v = &e->vhosts[vhost];
+	struct history_entry *h = history_last(&e->history, v->name);
+
+	v->taking = false;
+	for (int i = 0; i < 3; i++) {
+		if (h && h->to == CARP_MASTER)
+			h->step_us[STEP_ADDRESS + i] = us[i];
+		e->go_step_us[i] += us[i];
+	}
+	engine_peer_say_word(e);
+	engine_handover_answer(e, now);
+}
+
+void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
+			mono_t now)
+{
+	struct engine_vhost *v = &e->vhosts[vhost];
+
+	v->taking = false;
+	engine_log(e, LEVEL_ERR, "carp \"%s\": cannot be master: %s", v->name,
+		   why);
+	carp_vhost_yield(&v->carp, CARP_CAUSE_LEASE, now);
+}
+
+void engine_lease_lost(struct engine *e, unsigned vhost, mono_t now)
+{
+	struct engine_vhost *v = &e->vhosts[vhost];
+
+	if (v->carp.state != CARP_MASTER || v->carp.fence != CARP_UNFENCED)
+		return;
+	engine_log(e, LEVEL_ERR,
+		   "carp \"%s\": the lease ran out, this node answered nobody; "
+		   "it slept too long or its adverts did not leave in time",
+		   v->name);
+	carp_vhost_lease_lost(&v->carp, now);
+	/* alone there is nobody to ask (rules 6) */
+	if (e->npeers == 0 && !v->carp.master.any)
+		carp_vhost_take(&v->carp, CARP_CAUSE_LEASE_BACK, now);
+}
+
+/* --- what the vhosts want ------------------------------------------------ */
+
+static unsigned count_masters(const struct engine *e)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		n += e->vhosts[i].carp.state == CARP_MASTER;
+	return n;
+}
+
+static void describe(const struct carp_action *a, const char *handover_why,
+		     char *text, size_t size)
+{
+	int64_t ms = a->transition.silent_ns / MONO_MS;
+
+	if (a->transition.cause == CARP_CAUSE_HANDOVER)
+		snprintf(text, size, "handover%s%s", *handover_why ? " " : "",
+			 handover_why);
+	else if (a->transition.cause != CARP_CAUSE_MASTER_DOWN)
+		snprintf(text, size, "%s",
+			 carp_cause_name(a->transition.cause));
+	else if (a->transition.silent_ns < 0)
+		snprintf(text, size, "no master alive");
+	else
+		snprintf(text, size, "no adverts for %lld.%lld s",
+			 (long long)(ms / 1000), (long long)(ms % 1000 / 100));
+}
+
+/* Which peer this is a handover with, and in which direction. */
+static void handover_words(const struct engine *e, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (e->go_from >= 0)
+		snprintf(text, size, "from %s", e->peers[e->go_from].name);
+	else if (e->npeers)
+		snprintf(text, size, "to %s%s%s%s",
+			 e->peers[e->handover_peer].name,
+			 *e->handover_why ? " (" : "", e->handover_why,
+			 *e->handover_why ? ")" : "");
+}
+
+static void transition(struct engine *e, unsigned i,
+		       const struct carp_action *a, mono_t now)
+{
+	struct engine_vhost *v = &e->vhosts[i];
+	char cause[SESSION_REASON_MAX], words[SESSION_REASON_MAX];
+
+	handover_words(e, words, sizeof(words));
+	describe(a, words, cause, sizeof(cause));
+	history_add(&e->history, now, v->name, a->transition.from,
+		    a->transition.to, cause);
+	engine_log(e, LEVEL_NOTICE, "carp \"%s\": %s -> %s: %s", v->name,
+		   carp_state_name(a->transition.from),
+		   carp_state_name(a->transition.to), cause);
+	if (a->transition.to == CARP_MASTER && e->gate.holds)
+		engine_log(e, LEVEL_WARNING,
+			   "carp \"%s\": taken over without the whole state "
+			   "(hold: %s); connections that are missing break",
+			   v->name, gate_reason(e->gate.holds));
+	if (a->transition.to == CARP_MASTER)
+		e->no_preempt = false;
+	engine_push(e, ENGINE_TRANSITION, i);
+	engine_peer_say_word(e);
+}
+
+/* Preemption of a known peer goes through its handover (rules 12). */
+static void ask_for_handover(struct engine *e, unsigned vhost, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+		const struct session_vhost *v =
+			peer_vhost(p, e->vhosts[vhost].name);
+
+		if (!p->live || !v || v->state != CARP_MASTER)
+			continue;
+		if (p->asked_at.ns &&
+		    mono_diff(now, p->asked_at) < ASK_EVERY_NS)
+			continue;
+		p->asked_at = now;
+		(void)session_send_handover(p->session,
+					    SESSION_HANDOVER_REQUEST, "preempt",
+					    (const uint32_t[3]){ 0 });
+	}
+}
+
+static void carry_over(struct engine *e, unsigned i,
+		       const struct carp_action *a, mono_t now)
+{
+	struct engine_action *out;
+
+	switch (a->what) {
+	case CARP_DO_TRANSITION:
+		transition(e, i, a, now);
+		return;
+	case CARP_DO_TAKE:
+		if (!e->subscribed) {
+			e->subscribed = true;
+			engine_push(e, ENGINE_SUBSCRIBE, 0);
+		}
+		e->vhosts[i].taking = true;
+		engine_push(e, ENGINE_TAKE, i);
+		return;
+	case CARP_DO_RELEASE:
+		e->vhosts[i].taking = false;
+		engine_push(e, ENGINE_RELEASE, i);
+		return;
+	case CARP_DO_ADVERT:
+		out = engine_push(e, ENGINE_ADVERT, i);
+		memcpy(out->advert.bytes, a->advert.bytes,
+		       sizeof(out->advert.bytes));
+		out->advert.own_mac = a->advert.own_mac;
+		return;
+	case CARP_DO_ANNOUNCE:
+		engine_push(e, ENGINE_ANNOUNCE, i);
+		return;
+	case CARP_DO_ASK:
+		ask_for_handover(e, i, now);
+		return;
+	}
+}
+
+/* T is 2.5 times the shortest interval of any node of the vhost, so that the
+ * right ends before anybody's master-down. */
+static void settle_lease(struct engine *e, unsigned i)
+{
+	struct engine_vhost *v = &e->vhosts[i];
+	int64_t own = carp_vhost_interval_ns(&v->carp), interval = own, t;
+
+	for (size_t k = 0; k < e->npeers; k++) {
+		const struct session_vhost *pv =
+			peer_vhost(&e->peers[k], v->name);
+
+		if (pv && pv->interval_us * MONO_US < interval)
+			interval = pv->interval_us * MONO_US;
+	}
+	t = interval * LEASE_NUM / LEASE_DEN;
+	if (interval < own && t < own + LEASE_SLACK_NS)
+		t = own + LEASE_SLACK_NS;
+	if (t == v->lease_ns)
+		return;
+	if (t > interval * LEASE_NUM / LEASE_DEN)
+		engine_log(
+			e, LEVEL_WARNING,
+			"carp \"%s\": the peer advertises every %lld ms, "
+			"this node every %lld ms; the lease is longer than "
+			"the peer's patience. give both nodes an advbase and "
+			"advskew within a factor of 2",
+			v->name, (long long)(interval / MONO_MS),
+			(long long)(own / MONO_MS));
+	v->lease_ns = t;
+	engine_push(e, ENGINE_LEASE_TIME, i)->lease_ns = t;
+}
+
+static void settle_env(struct engine *e, mono_t now)
+{
+	uint32_t holds = e->masters ? 0 : engine_peer_holds(e);
+	struct carp_env env;
+
+	if (holds != e->gate.holds) {
+		gate_set(&e->gate, holds, now);
+		engine_peer_say_word(e);
+	}
+	env = (struct carp_env){
+		.demotion = demotion_total(&e->demotion),
+		.holding = gate_holding(&e->gate, now),
+		.may_preempt = !e->no_preempt,
+		.ask_first = e->npeers > 0,
+	};
+	if (env.demotion == e->env.demotion && env.holding == e->env.holding &&
+	    env.may_preempt == e->env.may_preempt &&
+	    env.ask_first == e->env.ask_first)
+		return;
+	e->env = env;
+	engine_peer_say_word(e);
+	for (size_t i = 0; i < e->nvhosts; i++)
+		carp_vhost_env(&e->vhosts[i].carp, &env, now);
+}
+
+bool engine_carp_settle(struct engine *e, mono_t now)
+{
+	struct carp_action a;
+	bool any = false;
+	unsigned masters;
+
+	for (unsigned i = 0; i < e->nvhosts; i++) {
+		while (carp_vhost_poll(&e->vhosts[i].carp, &a)) {
+			carry_over(e, i, &a, now);
+			any = true;
+		}
+		settle_lease(e, i);
+	}
+	masters = count_masters(e);
+	if (masters != e->masters) {
+		bool changed = !masters != !e->masters;
+
+		e->masters = masters;
+		if (changed)
+			engine_sync_telling_changed(e, masters > 0, now);
+		if (!masters && e->subscribed) {
+			e->subscribed = false;
+			engine_push(e, ENGINE_UNSUBSCRIBE, 0);
+		}
+	}
+	settle_env(e, now);
+	return any;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Heavy work, one piece at a time: dumps of our own table, each for one
+ * purpose, and the changes for our kernel that come out of them or from a
+ * peer. Invariant: at most one dump runs, and it is not read on while changes
+ * wait to be injected.
+ */
+#include "engine_int.h"
+
+#include <assert.h>
+
+enum { LEVEL_WARNING = 4 };
+
+/* A peer's queue above this holds the dump behind a bulk back. */
+#define BULK_QUEUE_BYTES (128 * 1024)
+#define RETRY_NS	 (1 * MONO_S)
+#define LOWER_AGAIN_NS	 (5 * MONO_S)
+
+void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
+	       uint32_t timeout_s)
+{
+	struct flow_change *c;
+
+	assert(e->nops < ENGINE_OPS_MAX);
+	c = &e->ops[e->nops++];
+	c->op = op;
+	c->flow = *f;
+	c->flow.timeout_s = timeout_s;
+	c->flow.has |= FLOW_HAS_TIMEOUT;
+}
+
+void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
+{
+	if (e->dump_running && e->dump == what && e->dump_peer == peer)
+		e->dump_abort = true;
+}
+
+/* --- what is to be done ----------------------------------------------------- */
+
+static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
+				  mono_t now)
+{
+	for (*peer = 0; *peer < e->npeers; (*peer)++)
+		if (e->peers[*peer].live && e->peers[*peer].tx.want_bulk &&
+		    e->masters)
+			return DUMP_BULK;
+	for (*peer = 0; *peer < e->npeers; (*peer)++)
+		if (e->peers[*peer].rx.state == RX_MARK)
+			return DUMP_MARK;
+	for (*peer = 0; *peer < e->npeers; (*peer)++)
+		if (e->peers[*peer].rx.state == RX_SWEEP &&
+		    !e->peers[*peer].rx.swept)
+			return DUMP_SWEEP;
+	*peer = 0;
+	if (mono_due(e->lower_at, now) && e->masters)
+		return DUMP_LOWER;
+	return DUMP_NONE;
+}
+
+static bool dump_may_go_on(const struct engine *e, mono_t now)
+{
+	switch (e->dump) {
+	case DUMP_BULK:
+		/* a full batch of events waits for the next chunk */
+		return !engine_events_room(e) ||
+		       session_backlog(e->peers[e->dump_peer].session) <
+			       BULK_QUEUE_BYTES;
+	case DUMP_LOWER:
+		return e->dump_after.ns <= now.ns;
+	case DUMP_MARK:
+	case DUMP_SWEEP:
+	case DUMP_NONE:
+		return true;
+	}
+	return true;
+}
+
+static enum engine_work dump_work(struct engine *e, mono_t now)
+{
+	enum engine_dump next;
+	unsigned peer;
+
+	next = next_dump(e, &peer, now);
+	if (e->dump_running) {
+		if (e->dump == DUMP_LOWER &&
+		    ((next != DUMP_NONE && next != DUMP_LOWER) || !e->masters))
+			e->dump_abort = true;
+		if (e->dump_abort)
+			return WORK_DUMP_ABORT;
+		if (!dump_may_go_on(e, now))
+			return WORK_NONE;
+		e->ops_at = now;
+		return WORK_DUMP_READ;
+	}
+	if (next == DUMP_NONE || e->dump_after.ns > now.ns)
+		return WORK_NONE;
+	e->dump = next;
+	e->dump_peer = peer;
+	return WORK_DUMP_START;
+}
+
+enum engine_work engine_work(struct engine *e, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers && !e->nops; i++)
+		engine_peer_pump(e, i, now);
+	if (e->nops)
+		return WORK_INJECT;
+	/* what was just heard comes first */
+	if (e->queued)
+		return WORK_NONE;
+	return dump_work(e, now);
+}
+
+mono_t engine_dump_deadline(const struct engine *e)
+{
+	if (e->dump_running && e->dump == DUMP_LOWER)
+		return e->dump_after;
+	return e->masters ? e->lower_at : MONO_NEVER;
+}
+
+/* --- what was found ------------------------------------------------------------- */
+
+void engine_dumping(struct engine *e, bool running, mono_t now)
+{
+	bool started = running && !e->dump_running;
+
+	if (!running && e->dump_running && e->dump == DUMP_LOWER)
+		e->lower_at = mono_add(now, LOWER_AGAIN_NS);
+	if (!running && !e->dump_running) /* it could not be started */
+		e->dump_after = mono_add(now, RETRY_NS);
+	e->dump_running = running;
+	e->dump_abort = false;
+	if (!started) {
+		e->dump = DUMP_NONE;
+		return;
+	}
+	if (e->dump == DUMP_BULK)
+		engine_sync_bulk_begins(e, e->dump_peer, now);
+	if (e->dump == DUMP_MARK)
+		e->marked = true;
+}
+
+static void mark(struct engine *e, const struct flow *f)
+{
+	e->peers[e->dump_peer].rx.suspects++;
+	if (f->timeout_s > TIMEOUT_SUSPECT_S)
+		engine_op(e, FLOW_TIMEOUT, f, TIMEOUT_SUSPECT_S);
+}
+
+static void sweep(struct engine *e, const struct flow *f)
+{
+	if (f->timeout_s <= TIMEOUT_SUSPECT_S)
+		engine_op(e, FLOW_DESTROY, f, 0);
+}
+
+/* After a takeover no timeout is longer than its state deserves; those that a
+ * bulk marked and never reached get theirs back (rules 7). */
+static void lower(struct engine *e, const struct flow *f)
+{
+	uint32_t nominal = timeouts_nominal(&e->timeouts, f);
+
+	if (f->timeout_s > nominal ||
+	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
+	     nominal > TIMEOUT_SUSPECT_S))
+		engine_op(e, FLOW_TIMEOUT, f, nominal);
+}
+
+static void visit(struct engine *e, const struct flow *f)
+{
+	if (filter_flow(&e->filter, f) != FILTER_PASS)
+		return;
+	switch (e->dump) {
+	case DUMP_MARK:
+		mark(e, f);
+		return;
+	case DUMP_SWEEP:
+		sweep(e, f);
+		return;
+	case DUMP_LOWER:
+		lower(e, f);
+		return;
+	case DUMP_BULK:
+	case DUMP_NONE:
+		return;
+	}
+}
+
+static void finished(struct engine *e, enum engine_dump what, unsigned peer,
+		     mono_t now)
+{
+	switch (what) {
+	case DUMP_MARK:
+		engine_rx_marked(e, peer, now);
+		return;
+	case DUMP_SWEEP:
+		e->peers[peer].rx.swept = true;
+		return;
+	case DUMP_LOWER:
+		e->lower_at = MONO_NEVER;
+		e->marked = false;
+		return;
+	case DUMP_BULK:
+	case DUMP_NONE:
+		return;
+	}
+}
+
+static void broke_off(struct engine *e, enum engine_dump what, unsigned peer,
+		      mono_t now)
+{
+	engine_log(e, LEVEL_WARNING,
+		   "reading the connection table broke off; it is read again");
+	e->dump_after = mono_add(now, RETRY_NS);
+	if (what == DUMP_BULK)
+		engine_sync_gap(e, peer, "reading the table broke off", now);
+	if (what == DUMP_LOWER)
+		e->lower_at = mono_add(now, LOWER_AGAIN_NS);
+}
+
+void engine_dumped(struct engine *e, const struct flow *list, size_t n,
+		   bool more, bool failed, mono_t now)
+{
+	enum engine_dump what = e->dump;
+	unsigned peer = e->dump_peer;
+
+	if (e->dump_abort)
+		return;
+	if (what == DUMP_BULK && !failed)
+		engine_sync_chunk(e, peer, list, n, more, now);
+	else if (!failed)
+		for (size_t i = 0; i < n; i++)
+			visit(e, &list[i]);
+	if (what == DUMP_LOWER)
+		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
+	if (more && !failed)
+		return;
+	e->dump_running = false;
+	e->dump = DUMP_NONE;
+	if (failed)
+		broke_off(e, what, peer, now);
+	else
+		finished(e, what, peer, now);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The planned handover of all vhosts, both parts: the old master's, driven by
+ * core/handover, and the new one's, who takes what it is given (rules 12).
+ * Invariant: while a handover runs the vhosts that are handed over are fenced
+ * or forwarding, never half.
+ */
+#include "engine_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
+
+static const uint32_t no_steps[3];
+
+static int64_t longest_interval(const struct engine *e)
+{
+	int64_t longest = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		int64_t n = carp_vhost_interval_ns(&e->vhosts[i].carp);
+
+		if (n > longest)
+			longest = n;
+	}
+	return longest;
+}
+
+/* Rules 12, step 1. NULL when the peer can take over now. */
+static const char *refusal(const struct engine *e, unsigned peer, bool force)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	if (!p->live || !p->heard)
+		return "the link to it is down";
+	if (force)
+		return NULL;
+	if (!engine_tx_in_sync(e, peer))
+		return "it is not in sync";
+	if (p->word.demotion > demotion_total(&e->demotion))
+		return "it is more demoted than this node";
+	if (!p->word.ready)
+		return "it is not ready";
+	return NULL;
+}
+
+static void start(struct engine *e, unsigned peer, bool force, const char *why,
+		  mono_t now)
+{
+	e->handover_peer = peer;
+	e->handover_drained = e->handover_refused = false;
+	e->go_from = -1;
+	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
+	handover_start(&e->handover, force, longest_interval(e), now);
+}
+
+/* The first peer that could take over; else why the last one could not. */
+static int choose(struct engine *e, bool force, const char **why)
+{
+	*why = "there is no peer";
+	for (unsigned i = 0; i < e->npeers; i++) {
+		*why = refusal(e, i, force);
+		if (!*why)
+			return (int)i;
+	}
+	return -1;
+}
+
+int engine_handover(struct engine *e, bool force, char *why, mono_t now)
+{
+	const char *reason;
+	int peer;
+
+	if (e->handover.state != HANDOVER_IDLE) {
+		snprintf(why, SESSION_REASON_MAX, "one is already going on");
+		return -EALREADY;
+	}
+	if (!e->masters) {
+		snprintf(why, SESSION_REASON_MAX,
+			 "this node is master of nothing");
+		return -EAGAIN;
+	}
+	peer = choose(e, force, &reason);
+	if (peer < 0) {
+		snprintf(why, SESSION_REASON_MAX, "%.60s: %.60s",
+			 e->npeers ? e->peers[e->npeers - 1].name : e->node,
+			 reason);
+		return -EAGAIN;
+	}
+	start(e, (unsigned)peer, force, "", now);
+	return 0;
+}
+
+void engine_stop(struct engine *e, mono_t now)
+{
+	const char *reason;
+	int peer;
+
+	if (e->stopping)
+		return;
+	e->stopping = true;
+	if (!e->masters || e->handover.state != HANDOVER_IDLE)
+		return;
+	peer = choose(e, false, &reason);
+	if (peer < 0) {
+		engine_log(e, LEVEL_WARNING,
+			   "stopping without a handover: %s; connections may "
+			   "break",
+			   reason);
+		return;
+	}
+	start(e, (unsigned)peer, false, "stop", now);
+}
+
+/* --- the old master's part ------------------------------------------------ */
+
+static void ended(struct engine *e, bool ok, const char *why)
+{
+	struct engine_action *a =
+		engine_push(e, ENGINE_HANDOVER_ENDED, e->handover_peer);
+
+	a->ok = ok;
+	snprintf(a->log.text, sizeof(a->log.text), "%s", why);
+	if (!ok)
+		engine_log(e, LEVEL_WARNING, "handover to %s failed: %s",
+			   e->peers[e->handover_peer].name, why);
+}
+
+static void fence(struct engine *e)
+{
+	for (unsigned i = 0; i < e->nvhosts; i++) {
+		if (e->vhosts[i].carp.state != CARP_MASTER)
+			continue;
+		carp_vhost_fence(&e->vhosts[i].carp);
+		engine_push(e, ENGINE_FENCE, i);
+	}
+	engine_push(e, ENGINE_DRAIN, 0);
+}
+
+static void go(struct engine *e)
+{
+	struct engine_peer *p = &e->peers[e->handover_peer];
+
+	p->rx.adopt = true;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		carp_vhost_bow_out(&e->vhosts[i].carp);
+	(void)session_send_handover(p->session, SESSION_HANDOVER_GO,
+				    e->handover_why, no_steps);
+}
+
+static void back(struct engine *e, mono_t now)
+{
+	struct engine_peer *p = &e->peers[e->handover_peer];
+
+	p->rx.adopt = false;
+	if (p->live)
+		(void)session_send_handover(p->session, SESSION_HANDOVER_BACK,
+					    e->handover.why, no_steps);
+	for (size_t i = 0; i < e->nvhosts; i++)
+		carp_vhost_resume(&e->vhosts[i].carp, now);
+	ended(e, false, e->handover.why);
+}
+
+static void finish(struct engine *e, mono_t now)
+{
+	const struct handover *h = &e->handover;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		carp_vhost_yield(&e->vhosts[i].carp, CARP_CAUSE_HANDOVER, now);
+	/* it goes before the next actions, so that history has the entries */
+	engine_carp_settle(e, now);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		struct history_entry *entry =
+			history_last(&e->history, e->vhosts[i].name);
+
+		if (!entry || entry->from != CARP_MASTER)
+			continue;
+		entry->step_us[STEP_DRAIN] = h->drain_ns / MONO_US;
+		entry->step_us[STEP_FENCE] = h->fence_ns / MONO_US;
+		entry->step_us[STEP_ACK] = h->ack_ns / MONO_US;
+	}
+	e->no_preempt = true;
+	ended(e, true, "");
+}
+
+static bool peer_is_master(const struct engine *e)
+{
+	const struct engine_peer *p = &e->peers[e->handover_peer];
+	bool gone = true;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].carp.state == CARP_MASTER)
+			gone = false;
+	/* an advert of the new master has ended it already */
+	if (gone)
+		return true;
+	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
+		if (p->word.vhosts[i].state == CARP_MASTER)
+			return true;
+	return false;
+}
+
+void engine_handover_settle(struct engine *e, mono_t now)
+{
+	const struct engine_peer *p = &e->peers[e->handover_peer];
+	struct handover_facts f;
+
+	if (e->handover.state == HANDOVER_IDLE)
+		return;
+	f = (struct handover_facts){
+		.peer_live = p->live,
+		.peer_in_sync = engine_tx_in_sync(e, e->handover_peer),
+		.backlog = session_backlog(p->session),
+		.events_drained = e->handover_drained,
+		.acked = !session_filling(p->session) &&
+			 session_seq_acked(p->session) ==
+				 session_seq_sent(p->session),
+		.peer_master =
+			e->handover.state == HANDOVER_SAID && peer_is_master(e),
+		.peer_refused = e->handover_refused,
+	};
+	switch (handover_next(&e->handover, &f, now)) {
+	case HANDOVER_WAIT:
+		return;
+	case HANDOVER_DO_FENCE:
+		fence(e);
+		return;
+	case HANDOVER_DO_GO:
+		go(e);
+		break;
+	case HANDOVER_DO_END:
+		finish(e, now);
+		break;
+	case HANDOVER_DO_BACK:
+		back(e, now);
+		break;
+	case HANDOVER_DO_FAIL:
+		ended(e, false, e->handover.why);
+		break;
+	}
+	while (engine_carp_settle(e, now))
+		;
+}
+
+void engine_drained(struct engine *e, mono_t now)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		if (e->peers[i].live)
+			(void)session_flush(e->peers[i].session, now);
+	e->handover_drained = true;
+}
+
+/* --- the new master's part -------------------------------------------------- */
+
+static void requested(struct engine *e, unsigned peer, const char *why,
+		      mono_t now)
+{
+	const char *reason = "this node is master of nothing";
+
+	if (e->handover.state != HANDOVER_IDLE)
+		return;
+	if (e->masters)
+		reason = refusal(e, peer, false);
+	if (reason) {
+		(void)session_send_handover(e->peers[peer].session,
+					    SESSION_HANDOVER_REFUSED, reason,
+					    no_steps);
+		return;
+	}
+	start(e, peer, false, why, now);
+}
+
+static void given(struct engine *e, unsigned peer, mono_t now)
+{
+	unsigned usable = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		usable += e->vhosts[i].carp.state != CARP_INIT;
+	if (!usable || e->stopping) {
+		(void)session_send_handover(
+			e->peers[peer].session, SESSION_HANDOVER_REFUSED,
+			"no interface of mine is usable", no_steps);
+		return;
+	}
+	e->go_from = (int)peer;
+	memset(e->go_step_us, 0, sizeof(e->go_step_us));
+	for (size_t i = 0; i < e->nvhosts; i++)
+		carp_vhost_take(&e->vhosts[i].carp, CARP_CAUSE_HANDOVER, now);
+}
+
+/* How long the new master's part took, for our own history. */
+static void done(struct engine *e, const struct session_event *ev)
+{
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		struct history_entry *entry =
+			history_last(&e->history, e->vhosts[i].name);
+
+		if (!entry || entry->from != CARP_MASTER)
+			continue;
+		for (int k = 0; k < 3; k++)
+			entry->step_us[STEP_ADDRESS + k] =
+				ev->handover.step_us[k];
+	}
+}
+
+void engine_handover_received(struct engine *e, unsigned peer,
+			      const struct session_event *ev, mono_t now)
+{
+	switch (ev->handover.kind) {
+	case SESSION_HANDOVER_REQUEST:
+		requested(e, peer, ev->handover.reason, now);
+		return;
+	case SESSION_HANDOVER_REFUSED:
+		engine_log(e, LEVEL_INFO, "%s does not hand over: %s",
+			   e->peers[peer].name, ev->handover.reason);
+		if (e->handover.state != HANDOVER_IDLE &&
+		    e->handover_peer == peer)
+			e->handover_refused = true;
+		return;
+	case SESSION_HANDOVER_GO:
+		given(e, peer, now);
+		return;
+	case SESSION_HANDOVER_DONE:
+		done(e, ev);
+		return;
+	case SESSION_HANDOVER_BACK:
+		engine_log(e, LEVEL_NOTICE, "%s takes its handover back: %s",
+			   e->peers[peer].name, ev->handover.reason);
+		return;
+	}
+}
+
+/* Everything that was given is taken: say so, after our word. */
+void engine_handover_answer(struct engine *e, mono_t now)
+{
+	struct engine_peer *p;
+	uint32_t us[3];
+
+	if (e->go_from < 0)
+		return;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].taking)
+			return;
+	p = &e->peers[e->go_from];
+	for (int i = 0; i < 3; i++)
+		us[i] = (uint32_t)e->go_step_us[i];
+	if (p->live && e->masters) {
+		engine_peer_word(e, (unsigned)e->go_from, now);
+		(void)session_send_handover(p->session, SESSION_HANDOVER_DONE,
+					    "", us);
+	}
+	e->go_from = -1;
+}

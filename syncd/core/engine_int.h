@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the parts of the engine know of each other. Not for others.
+ *
+ * engine.c           life, time, the queue of actions, settling
+ * engine_carp.c      virtual hosts, demotion, gate
+ * engine_handover.c  the planned switch, both parts
+ * engine_peer.c      what a peer says, what it is told of us
+ * engine_sync.c      flows out: events, gaps, bulks
+ * engine_rx.c        flows in: injection, bulks, what is missing
+ * engine_dump.c      dumps of our table, and whom they serve
+ */
+#ifndef STATESYNC_ENGINE_INT_H
+#define STATESYNC_ENGINE_INT_H
+
+#include "engine.h"
+
+/* --- engine.c */
+struct engine_action *engine_push(struct engine *e, enum engine_do what,
+				  unsigned index);
+void engine_log(struct engine *e, int level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+uint64_t engine_random(struct engine *e);
+
+/* --- engine_carp.c */
+/* Carries over what the vhosts want; true if anything changed. */
+bool engine_carp_settle(struct engine *e, mono_t now);
+/* A vhost of the peer is no longer master. */
+void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
+
+/* --- engine_handover.c */
+void engine_handover_settle(struct engine *e, mono_t now);
+/* The peer's part of a handover, or its wish for one. */
+void engine_handover_received(struct engine *e, unsigned peer,
+			      const struct session_event *ev, mono_t now);
+/* All that was given to us is taken: tells the old master. */
+void engine_handover_answer(struct engine *e, mono_t now);
+
+/* --- engine_peer.c */
+/* Tells the peer of us at once. */
+void engine_peer_word(struct engine *e, unsigned peer, mono_t now);
+void engine_peer_settle(struct engine *e, unsigned peer, mono_t now);
+/* Hears events until one is flows (then e->nops is set) or none is left. */
+void engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
+void engine_peer_say_word(struct engine *e);
+uint32_t engine_peer_holds(const struct engine *e);
+
+/* --- engine_sync.c: what we tell */
+/* Mastership began or ended: new epochs for the peers, or none. */
+void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now);
+void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now);
+void engine_sync_forget_peer(struct engine *e, unsigned peer);
+void engine_sync_requested(struct engine *e, unsigned peer, uint64_t id);
+void engine_sync_settle(struct engine *e, unsigned peer, mono_t now);
+/* What was told to this peer is no longer complete. */
+void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
+		     mono_t now);
+void engine_sync_tick(struct engine *e, mono_t now);
+mono_t engine_sync_deadline(const struct engine *e);
+/* A chunk of a bulk; the dump behind it goes on, or is over. */
+void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
+		       size_t n, bool more, mono_t now);
+/* The dump behind a bulk has begun. */
+void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
+
+/* --- engine_rx.c: what we are told */
+void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
+		      mono_t now);
+/* We became master: no copy is marked or swept any more. */
+void engine_rx_own_now(struct engine *e, mono_t now);
+void engine_rx_word(struct engine *e, unsigned peer, mono_t now);
+void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
+		   mono_t now);
+void engine_rx_flows(struct engine *e, unsigned peer,
+		     const struct session_event *ev, mono_t now);
+void engine_rx_bulk_begin(struct engine *e, unsigned peer,
+			  const struct session_event *ev, mono_t now);
+void engine_rx_bulk_end(struct engine *e, unsigned peer,
+			const struct session_event *ev, mono_t now);
+void engine_rx_settle(struct engine *e, unsigned peer, mono_t now);
+mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
+/* The dump that marks copies is through. */
+void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
+
+/* --- engine_dump.c: dumps of our table, and injection */
+/* One change for our kernel, made from a dump. */
+void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
+	       uint32_t timeout_s);
+/* The dump that serves this peer is wanted no more. */
+void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer);
+mono_t engine_dump_deadline(const struct engine *e);
+
+#endif

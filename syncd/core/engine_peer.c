@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Peers: what they say of themselves, what they are told of us, and which
+ * hold follows. Flows are handed to engine_rx.c. Invariant: a word is
+ * believed only while the link on which it came stands.
+ */
+#include "engine_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
+
+#define WORD_EVERY_NS (500 * MONO_MS)
+
+struct session *engine_session(struct engine *e, unsigned peer)
+{
+	return e->peers[peer].session;
+}
+
+/* --- the connection --------------------------------------------------------- */
+
+void engine_peer_up(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	p->up = true;
+	session_up(p->session, now);
+}
+
+void engine_peer_down(struct engine *e, unsigned peer, const char *why,
+		      mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	if (!p->up)
+		return;
+	if (p->live)
+		engine_log(e, LEVEL_WARNING,
+			   "peer \"%s\": link lost: %s; until it is back and a "
+			   "new bulk is in, only one node has the state",
+			   p->name, why);
+	session_down(p->session);
+	p->up = p->live = p->heard = false;
+	p->down_since = now;
+	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
+	e->no_preempt = false;
+	engine_rx_forget(e, peer, "the link was lost", now);
+	engine_sync_forget_peer(e, peer);
+}
+
+void engine_peer_data(struct engine *e, unsigned peer, const void *data,
+		      size_t len, mono_t now)
+{
+	if (session_input(e->peers[peer].session, data, len, now))
+		engine_push(e, ENGINE_CLOSE, peer)->log.text[0] = '\0';
+}
+
+bool engine_peer_full(const struct engine *e, unsigned peer)
+{
+	return session_unread(e->peers[peer].session) >= 256 * 1024;
+}
+
+/* --- what it says -------------------------------------------------------------- */
+
+static void hello(struct engine *e, unsigned peer,
+		  const struct session_event *ev, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	p->live = true;
+	p->live_since = now;
+	p->hello = ev->hello;
+	p->say_word = p->say_addresses = true;
+	memset(p->refused, 0, sizeof(p->refused));
+	engine_sync_peer_live(e, peer, now);
+	engine_log(e, LEVEL_NOTICE, "peer \"%s\": link up, it runs %s", p->name,
+		   p->hello.version);
+}
+
+static enum carp_state said_state(const struct session_word *w,
+				  const char *name)
+{
+	for (size_t i = 0; i < w->nvhosts; i++)
+		if (strcmp(w->vhosts[i].name, name) == 0)
+			return (enum carp_state)w->vhosts[i].state;
+	return CARP_INIT;
+}
+
+static void word(struct engine *e, unsigned peer, const struct session_word *w,
+		 mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct session_word old = p->word;
+	bool had = p->heard;
+
+	p->word = *w;
+	p->word_at = now;
+	p->heard = true;
+	engine_rx_word(e, peer, now);
+	for (size_t i = 0; had && i < old.nvhosts; i++)
+		if (old.vhosts[i].state == CARP_MASTER &&
+		    said_state(w, old.vhosts[i].name) != CARP_MASTER)
+			engine_carp_peer_gave_up(e, old.vhosts[i].name, now);
+}
+
+static void addresses(struct engine *e, unsigned peer,
+		      const struct session_event *ev)
+{
+	struct engine_peer *p = &e->peers[peer];
+	size_t total = 0, n = ev->addresses.n;
+	struct session_address *copy = calloc(n ? n : 1, sizeof(*copy)), *all;
+
+	if (!copy)
+		return;
+	if (n)
+		memcpy(copy, ev->addresses.list, n * sizeof(*copy));
+	free(p->addresses);
+	p->addresses = copy;
+	p->naddresses = n;
+	for (size_t i = 0; i < e->npeers; i++)
+		total += e->peers[i].naddresses;
+	all = calloc(total ? total : 1, sizeof(*all));
+	if (!all)
+		return;
+	total = 0;
+	for (size_t i = 0; i < e->npeers; i++) {
+		if (e->peers[i].naddresses)
+			memcpy(all + total, e->peers[i].addresses,
+			       e->peers[i].naddresses * sizeof(*all));
+		total += e->peers[i].naddresses;
+	}
+	if (filter_set(&e->filter, FILTER_PEERS, all, total))
+		engine_log(e, LEVEL_WARNING,
+			   "peer \"%s\": no memory for its addresses", p->name);
+	free(all);
+}
+
+static void broken(struct engine *e, unsigned peer, enum session_error why)
+{
+	struct engine_action *a = engine_push(e, ENGINE_CLOSE, peer);
+
+	switch (why) {
+	case SESSION_BAD_PROTOCOL:
+		snprintf(a->log.text, sizeof(a->log.text),
+			 "it speaks another protocol than %d. run the same "
+			 "version on both nodes",
+			 SESSION_PROTOCOL);
+		return;
+	case SESSION_BAD_NAME:
+		snprintf(a->log.text, sizeof(a->log.text),
+			 "its hello names other nodes than \"%s\" and \"%s\"; "
+			 "see node and peer in both configurations",
+			 e->peers[peer].name, e->node);
+		return;
+	case SESSION_SILENT:
+		snprintf(a->log.text, sizeof(a->log.text),
+			 "nothing heard for %lld s",
+			 (long long)(SESSION_SILENCE_NS / MONO_S));
+		return;
+	case SESSION_OK:
+	case SESSION_BAD_FRAME:
+	case SESSION_BAD_MESSAGE:
+	case SESSION_ERROR_COUNT:
+		break;
+	}
+	snprintf(a->log.text, sizeof(a->log.text),
+		 "it sent what this version does not understand (%s)",
+		 session_error_name(why));
+}
+
+static void ack(struct engine *e, unsigned peer, const struct session_event *ev)
+{
+	memcpy(e->peers[peer].tx.refused, ev->ack.refused,
+	       sizeof(e->peers[peer].tx.refused));
+}
+
+static void heard(struct engine *e, unsigned peer,
+		  const struct session_event *ev, mono_t now)
+{
+	switch (ev->type) {
+	case SESSION_HELLO:
+		hello(e, peer, ev, now);
+		return;
+	case SESSION_WORD:
+		word(e, peer, ev->word, now);
+		return;
+	case SESSION_ADDRESSES:
+		addresses(e, peer, ev);
+		return;
+	case SESSION_FLOWS:
+		engine_rx_flows(e, peer, ev, now);
+		return;
+	case SESSION_BULK_REQUEST:
+		engine_sync_requested(e, peer, ev->bulk.id);
+		return;
+	case SESSION_BULK_BEGIN:
+		engine_rx_bulk_begin(e, peer, ev, now);
+		return;
+	case SESSION_BULK_END:
+		engine_rx_bulk_end(e, peer, ev, now);
+		return;
+	case SESSION_ACK:
+		ack(e, peer, ev);
+		return;
+	case SESSION_GAP:
+		engine_rx_gap(e, peer, ev->gap.reason, now);
+		return;
+	case SESSION_HANDOVER:
+		engine_handover_received(e, peer, ev, now);
+		return;
+	case SESSION_BROKEN:
+		broken(e, peer, ev->error);
+		return;
+	}
+}
+
+void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct session_event ev;
+
+	while (p->up && !e->nops && session_poll(p->session, &ev)) {
+		heard(e, peer, &ev, now);
+		if (ev.type == SESSION_BROKEN)
+			return;
+	}
+}
+
+/* --- what it is told ------------------------------------------------------------ */
+
+void engine_peer_say_word(struct engine *e)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		e->peers[i].say_word = true;
+}
+
+void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct session_word w = {
+		.demotion = demotion_total(&e->demotion),
+		.ready = engine_ready(e, now),
+		.holds = e->gate.holds,
+		.tx_epoch = p->tx.epoch,
+		.rx_epoch = p->rx.gap[0] ? 0 : p->rx.epoch,
+		.nvhosts = e->nvhosts,
+	};
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+		struct session_vhost *s = &w.vhosts[i];
+		/* who has not taken it yet is not master to anybody else */
+		enum carp_state state = v->taking ? CARP_BACKUP : v->carp.state;
+
+		snprintf(s->name, sizeof(s->name), "%s", v->name);
+		s->vhid = v->carp.auth.vhid;
+		s->state = (uint8_t)state;
+		s->advskew = v->carp.advskew;
+		s->interval_us =
+			(uint32_t)(carp_vhost_interval_ns(&v->carp) / MONO_US);
+		if (state == CARP_MASTER)
+			s->master_ms =
+				(uint64_t)(mono_diff(now, v->carp.since) /
+					   MONO_MS);
+	}
+	if (session_send_word(p->session, &w) == 0)
+		p->say_word = false;
+	p->next_word = mono_add(now, WORD_EVERY_NS);
+}
+
+void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	if (!p->live)
+		return;
+	if (p->say_addresses) {
+		size_t n = e->nown < SESSION_ADDRESSES_MAX
+				   ? e->nown
+				   : SESSION_ADDRESSES_MAX;
+
+		if (session_send_addresses(p->session, e->own, n) == 0)
+			p->say_addresses = false;
+	}
+	if (p->say_word)
+		engine_peer_word(e, peer, now);
+	if (p->say_ack && session_send_ack(p->session, p->ack_seq, p->refused,
+					   ENGINE_REFUSED_COUNT) == 0)
+		p->say_ack = false;
+}
+
+/* --- what follows ------------------------------------------------------------------ */
+
+uint32_t engine_peer_holds(const struct engine *e)
+{
+	uint32_t holds = 0;
+
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		if (!p->live)
+			holds |= HOLD_LINK;
+		else if (p->rx.gap[0])
+			holds |= HOLD_GAP;
+		else if (!engine_rx_in_sync(e, i))
+			holds |= HOLD_BULK;
+	}
+	return holds;
+}
+
+bool engine_ready(const struct engine *e, mono_t now)
+{
+	if (e->stopping || gate_holding(&e->gate, now))
+		return false;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].carp.state == CARP_INIT)
+			return false;
+	return true;
+}
+
+const struct engine_peer *engine_waits_for(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].live && !engine_rx_in_sync(e, i))
+			return &e->peers[i];
+	return NULL;
+}

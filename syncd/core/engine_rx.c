@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a peer tells us about its flows: into our kernel with it, the answer
+ * back, and the whole table again when anything is missing.
+ *
+ * A bulk in three steps. Before it, every copy that we have is marked: its
+ * timeout is cut (TIMEOUT_SUSPECT_S). The bulk, and the stream beside it, set
+ * the timeouts of all that lives. After it, what still bears the mark is gone
+ * at the owner and is removed. So the kernel's own table is the memory of what
+ * the bulk has confirmed.
+ *
+ * Invariant: rx.epoch names an epoch of which this kernel has everything.
+ */
+#include "engine_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
+
+#define ASKED_MAX_NS  (10 * MONO_S)
+#define RETRY_SOON_NS (500 * MONO_MS)
+#define RETRY_FULL_NS (10 * MONO_S)
+
+bool engine_rx_in_sync(const struct engine *e, unsigned peer)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	if (!p->live || !p->heard || p->rx.gap[0])
+		return false;
+	return !p->word.tx_epoch || p->rx.epoch == p->word.tx_epoch;
+}
+
+/* --- a bulk ends ---------------------------------------------------------- */
+
+static void answer(struct engine *e, unsigned peer, bool ok, const char *why)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+	struct engine_action *a;
+
+	if (!rx->asked)
+		return;
+	rx->asked = false;
+	a = engine_push(e, ENGINE_BULK_ENDED, peer);
+	a->ok = ok;
+	snprintf(a->log.text, sizeof(a->log.text), "%s", why);
+}
+
+static void failed(struct engine *e, unsigned peer, const char *why,
+		   int64_t retry_ns, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	engine_dump_cancel(e, DUMP_MARK, peer);
+	engine_dump_cancel(e, DUMP_SWEEP, peer);
+	rx->state = RX_IDLE;
+	rx->result = BULK_FAILED;
+	rx->retry_at = mono_add(now, retry_ns);
+	snprintf(rx->why, sizeof(rx->why), "%s", why);
+	engine_log(e, LEVEL_WARNING, "bulk from %s failed: %s",
+		   e->peers[peer].name, why);
+	answer(e, peer, false, why);
+}
+
+static void complete(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct engine_rx *rx = &p->rx;
+
+	rx->state = RX_IDLE;
+	rx->result = BULK_DONE;
+	rx->epoch = rx->bulk_epoch;
+	rx->gap[0] = '\0';
+	rx->total = rx->entries;
+	rx->took_ns = mono_diff(now, rx->started);
+	rx->retry_at = now;
+	e->marked = false;
+	p->say_word = true;
+	engine_log(e, LEVEL_NOTICE, "bulk from %s: %llu flows in %lld.%03lld s",
+		   p->name, (unsigned long long)rx->entries,
+		   (long long)(rx->took_ns / MONO_S),
+		   (long long)(rx->took_ns % MONO_S / MONO_MS));
+	answer(e, peer, true, "");
+}
+
+void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
+		      mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	if (rx->state != RX_IDLE)
+		failed(e, peer, why, 0, now);
+	answer(e, peer, false, why);
+	rx->epoch = 0;
+	rx->gap[0] = '\0';
+	rx->adopt = false;
+	if (e->ops_peer == (int)peer) {
+		e->ops_peer = -1;
+		e->nops = 0;
+	}
+}
+
+void engine_rx_own_now(struct engine *e, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		enum rx_state s = e->peers[i].rx.state;
+
+		if (s == RX_MARK || s == RX_SWEEP)
+			failed(e, i, "this node became master", 0, now);
+	}
+}
+
+/* --- what the peer says ------------------------------------------------------- */
+
+void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct engine_rx *rx = &p->rx;
+
+	if (rx->adopt && p->word.tx_epoch) {
+		rx->adopt = false;
+		rx->epoch = p->word.tx_epoch;
+		rx->gap[0] = '\0';
+		p->say_word = true;
+	}
+	if ((rx->state == RX_RUNNING || rx->state == RX_SWEEP) &&
+	    rx->bulk_epoch != p->word.tx_epoch)
+		failed(e, peer, "it was interrupted at the peer", RETRY_SOON_NS,
+		       now);
+}
+
+void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
+		   mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", reason);
+	p->rx.adopt = false;
+	p->say_word = true;
+	if (p->rx.state == RX_RUNNING || p->rx.state == RX_SWEEP)
+		failed(e, peer, reason, RETRY_SOON_NS, now);
+}
+
+void engine_rx_bulk_begin(struct engine *e, unsigned peer,
+			  const struct session_event *ev, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	(void)now;
+	if (rx->state != RX_ASKED || ev->bulk.id != rx->id)
+		return;
+	rx->state = RX_RUNNING;
+	rx->bulk_epoch = ev->bulk.epoch;
+	rx->total = ev->bulk.expected;
+	rx->entries = 0;
+	rx->open_failure = false;
+}
+
+void engine_rx_bulk_end(struct engine *e, unsigned peer,
+			const struct session_event *ev, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct engine_rx *rx = &p->rx;
+	char why[SESSION_REASON_MAX];
+
+	p->ack_seq = ev->bulk_end.seq;
+	p->say_ack = true;
+	if (rx->state != RX_RUNNING || ev->bulk_end.id != rx->id)
+		return;
+	if (!ev->bulk_end.complete) {
+		snprintf(why, sizeof(why),
+			 "%llu entries were sent, %llu arrived, or they differ",
+			 (unsigned long long)ev->bulk_end.sent,
+			 (unsigned long long)ev->bulk_end.arrived);
+		failed(e, peer, why, RETRY_SOON_NS, now);
+		return;
+	}
+	if (rx->open_failure) {
+		snprintf(why, sizeof(why), "%s", rx->gap);
+		failed(e, peer, why, RETRY_FULL_NS, now);
+		return;
+	}
+	if (rx->suspects && !e->masters) {
+		rx->state = RX_SWEEP;
+		rx->swept = false;
+		return;
+	}
+	complete(e, peer, now);
+}
+
+/* --- flows into our kernel ------------------------------------------------------ */
+
+static bool wanted(const struct engine *e, const struct flow_change *c)
+{
+	if (c->op == FLOW_DESTROY)
+		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
+	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
+}
+
+void engine_rx_flows(struct engine *e, unsigned peer,
+		     const struct session_event *ev, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	e->ops_peer = (int)peer;
+	e->ops_seq = ev->flows.seq;
+	e->ops_bulk = ev->flows.bulk;
+	e->ops_at = now;
+	for (size_t i = 0; i < ev->flows.n; i++) {
+		const struct flow_change *c = &ev->flows.list[i];
+
+		if (!wanted(e, c)) {
+			p->refused[ENGINE_REFUSED_FILTER]++;
+			continue;
+		}
+		engine_op(e, c->op, &c->flow,
+			  timeouts_standby(&e->timeouts, &c->flow));
+	}
+	if (ev->flows.bulk)
+		p->rx.entries += ev->flows.n;
+	if (e->nops)
+		return;
+	e->ops_peer = -1;
+	p->ack_seq = ev->flows.seq;
+	p->say_ack = true;
+}
+
+/* The kernel did not take an entry, and may take it later (rules 5). */
+static const char *open_reason(enum flow_result r)
+{
+	switch (r) {
+	case FLOW_TABLE_FULL:
+		return "the connection table is full";
+	case FLOW_CHAIN:
+		return "a hash chain of the connection table is too long";
+	case FLOW_ACK_LOST:
+		return "the kernel's answers were lost";
+	case FLOW_APPLIED:
+	case FLOW_GONE:
+	case FLOW_CLASH:
+	case FLOW_HELPER:
+	case FLOW_INVALID:
+	case FLOW_OTHER:
+	case FLOW_RESULT_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+static void count_result(struct engine *e, struct engine_peer *p,
+			 enum flow_result r)
+{
+	const char *open = open_reason(r);
+
+	e->results[r]++;
+	p->refused[r]++;
+	if (!open)
+		return;
+	if (!p->rx.gap[0])
+		engine_log(e, LEVEL_WARNING,
+			   "%s: flows of %s are missing here. sysctl -w "
+			   "net.netfilter.nf_conntrack_max (and _buckets) to "
+			   "more than the peer has",
+			   open, p->name);
+	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", open);
+	p->rx.open_failure = true;
+	p->say_word = true;
+}
+
+void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
+{
+	struct engine_peer *p;
+	bool had_gap;
+
+	if (e->ops_peer >= 0) {
+		p = &e->peers[e->ops_peer];
+		had_gap = p->rx.gap[0];
+		for (size_t i = 0; i < e->nops; i++)
+			count_result(e, p, (enum flow_result)results[i]);
+		if (p->rx.gap[0] && !had_gap && p->rx.state == RX_IDLE)
+			p->rx.retry_at = mono_add(now, RETRY_FULL_NS);
+		p->ack_seq = e->ops_seq;
+		p->say_ack = true;
+	}
+	e->injected += e->nops;
+	e->nops = 0;
+	e->ops_peer = -1;
+	/* LOWER may take a tenth of a core */
+	if (e->dump == DUMP_LOWER)
+		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
+}
+
+/* --- asking ------------------------------------------------------------------------- */
+
+static void ask(struct engine *e, unsigned peer)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	p->rx.state = RX_ASKED;
+	if (session_send_bulk_request(p->session, p->rx.id))
+		p->rx.state = RX_IDLE;
+}
+
+void engine_rx_marked(struct engine *e, unsigned peer, mono_t now)
+{
+	(void)now;
+	ask(e, peer);
+}
+
+int engine_bulk(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	if (!p->live)
+		return -ENOTCONN;
+	p->rx.asked = true;
+	p->rx.retry_at = now;
+	return 0;
+}
+
+static bool wants_bulk(const struct engine *e, unsigned peer)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
+	       (p->rx.asked || !engine_rx_in_sync(e, peer));
+}
+
+void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	if (rx->state == RX_ASKED && mono_diff(now, rx->started) > ASKED_MAX_NS)
+		failed(e, peer, "the peer does not answer the request", 0, now);
+	if (rx->state == RX_SWEEP && rx->swept && !e->nops)
+		complete(e, peer, now);
+	if (!wants_bulk(e, peer) || !mono_due(rx->retry_at, now))
+		return;
+	rx->id = ++e->ids;
+	rx->started = now;
+	rx->result = BULK_RUNNING;
+	rx->entries = rx->total = rx->suspects = 0;
+	/* a master's entries are its own; an empty table has nothing to mark */
+	if (e->masters || !e->table)
+		ask(e, peer);
+	else
+		rx->state = RX_MARK;
+}
+
+mono_t engine_rx_deadline(const struct engine *e, unsigned peer)
+{
+	const struct engine_rx *rx = &e->peers[peer].rx;
+
+	if (rx->state == RX_ASKED)
+		return mono_add(rx->started, ASKED_MAX_NS + 1);
+	return wants_bulk(e, peer) ? rx->retry_at : MONO_NEVER;
+}

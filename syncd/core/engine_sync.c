@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What we tell our peers about the flows of our kernel: events as a stream,
+ * the whole table as a bulk, and the word that something is missing. A node
+ * tells while it is master of anything and nothing otherwise (rules 5).
+ *
+ * Invariant: what a peer was told since the epoch began, in the order in which
+ * it was told, makes its table equal to ours. Whatever breaks that begins a
+ * new epoch.
+ */
+#include "engine_int.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+
+enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
+
+/* A queue beyond this means that the link is slower than the events. */
+#define QUEUE_MAX_BYTES (4 * 1024 * 1024)
+/* Below this a batch leaves at once, above it is filled first. */
+#define QUEUE_BUSY_BYTES (64 * 1024)
+/* The pass that lowers timeouts waits until the takeover is digested. */
+#define LOWER_AFTER_NS (2 * MONO_S)
+
+static bool told(const struct engine_peer *p)
+{
+	return p->live && p->tx.state != TX_NONE;
+}
+
+/* --- epochs ------------------------------------------------------------- */
+
+static void new_epoch(struct engine *e, struct engine_peer *p,
+		      enum tx_state state)
+{
+	p->tx.state = state;
+	p->tx.epoch = e->masters ? ++e->epochs : 0;
+	p->tx.gap = NULL;
+	p->say_word = true;
+}
+
+void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
+{
+	e->lower_at = telling ? mono_add(now, LOWER_AFTER_NS) : MONO_NEVER;
+	if (telling)
+		engine_rx_own_now(e, now);
+	else
+		destroys_clear(&e->destroys);
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+		/* who hands over has the whole table: nothing to repeat */
+		bool goes_on = telling && e->go_from == (int)i;
+
+		if (p->tx.state == TX_BULK) {
+			session_drop_flows(p->session);
+			engine_dump_cancel(e, DUMP_BULK, i);
+		}
+		new_epoch(e, p, goes_on ? TX_STREAM : TX_NONE);
+	}
+}
+
+void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now)
+{
+	new_epoch(e, &e->peers[peer], TX_NONE);
+	e->peers[peer].rx.retry_at = now;
+}
+
+void engine_sync_forget_peer(struct engine *e, unsigned peer)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	engine_dump_cancel(e, DUMP_BULK, peer);
+	p->tx.want_bulk = false;
+	new_epoch(e, p, TX_NONE);
+}
+
+void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
+		     mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	(void)now;
+	if (!told(p))
+		return;
+	session_drop_flows(p->session);
+	engine_dump_cancel(e, DUMP_BULK, peer);
+	new_epoch(e, p, TX_NONE);
+	p->tx.gap = reason;
+	(void)session_send_gap(p->session, p->tx.epoch, reason);
+	engine_log(e, LEVEL_WARNING,
+		   "%s: %s is on hold (gap) until a new bulk is in", reason,
+		   p->name);
+}
+
+/* --- the stream ------------------------------------------------------------- */
+
+static void tell(struct engine *e, enum flow_op op, const struct flow *f,
+		 mono_t now)
+{
+	struct flow_change c = { .op = op, .flow = *f };
+
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (told(&e->peers[i]) &&
+		    session_tell(e->peers[i].session, &c, now))
+			engine_sync_gap(e, i, "memory is short", now);
+}
+
+static bool any_interface_down(const struct engine *e)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].link_up)
+			return true;
+	return false;
+}
+
+static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
+		      mono_t now)
+{
+	uint64_t flushes = e->destroys.flushes;
+	enum filter_verdict ends = filter_ends(&e->filter, f);
+
+	if (ends != FILTER_PASS) {
+		e->filtered[ends]++;
+		return;
+	}
+	if (any_interface_down(e)) {
+		e->destroys.counters[DESTROYS_FORCED]++;
+		return;
+	}
+	if (destroys_offer(&e->destroys, f, portid, e->table, now) ==
+	    DESTROYS_TELL)
+		tell(e, FLOW_DESTROY, f, now);
+	if (e->destroys.flushes != flushes)
+		engine_log(e, LEVEL_NOTICE,
+			   "somebody flushes the connection table (netlink "
+			   "port %u): not told to the peers",
+			   portid);
+}
+
+void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
+		  uint32_t portid, mono_t now)
+{
+	enum filter_verdict v;
+
+	if (!e->masters)
+		return;
+	if (op == FLOW_DESTROY) {
+		destroyed(e, f, portid, now);
+		return;
+	}
+	v = filter_flow(&e->filter, f);
+	if (v != FILTER_PASS) {
+		e->filtered[v]++;
+		return;
+	}
+	destroys_revive(&e->destroys, f);
+	/* the first that a peer hears of a TCP flow: its NEW was a SYN_SENT */
+	if (f->l4proto == IPPROTO_TCP && f->tcp_state == TCP_CONNTRACK_SYN_RECV)
+		op = FLOW_NEW;
+	tell(e, op, f, now);
+}
+
+void engine_overrun(struct engine *e, mono_t now)
+{
+	e->overruns++;
+	destroys_clear(&e->destroys);
+	for (unsigned i = 0; i < e->npeers; i++)
+		engine_sync_gap(e, i, "the kernel dropped events", now);
+}
+
+/* Rules 4: what is read now is sent after the chunk that the kernel has filled
+ * already; it waits in the batch, which must not overflow. */
+size_t engine_events_room(const struct engine *e)
+{
+	const struct session *s;
+
+	if (!e->dump_running || e->dump != DUMP_BULK)
+		return SESSION_BATCH_MAX;
+	s = e->peers[e->dump_peer].session;
+	/* one short: the last one would close the batch */
+	return SESSION_BATCH_MAX - 1 - session_filling(s);
+}
+
+/* --- bulks -------------------------------------------------------------------- */
+
+void engine_sync_requested(struct engine *e, unsigned peer, uint64_t id)
+{
+	e->peers[peer].tx.want_bulk = true;
+	e->peers[peer].tx.want_id = id;
+}
+
+static int bulk_begin(struct engine *e, struct engine_peer *p, uint64_t entries,
+		      mono_t now)
+{
+	uint8_t key[DIGEST_KEY_LEN];
+	uint64_t r[2] = { engine_random(e), engine_random(e) };
+
+	memcpy(key, r, sizeof(key));
+	p->tx.want_bulk = false;
+	return session_bulk_begin(p->session, p->tx.want_id, p->tx.epoch,
+				  entries, key, now);
+}
+
+void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	p->tx.state = TX_BULK;
+	if (bulk_begin(e, p, e->table, now))
+		engine_sync_gap(e, peer, "memory is short", now);
+}
+
+void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
+		       size_t n, bool more, mono_t now)
+{
+	struct session *s = e->peers[peer].session;
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		if (filter_flow(&e->filter, &list[i]) == FILTER_PASS)
+			err = session_bulk_tell(s, &list[i], now);
+	if (!err && (!more || session_filling(s)))
+		err = session_bulk_flush(s, now);
+	if (!err)
+		err = session_flush(s, now);
+	if (!err && !more) {
+		err = session_bulk_end(s, now);
+		e->peers[peer].tx.state = TX_STREAM;
+	}
+	if (err)
+		engine_sync_gap(e, peer, "memory is short", now);
+}
+
+/* --- settling ------------------------------------------------------------------ */
+
+void engine_sync_settle(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	bool dumping =
+		e->dump_running && e->dump == DUMP_BULK && e->dump_peer == peer;
+
+	if (!p->live)
+		return;
+	/* who is master of nothing has an empty table to tell */
+	if (p->tx.want_bulk && !e->masters) {
+		if (bulk_begin(e, p, 0, now) == 0)
+			(void)session_bulk_end(p->session, now);
+	}
+	if (session_backlog(p->session) > QUEUE_MAX_BYTES)
+		engine_sync_gap(e, peer, "the link is slower than the flows",
+				now);
+	if (!dumping && session_filling(p->session) &&
+	    session_backlog(p->session) < QUEUE_BUSY_BYTES &&
+	    session_flush(p->session, now))
+		engine_sync_gap(e, peer, "memory is short", now);
+	engine_rx_settle(e, peer, now);
+}
+
+void engine_sync_tick(struct engine *e, mono_t now)
+{
+	struct flow f;
+
+	while (engine_events_room(e) && destroys_next(&e->destroys, now, &f))
+		if (e->masters)
+			tell(e, FLOW_DESTROY, &f, now);
+}
+
+mono_t engine_sync_deadline(const struct engine *e)
+{
+	mono_t d = mono_min(destroys_deadline(&e->destroys),
+			    engine_dump_deadline(e));
+
+	for (unsigned i = 0; i < e->npeers; i++)
+		d = mono_min(d, engine_rx_deadline(e, i));
+	return d;
+}
+
+bool engine_tx_in_sync(const struct engine *e, unsigned peer)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	if (!p->live || !p->heard)
+		return false;
+	if (!p->tx.epoch)
+		return true;
+	return p->tx.state == TX_STREAM && p->word.rx_epoch == p->tx.epoch;
+}
