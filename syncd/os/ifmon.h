@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mnl_socket;
+#include "nl.h"
 
 /* Positive results. */
 enum ifmon_condition {
@@ -61,9 +61,8 @@ struct ifmon_event {
 typedef void ifmon_cb(const struct ifmon_event *ev, void *arg);
 
 struct ifmon {
-	struct mnl_socket *events; /* multicast only, non-blocking */
-	struct mnl_socket *query;  /* for dumps, blocking */
-	uint32_t seq;
+	struct nl_sock events; /* multicast only */
+	struct nl_sock query;  /* for dumps */
 };
 
 /* Opens both sockets (CLOEXEC). 0 or -errno. */
@@ -84,7 +83,7 @@ int ifmon_read(struct ifmon *m, ifmon_cb *cb, void *arg)
 /*
  * Tells of every interface (gone = false), then of every address (added =
  * true). A dump that the kernel reports as torn (NLM_F_DUMP_INTR) is made
- * again, at most five times. 0 or -errno.
+ * again, at most five times; -EINTR after that. 0 or -errno.
  */
 int ifmon_dump(struct ifmon *m, ifmon_cb *cb, void *arg)
 	__attribute__((warn_unused_result));

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mnl_socket;
+#include "nl.h"
 
 /* Positive results. */
 enum lease_condition {
@@ -43,8 +43,7 @@ struct lease_vhost {
 };
 
 struct lease {
-	struct mnl_socket *nl;
-	uint32_t seq;
+	struct nl_sock nl;
 	char table[LEASE_TABLE_MAX];
 	uint32_t mark; /* SO_MARK of the socket that sends adverts */
 	struct lease_vhost *vhosts;
@@ -83,8 +82,7 @@ uint32_t lease_timeout_ms(int64_t timeout_ns);
  * Adds a vhost, without the right: chains, sets and rules of its interface in
  * one transaction. 0; -EINVAL: the timeout is shorter than a jiffy, the MAC
  * is not a unicast one; -EEXIST: this MAC is on this interface already;
- * -ENODEV: no such interface (the vhost is kept: lease_repair makes it when
- * the interface appears); -EOPNOTSUPP: no egress hook (kernel before 5.16);
+ * -ENODEV: no such interface (the vhost is kept; lease_repair makes it later); -EOPNOTSUPP: no egress hook (kernel before 5.16);
  * -errno. After any error but -ENODEV the vhost is not kept.
  */
 int lease_add(struct lease *l, struct lease_vhost *h)

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct mnl_socket;
+#include "nl.h"
 
 #define SYSCTL_PATH_MAX 256
 
@@ -85,21 +85,20 @@ int sysctl_store_remove(struct sysctl_store *s);
 
 /* Reads one interface by index or, where ifindex is 0, by name. 0, -ENODEV or
  * -errno. */
-int sysctl_link_get(struct mnl_socket *nl, uint32_t *seq, unsigned int ifindex,
-		    const char *name, struct sysctl_link *l)
-	__attribute__((warn_unused_result));
+int sysctl_link_get(struct nl_sock *nl, unsigned int ifindex, const char *name,
+		    struct sysctl_link *l) __attribute__((warn_unused_result));
 
 /* Calls cb for every interface. 0 or -errno (cb's result below 0 ends it). */
 typedef int sysctl_link_cb(const struct sysctl_link *l, void *arg);
-int sysctl_link_dump(struct mnl_socket *nl, uint32_t *seq, sysctl_link_cb *cb,
-		     void *arg) __attribute__((warn_unused_result));
+int sysctl_link_dump(struct nl_sock *nl, sysctl_link_cb *cb, void *arg)
+	__attribute__((warn_unused_result));
 
 /*
  * Sets both values of an interface (IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF);
  * kernel: inet_set_link_af. 0, -ENODEV, -EAFNOSUPPORT (no IPv4 on it) or
  * -errno.
  */
-int sysctl_link_set(struct mnl_socket *nl, uint32_t *seq, unsigned int ifindex,
+int sysctl_link_set(struct nl_sock *nl, unsigned int ifindex,
 		    uint32_t arp_ignore, uint32_t arp_announce)
 	__attribute__((warn_unused_result));
 

@@ -4,9 +4,9 @@
  * in the interface's list of unicast addresses, and a kernel that says
  * nothing about it in ARP. Facts and order: spec/linux-vip.md.
  *
- * Order of calls: vip_open, vip_prepare (which also removes what a crash
- * left), then for each takeover vip_add before lease_grant, lease_revoke
- * before vip_remove; at the end vip_restore, vip_close.
+ * Order of calls: vip_open, vip_prepare, vip_clean, then for each takeover
+ * vip_add before lease_grant, lease_revoke before vip_remove; at the end
+ * vip_restore, vip_close.
  */
 #ifndef STATESYNC_VIP_H
 #define STATESYNC_VIP_H
@@ -17,13 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nl.h"
 #include "sysctl.h"
-
-struct mnl_socket;
 
 /* Positive results. */
 enum vip_condition {
-	VIP_OWN_ADDRESS = 1, /* the interface itself bears a shared address */
+	VIP_OWN_ADDRESS = 1, /* an interface here bears a shared address */
 };
 
 /* Our routes bear this protocol number, by which left-overs are known. */
@@ -44,8 +43,7 @@ struct vip_vhost {
 };
 
 struct vip {
-	struct mnl_socket *nl;
-	uint32_t seq;
+	struct nl_sock nl;
 	struct sysctl_store store;
 	const struct vip_vhost *vhosts; /* as given to vip_prepare */
 	size_t vhost_count;
@@ -61,10 +59,10 @@ int vip_open(struct vip *v, const char *state_path)
 /*
  * Makes the kernel silent: arp_ignore 3 where it is 0, on every interface
  * that speaks ARP, and arp_announce 2 on the interfaces of vhosts. What stood
- * there is in the state file before the first write. Then removes left-overs
- * of an earlier run: first virtual MACs, then routes. The array vhosts is
- * kept by reference until the next vip_prepare or vip_close. An interface
- * that does not exist yet is no error. 0 or -errno.
+ * there, and the virtual MACs that may come, is in the state file before the
+ * first write. At the start and at each reload; the array vhosts is kept by
+ * reference until the next vip_prepare or vip_close. An interface that does
+ * not exist yet is no error. 0 or -errno.
  */
 int vip_prepare(struct vip *v, const struct vip_vhost *vhosts, size_t count)
 	__attribute__((warn_unused_result));
@@ -78,10 +76,11 @@ int vip_prepare_link(struct vip *v, unsigned int ifindex)
 
 /*
  * Makes this machine hold the addresses: local routes, where the interface
- * has no address in the prefix the route to it, the MAC entry. May be called
- * again at any time to put back what is missing. 0; VIP_OWN_ADDRESS and
- * nothing done; -ENODEV: no such interface; -ENETDOWN: it is down; -errno.
- * After an error the caller calls vip_remove.
+ * has no address in the prefix the route to it, the MAC entry. Nothing of it
+ * is seen in `ip addr`. May be called again at any time to put back what is
+ * missing. 0; VIP_OWN_ADDRESS; -ENODEV: no such interface;
+ * -ENETDOWN: it is down; -errno. After anything but 0 the
+ * caller calls vip_remove.
  */
 int vip_add(struct vip *v, const struct vip_vhost *h)
 	__attribute__((warn_unused_result));
@@ -91,8 +90,9 @@ int vip_add(struct vip *v, const struct vip_vhost *h)
 int vip_remove(struct vip *v, const struct vip_vhost *h);
 
 /*
- * Removes routes and MAC entries of ours, of every vhost given to vip_prepare
- * and of those that the state file names. 0 or the first -errno.
+ * Removes what an earlier run left, or this one: first the MAC entries of all
+ * vhosts given to vip_prepare and of those that the state file names, then
+ * every route of our protocol number. 0 or the first -errno.
  */
 int vip_clean(struct vip *v);
 
