@@ -125,6 +125,8 @@ class Lab:
     def __init__(self, flows=100000):
         if os.geteuid():
             raise LabError("network namespaces need root")
+        if not limits.available():
+            raise LabError("this kernel has no connection tracking")
         sweep()
         Lab.count += 1
         self.prefix = "ss%d%s" % (os.getpid(), chr(96 + Lab.count % 26))
@@ -382,11 +384,15 @@ def sweep():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
             sh("ip", "netns", "del", name, check=False)
+    for path in Path(tempfile.gettempdir()).glob("ss*-*"):
+        m = re.match(r"ss(\d+)[a-z`]-", path.name)
+        if m and not os.path.exists("/proc/" + m.group(1)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def catch_signals():
     """SIGTERM and SIGHUP end the program as SIGINT does: with clean-up."""
-    def leave(signum, _frame):
-        raise SystemExit(128 + signum)
+    def leave(_signum, _frame):
+        raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGHUP, leave)

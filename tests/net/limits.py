@@ -9,6 +9,7 @@ and the last run puts the original values back.
 import fcntl
 import json
 import os
+import subprocess
 
 STATE = "/run/statesync-lab.json"
 MAX = "/proc/sys/net/netfilter/nf_conntrack_max"
@@ -21,9 +22,8 @@ def _read(path):
 
 
 def _write(path, value):
-    if _read(path) != value:
-        with open(path, "w") as f:
-            f.write(str(value))
+    with open(path, "w") as f:
+        f.write(str(value))
 
 
 def _alive(pid):
@@ -36,17 +36,34 @@ def _update(change):
         f.seek(0)
         text = f.read()
         state = json.loads(text) if text else {}
-        state.setdefault("original", [_read(MAX), _read(BUCKETS)])
         users = {p: n for p, n in state.get("users", {}).items() if _alive(p)}
         change(users)
-        original = state["original"]
-        flows = max(users.values(), default=0)
-        _write(BUCKETS, max(original[1], min(flows, 1 << 20)))
-        _write(MAX, max(original[0], flows))
+        original = state.get("original", {})
+        _apply(max(users.values(), default=0), original)
+        if not users:
+            for path, value in original.items():
+                _write(path, value)
         f.seek(0)
         f.truncate()
         if users:
             json.dump({"original": original, "users": users}, f)
+
+
+def _apply(flows, original):
+    """Raises what is too small; what was raised is noted in original."""
+    for path, value in ((BUCKETS, min(flows, 1 << 20)), (MAX, flows)):
+        present = _read(path)
+        if present < value:
+            original.setdefault(path, present)
+            _write(path, value)
+
+
+def available():
+    """True when this kernel has connection tracking; loads it if need be."""
+    if not os.path.exists(MAX):
+        subprocess.run(["modprobe", "-q", "nf_conntrack"], check=False,
+                       stderr=subprocess.DEVNULL)
+    return os.path.exists(MAX)
 
 
 def need(flows):

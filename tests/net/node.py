@@ -56,6 +56,7 @@ class Node:
                                    carp, address or ADDRESS[name]))
         text.append('stats {\n\tsocket = "%s"\n}' % self.sock)
         self.conf.write_text("\n".join(text) + "\n")
+        self.conf.chmod(0o600)
         return self
 
     def _link(self):

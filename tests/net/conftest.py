@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures: a laboratory for each test, and the pair of daemons in it."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import limits  # noqa: E402
+from lab import Lab, catch_signals  # noqa: E402
+from pair import Pair  # noqa: E402
+
+
+def pytest_configure(config):
+    catch_signals()
+    for marker, meaning in (
+            ("quick", "runs in tests/run.sh and .ci/run"),
+            ("full", "runs in .ci/full"),
+            ("long", "runs in .ci/long"),
+            ("flows(n)", "the largest table of the test")):
+        config.addinivalue_line("markers", "%s: %s" % (marker, meaning))
+
+
+def pytest_collection_modifyitems(items):
+    """Every test belongs to a tier: without a word to the quick one."""
+    for item in items:
+        if not any(item.get_closest_marker(m)
+                   for m in ("quick", "full", "long")):
+            item.add_marker(pytest.mark.quick)
+
+
+def why_not():
+    """Why this machine cannot run the network tests; None when it can."""
+    if os.geteuid():
+        return "network namespaces need root"
+    release = tuple(int(x) for x in platform.release().split(".")[:2])
+    if release < (5, 16):
+        return "kernel %s has no netdev egress hook (5.16)" % (release,)
+    if not limits.available():
+        return "no nf_conntrack in this kernel"
+    return None
+
+
+@pytest.fixture
+def lab(request):
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    marker = request.node.get_closest_marker("flows")
+    with Lab(flows=marker.args[0] if marker else 20000) as made:
+        yield made
+        report = getattr(request.node, "report", None)
+        if report is not None and report.failed:
+            for node in made.nodes.values():
+                print("---- %s\n%s" % (node.name, node.tail(60)))
+
+
+@pytest.fixture
+def pair(lab):
+    return Pair(lab)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.report = outcome.get_result()

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both daemons of a laboratory, the traffic through them, and what a test
+asks of the two together."""
+
+import contextlib
+import os
+import select
+import subprocess
+import time
+
+from lab import wait_for
+from node import die_with_parent
+
+# Intervals of 117 and 156 ms: quick enough to test, slow enough for a
+# machine with two cores that compiles meanwhile.
+SKEW = {"gw1": 30, "gw2": 40}
+
+
+class Pair:
+    """gw1 is started first and is master unless a test moves it."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.one = lab.nodes["gw1"]
+        self.two = lab.nodes["gw2"]
+        self.conf = {}
+
+    def configure(self, **conf):
+        """One configuration for both; a value that is a pair is split."""
+        self.conf = conf
+        for i, node in enumerate((self.one, self.two)):
+            mine = {k: v[i] if isinstance(v, tuple) and k != "carps" else v
+                    for k, v in conf.items()}
+            mine.setdefault("advskew", SKEW[node.host])
+            node.configure(**mine)
+        return self
+
+    def start(self, timeout=15, **conf):
+        """One master, one backup, in sync."""
+        self.configure(**conf)
+        self.one.launch().wait_up()
+        wait_for("fw1 is master", lambda: self.one.is_all("MASTER"), timeout)
+        self.two.launch().wait_up()
+        self.wait_sync(timeout)
+        assert self.two.is_all("BACKUP"), self.two.states()
+        return self
+
+    def both(self):
+        return (self.one, self.two)
+
+    def other(self, node):
+        return self.two if node is self.one else self.one
+
+    def master(self):
+        """The node that is master of everything, None without one."""
+        found = [n for n in self.both() if n.running()
+                 and n.is_all("MASTER")]
+        return found[0] if len(found) == 1 else None
+
+    def wait_master(self, node, timeout=10):
+        """node has everything and, where it runs, the other one nothing."""
+        other = self.other(node)
+        wait_for("%s is master: %s" % (node.name, self), lambda: (
+            node.is_all("MASTER") and "MASTER" not in
+            other.states().values()), timeout)
+
+    def wait_sync(self, timeout=30):
+        wait_for("in sync: %s" % self, lambda: all(
+            n.in_sync() and n.status()["ready"] for n in self.both()),
+                 timeout)
+
+    def wait_equal(self, timeout=15):
+        """Both kernels hold the same connections."""
+        last = {}
+
+        def equal():
+            last.update(self.lab.tools.compare())
+            return not (last["missing"] or last["extra"] or last["differing"])
+        try:
+            wait_for("equal tables", equal, timeout, 0.2)
+        except AssertionError:
+            raise AssertionError("tables differ: %s" % last) from None
+        assert last["equal"] == last["compared"][0]
+        return last
+
+    def transitions(self):
+        """Changes of state so far, of all vhosts of both nodes."""
+        return sum(c["transitions"] for n in self.both()
+                   for c in (n.status(quiet=True) or {"carp": []})["carp"])
+
+    def __str__(self):
+        return "; ".join("%s %s" % (n.name, n.states()) for n in self.both())
+
+
+class Ping:
+    """One ICMP flow: an echo request every 50 ms with the same identifier."""
+
+    def __init__(self, lab, addr="10.2.0.100"):
+        self.proc = subprocess.Popen(
+            ["ip", "netns", "exec", lab.ns("client"), "ping", "-n", "-i",
+             "0.05", addr], stdout=subprocess.PIPE, text=True, bufsize=1,
+            preexec_fn=die_with_parent)
+        self.proc.stdout.readline()
+
+    def answers_again(self, timeout=5):
+        """Waits for an answer to a request that is sent from now on."""
+        end = time.monotonic() + timeout
+        while select.select([self.proc.stdout], [], [], 0)[0]:
+            os.read(self.proc.stdout.fileno(), 65536)
+        while time.monotonic() < end:
+            if select.select([self.proc.stdout], [], [], 0.1)[0]:
+                if b"bytes from" in os.read(self.proc.stdout.fileno(), 65536):
+                    return True
+        return False
+
+    def close(self):
+        self.proc.kill()
+        self.proc.wait()
+
+
+class Traffic:
+    """Connections of every kind that must survive, and their proof."""
+
+    def __init__(self, lab, bulk=2, pingpong=2):
+        tools = lab.tools
+        self.lab = lab
+        self.kinds = {
+            "snat": tools.streams(bulk, pingpong),
+            "dnat": tools.streams(1, 1, "10.2.0.1:8080", "8080", "server",
+                                  "client"),
+            "plain": tools.streams(1, 1, "10.2.0.100:9301", "9301"),
+            "marked": tools.streams(1, 1, "10.2.0.100:7007", "7007"),
+        }
+        self.probe = tools.probe()
+        self.dnat_probe = tools.probe("10.2.0.1:8080", "8080", "server",
+                                      "client")
+        self.ping = Ping(lab)
+        assert self.ping.answers_again()
+
+    def mark(self, name):
+        """A new period everywhere; the reports of the one that ended."""
+        reports = {k: s.mark(name) for k, s in self.kinds.items()}
+        reports["udp"] = self.probe.mark(name)
+        reports["udp dnat"] = self.dnat_probe.mark(name)
+        return reports
+
+    def goes_on(self, timeout=15):
+        """Every connection carries bytes both ways again, none was broken,
+        and datagrams and pings are answered."""
+        left = set(self.kinds)
+        end = time.monotonic() + timeout
+        reports = self.mark("wait")
+        while left:
+            time.sleep(0.4)
+            for kind in sorted(left):
+                r = reports[kind] = self.kinds[kind].mark("wait")
+                assert not r["broken"] and not r["mismatched"], (kind, r)
+                if r["progressed"] == r["conns"]:
+                    left.discard(kind)
+            assert time.monotonic() < end, {k: reports[k] for k in left}
+        for name, probe in (("udp", self.probe), ("dnat", self.dnat_probe)):
+            r = probe.mark("wait")
+            assert r["answered"] > 0 and r["remapped"] == 0, (name, r)
+        assert self.ping.answers_again(), "no answer to pings"
+
+    def finish(self):
+        """Ends all; every connection is whole. The reports."""
+        reports = {k: s.finish() for k, s in self.kinds.items()}
+        for kind, r in reports.items():
+            assert r["lost"] == 0 and r["mismatched"] == 0, (kind, r)
+        reports["udp"] = self.probe.finish()
+        reports["udp dnat"] = self.dnat_probe.finish()
+        self.close()
+        return reports
+
+    def close(self):
+        with contextlib.suppress(Exception):
+            self.ping.close()

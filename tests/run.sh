@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# usage: tests/run.sh [quick|full|long] [pytest options]
+# Installs what is missing, builds, runs the unit tests under ASan and UBSan
+# and the network tests of that tier; the last line sums them up.
+# WERROR=true makes every warning an error, as in CI.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+tier=quick
+case ${1:-} in
+quick|full|long) tier=$1; shift ;;
+esac
+case $tier in
+full) tests="quick or full" ;;
+*) tests=$tier ;;
+esac
+
+fail() { echo "tests/run.sh: $*" >&2; exit 1; }
+
+configured() { # DIRECTORY OPTIONS...
+	dir=$1; shift
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@" || return
+	else
+		meson setup "$dir" "$@" >"$dir.log" 2>&1 ||
+			{ cat "$dir.log"; return 1; }
+		rm -f "$dir.log"
+	fi
+	meson compile -C "$dir" >"$dir/compile.log" 2>&1 ||
+		{ grep -E 'error|warning|FAILED' "$dir/compile.log" | head -40
+		  return 1; }
+}
+
+contrib/install-missing build lab test || fail "packages are missing"
+configured build "-Dwerror=${WERROR:-false}" || fail "build failed"
+configured build-asan "-Dwerror=${WERROR:-false}" \
+	-Db_sanitize=address,undefined -Db_lundef=false ||
+	fail "build under the sanitizers failed"
+
+results=$(mktemp -d) || exit 1
+trap 'rm -rf "$results"' EXIT
+trap 'exit 130' INT TERM
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+for dir in build build-asan; do
+	[ "$tier" = long ] && continue
+	meson test -C "$dir" --print-errorlogs --no-rebuild 2>&1 |
+		grep -v '^ninja: \|^$\|Full log'
+	cp "$dir/meson-logs/testlog.json" "$results/$dir.json" ||
+		: >"$results/$dir.missing"
+done
+
+PYTHONDONTWRITEBYTECODE=1 STATESYNC_BUILD=$PWD/build \
+	/usr/bin/python3 -m pytest -q -rs -m "$tests" \
+	--junitxml="$results/pytest.xml" tests/net "$@"
+[ -s "$results/pytest.xml" ] || : >"$results/pytest.missing"
+/usr/bin/python3 tests/count.py "$results"
