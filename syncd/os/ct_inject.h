@@ -6,6 +6,7 @@
 #ifndef STATESYNC_CT_INJECT_H
 #define STATESYNC_CT_INJECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,6 +52,7 @@ struct ct_inject {
 	struct nl_sock sock;
 	struct inject_work *work; /* owned, some 250 KiB, fixed */
 	int last_errno;		  /* of the last INJECT_OTHER, positive */
+	bool copies_known;	  /* the last INJECT_COPY found its entry */
 };
 
 /* 0 or -errno; on failure all closed. */

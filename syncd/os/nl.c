@@ -174,9 +174,9 @@ static void talk_message(struct talk *t, const struct nlmsghdr *nlh)
 	case NLMSG_OVERRUN:
 		break;
 	case NLMSG_DONE:
-		t->multi_open = false;
-		/* fall through */
 	case NLMSG_ERROR:
+		/* CT_GET_STATS sets NLM_F_MULTI and ends in an ack. */
+		t->multi_open = false;
 		if (t->missing > 0)
 			t->missing--;
 		if (talk_code(nlh) < 0)

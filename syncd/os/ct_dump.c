@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A walk through the kernel's conntrack table, a chunk at a time. Keeps
+ * nothing of what it read.
+ *
+ * Text: af_netlink.c (netlink_dump, netlink_recvmsg), nf_conntrack_netlink.c
+ * (ctnetlink_dump_table); spec/ctnetlink.md 6, rules.md 4.
+ *
+ * Invariant: the kernel is at most one chunk ahead of the reader, for each
+ * recvmsg lets it fill one, and the buffer has no room for two.
+ */
+#include "ct_dump.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ct_msg.h"
+#include "ct_put.h"
+
+/*
+ * The kernel begins the next chunk while at most half of this is taken; one
+ * chunk takes more than half and less than all of it.
+ */
+#define RECEIVE_BUFFER (2 * CT_DUMP_CHUNK)
+
+int ct_dump_open(struct ct_dump *d)
+{
+	int ret;
+
+	*d = (struct ct_dump){ .sock.fd = -1 };
+	d->chunk = malloc(CT_DUMP_CHUNK);
+	if (d->chunk == NULL)
+		return -ENOMEM;
+	ret = nl_open(&d->sock, NETLINK_NETFILTER, 0, RECEIVE_BUFFER);
+	if (ret < 0)
+		ct_dump_close(d);
+	return ret;
+}
+
+void ct_dump_close(struct ct_dump *d)
+{
+	ct_dump_abort(d);
+	nl_close(&d->sock);
+	free(d->chunk);
+	d->chunk = NULL;
+}
+
+void ct_dump_abort(struct ct_dump *d)
+{
+	/* The kernel forgets a dump only with its socket. */
+	if (d->running)
+		nl_close(&d->sock);
+	d->running = false;
+}
+
+int ct_dump_start(struct ct_dump *d, uint8_t family)
+{
+	_Alignas(8) uint8_t request[CT_PUT_MAX];
+	size_t len;
+	int ret;
+
+	ct_dump_abort(d);
+	if (d->sock.mnl == NULL) {
+		ret = nl_open(&d->sock, NETLINK_NETFILTER, 0, RECEIVE_BUFFER);
+		if (ret < 0)
+			return ret;
+	}
+	len = ct_put_dump(request, sizeof(request), ++d->sock.seq, family);
+	ret = nl_send(&d->sock, request, len);
+	d->running = ret == 0;
+	return ret;
+}
+
+/* The error that an NLMSG_ERROR or NLMSG_DONE carries. */
+static int end_code(const struct nlmsghdr *nlh)
+{
+	int code = 0;
+
+	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(code))
+		memcpy(&code, mnl_nlmsg_get_payload(nlh), sizeof(code));
+	return code;
+}
+
+static void read_entry(struct ct_dump *d, const struct nlmsghdr *nlh,
+		       ct_dump_cb *cb, void *arg)
+{
+	struct flow flow;
+	int ret;
+
+	ret = ct_msg_parse(nlh, &flow);
+	if (ret == 0)
+		cb(&flow, arg);
+	else if (ret == CT_MSG_FOREIGN)
+		d->foreign++;
+	else
+		d->malformed++;
+}
+
+/* CT_DUMP_MORE while no end was seen; cb may have aborted the dump. */
+static int read_chunk(struct ct_dump *d, int len, ct_dump_cb *cb, void *arg)
+{
+	const struct nlmsghdr *nlh = (const void *)d->chunk;
+
+	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+		if (nlh->nlmsg_type == NLMSG_DONE ||
+		    nlh->nlmsg_type == NLMSG_ERROR)
+			return end_code(nlh);
+		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE)
+			read_entry(d, nlh, cb, arg);
+		if (!d->running)
+			return CT_DUMP_DONE;
+	}
+	return CT_DUMP_MORE;
+}
+
+int ct_dump_read(struct ct_dump *d, ct_dump_cb *cb, void *arg)
+{
+	ssize_t n;
+	int ret;
+
+	if (!d->running)
+		return CT_DUMP_DONE;
+	do
+		n = recv(d->sock.fd, d->chunk, CT_DUMP_CHUNK,
+			 MSG_DONTWAIT | MSG_TRUNC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		ret = -errno;
+	else if (n > CT_DUMP_CHUNK)
+		ret = -EMSGSIZE;
+	else
+		ret = read_chunk(d, (int)n, cb, arg);
+	if (ret < 0)
+		ct_dump_abort(d);
+	else if (ret == CT_DUMP_DONE)
+		d->running = false;
+	return ret;
+}
+
+struct fill {
+	uint32_t entries, max;
+	bool found;
+};
+
+static int take_fill(const struct nlmsghdr *nlh, void *arg)
+{
+	struct fill *fill = arg;
+	const struct nlattr *a;
+	const char *end = mnl_nlmsg_get_payload_tail(nlh);
+
+	a = mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
+	for (; mnl_attr_ok(a, (int)(end - (const char *)a));
+	     a = mnl_attr_next(a)) {
+		if (mnl_attr_get_payload_len(a) != sizeof(uint32_t))
+			continue;
+		if (mnl_attr_get_type(a) == CTA_STATS_GLOBAL_ENTRIES) {
+			fill->entries = ntohl(mnl_attr_get_u32(a));
+			fill->found = true;
+		} else if (mnl_attr_get_type(a) ==
+			   CTA_STATS_GLOBAL_MAX_ENTRIES) {
+			fill->max = ntohl(mnl_attr_get_u32(a));
+		}
+	}
+	return 0;
+}
+
+int ct_count(uint32_t *entries, uint32_t *max)
+{
+	_Alignas(8) uint8_t request[CT_PUT_MAX];
+	struct fill fill = { 0 };
+	struct nl_sock sock;
+	size_t len;
+	int ret;
+
+	ret = nl_open(&sock, NETLINK_NETFILTER, 0, 0);
+	if (ret < 0)
+		return ret;
+	len = ct_put_stats(request, sizeof(request), 0, NLM_F_ACK);
+	ret = nl_talk(&sock, request, len, take_fill, &fill);
+	nl_close(&sock);
+	if (ret < 0)
+		return ret;
+	if (!fill.found)
+		return -EBADMSG;
+	*entries = fill.entries;
+	if (max != NULL)
+		*max = fill.max;
+	return 0;
+}

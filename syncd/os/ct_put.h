@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * struct flow to ctnetlink messages, by hand and without memory of its own:
+ * the hot path of injection. Text: nf_conntrack_netlink.c of the kernel
+ * (ctnetlink_create_conntrack, ctnetlink_change_conntrack).
+ */
+#ifndef STATESYNC_CT_PUT_H
+#define STATESYNC_CT_PUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct flow;
+
+/* No message of ours is longer. */
+#define CT_PUT_MAX 512
+
+/*
+ * Builders: each writes one whole message into buf (size bytes, aligned to 4)
+ * and returns its length, a multiple of 4; 0 when it does not fit or the flow
+ * has no known family. NLM_F_REQUEST is set, seq and flags (NLM_F_ACK) as told.
+ */
+
+/*
+ * A whole new entry (NLM_F_CREATE | NLM_F_EXCL). Translation goes as the
+ * inverse of the original tuple plus NAT attributes with min = max; TCP flags
+ * as (flags & 7) | BE_LIBERAL with mask 0xff; EXPECTED is left out
+ * (spec/ctnetlink.md 0.1, 0.2, 0.5).
+ */
+size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
+		     const struct flow *f);
+
+/*
+ * Status, timeout, protocol state and mark of an entry that must be there;
+ * nothing of its translation. keep_status is or-ed in: bits of the existing
+ * entry that may not change (EXPECTED).
+ */
+size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
+		     const struct flow *f, uint32_t keep_status);
+
+/* Only the timeout of an entry that must be there. */
+size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
+		      const struct flow *f);
+
+/* Deletes what the original, or the reply, tuple of f finds. Never empty: a
+ * delete without a tuple would flush the table. */
+size_t ct_put_delete_orig(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			  const struct flow *f);
+size_t ct_put_delete_reply(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			   const struct flow *f);
+
+/* Asks for the entry that the original tuple of f finds. */
+size_t ct_put_get(void *buf, size_t size, uint32_t seq, uint16_t flags,
+		  const struct flow *f);
+
+/* Asks for the whole table of a family (AF_INET, AF_INET6; 0 for both). */
+size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family);
+
+/* Asks for the table's fill (CT_GET_STATS). */
+size_t ct_put_stats(void *buf, size_t size, uint32_t seq, uint16_t flags);
+
+#endif
