@@ -333,7 +333,7 @@ static long set_number(struct parser *p, const char *value, long low, long high)
 			value, low, high);
 	else
 		return number;
-	return low;
+	return high;
 }
 
 static bool is_name(const char *s)
@@ -398,15 +398,16 @@ static bool same_address(const struct conf_address *a,
 				    : !memcmp(&a->v6, &b->v6, sizeof(a->v6));
 }
 
-/* One node's address on the link: unicast, no prefix. */
+/* One node's address on the link: no prefix. AF_MAX when refused. */
 static void set_node_address(struct parser *p, const char *value,
 			     struct conf_address *out)
 {
-	if (!parse_address(value, out))
-		mistake(p, p->at,
-			"address \"%s\" is not an IP address without "
-			"prefix; 10.9.0.1",
-			value);
+	if (parse_address(value, out))
+		return;
+	out->family = AF_MAX;
+	mistake(p, p->at,
+		"address \"%s\" is not an IP address without prefix; 10.9.0.1",
+		value);
 }
 
 static void set_node(struct parser *p, const char *value)
@@ -663,7 +664,8 @@ static void set_prefer(struct parser *p, const char *value)
 {
 	struct draft_carp *d = &p->carp;
 
-	d->prefer_at = p->at;
+	if (!d->num_prefer)
+		d->prefer_at = p->at;
 	if (d->num_prefer == PREFER_MAX) {
 		mistake(p, p->at,
 			"prefer names more than %d nodes; advskew "
@@ -902,7 +904,7 @@ static unsigned int distance(const char *a, const char *b, unsigned int limit)
 		best = d;
 	if (*a && *b && (d = 1 + distance(a + 1, b + 1, limit - 1)) < best)
 		best = d;
-	if (*a && a[1] && *a == b[1] && a[1] == *b &&
+	if (*a && a[1] && a[1] == *b && *a == b[1] &&
 	    (d = 1 + distance(a + 2, b + 2, limit - 1)) < best)
 		best = d;
 	return best;
@@ -1107,6 +1109,11 @@ static void settle_node(struct parser *p)
 		conf->stats_socket = strdup("/run/statesync/stats.sock");
 }
 
+static bool is_given(const struct conf_address *a)
+{
+	return a->family == AF_INET || a->family == AF_INET6;
+}
+
 /* The block with our own name gives our address; the others are peers. */
 static void settle_peers(struct parser *p)
 {
@@ -1128,7 +1135,8 @@ static void settle_peers(struct parser *p)
 		}
 		if (link->address.family == AF_UNSPEC)
 			link->address = *a;
-		else if (!same_address(&link->address, a))
+		else if (is_given(a) && is_given(&link->address) &&
+			 !same_address(&link->address, a))
 			mistake(p, d->at,
 				"peer \"%s\" is this node, and has "
 				"another address than link (line %d); keep one",
@@ -1165,8 +1173,7 @@ static void check_link(struct parser *p)
 	for (size_t i = 0; i < link->num_peers; i++) {
 		const struct conf_peer *peer = &link->peers[i];
 
-		if (peer->address.family == AF_UNSPEC ||
-		    link->address.family == AF_UNSPEC)
+		if (!is_given(&peer->address) || !is_given(&link->address))
 			continue;
 		if (peer->address.family != link->address.family)
 			mistake(p, at,

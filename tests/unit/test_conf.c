@@ -1,0 +1,660 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The configuration: each mistake by its exact sentence, each default, the
+ * shipped example on both nodes; and the key file.
+ */
+#include "conf.h"
+#include "keyfile.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINK                                        \
+	"link { address = \"10.9.0.1\"\n"           \
+	"peer \"fw2\" { address = \"10.9.0.2\" }\n" \
+	"key-file = \"@/link.key\" }\n"
+#define CARP                                                         \
+	"carp \"lan\" { interface = \"eth0\" vhid = 1 addresses = {" \
+	" \"10.1.0.1/24\" } pass-file = \"@/carp.pass\" }\n"
+
+static char dir[] = "/tmp/test_conf.XXXXXX";
+static char path[64];
+static struct conf *conf;
+static struct conf_errors errors;
+
+/* Writes a file in our directory, every '@' replaced by that directory. */
+static void put_file(const char *name, const char *text, mode_t mode)
+{
+	char full[128];
+	FILE *f;
+
+	snprintf(full, sizeof(full), "%s/%s", dir, name);
+	unlink(full);
+	f = fopen(full, "w");
+	ck_assert_ptr_nonnull(f);
+	for (; *text; text++)
+		if (*text == '@')
+			fputs(dir, f);
+		else
+			fputc(*text, f);
+	fclose(f);
+	ck_assert_int_eq(chmod(full, mode), 0);
+}
+
+static int load_as(const char *node, const char *text)
+{
+	put_file("c", text, 0600);
+	conf_free(conf);
+	conf = NULL;
+	return conf_load(path, node, &conf, &errors);
+}
+
+static void accepted(const char *text)
+{
+	int rc = load_as("fw1", text);
+
+	ck_assert_msg(rc == 0, "refused: %s", errors.text[0]);
+	ck_assert_ptr_nonnull(conf);
+	ck_assert_uint_eq(errors.count, 0);
+}
+
+/* The first mistake's sentence behind "PATH:"; `more` others are there. */
+static void refused_as(const char *node, const char *text, unsigned int more,
+		       const char *sentence)
+{
+	char expected[CONF_ERROR_SIZE] = "", *end = expected;
+
+	ck_assert_int_eq(load_as(node, text), CONF_REFUSED);
+	ck_assert_ptr_null(conf);
+	if (*sentence != '=')
+		end += sprintf(expected, "%s:", path);
+	else
+		sentence++;
+	for (; *sentence; sentence++)
+		if (*sentence == '@')
+			end += sprintf(end, "%s", dir);
+		else
+			*end++ = *sentence;
+	*end = '\0';
+	ck_assert_str_eq(errors.text[0], expected);
+	ck_assert_uint_eq(errors.count, more + 1);
+}
+
+#define refused(text, sentence) refused_as("fw1", text, 0, sentence)
+
+/* One line of a carp block; its mistake must be the only one. */
+static void carp_line(const char *line, const char *sentence)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "carp \"lan\" {\n    interface = \"eth0\"\n    %s\n"
+		 "    %s\n    %s\n    %s\n}\n",
+		 strstr(line, "vhid") ? "" : "vhid = 1",
+		 strstr(line, "addresses") ? ""
+					   : "addresses = { \"10.1.0.1/24\" }",
+		 strstr(line, "pass") ? "" : "pass-file = \"@/carp.pass\"",
+		 line);
+	refused(text, sentence);
+}
+
+static void setup(void)
+{
+	struct link_key key;
+	char why[256], full[64];
+
+	strcpy(dir, "/tmp/test_conf.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/c", dir);
+	snprintf(full, sizeof(full), "%s/link.key", dir);
+	ck_assert_int_eq(keyfile_generate(&key), 0);
+	ck_assert_int_eq(keyfile_write(full, &key, why, sizeof(why)), 0);
+	put_file("carp.pass", "secret\n", 0600);
+}
+
+static void teardown(void)
+{
+	static const char *const names[] = { "c",   "link.key", "carp.pass",
+					     "bad", "new",	"open" };
+	char full[64];
+
+	conf_free(conf);
+	conf = NULL;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(full, sizeof(full), "%s/%s", dir, names[i]);
+		unlink(full);
+	}
+	rmdir(dir);
+}
+
+START_TEST(defaults)
+{
+	accepted(CARP);
+	ck_assert_str_eq(conf->node, "fw1");
+	ck_assert(!conf->preempt);
+	ck_assert_int_eq(conf->require_sync, CONF_SYNC_STRICT);
+	ck_assert_uint_eq(conf->event_buffer_bytes, 32u << 20);
+	ck_assert_str_eq(conf->state_dir, "/var/lib/statesync");
+	ck_assert_str_eq(conf->stats_socket, "/run/statesync/stats.sock");
+	ck_assert(!conf->link.present);
+	ck_assert_uint_eq(conf->carps[0].advbase, 1);
+	ck_assert_uint_eq(conf->carps[0].advskew, 0);
+	ck_assert_int_eq(conf->carps[0].mac, CONF_MAC_VIRTUAL);
+	ck_assert_int_eq(load_as(NULL, CARP), 0);
+	gethostname(path, sizeof(path));
+	ck_assert_str_eq(conf->node, path);
+}
+END_TEST
+
+START_TEST(every_value)
+{
+	accepted("node = \"ignored\" preempt = on require-sync = 2min\n"
+		 "event-buffer = 1M state-dir = \"/s\"\n"
+		 "stats { socket = \"/x\" }\n"
+		 "link { address = \"10.9.0.1\" port = 4000\n"
+		 "peer fw2 { address = \"10.9.0.2\" }\n"
+		 "key-file = \"@/link.key\" key-file = \"@/link.key\" }\n"
+		 "carp lan { interface = br-lan.7 vhid = 255\n"
+		 "addresses = { 10.1.0.1/24, \"10.1.0.2/32\" }\n"
+		 "pass = \"1234567890123456789\"\n"
+		 "advbase = 0 advskew = 254 mac = interface }\n");
+	ck_assert_str_eq(conf->node, "fw1");
+	ck_assert(conf->preempt);
+	ck_assert_int_eq(conf->require_sync, CONF_SYNC_LIMIT);
+	ck_assert_int_eq(conf->require_sync_ms, 120000);
+	ck_assert_uint_eq(conf->event_buffer_bytes, 1u << 20);
+	ck_assert_str_eq(conf->state_dir, "/s");
+	ck_assert_str_eq(conf->stats_socket, "/x");
+	ck_assert(conf->link.present);
+	ck_assert_uint_eq(conf->link.port, 4000);
+	ck_assert_uint_eq(conf->link.num_keys, 2);
+	ck_assert_uint_eq(conf->link.num_peers, 1);
+	ck_assert_str_eq(conf->link.peers[0].name, "fw2");
+	ck_assert_uint_eq(conf->link.peers[0].address.v4.s_addr,
+			  htonl(0x0a090002));
+	ck_assert_uint_eq(conf->link.address.v4.s_addr, htonl(0x0a090001));
+	ck_assert_uint_eq(conf->num_carps, 1);
+	ck_assert_str_eq(conf->carps[0].interface, "br-lan.7");
+	ck_assert_uint_eq(conf->carps[0].vhid, 255);
+	ck_assert_uint_eq(conf->carps[0].num_addresses, 2);
+	ck_assert_uint_eq(conf->carps[0].addresses[1].prefixlen, 32);
+	ck_assert_mem_eq(conf->carps[0].pass, "1234567890123456789\0", 20);
+	ck_assert_uint_eq(conf->carps[0].advskew, 254);
+	ck_assert_int_eq(conf->carps[0].mac, CONF_MAC_INTERFACE);
+}
+END_TEST
+
+START_TEST(durations_and_sizes)
+{
+	accepted("require-sync = off event-buffer = 64K " CARP);
+	ck_assert_int_eq(conf->require_sync, CONF_SYNC_OFF);
+	ck_assert_uint_eq(conf->event_buffer_bytes, 65536);
+	accepted("require-sync = 500ms event-buffer = 1G " CARP);
+	ck_assert_int_eq(conf->require_sync_ms, 500);
+	ck_assert_uint_eq(conf->event_buffer_bytes, 1u << 30);
+	accepted("require-sync = 24h event-buffer = 70000 " CARP);
+	ck_assert_int_eq(conf->require_sync_ms, 86400000);
+	refused("require-sync = 60\n" CARP,
+		"1:16: require-sync \"60\" is not known; strict, off, or a "
+		"duration with its unit: 500ms, 60s, 2min, 1h");
+	refused("require-sync = 25h\n" CARP,
+		"1:16: require-sync 25h is out of range; 1ms to 24h");
+	refused("event-buffer = 2G\n" CARP,
+		"1:16: event-buffer 2G is out of range; 64K to 1G");
+	refused("event-buffer = 9999999999999999999\n" CARP,
+		"1:16: event-buffer \"9999999999999999999\" is not a size; 64K "
+		"to 1G");
+	refused("event-buffer = 4Q\n" CARP,
+		"1:16: event-buffer \"4Q\" is not a size; 64K to 1G");
+	refused("preempt = maybe\n" CARP,
+		"1:11: preempt \"maybe\" is not known; true or false");
+}
+END_TEST
+
+START_TEST(carp_values)
+{
+	carp_line("vhid = 300", "6:12: vhid 300 is out of range; 1 to 255");
+	carp_line("vhid = 0", "6:12: vhid 0 is out of range; 1 to 255");
+	carp_line("vhid = one", "6:12: vhid \"one\" is not a number; 1 to 255");
+	carp_line("advskew = 255",
+		  "6:15: advskew 255 is out of range; 0 to 254");
+	carp_line("advbase = 256",
+		  "6:15: advbase 256 is out of range; 0 to 255");
+	carp_line("mac = real",
+		  "6:11: mac \"real\" is not known; virtual or interface");
+	carp_line("addresses = { \"10.1.0.1\" }",
+		  "6:19: address 10.1.0.1 has no prefix length; 10.1.0.1/24");
+	carp_line("addresses = { \"2001:db8::1/64\" }",
+		  "6:19: IPv6 shared addresses: not in this version; remove "
+		  "\"2001:db8::1/64\"");
+	carp_line("addresses = { \"10.1.0.1/33\" }",
+		  "6:19: prefix length of 10.1.0.1/33 is out of range; 1 to "
+		  "32");
+	carp_line("addresses = { \"lan\" }",
+		  "6:19: \"lan\" is not an IPv4 address with its prefix "
+		  "length; 10.1.0.1/24");
+	carp_line("addresses = { \"224.0.0.18/24\" }",
+		  "6:19: 224.0.0.18/24 cannot be shared; an address of the "
+		  "network on this interface");
+	carp_line("addresses = { \"10.1.0.1/24\", \"10.1.0.1/24\" }",
+		  "1: address 10.1.0.1 stands twice, in carp \"lan\" (line 1) "
+		  "and in carp \"lan\"; keep one");
+	carp_line("pass = \"12345678901234567890\"",
+		  "6: pass is 20 bytes long; 1 to 19");
+	carp_line("advbase = 0",
+		  "1: carp \"lan\": advbase 0 with advskew 0 has no interval; "
+		  "advskew of at least 1");
+	carp_line("vhid = 1 vhid = 2",
+		  "6:21: vhid stands twice in carp \"lan\" (line 6 too); keep "
+		  "one");
+}
+END_TEST
+
+START_TEST(unknown_keys)
+{
+	carp_line("adskew = 100", "6:5: unknown key \"adskew\" in carp "
+				  "\"lan\"; did you mean \"advskew\"?");
+	carp_line("mca = \"virtual\"",
+		  "6:5: unknown key \"mca\" in carp \"lan\"; did you mean "
+		  "\"mac\"?");
+	carp_line("color = \"red\"",
+		  "6:5: unknown key \"color\" in carp \"lan\"; known here: "
+		  "interface vhid addresses pass pass-file advbase advskew mac "
+		  "prefer");
+	refused("premt = true\n" CARP,
+		"1:1: unknown key \"premt\"; did you mean \"preempt\"?");
+	refused("lnk { address = \"x\" peer y { } }\n" CARP,
+		"1:1: unknown key \"lnk\"; did you mean \"link\"?");
+}
+END_TEST
+
+START_TEST(not_yet)
+{
+	static const char *const tops[] = {
+		"independent = true",	 "preempt-delay = 5",
+		"witness = true",	 "witness-limit = 3",
+		"strict-peers = false",	 "policy-file = \"/x\"",
+		"on-master = \"x\"",	 "router-advertisement = true",
+		"sync { defer = true }", "drift { files = { \"/x\" } }",
+	};
+	static const char *const carps[] = {
+		"balancing = ip",	"track { eth0 = 10 }",
+		"peer = \"10.1.0.2\"",	"alias = \"carp0\"",
+		"routes { }",		"ttl = 255",
+		"source-mac = virtual", "shared-address = lo",
+		"nodes = { \"a\" }",	"announce-refresh = 0",
+	};
+	char text[512], expected[128];
+
+	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++) {
+		snprintf(text, sizeof(text), "%s\n" CARP, tops[i]);
+		snprintf(expected, sizeof(expected),
+			 "1:1: \"%.*s\" is not supported by this version; "
+			 "remove it",
+			 (int)strcspn(tops[i], " "), tops[i]);
+		refused(text, expected);
+	}
+	for (size_t i = 0; i < sizeof(carps) / sizeof(carps[0]); i++) {
+		snprintf(expected, sizeof(expected),
+			 "6:5: \"%.*s\" in carp \"lan\" is not supported by "
+			 "this version; remove it",
+			 (int)strcspn(carps[i], " "), carps[i]);
+		carp_line(carps[i], expected);
+	}
+	refused("stats { metrics = \"127.0.0.1:1\" }\n" CARP,
+		"1:9: \"metrics\" in stats is not supported by this version; "
+		"remove it");
+}
+END_TEST
+
+START_TEST(clashes)
+{
+	refused(CARP "carp \"guest\" {\n  interface = eth0\n  vhid = 1\n"
+		     "  addresses = { 10.2.0.1/24 } pass = x }\n",
+		"4: carp \"guest\" uses vhid 1 on eth0, which carp \"lan\" "
+		"(line 1) has already; choose another vhid");
+	refused(CARP "carp \"lan\" { interface = eth1 vhid = 1 addresses = {"
+		     " 10.2.0.1/24 } pass = x }\n",
+		"2: two blocks of carp \"lan\" (line 1 too); give each its own "
+		"name");
+	refused(CARP "carp \"wan\" { interface = eth1 vhid = 1 addresses = {"
+		     " 10.1.0.1/30 } pass = x }\n",
+		"2: address 10.1.0.1 stands twice, in carp \"lan\" (line 1) "
+		"and in carp \"wan\"; keep one");
+	accepted(CARP "carp \"wan\" { interface = eth1 vhid = 1 addresses = {"
+		      " 10.2.0.1/30 } pass = x }\n");
+	carp_line("prefer = { \"fw1\", \"fw2\" } advskew = 7",
+		  "6:16: carp \"lan\" has prefer and advskew (line 6); keep "
+		  "one");
+	carp_line("prefer = { \"fw2\" }",
+		  "6:16: carp \"lan\": prefer does not name this node "
+		  "(\"fw1\"); add it");
+	carp_line("pass = x pass-file = \"@/carp.pass\"",
+		  "6:26: carp \"lan\" has pass (line 6) and pass-file; keep "
+		  "one");
+	refused(LINK "carp \"lan\" { interface = e vhid = 1 addresses = {"
+		     " 10.1.0.1/24 } pass = x prefer = { fw1, fw3 } }\n",
+		"4:85: carp \"lan\" prefers \"fw3\", which no peer block "
+		"names; correct one of them");
+}
+END_TEST
+
+START_TEST(missing)
+{
+	refused_as("fw1", "carp lan { }\n", 3,
+		   "1: carp \"lan\" has no interface; add interface = \"...\"");
+	ck_assert_ptr_nonnull(strstr(errors.text[1], "has no vhid; add vhid"));
+	ck_assert_ptr_nonnull(strstr(errors.text[2], "has no addresses; add"));
+	ck_assert_ptr_nonnull(strstr(errors.text[3], "has no password; add"));
+	refused("link { address = 10.9.0.1 peer fw2 { address = 10.9.0.2 } "
+		"}\n" CARP,
+		"1: link has no key-file; statesync genkey -o "
+		"/etc/statesync/link.key, then key-file = "
+		"\"/etc/statesync/link.key\"");
+	refused("link {\n peer fw2 { address = 10.9.0.2 }\n"
+		" key-file = \"@/link.key\" }\n" CARP,
+		"1: link has no address, and no peer block bears our name "
+		"\"fw1\"; add one of them");
+	refused("link { address = 10.9.0.1\n key-file = \"@/link.key\" "
+		"}\n" CARP,
+		"1: link names no node but this one (\"fw1\"); add peer "
+		"\"...\" { address = \"...\" }");
+	refused("link { address = 10.9.0.1 peer fw2 { }\n"
+		" key-file = \"@/link.key\" }\n" CARP,
+		"1: peer \"fw2\" has no address; add address = \"...\"");
+	refused("",
+		" no carp block; nothing to share. carp \"lan\" { interface "
+		"= ... vhid = ... addresses = ... }");
+}
+END_TEST
+
+START_TEST(peers)
+{
+	const char *three = "link {\n"
+			    "peer fw1 { address = 10.9.0.1 }\n"
+			    "peer fw2 { address = 10.9.0.2 }\n"
+			    "peer fw3 { address = 10.9.0.3 }\n"
+			    "key-file = \"@/link.key\" }\n" CARP;
+
+	refused(three, "1: link names 2 other nodes; this version links two "
+		       "nodes, not more (this one is \"fw1\")");
+	refused("link { address = 10.9.0.2 peer fw2 { address = 10.9.0.2 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1: peer \"fw2\" has our own address; give each node its own");
+	refused("link { address = 10.9.0.2 peer fw1 { address = 10.9.0.1 }\n"
+		"peer fw2 { address = 10.9.0.3 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1: peer \"fw1\" is this node, and has another address than "
+		"link (line 1); keep one");
+	refused("link { address = 10.9.0.1 peer fw2 { address = fe80::1 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1: peer \"fw2\" and this node have addresses of two families; "
+		"choose one");
+	refused("link { address = 10.9.0.1/24 peer fw2 { address = 10.9.0.2 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1:18: address \"10.9.0.1/24\" is not an IP address without "
+		"prefix; 10.9.0.1");
+}
+END_TEST
+
+START_TEST(one_file_for_both)
+{
+	const char *text = "link {\n"
+			   "peer fw1 { address = 10.9.0.1 }\n"
+			   "peer fw2 { address = 10.9.0.2 }\n"
+			   "key-file = \"@/link.key\" }\n"
+			   "carp lan { interface = e vhid = 1 addresses = {\n"
+			   "10.1.0.1/24 } pass = x prefer = { fw1, fw2 } }\n";
+
+	ck_assert_int_eq(load_as("fw1", text), 0);
+	ck_assert_uint_eq(conf->carps[0].advskew, 0);
+	ck_assert_uint_eq(conf->link.address.v4.s_addr, htonl(0x0a090001));
+	ck_assert_str_eq(conf->link.peers[0].name, "fw2");
+	ck_assert_int_eq(load_as("fw2", text), 0);
+	ck_assert_uint_eq(conf->carps[0].advskew, 100);
+	ck_assert_uint_eq(conf->link.address.v4.s_addr, htonl(0x0a090002));
+	ck_assert_uint_eq(conf->link.num_peers, 1);
+	ck_assert_str_eq(conf->link.peers[0].name, "fw1");
+}
+END_TEST
+
+START_TEST(secret_files)
+{
+	const char *text = "link { address = \"10.9.0.1\"\n"
+			   "peer \"fw2\" { address = \"10.9.0.2\" }\n"
+			   "key-file = \"@/bad\" }\n" CARP;
+
+	put_file("bad", "ss1:00", 0644);
+	refused(text, "=@/bad: mode 0644 lets others read the link key; not "
+		      "started. chmod 600 @/bad");
+	put_file("bad", "ss1:00", 0600);
+	refused(text, "=@/bad: is not a link key; not started. make one: "
+		      "statesync genkey -o @/bad.new");
+	put_file("carp.pass", "12345678901234567890\n", 0600);
+	refused(CARP, "=@/carp.pass: the password is 20 bytes long; one line "
+		      "of 1 to 19 bytes");
+	put_file("carp.pass", "x\n", 0640);
+	refused(CARP, "=@/carp.pass: mode 0640 lets others read the password; "
+		      "not started. chmod 600 @/carp.pass");
+}
+END_TEST
+
+START_TEST(own_mode)
+{
+	put_file("c",
+		 "carp lan { interface = e vhid = 1\n"
+		 "addresses = { 10.1.0.1/24 } pass = x }\n",
+		 0644);
+	ck_assert_int_eq(conf_load(path, "fw1", &conf, &errors), CONF_REFUSED);
+	ck_assert_ptr_nonnull(
+		strstr(errors.text[0],
+		       "/c: mode 0644 lets others read the password of "
+		       "carp \"lan\" (line 2); not started. chmod 600 "));
+	put_file("c", CARP, 0644);
+	ck_assert_int_eq(conf_load(path, "fw1", &conf, &errors), 0);
+}
+END_TEST
+
+START_TEST(many_mistakes)
+{
+	char text[1024] = "";
+
+	for (int i = 0; i < 8; i++)
+		strcat(text, "premt = { \"a\", \"}\" } # {\n");
+	strcat(text, "carp lan { vhid = 0 /* { */ mca = \"}\" mac = x }\n");
+	refused_as("fw1", text, 9,
+		   "1:1: unknown key \"premt\"; did you mean \"preempt\"?");
+	ck_assert_ptr_nonnull(strstr(errors.text[7], ":8:1: unknown key"));
+}
+END_TEST
+
+START_TEST(broken_text)
+{
+	refused("carp \"lan\" {\n  interface \"eth0\"\n}\n",
+		"2: missing equal sign after option 'interface'; the form is: "
+		"key = \"value\", key = { \"a\", \"b\" }, or block \"name\" { "
+		"... }");
+	refused("carp \"lan\" {\n  vhid = 1\n",
+		"2: the file ends inside a block; add }");
+	refused("}\n", "1: unexpected closing brace; the form is: key = "
+		       "\"value\", key = { \"a\", \"b\" }, or block \"name\" { "
+		       "... }");
+	ck_assert_int_eq(conf_load("/nowhere/c", "fw1", &conf, &errors),
+			 CONF_REFUSED);
+	ck_assert_str_eq(errors.text[0], "/nowhere/c: no such file; not "
+					 "loaded. ls -l /nowhere/c");
+}
+END_TEST
+
+/* Every prefix, and every text with one byte changed: no crash, an answer. */
+START_TEST(mutilated_text)
+{
+	const char *good = LINK CARP "preempt = true # {\n";
+	char text[1024];
+
+	for (size_t i = 0; i < strlen(good); i++) {
+		snprintf(text, sizeof(text), "%.*s", (int)i, good);
+		(void)!load_as("fw1", text);
+		for (const char *c = "{}\"'\\=#,/ a$"; *c; c++) {
+			snprintf(text, sizeof(text), "%s", good);
+			text[i] = *c;
+			ck_assert_int_ge(load_as("fw1", text), 0);
+		}
+	}
+}
+END_TEST
+
+/* The shipped example, with our directory in place of /etc/statesync. */
+START_TEST(shipped_example)
+{
+	static const char etc[] = "/etc/statesync";
+	char here[] = __FILE__;
+	char name[512], text[8192], *s;
+	FILE *f;
+
+	*strstr(here, "tests/unit") = '\0';
+	snprintf(name, sizeof(name), "%scontrib/examples/pair.conf", here);
+	f = fopen(name, "r");
+	ck_assert_msg(f != NULL, "%s", name);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	while ((s = strstr(text, etc)) != NULL) {
+		*s = '@';
+		memmove(s + 1, s + strlen(etc), strlen(s + strlen(etc)) + 1);
+	}
+	for (int i = 0; i < 2; i++) {
+		int rc = load_as(i ? "fw2" : "fw1", text);
+
+		ck_assert_msg(rc == 0, "%s", errors.text[0]);
+		ck_assert_uint_eq(conf->num_carps, 2);
+		ck_assert_uint_eq(conf->carps[1].advskew, i ? 100 : 0);
+		ck_assert_uint_eq(conf->link.num_peers, 1);
+	}
+}
+END_TEST
+
+START_TEST(key_text)
+{
+	struct link_key key, other;
+	char text[KEYFILE_TEXT_SIZE], print[KEYFILE_FINGERPRINT_SIZE];
+	size_t len;
+
+	ck_assert_int_eq(keyfile_generate(&key), 0);
+	keyfile_format(&key, text);
+	len = strlen(text);
+	ck_assert_int_eq(keyfile_parse(text, len, &other), 0);
+	ck_assert_mem_eq(&key, &other, sizeof(key));
+	keyfile_fingerprint(key.id, print);
+	ck_assert_uint_eq(strlen(print), 9);
+	ck_assert_int_eq(print[4], ' ');
+	ck_assert_int_ne(keyfile_parse(text, len - 2, &other), 0);
+	text[len - 2] = 'g';
+	ck_assert_int_ne(keyfile_parse(text, len, &other), 0);
+	ck_assert_int_ne(keyfile_parse("", 0, &other), 0);
+	/* SHA-256 of 32 zero bytes starts with 66687aad. */
+	strcpy(text, "ss1:");
+	memset(text + 4, '0', 64);
+	ck_assert_int_eq(keyfile_parse(text, 68, &other), 0);
+	ck_assert_str_eq(other.id, "66687aad");
+}
+END_TEST
+
+START_TEST(key_files)
+{
+	char full[64], why[256], expected[256];
+	struct link_key key, other;
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s/new", dir);
+	ck_assert_int_eq(keyfile_generate(&key), 0);
+	ck_assert_int_eq(keyfile_write(full, &key, why, sizeof(why)), 0);
+	ck_assert_int_eq(stat(full, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_int_eq(keyfile_read(full, &other, why, sizeof(why)), 0);
+	ck_assert_mem_eq(&key, &other, sizeof(key));
+	ck_assert_int_eq(keyfile_write(full, &key, why, sizeof(why)),
+			 KEYFILE_REFUSED);
+	snprintf(expected, sizeof(expected),
+		 "%s: is there already; nothing written. ls -l %s", full, full);
+	ck_assert_str_eq(why, expected);
+	ck_assert_int_eq(keyfile_read(dir, &other, why, sizeof(why)),
+			 KEYFILE_REFUSED);
+	ck_assert_ptr_nonnull(strstr(why, "is not a regular file"));
+	unlink(full);
+	ck_assert_int_eq(mkfifo(full, 0600), 0);
+	ck_assert_int_eq(keyfile_read(full, &other, why, sizeof(why)),
+			 KEYFILE_REFUSED);
+	ck_assert_ptr_nonnull(strstr(why, "is not a regular file"));
+}
+END_TEST
+
+static int identity(const char *text, struct link_identity *id)
+{
+	return keyfile_identity_parse((const uint8_t *)text, strlen(text), id);
+}
+
+START_TEST(identities)
+{
+	char text[KEYFILE_IDENTITY_SIZE], name[KEYFILE_NAME_SIZE];
+	struct link_identity id;
+
+	keyfile_identity_format("5f3c91ab", "fw1", "fw2", text);
+	ck_assert_str_eq(text, "ss1:5f3c91ab:fw1>fw2");
+	ck_assert_int_eq(identity(text, &id), 0);
+	ck_assert_str_eq(id.key_id, "5f3c91ab");
+	ck_assert_str_eq(id.sender, "fw1");
+	ck_assert_str_eq(id.peer, "fw2");
+	ck_assert_int_ne(identity("ss1:5f3c91ab:fw1>", &id), 0);
+	ck_assert_int_ne(identity("ss1:5f3c91ab:>fw2", &id), 0);
+	ck_assert_int_ne(identity("ss2:5f3c91ab:fw1>fw2", &id), 0);
+	ck_assert_int_ne(identity("ss1:5f3c91abXfw1>fw2", &id), 0);
+	ck_assert_int_ne(identity("ss1:5f3c91ab:fw1-fw2", &id), 0);
+	ck_assert_int_ne(identity("ss1:", &id), 0);
+	ck_assert_int_ne(identity("", &id), 0);
+	memset(name, 'n', 63);
+	name[63] = '\0';
+	keyfile_identity_format("5f3c91ab", name, name, text);
+	ck_assert_int_eq(identity(text, &id), 0);
+	ck_assert_str_eq(id.peer, name);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("conf");
+	TCase *tc = tcase_create("conf");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, defaults);
+	tcase_add_test(tc, every_value);
+	tcase_add_test(tc, durations_and_sizes);
+	tcase_add_test(tc, carp_values);
+	tcase_add_test(tc, unknown_keys);
+	tcase_add_test(tc, not_yet);
+	tcase_add_test(tc, clashes);
+	tcase_add_test(tc, missing);
+	tcase_add_test(tc, peers);
+	tcase_add_test(tc, one_file_for_both);
+	tcase_add_test(tc, secret_files);
+	tcase_add_test(tc, own_mode);
+	tcase_add_test(tc, many_mistakes);
+	tcase_add_test(tc, broken_text);
+	tcase_add_test(tc, mutilated_text);
+	tcase_add_test(tc, shipped_example);
+	tcase_add_test(tc, key_text);
+	tcase_add_test(tc, key_files);
+	tcase_add_test(tc, identities);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
