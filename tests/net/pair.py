@@ -121,55 +121,72 @@ class Ping:
 class Traffic:
     """Connections of every kind that must survive, and their proof."""
 
-    def __init__(self, lab, bulk=2, pingpong=2):
+    def __init__(self, lab, bulk=2, pingpong=2, rate=1000000):
         tools = lab.tools
-        self.lab = lab
-        self.kinds = {
-            "snat": tools.streams(bulk, pingpong),
+        self.streams = {
+            "snat": tools.streams(bulk, pingpong, rate=rate),
             "dnat": tools.streams(1, 1, "10.2.0.1:8080", "8080", "server",
-                                  "client"),
-            "plain": tools.streams(1, 1, "10.2.0.100:9301", "9301"),
-            "marked": tools.streams(1, 1, "10.2.0.100:7007", "7007"),
+                                  "client", rate),
+            "plain": tools.streams(1, 1, "10.2.0.100:9301", "9301", rate=rate),
+            "marked": tools.streams(1, 1, "10.2.0.100:7007", "7007",
+                                    rate=rate),
         }
-        self.probe = tools.probe()
-        self.dnat_probe = tools.probe("10.2.0.1:8080", "8080", "server",
-                                      "client")
+        self.probes = {
+            "udp": tools.probe(),
+            "udp dnat": tools.probe("10.2.0.1:8080", "8080", "server",
+                                    "client"),
+        }
         self.ping = Ping(lab)
         assert self.ping.answers_again()
+        self.worst = {}
 
-    def mark(self, name):
-        """A new period everywhere; the reports of the one that ended."""
-        reports = {k: s.mark(name) for k, s in self.kinds.items()}
-        reports["udp"] = self.probe.mark(name)
-        reports["udp dnat"] = self.dnat_probe.mark(name)
-        return reports
+    def conns(self):
+        """TCP connections under way."""
+        return sum(s.conns for s in self.streams.values())
+
+    def begin(self, name="event"):
+        """From here on silences and stalls count."""
+        for tool in (*self.streams.values(), *self.probes.values()):
+            tool.mark(name)
+        self.worst = {}
+
+    def _look(self, name, tool, key):
+        report = tool.mark("on")
+        self.worst[name] = max(self.worst.get(name, 0), report[key])
+        return report
 
     def goes_on(self, timeout=15):
         """Every connection carries bytes both ways again, none was broken,
-        and datagrams and pings are answered."""
-        left = set(self.kinds)
+        and datagrams and pings are answered. Returns the longest silence of
+        UDP and stall of TCP since begin(), in ms."""
+        left = set(self.streams)
         end = time.monotonic() + timeout
-        reports = self.mark("wait")
+        self._look_all()
         while left:
-            time.sleep(0.4)
-            for kind in sorted(left):
-                r = reports[kind] = self.kinds[kind].mark("wait")
-                assert not r["broken"] and not r["mismatched"], (kind, r)
-                if r["progressed"] == r["conns"]:
-                    left.discard(kind)
-            assert time.monotonic() < end, {k: reports[k] for k in left}
-        for name, probe in (("udp", self.probe), ("dnat", self.dnat_probe)):
-            r = probe.mark("wait")
-            assert r["answered"] > 0 and r["remapped"] == 0, (name, r)
+            time.sleep(0.45)
+            for name, report in self._look_all().items():
+                assert not report["broken"], (name, report)
+                if report["progressed"] == report["conns"]:
+                    left.discard(name)
+            assert time.monotonic() < end, "stand still: %s" % left
+        for name, probe in self.probes.items():
+            report = self._look(name, probe, "silence_ms")
+            assert report["answered"] and not report["remapped"], (name,
+                                                                   report)
         assert self.ping.answers_again(), "no answer to pings"
+        return {"silence_ms": max(self.worst[k] for k in self.probes),
+                "stall_ms": max(self.worst[k] for k in self.streams)}
+
+    def _look_all(self):
+        return {k: self._look(k, s, "stall_ms")
+                for k, s in self.streams.items()}
 
     def finish(self):
         """Ends all; every connection is whole. The reports."""
-        reports = {k: s.finish() for k, s in self.kinds.items()}
-        for kind, r in reports.items():
-            assert r["lost"] == 0 and r["mismatched"] == 0, (kind, r)
-        reports["udp"] = self.probe.finish()
-        reports["udp dnat"] = self.dnat_probe.finish()
+        reports = {k: s.finish() for k, s in self.streams.items()}
+        for name, r in reports.items():
+            assert r["lost"] == 0 and r["mismatched"] == 0, (name, r)
+        reports.update((k, p.finish()) for k, p in self.probes.items())
         self.close()
         return reports
 
