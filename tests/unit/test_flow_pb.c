@@ -185,6 +185,8 @@ START_TEST(test_useless_bits_stay_home)
 	f.tcp_flags[0] = 0x3f;
 	f.tcp_flags[1] = 0xf1;
 	flow_pb_add(batch, FLOW_COPY, &f);
+	ck_assert_uint_eq(batch->status[0], FLOW_PB_STATUS);
+	batch->status[0] = UINT32_MAX; /* nor does a peer bring them in */
 	ck_assert(unpack(wire, pack(), &n));
 	ck_assert_uint_eq(out[0].flow.status, FLOW_PB_STATUS);
 	ck_assert_uint_eq(out[0].flow.status & (IPS_DYING | IPS_OFFLOAD), 0);
