@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No node takes over before it has the state: the gate, with the bulk cut in
+the middle in several ways and moments."""
+
+import signal
+import time
+
+import pytest
+
+from lab import wait_for
+
+BIG = 120000
+MOMENTS = (5, 40, 80)  # percent of the bulk
+
+
+def catch_bulk(node, percent, timeout=30):
+    """Waits until the node holds with at least so much of its bulk in, and
+    returns that hold (None: it was too quick to be seen)."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        status = node.status(quiet=True)
+        if status is None:
+            continue
+        hold = status["hold"]
+        if hold is None and status["ready"] and status["peers"][0]["in_sync"]:
+            return None
+        if hold and (hold.get("percent") or 0) >= percent:
+            return hold
+    raise AssertionError("no bulk within %d s" % timeout)
+
+
+def joining(lab, pair, **conf):
+    """fw1 is master of a big table, fw2 is about to join."""
+    conf.setdefault("advskew", (40, 20))
+    pair.configure(**conf)
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    lab.tools.fill(BIG)
+
+
+def assert_never_master(node, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = node.status(quiet=True)
+        if status:
+            states = {c["state"] for c in status["carp"]}
+            assert "MASTER" not in states, status["history"][:3]
+        time.sleep(0.02)
+
+
+@pytest.mark.flows(BIG)
+@pytest.mark.parametrize("percent", MOMENTS)
+def test_link_cut_in_the_bulk(lab, pair, percent):
+    """The joining node would preempt, but holds as long as its bulk is not
+    in; the bulk begins anew when the link is back."""
+    joining(lab, pair, preempt=True)
+    pair.two.launch().wait_up()
+    hold = catch_bulk(pair.two, percent)
+    if hold is None:
+        pytest.skip("the bulk was over before it could be cut")
+    lab.cut("gw1", "link")
+    assert_never_master(pair.two, 2)
+    status = pair.two.status()
+    assert not status["ready"] and status["hold"], status["hold"]
+    assert not pair.two.in_sync()
+    lab.restore("gw1", "link")
+    pair.wait_sync(60)
+    bulk = pair.two.peer()["bulk"]
+    assert bulk["state"] == "done" and bulk["entries"] >= BIG, bulk
+    pair.wait_master(pair.two, 20)
+    pair.wait_equal()
+
+
+@pytest.mark.flows(BIG)
+@pytest.mark.parametrize("percent", MOMENTS)
+def test_joining_node_killed_in_the_bulk(lab, pair, percent):
+    joining(lab, pair)
+    pair.two.launch().wait_up()
+    if catch_bulk(pair.two, percent) is None:
+        pytest.skip("the bulk was over before it could be cut")
+    pair.two.kill()
+    assert pair.one.is_all("MASTER")
+    pair.two.launch().wait_up()
+    pair.wait_sync(60)
+    assert pair.master() is pair.one
+    pair.wait_equal()
+
+
+@pytest.mark.flows(BIG)
+@pytest.mark.parametrize("percent", MOMENTS)
+def test_master_killed_in_the_bulk(lab, pair, percent):
+    """No master is heard any more: the joining node takes over with what it
+    has, says so, and the returning one gets that."""
+    joining(lab, pair)
+    pair.two.launch().wait_up()
+    if catch_bulk(pair.two, percent) is None:
+        pytest.skip("the bulk was over before it could be cut")
+    pair.one.kill()
+    pair.wait_master(pair.two)
+    assert "sync" in str(pair.two.status()["history"][0]["cause"]) or \
+        "bulk" in str(pair.two.status()["history"][0]["cause"])
+    lab.flush("gw1")
+    pair.one.launch().wait_up()
+    pair.wait_sync(60)
+    assert pair.master() is pair.two
+    pair.wait_equal()
+
+
+@pytest.mark.flows(BIG)
+def test_hold_is_visible(lab, pair):
+    """`status` prints the promised sentence; `ready` says no."""
+    joining(lab, pair)
+    pair.two.launch().wait_up()
+    lines = set()
+    for _ in range(500):
+        code, out, _ = pair.two.tool("status")
+        lines.update(x.strip() for x in out.splitlines() if "holding:" in x)
+        if code == 0:
+            break
+    assert any("holding: bulk" in x and " of " in x for x in lines), lines
+
+
+@pytest.mark.flows(BIG)
+def test_never_master_before_in_sync(lab, pair):
+    """A preempting node that joins a living master, watched all the time."""
+    joining(lab, pair, preempt=True)
+    pair.two.launch()
+    while True:
+        status = pair.two.status(quiet=True)
+        if status is None:
+            continue
+        states = {c["state"] for c in status["carp"]}
+        if "MASTER" in states:
+            break
+    assert status["peers"][0]["bulk"]["entries"] >= BIG
+
+
+def test_link_down_from_the_start_holds(lab, pair):
+    """strict: without the link it holds as long as a living master exists,
+    and takes over when none is heard."""
+    lab.cut("gw1", "link")
+    pair.configure(advskew=(40, 20), preempt=True)
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    pair.two.launch().wait_up()
+    assert_never_master(pair.two, 2)
+    assert pair.two.status()["hold"]["reason"] == "link"
+    pair.one.kill()
+    pair.wait_master(pair.two)
+
+
+def test_require_sync_off(lab, pair):
+    lab.cut("gw1", "link")
+    pair.configure(advskew=(40, 20), preempt=True, require_sync="off")
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    pair.two.launch().wait_up()
+    pair.wait_master(pair.two)
+
+
+def test_require_sync_for_a_while(lab, pair):
+    lab.cut("gw1", "link")
+    pair.configure(advskew=(40, 20), preempt=True, require_sync="3s")
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    pair.two.launch().wait_up()
+    assert_never_master(pair.two, 1.5)
+    pair.wait_master(pair.two)
+
+
+def test_holding_node_obeys_a_bow_out(lab, pair):
+    """Held by a cut link it still takes over from a master that leaves."""
+    pair.start()
+    lab.cut("gw1", "link")
+    wait_for("fw2 holds", lambda: not pair.two.status()["ready"])
+    pair.one.signal(signal.SIGTERM)
+    pair.wait_master(pair.two)
+    pair.one.reap()
+
+
+def test_holding_node_takes_over_from_demotion_128(lab, pair):
+    pair.start()
+    lab.cut("gw1", "link")
+    wait_for("fw2 holds", lambda: not pair.two.status()["ready"])
+    pair.one.tool("demote", 100)
+    time.sleep(1)
+    assert pair.one.is_all("MASTER"), str(pair)
+    pair.one.tool("demote", 28)
+    pair.wait_master(pair.two)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operator's tool and the socket behind it."""
+
+import os
+import re
+import socket
+import stat
+import subprocess
+import time
+
+from lab import wait_for
+
+
+def test_exit_statuses(lab, pair):
+    assert pair.one.tool("status")[0] == 3, "no daemon behind the socket"
+    assert pair.one.tool("no-such-command")[0] == 2
+    assert pair.one.tool("demote")[0] == 2
+    pair.start()
+    assert pair.one.tool("status")[0] == 0
+    assert pair.one.tool()[0] == 0, "without a command it is status"
+    assert pair.two.tool("handover")[0] == 1, "master of nothing"
+    code, _, err = pair.one.tool("no-such-command")
+    assert code == 2 and err
+    pair.two.kill()
+    wait_for("the link's end is seen", lambda: not pair.one.in_sync())
+    assert pair.one.tool("status")[0] == 1
+    code, _, err = pair.one.tool("handover")
+    assert code == 1 and len(err.strip().splitlines()) == 1
+
+
+def test_handover_and_history(pair):
+    """The steps with their milliseconds; after it no preempting back."""
+    pair.start(preempt=True)
+    code, out, err = pair.one.tool("handover")
+    assert code == 0, (out, err)
+    pair.wait_master(pair.two)
+    time.sleep(1.5)
+    assert pair.master() is pair.two, "preempted back after a handover"
+    entry = next(h for h in pair.two.status()["history"]
+                 if h["to"] == "MASTER")
+    assert entry["steps"], entry
+    code, out, _ = pair.two.tool("history")
+    assert code == 0 and "MASTER" in out
+    assert pair.two.tool("handover")[0] == 0
+    pair.wait_master(pair.one)
+
+
+def test_forced_handover(lab, pair):
+    """Refused while the peer is not in sync, unless forced."""
+    pair.start()
+    lab.cut("gw1", "link")
+    wait_for("not in sync", lambda: not pair.one.in_sync())
+    assert pair.one.tool("handover")[0] == 1
+    assert pair.one.is_all("MASTER")
+    assert pair.one.tool("handover", "--force")[0] == 0
+    pair.wait_master(pair.two)
+
+
+def test_genkey(lab, pair, tmp_path):
+    tool = pair.one.program("statesync")
+    out = [subprocess.run([tool, "genkey"], capture_output=True, text=True,
+                          check=True) for _ in range(2)]
+    assert out[0].stdout != out[1].stdout
+    path = tmp_path / "key"
+    done = subprocess.run([tool, "genkey", "-o", str(path)], text=True,
+                          capture_output=True, check=True)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert re.search(r"\S{8,}", done.stdout + done.stderr), "a fingerprint"
+    again = subprocess.run([tool, "genkey", "-o", str(path)], text=True,
+                           capture_output=True)
+    assert again.returncode != 0, "a key was overwritten"
+
+
+def test_configuration_check(lab, pair):
+    pair.configure()
+    daemon = pair.one.program("statesyncd")
+    ok = subprocess.run([daemon, "-n", "-f", str(pair.one.conf)],
+                        capture_output=True, text=True)
+    assert ok.returncode == 0, ok.stderr
+    pair.one.key.chmod(0o644)
+    bad = subprocess.run([daemon, "-n", "-f", str(pair.one.conf)],
+                         capture_output=True, text=True)
+    assert bad.returncode == 1 and "600" in bad.stderr + bad.stdout
+
+
+def connect(node):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    s.settimeout(5)
+    s.connect(str(node.sock))
+    return s
+
+
+def test_bad_requests_get_an_answer(pair):
+    pair.start()
+    for request in (b"nonsense\n", b"{\n", b"\0\xff\xfe\n",
+                    b'{"command": "nonsense"}\n', b"x" * 4000 + b"\n"):
+        with connect(pair.one) as s:
+            s.sendall(request)
+            assert s.recv(4096), request[:20]
+    assert pair.one.is_all("MASTER")
+
+
+def test_stuck_readers_harm_nobody(pair):
+    """Many that connect and say nothing, or ask and never read."""
+    pair.start()
+    stuck = []
+    for i in range(40):
+        try:
+            s = connect(pair.one)
+            if i % 2:
+                s.sendall(b'{"command": "status"}\n' * 50)
+            stuck.append(s)
+        except OSError:
+            break
+    start = time.monotonic()
+    before = pair.transitions()
+    time.sleep(2)
+    assert pair.two.is_all("BACKUP") and pair.transitions() >= before
+    for s in stuck:
+        s.close()
+    wait_for("status answers", lambda: pair.one.status(quiet=True), 10)
+    assert pair.one.is_all("MASTER")
+    assert time.monotonic() - start < 12
+
+
+def test_two_masters_of_one_socket(pair):
+    """A second daemon on the same configuration refuses to start."""
+    pair.start()
+    second = subprocess.run(
+        ["ip", "netns", "exec", pair.lab.ns("gw1"),
+         pair.one.program("statesyncd"), "-d", "-f", str(pair.one.conf)],
+        capture_output=True, text=True, timeout=10)
+    assert second.returncode == 1 and second.stderr
+    assert pair.one.is_all("MASTER")
