@@ -45,6 +45,7 @@
 /* Both have SHA-256 as their hash, which a 256-bit external key needs. */
 #define CIPHERS "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 static const uint8_t aes_128_gcm_sha256[2] = { 0x13, 0x01 };
+static const uint8_t context_id[3] = { 's', 's', '1' };
 
 enum conn_state { CONN_CONNECTING, CONN_HANDSHAKE, CONN_UP };
 
@@ -321,7 +322,10 @@ static enum peersock_reason handshake_failure(struct conn *c, short what)
 	else if (reason == PEERSOCK_VERSION)
 		note_failure(c, reason, "it speaks no TLS 1.3");
 	else if (err)
-		note_failure(c, reason, "it does not speak this link's TLS");
+		note_failure(c, reason,
+			     "it does not speak this link's TLS (OpenSSL "
+			     "reason %d)",
+			     ERR_GET_REASON(err));
 	else
 		note_failure(c, reason, "it ended the handshake (%s)",
 			     what & BEV_EVENT_EOF ? "closed" : log_errno(sys));
@@ -339,7 +343,9 @@ static SSL_SESSION *make_session(SSL *ssl, const struct link_key *key)
 	    SSL_SESSION_set1_master_key(session, key->secret,
 					sizeof(key->secret)) &&
 	    SSL_SESSION_set_cipher(session, cipher) &&
-	    SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION))
+	    SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) &&
+	    SSL_SESSION_set1_id_context(session, context_id,
+					sizeof(context_id)))
 		return session;
 	SSL_SESSION_free(session);
 	return NULL;
@@ -432,7 +438,7 @@ static SSL_CTX *make_context(void)
 	    SSL_CTX_set_ciphersuites(ctx, CIPHERS) &&
 	    SSL_CTX_set1_groups_list(ctx, "X25519:P-256") &&
 	    SSL_CTX_set_num_tickets(ctx, 0) &&
-	    SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"ss1", 3))
+	    SSL_CTX_set_session_id_context(ctx, context_id, sizeof(context_id)))
 		return ctx;
 	SSL_CTX_free(ctx);
 	return NULL;

@@ -8,7 +8,7 @@
  *
  * No callback is called from inside peersock_new(), peersock_send() or
  * peersock_free(). From inside a callback everything but peersock_free()
- * may be called.
+ * may be called. The program ignores SIGPIPE.
  */
 #ifndef STATESYNC_PEERSOCK_H
 #define STATESYNC_PEERSOCK_H
@@ -22,7 +22,6 @@
 #include <sys/socket.h>
 
 #define PEERSOCK_ERROR_SIZE 256
-
 struct event_base;
 struct peersock;
 
@@ -66,7 +65,7 @@ struct peersock_ops {
 	/* Bytes in order; they are gone on return. At most 64 KiB. */
 	void (*data)(void *arg, unsigned int peer, const uint8_t *data,
 		     size_t len);
-	/* The end of an up connection; `why` is a sentence. */
+	/* The end of an up connection and why, in words. */
 	void (*down)(void *arg, unsigned int peer, enum peersock_reason reason,
 		     const char *why);
 	/* The queue has fallen to 64 KiB or less; once per filling. */
@@ -82,7 +81,6 @@ struct peersock_ops {
 int peersock_new(struct event_base *base, const struct peersock_conf *conf,
 		 const struct peersock_ops *ops, void *arg,
 		 struct peersock **out) __attribute__((warn_unused_result));
-
 /* Closes everything, without callbacks; the keys are overwritten. */
 void peersock_free(struct peersock *ps);
 
@@ -95,7 +93,6 @@ int peersock_send(struct peersock *ps, unsigned int peer, const void *data,
 
 /* Bytes queued and not yet taken by the kernel. */
 size_t peersock_pending(const struct peersock *ps, unsigned int peer);
-
 bool peersock_is_up(const struct peersock *ps, unsigned int peer);
 
 /*
@@ -109,7 +106,6 @@ void peersock_pause_reading(struct peersock *ps, unsigned int peer, bool pause);
  * before it returns. What is queued is lost. It is then tried again.
  */
 void peersock_close(struct peersock *ps, unsigned int peer, const char *why);
-
 /* How often since the start; and the reason's name ("no-psk"). */
 uint64_t peersock_count(const struct peersock *ps, enum peersock_reason r);
 const char *peersock_reason_name(enum peersock_reason reason);

@@ -12,7 +12,6 @@
  * at four times a second.
  */
 #include "statsock.h"
-#include "log.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -310,6 +309,11 @@ static void take_line(struct stats_client *c, size_t len)
 	bufferevent_disable(c->bev, EV_READ);
 	if (len && c->line[len - 1] == '\r')
 		len--;
+	if (len > STATSOCK_LINE_MAX) {
+		refuse(c, STATSOCK_GARBAGE,
+		       "the request is longer than 1024 bytes");
+		return;
+	}
 	c->line[len] = '\0';
 	c->line_len = len;
 	if (strspn(c->line, " \t;") == len) {
@@ -330,10 +334,7 @@ static void look_for_line(struct stats_client *c, bool eof)
 
 	if (end)
 		take_line(c, (size_t)(end - c->line));
-	else if (len > STATSOCK_LINE_MAX)
-		refuse(c, STATSOCK_GARBAGE,
-		       "the request is longer than 1024 bytes");
-	else if (eof && len > 0)
+	else if (len > STATSOCK_LINE_MAX || (eof && len > 0))
 		take_line(c, (size_t)len);
 	else if (eof)
 		client_drop(c, STATSOCK_VANISHED);

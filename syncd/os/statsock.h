@@ -6,7 +6,8 @@
  * "error: ...") and an empty line; then it is closed.
  *
  * Limits: 32 clients and 2 more for uid 0, 10 s for the line, 256 KiB of
- * answer, 10 s to read it. What the commands mean is not known here.
+ * answer, 10 s to read it. What the commands mean is not known here. The
+ * program ignores SIGPIPE.
  */
 #ifndef STATESYNC_STATSOCK_H
 #define STATESYNC_STATSOCK_H
