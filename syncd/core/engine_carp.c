@@ -199,8 +199,7 @@ static void describe(const struct carp_action *a, const char *handover_why,
 	int64_t ms = a->transition.silent_ns / MONO_MS;
 
 	if (a->transition.cause == CARP_CAUSE_HANDOVER)
-		snprintf(text, size, "handover%s%s", *handover_why ? " " : "",
-			 handover_why);
+		snprintf(text, size, "handover %.100s", handover_why);
 	else if (a->transition.cause != CARP_CAUSE_MASTER_DOWN)
 		snprintf(text, size, "%s",
 			 carp_cause_name(a->transition.cause));
@@ -218,7 +217,7 @@ static void handover_words(const struct engine *e, char *text, size_t size)
 	if (e->go_from >= 0)
 		snprintf(text, size, "from %s", e->peers[e->go_from].name);
 	else if (e->npeers)
-		snprintf(text, size, "to %s%s%s%s",
+		snprintf(text, size, "to %s%s%.40s%s",
 			 e->peers[e->handover_peer].name,
 			 *e->handover_why ? " (" : "", e->handover_why,
 			 *e->handover_why ? ")" : "");

@@ -78,6 +78,7 @@ static enum handover_step said(struct handover *h,
 			       const struct handover_facts *f, mono_t now)
 {
 	if (f->peer_master) {
+		h->take_ns = mono_diff(now, h->entered);
 		enter(h, HANDOVER_IDLE, now);
 		return HANDOVER_DO_END;
 	}

@@ -51,8 +51,9 @@ struct handover {
 	mono_t entered;	     /* the present state */
 	mono_t drained;	     /* the last events were read */
 	bool was_drained;
-	int64_t drain_ns, fence_ns, ack_ns; /* how long each took */
-	const char *why;		    /* of FAIL and BACK: a phrase */
+	/* how long each took; take: until the peer was master */
+	int64_t drain_ns, fence_ns, ack_ns, take_ns;
+	const char *why; /* of FAIL and BACK: a phrase */
 };
 
 void handover_start(struct handover *h, bool force, int64_t interval_ns,

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What may be asked over the stats socket, one function a command. Looking is
+ * for everybody who can open the socket, changing for uid 0 and members of
+ * statesync-admin. Invariant: every command ends with exactly one verdict.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "log.h"
+#include "report.h"
+
+#define PROGRESS_US 100000
+
+struct command {
+	const char *name;
+	bool changes;
+	void (*run)(struct node *n, struct stats_client *c, int argc,
+		    char **argv);
+	const char *usage;
+};
+
+/* --- answers ------------------------------------------------------------ */
+
+/* Runs print on a memory stream and sends what it wrote. */
+struct answer {
+	char *text;
+	size_t len;
+	FILE *out;
+};
+
+static bool answer_open(struct answer *a, struct stats_client *c)
+{
+	a->out = open_memstream(&a->text, &a->len);
+	if (!a->out)
+		statsock_end(c, STATS_ERROR, "not enough memory");
+	return a->out;
+}
+
+static void answer_send(struct answer *a, struct stats_client *c)
+{
+	fclose(a->out);
+	(void)statsock_write(c, a->text, a->len);
+	free(a->text);
+}
+
+static void answer_json(struct stats_client *c, json_t *o)
+{
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	json_decref(o);
+	if (!text) {
+		statsock_end(c, STATS_ERROR, "not enough memory");
+		return;
+	}
+	(void)statsock_printf(c, "%s\n", text);
+	free(text);
+	statsock_end(c, STATS_OK, NULL);
+}
+
+static bool has_word(int argc, char **argv, const char *word)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], word) == 0)
+			return true;
+	return false;
+}
+
+/* --- looking --------------------------------------------------------------- */
+
+static void cmd_status(struct node *n, struct stats_client *c, int argc,
+		       char **argv)
+{
+	struct answer a, verdict;
+	bool good;
+
+	if (has_word(argc, argv, "json")) {
+		answer_json(c, report_json(n));
+		return;
+	}
+	if (!answer_open(&a, c))
+		return;
+	good = report_screen(n, a.out);
+	answer_send(&a, c);
+	if (good) {
+		statsock_end(c, STATS_OK, NULL);
+		return;
+	}
+	if (!answer_open(&verdict, c))
+		return;
+	(void)report_verdict(n, verdict.out);
+	fclose(verdict.out);
+	verdict.text[strcspn(verdict.text, "\n")] = '\0';
+	statsock_end(c, STATS_NO, verdict.text);
+	free(verdict.text);
+}
+
+static void cmd_history(struct node *n, struct stats_client *c, int argc,
+			char **argv)
+{
+	size_t max = HISTORY_MAX;
+	struct answer a;
+
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], "n") == 0)
+			max = strtoul(argv[i + 1], NULL, 10);
+	if (has_word(argc, argv, "json")) {
+		answer_json(c, report_history_json(n, max));
+		return;
+	}
+	if (!answer_open(&a, c))
+		return;
+	report_history(n, max, a.out);
+	answer_send(&a, c);
+	statsock_end(c, STATS_OK, NULL);
+}
+
+static void cmd_counters(struct node *n, struct stats_client *c, int argc,
+			 char **argv)
+{
+	struct answer a;
+
+	if (!answer_open(&a, c))
+		return;
+	report_counters(n, has_word(argc, argv, "all"), a.out);
+	answer_send(&a, c);
+	statsock_end(c, STATS_OK, NULL);
+}
+
+static void cmd_version(struct node *n, struct stats_client *c, int argc,
+			char **argv)
+{
+	(void)n;
+	(void)argc;
+	(void)argv;
+	(void)statsock_printf(c, "statesyncd %s protocol %d schema 1\n",
+			      STATESYNC_VERSION, SESSION_PROTOCOL);
+	statsock_end(c, STATS_OK, NULL);
+}
+
+/* --- changing ---------------------------------------------------------------- */
+
+static void cmd_demote(struct node *n, struct stats_client *c, int argc,
+		       char **argv)
+{
+	char *end;
+	long value;
+
+	if (argc != 2) {
+		statsock_end(c, STATS_ERROR, "demote takes one number");
+		return;
+	}
+	errno = 0;
+	value = strtol(argv[1], &end, 10);
+	if (errno || *end || end == argv[1] || value < -255 || value > 255) {
+		statsock_end(c, STATS_ERROR,
+			     "demote takes a number from -255 to 255");
+		return;
+	}
+	(void)statsock_printf(
+		c, "%s: demotion by the operator is now %d\n", n->engine->node,
+		engine_demote(n->engine, (int32_t)value, node_now(n)));
+	statsock_end(c, STATS_OK, NULL);
+	node_settle(n);
+}
+
+static void forget_client(void *arg, struct stats_client *c)
+{
+	struct node *n = arg;
+
+	if (n->bulk_client == c) {
+		n->bulk_client = NULL;
+		event_del(n->progress);
+	}
+	if (n->handover_client == c)
+		n->handover_client = NULL;
+}
+
+static void on_progress(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+	const struct engine_rx *rx = &n->engine->peers[n->bulk_peer].rx;
+
+	(void)fd;
+	(void)what;
+	if (n->bulk_client && rx->result == BULK_RUNNING)
+		(void)statsock_printf(
+			n->bulk_client,
+			"progress %" PRIu64 " %" PRIu64 " %.1f\n", rx->entries,
+			rx->total,
+			(double)mono_diff(node_now(n), rx->started) / 1e9);
+}
+
+static int find_peer(const struct node *n, int argc, char **argv)
+{
+	if (argc < 2)
+		return n->engine->npeers ? 0 : -1;
+	for (size_t i = 0; i < n->engine->npeers; i++)
+		if (strcmp(n->engine->peers[i].name, argv[1]) == 0)
+			return (int)i;
+	return -1;
+}
+
+static void cmd_bulk(struct node *n, struct stats_client *c, int argc,
+		     char **argv)
+{
+	const struct timeval period = { .tv_usec = PROGRESS_US };
+	int peer = find_peer(n, argc, argv);
+
+	if (peer < 0) {
+		statsock_end(c, STATS_ERROR, "no such peer");
+		return;
+	}
+	if (n->bulk_client) {
+		statsock_end(c, STATS_NO,
+			     "a bulk that somebody asked for is "
+			     "already running");
+		return;
+	}
+	if (engine_bulk(n->engine, (unsigned)peer, node_now(n))) {
+		char why[ENGINE_TEXT_MAX];
+
+		snprintf(why, sizeof(why), "no link to %s (%s)",
+			 n->engine->peers[peer].name,
+			 peersock_error(n->peersock, (unsigned)peer));
+		statsock_end(c, STATS_NO, why);
+		return;
+	}
+	n->bulk_client = c;
+	n->bulk_peer = (unsigned)peer;
+	statsock_on_close(c, forget_client, n);
+	event_add(n->progress, &period);
+	node_settle(n);
+}
+
+void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
+			 const char *why)
+{
+	const struct engine_peer *p = &n->engine->peers[peer];
+	struct stats_client *c = n->bulk_client;
+	char sentence[ENGINE_TEXT_MAX + 64];
+
+	if (!c)
+		return;
+	n->bulk_client = NULL;
+	event_del(n->progress);
+	if (ok) {
+		(void)statsock_printf(c,
+				      "bulk from %s: %" PRIu64 " of %" PRIu64
+				      " in the kernel, 0 missing, %.2f s\n",
+				      p->name, p->rx.entries, p->rx.total,
+				      (double)p->rx.took_ns / 1e9);
+		statsock_end(c, STATS_OK, NULL);
+		return;
+	}
+	snprintf(sentence, sizeof(sentence), "bulk from %s: %s", p->name, why);
+	statsock_end(c, STATS_NO, sentence);
+}
+
+static void cmd_handover(struct node *n, struct stats_client *c, int argc,
+			 char **argv)
+{
+	bool force = has_word(argc, argv, "force");
+	char why[SESSION_REASON_MAX], sentence[SESSION_REASON_MAX + 96];
+
+	if (argc > 1 + force) {
+		statsock_end(
+			c, STATS_ERROR,
+			"handover of single vhosts is not in this version");
+		return;
+	}
+	if (n->handover_client) {
+		statsock_end(c, STATS_NO, "one is already going on");
+		return;
+	}
+	if (engine_handover(n->engine, force, why, node_now(n))) {
+		snprintf(sentence, sizeof(sentence),
+			 "handover refused: %s. wait, or --force and lose what "
+			 "is missing",
+			 why);
+		statsock_end(c, STATS_NO, sentence);
+		return;
+	}
+	n->handover_client = c;
+	statsock_on_close(c, forget_client, n);
+	node_settle(n);
+}
+
+void commands_handover_ended(struct node *n, bool ok, const char *why)
+{
+	const struct engine *e = n->engine;
+	const struct handover *h = &e->handover;
+	struct stats_client *c = n->handover_client;
+	char sentence[ENGINE_TEXT_MAX + 32];
+
+	if (!c)
+		return;
+	n->handover_client = NULL;
+	if (ok) {
+		(void)statsock_printf(
+			c,
+			"%s -> %s: handed over in %.0f ms, 0 flows "
+			"unacknowledged.\n",
+			e->node, e->peers[e->handover_peer].name,
+			(double)(h->drain_ns + h->fence_ns + h->ack_ns +
+				 h->take_ns) /
+				1e6);
+		statsock_end(c, STATS_OK, NULL);
+		return;
+	}
+	snprintf(sentence, sizeof(sentence), "handover failed: %s", why);
+	statsock_end(c, STATS_NO, sentence);
+}
+
+/* --- the table -------------------------------------------------------------------- */
+
+static void cmd_help(struct node *n, struct stats_client *c, int argc,
+		     char **argv);
+
+static const struct command commands[] = {
+	{ "status", false, cmd_status, "status [json]" },
+	{ "history", false, cmd_history, "history [json] [n N]" },
+	{ "counters", false, cmd_counters, "counters [all]" },
+	{ "version", false, cmd_version, "version" },
+	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
+	{ "handover", true, cmd_handover, "handover [force]" },
+	{ "demote", true, cmd_demote, "demote N" },
+	{ "help", false, cmd_help, "help" },
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void cmd_help(struct node *n, struct stats_client *c, int argc,
+		     char **argv)
+{
+	(void)n;
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < COMMANDS; i++)
+		(void)statsock_printf(c, "%s\n", commands[i].usage);
+	statsock_end(c, STATS_OK, NULL);
+}
+
+static void on_command(void *arg, struct stats_client *c, int argc, char **argv)
+{
+	struct node *n = arg;
+	char sentence[256];
+
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (strcmp(argv[0], commands[i].name))
+			continue;
+		if (commands[i].changes && !statsock_client_may_change(c)) {
+			snprintf(sentence, sizeof(sentence),
+				 "\"%s\" changes things: run it as root, or "
+				 "join group statesync-admin",
+				 argv[0]);
+			statsock_end(c, STATS_NO, sentence);
+			return;
+		}
+		if (commands[i].changes)
+			log_msg(LOG_NOTICE, "uid %u: %s%s%s",
+				(unsigned)statsock_client_uid(c), argv[0],
+				argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+		commands[i].run(n, c, argc, argv);
+		return;
+	}
+	snprintf(sentence, sizeof(sentence),
+		 "unknown command \"%.64s\"; help lists them", argv[0]);
+	statsock_end(c, STATS_ERROR, sentence);
+}
+
+/* --- life ------------------------------------------------------------------------- */
+
+int commands_open(struct node *n)
+{
+	char dir[256];
+	int err;
+
+	snprintf(dir, sizeof(dir), "%s", n->conf->stats_socket);
+	if (mkdir(dirname(dir), 0750) && errno != EEXIST)
+		log_msg(LOG_WARNING, "%s: %s", dir, log_errno(errno));
+	n->progress = event_new(n->base, -1, EV_PERSIST, on_progress, n);
+	if (!n->progress)
+		return -ENOMEM;
+	event_priority_set(n->progress, PRIORITY_NORMAL);
+	err = statsock_new(n->base, n->conf->stats_socket, on_command, n,
+			   &n->statsock);
+	if (err)
+		log_msg(LOG_ERR, "%s: %s%s", n->conf->stats_socket,
+			log_errno(-err),
+			err == -EADDRINUSE ? "; another statesyncd runs with "
+					     "this socket"
+					   : "");
+	return err;
+}
+
+void commands_close(struct node *n)
+{
+	if (n->statsock)
+		statsock_free(n->statsock);
+	n->statsock = NULL;
+	if (n->progress)
+		event_free(n->progress);
+	n->progress = NULL;
+}

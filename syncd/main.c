@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * statesyncd: options, configuration, open, run, close. Nothing else.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "node.h"
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: statesyncd [-dnVv] [-f file]\n");
+	return 2;
+}
+
+static struct conf *load(const char *path)
+{
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	int r = conf_load(path, NULL, &conf, &errors);
+
+	if (r == 0)
+		return conf;
+	for (unsigned i = 0; i < errors.count; i++)
+		log_msg(LOG_ERR, "%s", errors.text[i]);
+	if (r < 0)
+		log_msg(LOG_ERR, "%s: %s", path, log_errno(-r));
+	else
+		log_msg(LOG_ERR, "%s: %u error%s, not started", path,
+			errors.count, errors.count == 1 ? "" : "s");
+	return NULL;
+}
+
+static int check(const char *path, struct conf *conf)
+{
+	printf("%s: configuration OK (%zu vhost%s, %zu peer%s)\n", path,
+	       conf->num_carps, conf->num_carps == 1 ? "" : "s",
+	       conf->link.num_peers, conf->link.num_peers == 1 ? "" : "s");
+	conf_free(conf);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = CONF_DEFAULT_PATH;
+	bool foreground = false, check_only = false;
+	int level = LOG_NOTICE, status, c;
+	static struct node node;
+	struct conf *conf;
+
+	while ((c = getopt(argc, argv, "df:nVv")) != -1) {
+		switch (c) {
+		case 'd':
+			foreground = true;
+			break;
+		case 'f':
+			path = optarg;
+			break;
+		case 'n':
+			check_only = true;
+			break;
+		case 'v':
+			if (level < LOG_DEBUG)
+				level++;
+			break;
+		case 'V':
+			printf("statesyncd %s\n", STATESYNC_VERSION);
+			return EXIT_SUCCESS;
+		default:
+			return usage();
+		}
+	}
+	if (optind != argc)
+		return usage();
+
+	log_set_level(level);
+	conf = load(path);
+	if (!conf)
+		return EXIT_FAILURE;
+	if (check_only)
+		return check(path, conf);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!foreground && daemon(0, 0)) {
+		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
+		return EXIT_FAILURE;
+	}
+	log_open(foreground);
+	if (node_open(&node, conf))
+		return EXIT_FAILURE;
+	status = node_run(&node);
+	node_close(&node);
+	return status;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One running node: the engine, and the kernel objects and sockets that its
+ * actions are carried out on. Shared by node.c (the loop), node_carp.c
+ * (interfaces, adverts, the shared addresses), node_sync.c (flows and peers),
+ * commands.c (the operator) and report.c (the screen).
+ */
+#ifndef STATESYNC_NODE_H
+#define STATESYNC_NODE_H
+
+#include <event2/event.h>
+#include <net/if.h>
+
+#include "carpsock.h"
+#include "conf.h"
+#include "ct_dump.h"
+#include "ct_events.h"
+#include "ct_inject.h"
+#include "engine.h"
+#include "ifmon.h"
+#include "lease.h"
+#include "neigh.h"
+#include "peersock.h"
+#include "statsock.h"
+#include "vip.h"
+
+/* Events of the loop: adverts, answers and deadlines before everything. */
+enum { PRIORITY_URGENT, PRIORITY_NORMAL, PRIORITY_BULK, PRIORITIES };
+
+struct node;
+
+/* An interface on which we run virtual hosts. */
+struct node_iface {
+	struct node *node;
+	char name[IF_NAMESIZE];
+	unsigned ifindex; /* 0: not there */
+	bool up, has_mac;
+	uint8_t mac[6];
+	struct carpsock carp;
+	struct neigh neigh;
+	struct event *carp_event, *neigh_event;
+};
+
+struct node_vhost {
+	const struct conf_carp *conf;
+	unsigned iface;
+	struct vip_vhost vip;
+	struct vip_addr *addrs;
+	struct in_addr *lease_addrs;
+	struct lease_vhost lease;
+	bool leased;	  /* lease knows it */
+	bool answering;	  /* ARP is answered */
+	bool unannounced; /* taken, the announcement is still to come */
+	int64_t since_ns; /* CLOCK_REALTIME of the grant */
+	int64_t take_us[3];
+};
+
+/* An address of this machine, shared ones left out. */
+struct node_addr {
+	unsigned ifindex;
+	struct ifmon_addr addr;
+};
+
+struct node_timeouts_file;
+
+struct node {
+	struct conf *conf;
+	struct engine *engine;
+	struct event_base *base;
+	struct event *timer, *work, *housekeeping;
+	struct event *events_event, *ifmon_event;
+	struct event *signals[4];
+	bool running_actions, stopped, handover_failed;
+	int exit_status;
+	mono_t last; /* the time of the last turn */
+
+	size_t nifaces, nvhosts;
+	struct node_iface *ifaces;
+	struct node_vhost *vhosts;
+	size_t naddrs, addrs_room;
+	struct node_addr *addrs;
+	struct ifmon ifmon;
+	struct vip vip;
+	struct vip_vhost *vip_vhosts; /* the array that vip.c keeps */
+	bool vip_open, lease_open;
+	struct lease lease;
+	uint32_t mark;
+
+	struct ct_events events;
+	struct ct_dump dump;
+	struct ct_inject inject;
+	struct flow *chunk; /* of the dump being read */
+	size_t nchunk;
+	uint32_t table_max;
+	struct peersock *peersock;
+
+	struct statsock *statsock;
+	struct stats_client *bulk_client, *handover_client;
+	unsigned bulk_peer;
+	struct event *progress;
+	char last_error[ENGINE_TEXT_MAX];
+};
+
+/* --- node.c */
+/* conf is taken over. 0 or -errno, already logged. */
+int node_open(struct node *n, struct conf *conf)
+	__attribute__((warn_unused_result));
+/* Until it was told to stop. The exit status of the program. */
+int node_run(struct node *n);
+void node_close(struct node *n);
+/* The time of this turn. */
+mono_t node_now(struct node *n);
+/* Carries out what the engine wants; after every input to it. */
+void node_settle(struct node *n);
+
+/* --- node_carp.c */
+int node_carp_open(struct node *n) __attribute__((warn_unused_result));
+void node_carp_close(struct node *n);
+void node_take(struct node *n, unsigned vhost);
+void node_release(struct node *n, unsigned vhost);
+void node_fence(struct node *n, unsigned vhost);
+void node_advert(struct node *n, unsigned vhost,
+		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
+void node_announce(struct node *n, unsigned vhost);
+void node_lease_time(struct node *n, unsigned vhost, int64_t ns);
+/* The process slept: what waits in the sockets is old. */
+void node_woke(struct node *n);
+
+/* --- node_sync.c */
+int node_sync_open(struct node *n) __attribute__((warn_unused_result));
+void node_sync_close(struct node *n);
+/* One piece of heavy work; false when there was none. */
+bool node_sync_work(struct node *n);
+void node_sync_subscribe(struct node *n, bool on);
+void node_sync_drain(struct node *n);
+void node_sync_table(struct node *n);
+/* Moves bytes from the sessions to the sockets. */
+void node_sync_output(struct node *n);
+
+/* --- commands.c */
+int commands_open(struct node *n) __attribute__((warn_unused_result));
+void commands_close(struct node *n);
+void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
+			 const char *why);
+void commands_handover_ended(struct node *n, bool ok, const char *why);
+
+#endif

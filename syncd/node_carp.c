@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine's virtual hosts on real interfaces: adverts in and out, address,
+ * MAC and lease given and taken back, ARP answered, and what the kernel says
+ * of interfaces and addresses. It decides nothing. Invariant: the lease is
+ * granted last and revoked first.
+ */
+#include "node.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "announce.h"
+#include "log.h"
+
+#define LEASE_TABLE	"statesync"
+#define NEIGH_AT_ONCE	64
+#define ADVERTS_AT_ONCE 64
+#define PACKET_MAX	2048
+/* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
+#define LEASE_FIRST_NS(i) ((i)*5 / 2)
+
+static int64_t clock_real(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * MONO_S + ts.tv_nsec;
+}
+
+static struct node_iface *iface_of(struct node *n, unsigned vhost)
+{
+	return &n->ifaces[n->vhosts[vhost].iface];
+}
+
+/* --- ARP ------------------------------------------------------------------ */
+
+/* The table of one interface: every shared address, answered or not. */
+static void set_neigh(struct node *n, unsigned iface)
+{
+	struct neigh_entry entries[ENGINE_VHOSTS_MAX * CARP_ADDR_MAX];
+	size_t count = 0;
+	int err;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct node_vhost *v = &n->vhosts[i];
+
+		for (size_t k = 0; v->iface == iface && k < v->vip.addr_count;
+		     k++) {
+			struct neigh_entry *e = &entries[count++];
+
+			e->addr = v->addrs[k].addr;
+			memcpy(e->mac, v->vip.mac, sizeof(e->mac));
+			e->answer = v->answering;
+			e->since_ns = v->since_ns;
+		}
+	}
+	err = neigh_set(&n->ifaces[iface].neigh, entries, count);
+	if (err)
+		log_msg(LOG_ERR, "%s: ARP cannot be answered: %s",
+			n->ifaces[iface].name, log_errno(-err));
+}
+
+static void answer(struct node *n, unsigned vhost, bool on)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+
+	v->answering = on;
+	v->since_ns = clock_real();
+	set_neigh(n, v->iface);
+}
+
+static void on_conflict(const struct neigh_conflict *c, void *arg)
+{
+	struct node_iface *f = arg;
+	const uint8_t *m = c->mac;
+	char text[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &c->addr, text, sizeof(text));
+	log_msg(LOG_ERR,
+		"%s: address-conflict: %02x:%02x:%02x:%02x:%02x:%02x says that "
+		"it has the shared address %s. find that machine and take the "
+		"address from it",
+		f->name, m[0], m[1], m[2], m[3], m[4], m[5], text);
+}
+
+static void on_neigh(evutil_socket_t fd, short what, void *arg)
+{
+	struct node_iface *f = arg;
+
+	(void)fd;
+	(void)what;
+	(void)node_now(f->node);
+	/* what waits is read in the next turn; a socket that fails is opened
+	 * anew when its interface comes back */
+	if (neigh_read(&f->neigh, NEIGH_AT_ONCE) < 0)
+		log_msg(LOG_DEBUG, "%s: ARP cannot be read", f->name);
+}
+
+void node_woke(struct node *n)
+{
+	for (size_t i = 0; i < n->nifaces; i++)
+		if (neigh_fd(&n->ifaces[i].neigh) >= 0)
+			neigh_flush(&n->ifaces[i].neigh);
+}
+
+/* --- address and lease ---------------------------------------------------- */
+
+static int64_t us_since(struct timespec *t)
+{
+	struct timespec now;
+	int64_t us;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	us = (now.tv_sec - t->tv_sec) * 1000000LL +
+	     (now.tv_nsec - t->tv_nsec) / 1000;
+	*t = now;
+	return us;
+}
+
+static int grant(struct node *n, struct node_vhost *v)
+{
+	int err;
+
+	if (!v->vip.virtual_mac)
+		return 0;
+	if (!v->leased)
+		return -ENODEV;
+	err = lease_grant(&n->lease, &v->lease);
+	if (err == -ENOENT) {
+		err = lease_repair(&n->lease, v->lease.ifname);
+		if (!err)
+			err = lease_grant(&n->lease, &v->lease);
+	}
+	return err;
+}
+
+void node_take(struct node *n, unsigned vhost)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+	struct timespec t;
+	const char *why = NULL;
+	int err;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	if (!v->vip.virtual_mac)
+		memcpy(v->vip.mac, iface_of(n, vhost)->mac, sizeof(v->vip.mac));
+	err = vip_add(&n->vip, &v->vip);
+	v->take_us[0] = us_since(&t);
+	if (err == VIP_OWN_ADDRESS)
+		why = "the interface itself bears a shared address. ip address "
+		      "del it";
+	else if (err)
+		why = log_errno(-err);
+	if (!why) {
+		err = grant(n, v);
+		v->take_us[1] = us_since(&t);
+		if (err == LEASE_NOT_GRANTED)
+			why = "the kernel did not keep the lease";
+		else if (err)
+			why = lease_strerror(err);
+	}
+	if (why) {
+		v->unannounced = false;
+		engine_take_failed(n->engine, vhost, why, n->last);
+		return;
+	}
+	answer(n, vhost, true);
+	v->unannounced = true;
+}
+
+void node_announce(struct node *n, unsigned vhost)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	for (size_t i = 0; v->answering && i < v->vip.addr_count; i++)
+		if (neigh_announce(&iface_of(n, vhost)->neigh, v->vip.mac,
+				   v->addrs[i].addr))
+			log_msg(LOG_DEBUG, "carp \"%s\": announcement refused",
+				v->conf->name);
+	if (!v->unannounced)
+		return;
+	v->unannounced = false;
+	v->take_us[2] = us_since(&t);
+	engine_taken(n->engine, vhost, v->take_us, node_now(n));
+}
+
+void node_fence(struct node *n, unsigned vhost)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+	int err;
+
+	if (v->leased) {
+		err = lease_revoke(&n->lease, &v->lease);
+		if (err) {
+			/* rather no right at all than one that stays */
+			log_msg(LOG_ERR,
+				"carp \"%s\": the lease cannot be revoked "
+				"(%s); all leases of this node are dropped",
+				v->conf->name, log_errno(-err));
+			lease_close(&n->lease);
+			for (size_t i = 0; i < n->nvhosts; i++)
+				n->vhosts[i].leased = false;
+		}
+	}
+	answer(n, vhost, false);
+}
+
+void node_release(struct node *n, unsigned vhost)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+
+	v->unannounced = false;
+	node_fence(n, vhost);
+	(void)vip_remove(&n->vip, &v->vip);
+}
+
+void node_lease_time(struct node *n, unsigned vhost, int64_t ns)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+	int err;
+
+	if (!v->leased)
+		return;
+	err = lease_set_timeout(&n->lease, &v->lease, ns);
+	if (err)
+		log_msg(LOG_ERR, "carp \"%s\": lease of %lld ms: %s",
+			v->conf->name, (long long)(ns / MONO_MS),
+			lease_strerror(err));
+}
+
+/* --- adverts ------------------------------------------------------------------ */
+
+/* OpenBSD: the first IPv4 address of the parent, else the shared one. */
+static uint32_t advert_source(const struct node *n, const struct node_vhost *v)
+{
+	const struct node_iface *f = &n->ifaces[v->iface];
+
+	for (size_t i = 0; i < n->naddrs; i++) {
+		const struct node_addr *a = &n->addrs[i];
+		uint32_t v4;
+
+		if (a->ifindex != f->ifindex || a->addr.family != AF_INET)
+			continue;
+		memcpy(&v4, a->addr.addr, sizeof(v4));
+		return ntohl(v4);
+	}
+	return ntohl(v->addrs[0].addr.s_addr);
+}
+
+void node_advert(struct node *n, unsigned vhost,
+		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+	struct node_iface *f = iface_of(n, vhost);
+	struct carp_frame frame = {
+		.src = advert_source(n, v),
+		.dst = CARP_GROUP_V4,
+	};
+	bool virtual = v->vip.virtual_mac && !own_mac;
+	uint8_t packet[CARP_FRAME_LEN];
+	int err;
+
+	evutil_secure_rng_get_bytes(&frame.id, sizeof(frame.id));
+	memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
+	       sizeof(frame.src_mac));
+	carp_wire_group_mac(CARP_GROUP_V4, frame.dst_mac);
+	carp_wire_build_frame(&frame, bytes, packet);
+	err = carpsock_send(&f->carp, packet, sizeof(packet));
+	if (err == -ENOBUFS && virtual)
+		engine_lease_lost(n->engine, vhost, n->last);
+}
+
+static struct node_vhost *find_vhost(struct node *n, unsigned iface,
+				     uint8_t vhid, unsigned *index)
+{
+	for (*index = 0; *index < n->nvhosts; (*index)++)
+		if (n->vhosts[*index].iface == iface &&
+		    n->vhosts[*index].conf->vhid == vhid)
+			return &n->vhosts[*index];
+	return NULL;
+}
+
+/* A packet that cannot be told to belong to a vhost counts for all of the
+ * interface, because any of them may miss it. */
+static void refused(struct node *n, unsigned iface, uint8_t vhid,
+		    enum carp_refusal why)
+{
+	unsigned i;
+
+	if (vhid && find_vhost(n, iface, vhid, &i)) {
+		engine_refused(n->engine, i, why);
+		return;
+	}
+	for (i = 0; i < n->nvhosts; i++)
+		if (n->vhosts[i].iface == iface)
+			engine_refused(n->engine, i, why);
+}
+
+static void got_packet(struct node *n, unsigned iface, const uint8_t *packet,
+		       size_t len)
+{
+	struct carp_ipv4 ip;
+	struct carp_advert a = { 0 };
+	enum carp_refusal why = carp_wire_parse_ipv4(packet, len, &ip);
+	unsigned vhost;
+
+	if (why == CARP_OK)
+		why = carp_wire_parse(ip.payload, ip.len, &a);
+	if (why == CARP_OK && !find_vhost(n, iface, a.vhid, &vhost))
+		why = CARP_REFUSED_VHID;
+	if (why != CARP_OK) {
+		refused(n, iface, a.vhid, why);
+		return;
+	}
+	engine_advert(n->engine, vhost, &a, ip.src, n->last);
+}
+
+static void on_carp(evutil_socket_t fd, short what, void *arg)
+{
+	struct node_iface *f = arg;
+	struct node *n = f->node;
+	uint8_t packet[PACKET_MAX];
+	struct in_addr from;
+	size_t len;
+
+	(void)fd;
+	(void)what;
+	(void)node_now(n);
+	for (int i = 0; i < ADVERTS_AT_ONCE; i++) {
+		int r = carpsock_read(&f->carp, packet, sizeof(packet), &len,
+				      &from);
+
+		if (r == CARPSOCK_EMPTY || r < 0)
+			break;
+		if (r == 0)
+			got_packet(n, (unsigned)(f - n->ifaces), packet, len);
+	}
+	node_settle(n);
+}
+
+/* --- interfaces and addresses --------------------------------------------------- */
+
+static int watch(struct node_iface *f, struct event **ev, int fd,
+		 event_callback_fn cb)
+{
+	if (*ev) {
+		if (event_get_fd(*ev) == fd)
+			return 0;
+		event_free(*ev);
+		*ev = NULL;
+	}
+	if (fd < 0)
+		return 0;
+	*ev = event_new(f->node->base, fd, EV_READ | EV_PERSIST, cb, f);
+	if (!*ev)
+		return -ENOMEM;
+	event_priority_set(*ev, PRIORITY_URGENT);
+	return event_add(*ev, NULL) ? -ENOMEM : 0;
+}
+
+/* Sockets, rules and silence for an interface that is new, or another one. */
+static void bind_iface(struct node *n, unsigned i)
+{
+	struct node_iface *f = &n->ifaces[i];
+
+	/* an event on a descriptor that is about to be another one */
+	(void)watch(f, &f->carp_event, -1, on_carp);
+	(void)watch(f, &f->neigh_event, -1, on_neigh);
+	if (carpsock_rebind(&f->carp) == 0)
+		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp), on_carp);
+	if (neigh_rebind(&f->neigh) == 0)
+		(void)watch(f, &f->neigh_event, neigh_fd(&f->neigh), on_neigh);
+	set_neigh(n, i);
+	if (n->lease_open && lease_check(&n->lease, f->name) == LEASE_MISSING &&
+	    lease_repair(&n->lease, f->name))
+		log_msg(LOG_ERR, "%s: the lease rules cannot be put back",
+			f->name);
+	for (size_t k = 0; k < n->nvhosts; k++)
+		if (n->vhosts[k].iface == i && n->vhosts[k].answering &&
+		    vip_add(&n->vip, &n->vhosts[k].vip))
+			log_msg(LOG_DEBUG, "%s: address not put back", f->name);
+}
+
+static void link_changed(struct node *n, unsigned i, unsigned ifindex,
+			 const struct ifmon_link *l)
+{
+	struct node_iface *f = &n->ifaces[i];
+	bool up = l->up && !l->gone && l->has_mac;
+
+	f->ifindex = l->gone ? 0 : ifindex;
+	f->has_mac = l->has_mac && !l->gone;
+	if (f->has_mac)
+		memcpy(f->mac, l->mac, sizeof(f->mac));
+	if (!l->gone)
+		bind_iface(n, i);
+	if (f->up != up)
+		log_msg(LOG_NOTICE, "%s is %s", f->name, up ? "up" : "down");
+	f->up = up;
+	for (unsigned k = 0; k < n->nvhosts; k++)
+		if (n->vhosts[k].iface == i)
+			engine_link(n->engine, k, up, n->last);
+}
+
+static bool is_shared(const struct node *n, const struct ifmon_addr *a)
+{
+	for (size_t i = 0; a->family == AF_INET && i < n->nvhosts; i++)
+		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++)
+			if (memcmp(&n->vhosts[i].addrs[k].addr, a->addr, 4) ==
+			    0)
+				return true;
+	return false;
+}
+
+static void addr_changed(struct node *n, unsigned ifindex,
+			 const struct ifmon_addr *a)
+{
+	size_t i = 0;
+
+	while (i < n->naddrs &&
+	       (n->addrs[i].ifindex != ifindex ||
+		n->addrs[i].addr.family != a->family ||
+		memcmp(n->addrs[i].addr.addr, a->addr, sizeof(a->addr))))
+		i++;
+	if (!a->added) {
+		/* in order: the first address is the source of adverts */
+		if (i < n->naddrs)
+			memmove(&n->addrs[i], &n->addrs[i + 1],
+				(--n->naddrs - i) * sizeof(*n->addrs));
+		return;
+	}
+	if (i < n->naddrs || is_shared(n, a))
+		return;
+	if (n->naddrs == n->addrs_room) {
+		size_t room = n->addrs_room ? 2 * n->addrs_room : 16;
+		struct node_addr *more =
+			realloc(n->addrs, room * sizeof(*more));
+
+		if (!more)
+			return;
+		n->addrs = more;
+		n->addrs_room = room;
+	}
+	n->addrs[n->naddrs++] = (struct node_addr){ ifindex, *a };
+}
+
+static void tell_addresses(struct node *n)
+{
+	struct session_address *list = calloc(n->naddrs + 1, sizeof(*list));
+
+	if (!list)
+		return;
+	for (size_t i = 0; i < n->naddrs; i++) {
+		list[i].family = n->addrs[i].addr.family;
+		memcpy(list[i].addr.b, n->addrs[i].addr.addr,
+		       sizeof(list[i].addr.b));
+	}
+	if (engine_addresses(n->engine, list, n->naddrs))
+		log_msg(LOG_ERR, "no memory for %zu addresses", n->naddrs);
+	free(list);
+}
+
+static void got_ifmon(const struct ifmon_event *ev, void *arg)
+{
+	struct node *n = arg;
+
+	if (ev->kind == IFMON_ADDR) {
+		addr_changed(n, ev->ifindex, &ev->addr);
+		return;
+	}
+	if (!ev->link.gone && vip_prepare_link(&n->vip, ev->ifindex))
+		log_msg(LOG_WARNING, "%s: its ARP cannot be silenced",
+			ev->link.name);
+	for (unsigned i = 0; i < n->nifaces; i++)
+		if (strcmp(n->ifaces[i].name, ev->link.name) == 0)
+			link_changed(n, i, ev->ifindex, &ev->link);
+}
+
+static void on_ifmon(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+
+	(void)fd;
+	(void)what;
+	(void)node_now(n);
+	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN) {
+		n->naddrs = 0;
+		if (ifmon_dump(&n->ifmon, got_ifmon, n))
+			log_msg(LOG_ERR, "interfaces cannot be read");
+	}
+	tell_addresses(n);
+	node_settle(n);
+}
+
+/* --- life -------------------------------------------------------------------------- */
+
+static int open_vhost(struct node *n, unsigned i)
+{
+	struct node_vhost *v = &n->vhosts[i];
+	const struct conf_carp *c = v->conf;
+	size_t count = c->num_addresses;
+
+	v->addrs = calloc(count, sizeof(*v->addrs));
+	v->lease_addrs = calloc(count, sizeof(*v->lease_addrs));
+	if (!v->addrs || !v->lease_addrs)
+		return -ENOMEM;
+	for (size_t k = 0; k < count; k++) {
+		v->addrs[k].addr = c->addresses[k].v4;
+		v->addrs[k].prefixlen = c->addresses[k].prefixlen;
+		v->lease_addrs[k] = c->addresses[k].v4;
+	}
+	strcpy(v->vip.ifname, c->interface);
+	v->vip.virtual_mac = c->mac == CONF_MAC_VIRTUAL;
+	carp_vmac(c->vhid, v->vip.mac);
+	v->vip.addrs = v->addrs;
+	v->vip.addr_count = count;
+	strcpy(v->lease.ifname, c->interface);
+	memcpy(v->lease.mac, v->vip.mac, sizeof(v->lease.mac));
+	v->lease.addrs = v->lease_addrs;
+	v->lease.addr_count = count;
+	v->lease.timeout_ns = LEASE_FIRST_NS(
+		carp_vhost_interval_ns(&n->engine->vhosts[i].carp));
+	n->vip_vhosts[i] = v->vip;
+	return 0;
+}
+
+static int open_leases(struct node *n)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < n->nvhosts && !err; i++) {
+		struct node_vhost *v = &n->vhosts[i];
+
+		if (!v->vip.virtual_mac)
+			continue;
+		if (!n->lease_open) {
+			err = lease_open(&n->lease, LEASE_TABLE, n->mark);
+			if (err)
+				break;
+			n->lease_open = true;
+		}
+		err = lease_add(&n->lease, &v->lease);
+		v->leased = !err || err == -ENODEV;
+		if (err == -ENODEV)
+			err = 0;
+	}
+	if (err)
+		log_msg(LOG_ERR,
+			"the lease of the shared addresses: %s. mac = "
+			"\"interface\" works without",
+			lease_strerror(err));
+	return err;
+}
+
+static int open_vip(struct node *n)
+{
+	char path[SYSCTL_PATH_MAX];
+	int err;
+
+	snprintf(path, sizeof(path), "%s.saved", n->conf->stats_socket);
+	err = vip_open(&n->vip, path);
+	if (!err) {
+		n->vip_open = true;
+		err = vip_prepare(&n->vip, n->vip_vhosts, n->nvhosts);
+	}
+	if (err)
+		log_msg(LOG_ERR, "the interfaces cannot be prepared: %s",
+			log_errno(-err));
+	return err;
+}
+
+static int open_ifmon(struct node *n)
+{
+	int err = ifmon_open(&n->ifmon);
+
+	if (err) {
+		log_msg(LOG_ERR, "interfaces cannot be watched: %s",
+			log_errno(-err));
+		return err;
+	}
+	n->ifmon_event = event_new(n->base, ifmon_fd(&n->ifmon),
+				   EV_READ | EV_PERSIST, on_ifmon, n);
+	if (!n->ifmon_event)
+		return -ENOMEM;
+	event_priority_set(n->ifmon_event, PRIORITY_URGENT);
+	event_add(n->ifmon_event, NULL);
+	err = ifmon_dump(&n->ifmon, got_ifmon, n);
+	if (!err)
+		tell_addresses(n);
+	for (size_t i = 0; i < n->nifaces; i++)
+		if (!n->ifaces[i].ifindex)
+			log_msg(LOG_WARNING,
+				"no interface %s here; its vhosts are in INIT "
+				"until it appears",
+				n->ifaces[i].name);
+	return err;
+}
+
+int node_carp_open(struct node *n)
+{
+	int err = 0;
+
+	evutil_secure_rng_get_bytes(&n->mark, sizeof(n->mark));
+	n->mark |= 1;
+	n->vip_vhosts = calloc(n->nvhosts, sizeof(*n->vip_vhosts));
+	if (!n->vip_vhosts)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n->nvhosts && !err; i++)
+		err = open_vhost(n, i);
+	if (!err)
+		err = open_leases(n);
+	if (!err)
+		err = open_vip(n);
+	for (unsigned i = 0; i < n->nifaces && !err; i++) {
+		struct node_iface *f = &n->ifaces[i];
+
+		/* an interface that is not there yet is opened when it comes */
+		if (carpsock_open(&f->carp, f->name, n->mark) ||
+		    neigh_open(&f->neigh, f->name, on_conflict, f))
+			log_msg(LOG_DEBUG, "%s: not there yet", f->name);
+	}
+	return err ? err : open_ifmon(n);
+}
+
+void node_carp_close(struct node *n)
+{
+	if (n->ifmon_event)
+		event_free(n->ifmon_event);
+	n->ifmon_event = NULL;
+	ifmon_close(&n->ifmon);
+	if (n->lease_open)
+		lease_close(&n->lease);
+	if (n->vip_open) {
+		(void)vip_restore(&n->vip);
+		vip_close(&n->vip);
+	}
+	for (size_t i = 0; i < n->nifaces; i++) {
+		struct node_iface *f = &n->ifaces[i];
+
+		if (f->carp_event)
+			event_free(f->carp_event);
+		if (f->neigh_event)
+			event_free(f->neigh_event);
+		carpsock_close(&f->carp);
+		neigh_close(&f->neigh);
+	}
+	for (size_t i = 0; n->vhosts && i < n->nvhosts; i++) {
+		free(n->vhosts[i].addrs);
+		free(n->vhosts[i].lease_addrs);
+	}
+	free(n->vip_vhosts);
+	free(n->addrs);
+}

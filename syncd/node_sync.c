@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine's flows and peers on real sockets: events and dumps of our
+ * kernel's table go in, changes for it come out, bytes go both ways. It
+ * decides nothing. Invariant: bytes wait in the session, where a gap can drop
+ * them, and only a little of them in the socket's own queue.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ct_timeouts.h"
+#include "log.h"
+
+/* What may wait in the socket's queue. */
+#define SOCKET_QUEUE_BYTES (64 * 1024)
+
+/* --- our kernel -------------------------------------------------------- */
+
+static void got_event(const struct ct_event *ev, void *arg)
+{
+	struct node *n = arg;
+
+	engine_event(n->engine, ev->op, &ev->flow, ev->portid, n->last);
+}
+
+/* Reads at most max events; true when there may be more. */
+static bool read_events(struct node *n, unsigned max)
+{
+	int r = ct_events_read(&n->events, got_event, n, max);
+
+	if (r == CT_EVENTS_OVERRUN)
+		engine_overrun(n->engine, n->last);
+	if (r < 0)
+		log_msg(LOG_ERR, "events of the kernel: %s", log_errno(-r));
+	return r > 0;
+}
+
+static void on_events(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+	size_t room = engine_events_room(n->engine);
+
+	(void)fd;
+	(void)what;
+	(void)node_now(n);
+	if (room)
+		(void)read_events(n, (unsigned)room);
+	node_settle(n);
+}
+
+void node_sync_drain(struct node *n)
+{
+	size_t room;
+
+	while ((room = engine_events_room(n->engine)) > 0)
+		if (!read_events(n, (unsigned)room))
+			break;
+	engine_drained(n->engine, node_now(n));
+}
+
+void node_sync_subscribe(struct node *n, bool on)
+{
+	int err;
+
+	if (!on) {
+		ct_events_unsubscribe(&n->events);
+		return;
+	}
+	err = ct_events_subscribe(&n->events);
+	if (err) {
+		log_msg(LOG_ERR,
+			"the kernel does not tell of its connections (%s); "
+			"the peers get nothing",
+			log_errno(-err));
+		engine_overrun(n->engine, n->last);
+	}
+}
+
+void node_sync_table(struct node *n)
+{
+	uint32_t entries;
+
+	if (ct_count(&entries, &n->table_max) == 0)
+		engine_table(n->engine, entries);
+}
+
+/* --- work ---------------------------------------------------------------- */
+
+static void got_flow(const struct flow *f, void *arg)
+{
+	struct node *n = arg;
+
+	if (n->nchunk < ENGINE_OPS_MAX)
+		n->chunk[n->nchunk++] = *f;
+}
+
+static void dump_start(struct node *n)
+{
+	int err;
+
+	node_sync_table(n);
+	err = ct_dump_start(&n->dump, AF_UNSPEC);
+	if (err)
+		log_msg(LOG_ERR, "the connection table cannot be read: %s",
+			log_errno(-err));
+	engine_dumping(n->engine, !err, n->last);
+}
+
+static void dump_read(struct node *n)
+{
+	int r;
+
+	n->nchunk = 0;
+	r = ct_dump_read(&n->dump, got_flow, n);
+	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE, r < 0,
+		      node_now(n));
+}
+
+static void inject(struct node *n)
+{
+	static uint8_t results[ENGINE_OPS_MAX];
+	struct engine *e = n->engine;
+	size_t done = 0;
+
+	while (done < e->nops) {
+		size_t part = e->nops - done;
+		int err;
+
+		if (part > INJECT_OPS_MAX)
+			part = INJECT_OPS_MAX;
+		err = ct_inject_apply(&n->inject, &e->ops[done], part,
+				      &results[done]);
+		if (err)
+			log_msg(LOG_ERR, "flows into the kernel: %s",
+				log_errno(-err));
+		done += part;
+	}
+	engine_injected(e, results, node_now(n));
+}
+
+bool node_sync_work(struct node *n)
+{
+	switch (engine_work(n->engine, node_now(n))) {
+	case WORK_NONE:
+		break;
+	case WORK_INJECT:
+		inject(n);
+		return true;
+	case WORK_DUMP_START:
+		dump_start(n);
+		return true;
+	case WORK_DUMP_READ:
+		dump_read(n);
+		return true;
+	case WORK_DUMP_ABORT:
+		ct_dump_abort(&n->dump);
+		engine_dumping(n->engine, false, n->last);
+		return true;
+	}
+	/* hearing a peer may have left actions */
+	return n->engine->queued > 0;
+}
+
+/* --- peers ------------------------------------------------------------------ */
+
+void node_sync_output(struct node *n)
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	for (unsigned i = 0; n->peersock && i < n->engine->npeers; i++) {
+		struct session *s = engine_session(n->engine, i);
+
+		while (peersock_is_up(n->peersock, i) &&
+		       peersock_pending(n->peersock, i) < SOCKET_QUEUE_BYTES &&
+		       (len = session_output(s, &bytes)) > 0) {
+			if (peersock_send(n->peersock, i, bytes, len))
+				break;
+			session_sent(s, len);
+		}
+		peersock_pause_reading(n->peersock, i,
+				       engine_peer_full(n->engine, i));
+	}
+}
+
+static void on_up(void *arg, unsigned peer)
+{
+	struct node *n = arg;
+
+	engine_peer_up(n->engine, peer, node_now(n));
+	node_settle(n);
+}
+
+static void on_data(void *arg, unsigned peer, const uint8_t *data, size_t len)
+{
+	struct node *n = arg;
+
+	engine_peer_data(n->engine, peer, data, len, node_now(n));
+	node_settle(n);
+}
+
+static void on_down(void *arg, unsigned peer, enum peersock_reason reason,
+		    const char *why)
+{
+	struct node *n = arg;
+
+	(void)reason;
+	engine_peer_down(n->engine, peer, why, node_now(n));
+	node_settle(n);
+}
+
+static void on_drained(void *arg, unsigned peer)
+{
+	(void)peer;
+	node_settle(arg);
+}
+
+static void fill_sockaddr(const struct conf_address *a, uint16_t port,
+			  struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (a->family == AF_INET6) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_addr = a->v6;
+		in6->sin6_port = htons(port);
+	} else {
+		struct sockaddr_in *in = (struct sockaddr_in *)out;
+
+		in->sin_family = AF_INET;
+		in->sin_addr = a->v4;
+		in->sin_port = htons(port);
+	}
+}
+
+static int read_keys(const struct conf_link *link,
+		     struct link_key keys[CONF_KEYS_MAX])
+{
+	char why[512];
+
+	for (unsigned i = 0; i < link->num_keys; i++)
+		if (keyfile_read(link->key_file[i], &keys[i], why,
+				 sizeof(why))) {
+			log_msg(LOG_ERR, "%s", why);
+			return -EACCES;
+		}
+	return 0;
+}
+
+static int open_link(struct node *n)
+{
+	static const struct peersock_ops ops = {
+		.up = on_up,
+		.data = on_data,
+		.down = on_down,
+		.drained = on_drained,
+	};
+	const struct conf_link *link = &n->conf->link;
+	struct peersock_peer peers[ENGINE_PEERS_MAX];
+	struct link_key keys[CONF_KEYS_MAX];
+	struct peersock_conf conf = {
+		.node = n->conf->node,
+		.peers = peers,
+		.num_peers = (unsigned)link->num_peers,
+		.keys = keys,
+		.num_keys = link->num_keys,
+		.priority = PRIORITY_BULK,
+	};
+	int err;
+
+	if (!link->present)
+		return 0;
+	fill_sockaddr(&link->address, link->port, &conf.local);
+	for (size_t i = 0; i < link->num_peers; i++) {
+		peers[i].name = link->peers[i].name;
+		fill_sockaddr(&link->peers[i].address, link->port,
+			      &peers[i].address);
+	}
+	err = read_keys(link, keys);
+	if (!err)
+		err = peersock_new(n->base, &conf, &ops, n, &n->peersock);
+	if (err && err != -EACCES)
+		log_msg(LOG_ERR, "the link cannot be opened: %s",
+			log_errno(-err));
+	for (unsigned i = 0; i < link->num_keys; i++)
+		keyfile_wipe(&keys[i]);
+	return err;
+}
+
+/* --- life ----------------------------------------------------------------------- */
+
+static int open_conntrack(struct node *n)
+{
+	int err = ct_inject_open(&n->inject);
+
+	if (!err)
+		err = ct_dump_open(&n->dump);
+	if (!err)
+		err = ct_events_open(&n->events, n->conf->event_buffer_bytes);
+	if (!err)
+		err = ct_events_ignore_portid(&n->events,
+					      ct_inject_portid(&n->inject));
+	if (err) {
+		log_msg(LOG_ERR,
+			"this kernel's connection table cannot be reached "
+			"(%s); nothing can be synced. run as root; modprobe "
+			"nf_conntrack_netlink",
+			log_errno(-err));
+		return err;
+	}
+	n->events_event = event_new(n->base, ct_events_fd(&n->events),
+				    EV_READ | EV_PERSIST, on_events, n);
+	n->chunk = calloc(ENGINE_OPS_MAX, sizeof(*n->chunk));
+	if (!n->events_event || !n->chunk)
+		return -ENOMEM;
+	event_priority_set(n->events_event, PRIORITY_BULK);
+	event_add(n->events_event, NULL);
+	ct_timeouts_read(&n->engine->timeouts);
+	node_sync_table(n);
+	return 0;
+}
+
+int node_sync_open(struct node *n)
+{
+	int err = open_conntrack(n);
+
+	return err ? err : open_link(n);
+}
+
+void node_sync_close(struct node *n)
+{
+	if (n->peersock)
+		peersock_free(n->peersock);
+	n->peersock = NULL;
+	if (n->events_event)
+		event_free(n->events_event);
+	n->events_event = NULL;
+	ct_events_close(&n->events);
+	ct_dump_close(&n->dump);
+	ct_inject_close(&n->inject);
+	free(n->chunk);
+	n->chunk = NULL;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reads net.netfilter.nf_conntrack_*_timeout*; writes nothing. A value that
+ * cannot be read keeps its default, because a copy's timeout is no more than a
+ * bound on how long a dead entry stays. Invariant: what was read is a number
+ * of seconds that fits.
+ */
+#include "ct_timeouts.h"
+
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <stdio.h>
+
+static void read_one(const char *name, uint32_t *seconds)
+{
+	char path[128];
+	unsigned value;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/nf_conntrack_%s",
+		 name);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (fscanf(f, "%u", &value) == 1 && value)
+		*seconds = value;
+	fclose(f);
+}
+
+void ct_timeouts_read(struct flow_timeouts *t)
+{
+	const struct {
+		const char *name;
+		uint32_t *seconds;
+	} files[] = {
+		{ "tcp_timeout_syn_recv", &t->tcp[TCP_CONNTRACK_SYN_RECV] },
+		{ "tcp_timeout_established",
+		  &t->tcp[TCP_CONNTRACK_ESTABLISHED] },
+		{ "tcp_timeout_fin_wait", &t->tcp[TCP_CONNTRACK_FIN_WAIT] },
+		{ "tcp_timeout_close_wait", &t->tcp[TCP_CONNTRACK_CLOSE_WAIT] },
+		{ "tcp_timeout_last_ack", &t->tcp[TCP_CONNTRACK_LAST_ACK] },
+		{ "tcp_timeout_time_wait", &t->tcp[TCP_CONNTRACK_TIME_WAIT] },
+		{ "tcp_timeout_close", &t->tcp[TCP_CONNTRACK_CLOSE] },
+		{ "udp_timeout", &t->udp },
+		{ "udp_timeout_stream", &t->udp_stream },
+		{ "icmp_timeout", &t->icmp },
+		{ "icmpv6_timeout", &t->icmpv6 },
+		{ "generic_timeout", &t->generic },
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		read_one(files[i].name, files[i].seconds);
+}

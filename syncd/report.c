@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The screen: a verdict, then NODE, CARP, SYNC and FLOWS, always in this
+ * order and in the same columns. It knows what things mean to a person, not
+ * how they came to be. Invariant: the first line stands alone.
+ */
+#include "report.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+/* A peer's word older than this is shown with a question mark. */
+#define WORD_OLD_NS (1500 * MONO_MS)
+#define RECENT_NS   (600 * MONO_S)
+#define RECENT_MAX  3
+
+const char *report_duration(int64_t ns, char *text, size_t size)
+{
+	int64_t s = ns / MONO_S, ms = ns / MONO_MS;
+
+	if (ns < MONO_S)
+		snprintf(text, size, "%" PRId64 " ms", ms);
+	else if (s < 100)
+		snprintf(text, size, "%" PRId64 " s", s);
+	else if (s < 6000)
+		snprintf(text, size, "%" PRId64 " min", s / 60);
+	else if (s < 48 * 3600)
+		snprintf(text, size, "%" PRId64 "h %" PRId64 "m", s / 3600,
+			 s % 3600 / 60);
+	else
+		snprintf(text, size, "%" PRId64 "d %" PRId64 "h", s / 86400,
+			 s % 86400 / 3600);
+	return text;
+}
+
+/* "lan", "lan and wan", "a, b and c": the vhosts in that state. */
+static size_t print_names(const struct engine *e, enum carp_state state,
+			  FILE *out)
+{
+	size_t total = 0, i = 0;
+
+	for (size_t k = 0; k < e->nvhosts; k++)
+		total += e->vhosts[k].carp.state == state;
+	for (size_t k = 0; k < e->nvhosts; k++) {
+		if (e->vhosts[k].carp.state != state)
+			continue;
+		fprintf(out, "%s%s",
+			!i		? ""
+			: i + 1 < total ? ", "
+					: " and ",
+			e->vhosts[k].name);
+		i++;
+	}
+	return total;
+}
+
+static enum carp_state peer_said(const struct engine_peer *p, const char *name)
+{
+	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
+		if (strcmp(p->word.vhosts[i].name, name) == 0)
+			return (enum carp_state)p->word.vhosts[i].state;
+	return CARP_INIT;
+}
+
+/* --- the verdict ----------------------------------------------------------- */
+
+static bool two_masters(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		for (size_t k = 0; k < e->npeers; k++) {
+			const struct engine_vhost *v = &e->vhosts[i];
+
+			if (v->carp.state != CARP_MASTER ||
+			    peer_said(&e->peers[k], v->name) != CARP_MASTER)
+				continue;
+			fprintf(out,
+				"TWO MASTERS of %s: %s and %s both answer for "
+				"it.\n  cause: the network between the two %s "
+				"is cut, or filters protocol 112 or "
+				"224.0.0.18. try: tcpdump -ni %s proto 112\n",
+				v->name, e->node, e->peers[k].name,
+				n->vhosts[i].conf->interface,
+				n->vhosts[i].conf->interface);
+			return true;
+		}
+	return false;
+}
+
+static void print_states(const struct engine *e, FILE *out)
+{
+	static const struct {
+		enum carp_state state;
+		const char *word;
+	} order[] = {
+		{ CARP_MASTER, "MASTER of " },
+		{ CARP_BACKUP, "BACKUP of " },
+		{ CARP_INIT, "INIT on " },
+	};
+	bool first = true;
+
+	fprintf(out, "%s is ", e->node);
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		bool any = false;
+
+		for (size_t k = 0; k < e->nvhosts; k++)
+			any |= e->vhosts[k].carp.state == order[i].state;
+		if (!any)
+			continue;
+		fprintf(out, "%s%s", first ? "" : ", ", order[i].word);
+		print_names(e, order[i].state, out);
+		first = false;
+	}
+	fputs(". ", out);
+}
+
+static void print_link_down(const struct node *n, unsigned i, FILE *out)
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+	const char *why = peersock_error(n->peersock, i);
+	char text[32];
+
+	fprintf(out,
+		"  %s: %s %s%s%s%s\n  try on %s: systemctl status "
+		"statesyncd\n",
+		p->name,
+		p->live_since.ns ? "link down for"
+				 : "never seen since the "
+				   "start, ",
+		report_duration(mono_diff(n->last, p->down_since), text,
+				sizeof(text)),
+		*why ? " (" : "", why, *why ? ")" : "", p->name);
+}
+
+/* The word about the first peer that could not take over; true if all can. */
+static bool verdict_master(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+
+	if (!e->npeers) {
+		fputs("It has no peer to hand its connections to.\n", out);
+		return true;
+	}
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		if (!p->live && !p->live_since.ns)
+			fputs("It is ALONE: if it stops, connections are "
+			      "lost.\n",
+			      out);
+		else if (!p->live)
+			fprintf(out,
+				"%s is NOT IN SYNC: do not switch this "
+				"node off.\n",
+				p->name);
+		if (!p->live) {
+			print_link_down(n, i, out);
+			return false;
+		}
+		if (!engine_tx_in_sync(e, i) || !p->word.ready) {
+			const char *hold = gate_reason(p->word.holds);
+
+			fprintf(out,
+				"%s is NOT IN SYNC: do not switch this "
+				"node off.\n  %s: hold: %s\n  try: statesync "
+				"wait in-sync\n",
+				p->name, p->name, hold ? hold : "not ready");
+			return false;
+		}
+	}
+	fprintf(out, "%s is in sync and may take over now.\n",
+		e->peers[0].name);
+	return true;
+}
+
+static void print_hold(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+	const struct engine_peer *p = engine_waits_for(e);
+	const char *reason = gate_reason(e->gate.holds);
+
+	fputs("It may not take over yet:\n", out);
+	if (e->gate.holds & HOLD_LINK) {
+		for (unsigned i = 0; i < e->npeers; i++)
+			if (!e->peers[i].live) {
+				fputs("  holding: link\n", out);
+				print_link_down(n, i, out);
+				return;
+			}
+	} else if (p && p->rx.total) {
+		uint64_t percent = p->rx.entries * 100 / p->rx.total;
+
+		fprintf(out,
+			"  holding: %s %" PRIu64 " %%, %" PRIu64 " of %" PRIu64
+			"\n",
+			reason, percent > 99 ? 99 : percent, p->rx.entries,
+			p->rx.total);
+	} else {
+		fprintf(out, "  holding: %s%s%s\n", reason,
+			p && p->rx.gap[0] ? ": " : "", p ? p->rx.gap : "");
+	}
+}
+
+static bool verdict_backup(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+
+	if (gate_holding(&e->gate, n->last)) {
+		print_hold(n, out);
+		return false;
+	}
+	if (!engine_ready(e, n->last)) {
+		fputs("It may not take over: an interface is down.\n", out);
+		return false;
+	}
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (!engine_rx_in_sync(e, i)) {
+			fputs("It may take over, with what it has.\n", out);
+			return false;
+		}
+	fputs("It is in sync and may take over now.\n", out);
+	return true;
+}
+
+bool report_verdict(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+
+	(void)node_now(n);
+	if (two_masters(n, out))
+		return false;
+	print_states(e, out);
+	return e->masters ? verdict_master(n, out) : verdict_backup(n, out);
+}
+
+/* --- the blocks -------------------------------------------------------------- */
+
+static void block_node(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+	char text[32], demotion[32];
+	const char *hold = gate_holding(&e->gate, n->last)
+				   ? gate_reason(e->gate.holds)
+				   : NULL;
+
+	fputs("\nNODE      READY  DEMOTION     VERSION  UPTIME\n", out);
+	snprintf(demotion, sizeof(demotion), hold ? "hold: %s" : "%s%u",
+		 hold ? hold : "", demotion_total(&e->demotion));
+	fprintf(out, "%-8s  %-5s  %-11s  %-7s  %-7s  this node\n", e->node,
+		engine_ready(e, n->last) ? "yes" : "no", demotion, e->version,
+		report_duration(mono_diff(n->last, e->started), text,
+				sizeof(text)));
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+		char address[INET6_ADDRSTRLEN] = "";
+
+		inet_ntop(n->conf->link.peers[i].address.family,
+			  &n->conf->link.peers[i].address.v4, address,
+			  sizeof(address));
+		hold = p->heard ? gate_reason(p->word.holds) : NULL;
+		if (!p->heard)
+			strcpy(demotion, "?");
+		else
+			snprintf(demotion, sizeof(demotion),
+				 hold ? "hold: %s" : "%s%u", hold ? hold : "",
+				 p->word.demotion);
+		fprintf(out, "%-8s  %-5s  %-11s  %-7s  %-7s  %s\n", p->name,
+			!p->heard	? "?"
+			: p->word.ready ? "yes"
+					: "no",
+			demotion, p->live ? p->hello.version : "?", "-",
+			address);
+	}
+}
+
+static const char *state_word(enum carp_state s)
+{
+	switch (s) {
+	case CARP_MASTER:
+		return "MASTER";
+	case CARP_BACKUP:
+		return "backup";
+	case CARP_INIT:
+		return "init";
+	}
+	return "?";
+}
+
+static void block_carp(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+	char text[32];
+
+	fprintf(out, "\nCARP      VHID   IF           %-8s", e->node);
+	for (size_t i = 0; i < e->npeers; i++)
+		fprintf(out, " %-8s", e->peers[i].name);
+	fputs(" SINCE    ADDRESSES\n", out);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct conf_carp *c = n->vhosts[i].conf;
+		const struct carp_vhost *v = &e->vhosts[i].carp;
+
+		fprintf(out, "%-8s  %4u   %-12s %-8s", c->name, c->vhid,
+			c->interface, state_word(v->state));
+		for (size_t k = 0; k < e->npeers; k++) {
+			const struct engine_peer *p = &e->peers[k];
+			bool old = !p->live ||
+				   mono_diff(n->last, p->word_at) > WORD_OLD_NS;
+
+			snprintf(text, sizeof(text), "%s%s",
+				 p->heard ? state_word(peer_said(p, c->name))
+					  : "-",
+				 p->heard && old ? "?" : "");
+			fprintf(out, " %-8s", text);
+		}
+		fprintf(out, " %-8s",
+			report_duration(mono_diff(n->last, v->since), text,
+					sizeof(text)));
+		for (size_t k = 0; k < c->num_addresses; k++) {
+			char ip[INET_ADDRSTRLEN];
+
+			inet_ntop(AF_INET, &c->addresses[k].v4, ip, sizeof(ip));
+			fprintf(out, "%s %s/%u",
+				k ? "\n                                      "
+				    "                   "
+				  : "",
+				ip, c->addresses[k].prefixlen);
+		}
+		fputc('\n', out);
+	}
+}
+
+static void bulk_words(const struct engine_peer *p, char *text, size_t size)
+{
+	if (p->rx.result == BULK_RUNNING && p->rx.total)
+		snprintf(text, size, "%" PRIu64 " of %" PRIu64, p->rx.entries,
+			 p->rx.total);
+	else if (p->rx.result == BULK_RUNNING)
+		snprintf(text, size, "begins");
+	else if (p->rx.result == BULK_DONE)
+		snprintf(text, size, "%" PRIu64 " in %.2f s", p->rx.entries,
+			 (double)p->rx.took_ns / 1e9);
+	else if (p->rx.result == BULK_FAILED)
+		snprintf(text, size, "failed: %.60s", p->rx.why);
+	else
+		snprintf(text, size, "%s",
+			 p->tx.state == TX_STREAM ? "sent" : "-");
+}
+
+static void block_sync(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+
+	if (!e->npeers)
+		return;
+	fputs("\nSYNC      STATE  IN SYNC  LAG          QUEUE    BULK\n", out);
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+		bool in_sync =
+			engine_tx_in_sync(e, i) && engine_rx_in_sync(e, i);
+		char lag[32] = "no link", bulk[128];
+
+		if (p->live)
+			snprintf(lag, sizeof(lag), "%.1f ms",
+				 (double)session_lag_ns(p->session, n->last) /
+					 1e6);
+		bulk_words(p, bulk, sizeof(bulk));
+		fprintf(out, "%-8s  %-5s  %-7s  %-11s  %-7zu  %s\n", p->name,
+			p->live ? p->rx.state != RX_IDLE ? "bulk" : "live"
+				: "down",
+			in_sync ? "yes" : "no", lag,
+			session_backlog(p->session), bulk);
+	}
+}
+
+static void block_flows(struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+	uint64_t refused = 0, sent = 0, received = 0;
+
+	node_sync_table(n);
+	for (int i = FLOW_TABLE_FULL; i < FLOW_RESULT_COUNT; i++)
+		refused += e->results[i];
+	for (size_t i = 0; i < e->npeers; i++) {
+		sent += session_stats(e->peers[i].session)->flows_sent;
+		received += session_stats(e->peers[i].session)->flows_received;
+	}
+	fprintf(out,
+		"\nFLOWS     %" PRIu64 " of %u (%u %%)   %" PRIu64
+		" sent   %" PRIu64 " received   %" PRIu64 " refused\n",
+		e->table, n->table_max,
+		n->table_max ? (unsigned)(e->table * 100 / n->table_max) : 0,
+		sent, received, refused);
+}
+
+bool report_screen(struct node *n, FILE *out)
+{
+	const struct history_entry *h = history_get(&n->engine->history, 0);
+	bool good = report_verdict(n, out);
+
+	block_node(n, out);
+	block_carp(n, out);
+	block_sync(n, out);
+	block_flows(n, out);
+	if (h && mono_diff(n->last, h->at) < RECENT_NS) {
+		fputc('\n', out);
+		report_history(n, RECENT_MAX, out);
+	}
+	return good;
+}
+
+/* --- history and counters -------------------------------------------------------- */
+
+void report_history(struct node *n, size_t max, FILE *out)
+{
+	const struct history_entry *h;
+
+	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
+	     i++) {
+		time_t at = (time_t)report_wall(n, h->at);
+		char when[32];
+		struct tm tm;
+		bool any = false;
+
+		localtime_r(&at, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+		fprintf(out, "%s  %-8s %-6s -> %-6s  %s\n", when, h->vhost,
+			state_word(h->from), state_word(h->to), h->cause);
+		for (int k = 0; k < STEP_COUNT; k++) {
+			if (h->step_us[k] < 0)
+				continue;
+			fprintf(out, "%s%s %.1f",
+				any ? "  " : "                     ",
+				history_step_name((enum history_step)k),
+				(double)h->step_us[k] / 1e3);
+			any = true;
+		}
+		if (any)
+			fputs(" ms\n", out);
+	}
+}
+
+static void counter(FILE *out, bool all, const char *who, uint64_t value,
+		    const char *what, const char *reason)
+{
+	if (all || value)
+		fprintf(out, "%-8s  %" PRIu64 " %s%s%s\n", who, value, what,
+			*reason ? ": " : "", reason);
+}
+
+void report_counters(struct node *n, bool all, FILE *out)
+{
+	const struct engine *e = n->engine;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+
+		counter(out, all, v->name, v->carp.counters[CARP_OK],
+			"adverts accepted", "");
+		for (int k = CARP_OK + 1; k < CARP_REFUSAL_COUNT; k++)
+			counter(out, all, v->name, v->carp.counters[k],
+				"packets refused",
+				carp_refusal_name((enum carp_refusal)k));
+	}
+	for (int i = 0; i < FLOW_RESULT_COUNT; i++)
+		counter(out, all, "flows", e->results[i], "changes",
+			inject_result_name((enum flow_result)i));
+	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
+		counter(out, all, "flows", e->filtered[i], "events not told",
+			filter_verdict_name((enum filter_verdict)i));
+	for (int i = 0; i < DESTROYS_VERDICTS; i++)
+		counter(out, all, "destroys", e->destroys.counters[i],
+			"removals",
+			destroys_verdict_name((enum destroys_verdict)i));
+	counter(out, all, "kernel", e->overruns, "overruns of events", "");
+	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
+		counter(out, all, "link",
+			peersock_count(n->peersock, (enum peersock_reason)i),
+			"connections refused or ended",
+			peersock_reason_name((enum peersock_reason)i));
+}

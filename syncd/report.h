@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the node knows of itself, for people and for programs. Reads the
+ * engine and changes nothing.
+ */
+#ifndef STATESYNC_REPORT_H
+#define STATESYNC_REPORT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "node.h"
+
+/* The status object (schema 1), a new reference; NULL without memory. */
+json_t *report_json(struct node *n);
+
+/* The newest max transitions as an array of the status object's form. */
+json_t *report_history_json(struct node *n, size_t max);
+
+/* The whole screen, as text. Returns the verdict. */
+bool report_screen(struct node *n, FILE *out);
+
+/*
+ * One sentence that stands alone, with its indented second line where
+ * something is wrong. True when this pair may fail over now.
+ */
+bool report_verdict(struct node *n, FILE *out);
+
+void report_history(struct node *n, size_t max, FILE *out);
+
+/* Every counter that is not 0 (all: every one) as a sentence. */
+void report_counters(struct node *n, bool all, FILE *out);
+
+/* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
+double report_wall(struct node *n, mono_t at);
+
+/* "38 s", "3 min", "12d 4h". size >= 16. */
+const char *report_duration(int64_t ns, char *text, size_t size);
+
+#endif

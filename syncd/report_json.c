@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The status as JSON. Keys are promises: none is renamed or dropped within
+ * schema 1. Invariant: numbers are numbers, what is unknown is null.
+ */
+#include <arpa/inet.h>
+#include <string.h>
+#include <time.h>
+
+#include "report.h"
+
+#define SCHEMA 1
+
+static void set(json_t *o, const char *key, json_t *value)
+{
+	json_object_set_new(o, key, value);
+}
+
+static json_t *number(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
+static json_t *seconds(int64_t ns)
+{
+	return json_real((double)(ns / MONO_MS) / 1e3);
+}
+
+static json_t *milliseconds(int64_t ns)
+{
+	return json_real((double)(ns / MONO_US) / 1e3);
+}
+
+double report_wall(struct node *n, mono_t at)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9 -
+	       (double)mono_diff(node_now(n), at) / 1e9;
+}
+
+static json_t *timestamp(struct node *n, mono_t at)
+{
+	double wall = report_wall(n, at);
+	time_t whole = (time_t)wall;
+	char date[32], text[48];
+	struct tm tm;
+
+	gmtime_r(&whole, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text, sizeof(text), "%s.%03dZ", date,
+		 (int)((wall - (double)whole) * 1000));
+	return json_string(text);
+}
+
+/* --- history ------------------------------------------------------------ */
+
+static json_t *steps(const struct history_entry *h)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < STEP_COUNT; i++)
+		if (h->step_us[i] >= 0)
+			set(o, history_step_name((enum history_step)i),
+			    json_real((double)h->step_us[i] / 1e3));
+	return o;
+}
+
+json_t *report_history_json(struct node *n, size_t max)
+{
+	const struct history_entry *h;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
+	     i++) {
+		json_t *o = json_object();
+
+		set(o, "at", timestamp(n, h->at));
+		set(o, "vhid", json_string(h->vhost));
+		set(o, "from", json_string(carp_state_name(h->from)));
+		set(o, "to", json_string(carp_state_name(h->to)));
+		set(o, "cause", json_string(h->cause));
+		set(o, "steps", steps(h));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* --- this node ----------------------------------------------------------- */
+
+static json_t *hold(struct node *n)
+{
+	const struct engine *e = n->engine;
+	const struct engine_peer *p = engine_waits_for(e);
+	json_t *o;
+
+	if (!gate_holding(&e->gate, n->last))
+		return json_null();
+	o = json_object();
+	set(o, "reason", json_string(gate_reason(e->gate.holds)));
+	set(o, "percent", json_null());
+	set(o, "entries", json_null());
+	set(o, "total", json_null());
+	if (!p || (e->gate.holds & HOLD_LINK))
+		return o;
+	set(o, "entries", number(p->rx.entries));
+	set(o, "total", number(p->rx.total));
+	if (p->rx.total)
+		set(o, "percent",
+		    number(p->rx.entries >= p->rx.total
+				   ? 99
+				   : p->rx.entries * 100 / p->rx.total));
+	return o;
+}
+
+static json_t *demotion(const struct engine *e)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < DEMOTION_NAMES; i++)
+		set(o, demotion_name((enum demotion_name)i),
+		    json_integer(e->demotion.by[i]));
+	set(o, "total", json_integer(demotion_total(&e->demotion)));
+	return o;
+}
+
+static json_t *addresses(const struct conf_carp *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->num_addresses; i++) {
+		char ip[INET_ADDRSTRLEN], text[INET_ADDRSTRLEN + 4];
+
+		inet_ntop(AF_INET, &c->addresses[i].v4, ip, sizeof(ip));
+		snprintf(text, sizeof(text), "%s/%u", ip,
+			 c->addresses[i].prefixlen);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+static json_t *carp_counters(const struct node *n, size_t i)
+{
+	const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+	json_t *o = json_object();
+
+	for (int k = 0; k < CARP_REFUSAL_COUNT; k++)
+		set(o, carp_refusal_name((enum carp_refusal)k),
+		    number(v->counters[k]));
+	return o;
+}
+
+static json_t *neigh_counters(const struct node *n, size_t i)
+{
+	const struct neigh_counters *c =
+		&n->ifaces[n->vhosts[i].iface].neigh.counters;
+	json_t *o = json_object();
+
+	set(o, "answered", number(c->answered));
+	set(o, "not_master", number(c->not_master));
+	set(o, "stale", number(c->stale));
+	set(o, "limited", number(c->limited));
+	set(o, "refused", number(c->refused));
+	set(o, "conflicts", number(c->conflicts));
+	return o;
+}
+
+static json_t *carp(struct node *n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct conf_carp *c = n->vhosts[i].conf;
+		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+		json_t *o = json_object();
+
+		set(o, "name", json_string(c->name));
+		set(o, "vhid", json_integer(c->vhid));
+		set(o, "interface", json_string(c->interface));
+		set(o, "state", json_string(carp_state_name(v->state)));
+		set(o, "since_s", seconds(mono_diff(n->last, v->since)));
+		set(o, "transitions", number(v->transitions));
+		set(o, "addresses", addresses(c));
+		set(o, "advbase", json_integer(v->advbase));
+		set(o, "advskew", json_integer(v->advskew));
+		set(o, "lease_ms",
+		    json_integer(n->engine->vhosts[i].lease_ns / MONO_MS));
+		set(o, "counters", carp_counters(n, i));
+		set(o, "neighbors", neigh_counters(n, i));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* --- peers ------------------------------------------------------------------ */
+
+static const char *peer_state(const struct engine_peer *p, const struct node *n,
+			      unsigned i)
+{
+	if (!p->up)
+		return *peersock_error(n->peersock, i) ? "down" : "connecting";
+	if (!p->live)
+		return "connecting";
+	return p->rx.state != RX_IDLE || p->tx.state == TX_BULK ? "bulk"
+								: "live";
+}
+
+static json_t *bulk(const struct engine_peer *p)
+{
+	static const char *const names[] = {
+		[BULK_NONE] = "none",
+		[BULK_RUNNING] = "running",
+		[BULK_DONE] = "done",
+		[BULK_FAILED] = "failed",
+	};
+	json_t *o = json_object();
+
+	set(o, "state", json_string(names[p->rx.result]));
+	set(o, "entries", number(p->rx.entries));
+	set(o, "total", number(p->rx.total));
+	set(o, "seconds", seconds(p->rx.took_ns));
+	set(o, "error",
+	    p->rx.result == BULK_FAILED ? json_string(p->rx.why) : json_null());
+	return o;
+}
+
+static json_t *peer_carp(const struct engine_peer *p)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
+		set(o, p->word.vhosts[i].name,
+		    json_string(carp_state_name(
+			    (enum carp_state)p->word.vhosts[i].state)));
+	return o;
+}
+
+static json_t *direction_tx(const struct node *n, unsigned i)
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+	json_t *o = json_object();
+
+	set(o, "in_sync", json_boolean(engine_tx_in_sync(n->engine, i)));
+	set(o, "gap", p->tx.gap ? json_string(p->tx.gap) : json_null());
+	set(o, "seq_sent", number(session_seq_sent(p->session)));
+	set(o, "seq_applied", number(session_seq_acked(p->session)));
+	return o;
+}
+
+static json_t *direction_rx(const struct node *n, unsigned i)
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+	json_t *o = json_object();
+
+	set(o, "in_sync", json_boolean(engine_rx_in_sync(n->engine, i)));
+	set(o, "gap", p->rx.gap[0] ? json_string(p->rx.gap) : json_null());
+	set(o, "seq_sent", json_null());
+	set(o, "seq_applied", number(p->ack_seq));
+	return o;
+}
+
+static json_t *peer_address(const struct conf_peer *c)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(c->address.family, &c->address.v4, text, sizeof(text));
+	return json_string(text);
+}
+
+static json_t *peers(struct node *n)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < n->engine->npeers; i++) {
+		const struct engine_peer *p = &n->engine->peers[i];
+		const char *why = peersock_error(n->peersock, i);
+		json_t *o = json_object();
+
+		set(o, "name", json_string(p->name));
+		set(o, "address", peer_address(&n->conf->link.peers[i]));
+		set(o, "state", json_string(peer_state(p, n, i)));
+		set(o, "in_sync",
+		    json_boolean(engine_tx_in_sync(n->engine, i) &&
+				 engine_rx_in_sync(n->engine, i)));
+		set(o, "tx", direction_tx(n, i));
+		set(o, "rx", direction_rx(n, i));
+		set(o, "lag_ms",
+		    p->live ? milliseconds(session_lag_ns(p->session, n->last))
+			    : json_null());
+		set(o, "queue",
+		    number(session_backlog(p->session) +
+			   peersock_pending(n->peersock, i)));
+		set(o, "carp", peer_carp(p));
+		set(o, "bulk", bulk(p));
+		set(o, "ready",
+		    p->heard ? json_boolean(p->word.ready) : json_null());
+		set(o, "demotion",
+		    p->heard ? json_integer(p->word.demotion) : json_null());
+		set(o, "version",
+		    p->live ? json_string(p->hello.version) : json_null());
+		set(o, "error", *why ? json_string(why) : json_null());
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* --- flows ---------------------------------------------------------------------- */
+
+static json_t *results(const struct engine *e)
+{
+	static const enum flow_result failures[] = {
+		FLOW_TABLE_FULL, FLOW_CHAIN,	FLOW_CLASH, FLOW_HELPER,
+		FLOW_INVALID,	 FLOW_ACK_LOST, FLOW_OTHER,
+	};
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+		set(o, inject_result_name(failures[i]),
+		    number(e->results[failures[i]]));
+	return o;
+}
+
+static json_t *filtered(const struct engine *e)
+{
+	json_t *o = json_object();
+
+	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
+		set(o, filter_verdict_name((enum filter_verdict)i),
+		    number(e->filtered[i]));
+	return o;
+}
+
+static json_t *destroys(const struct engine *e)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < DESTROYS_VERDICTS; i++)
+		set(o, destroys_verdict_name((enum destroys_verdict)i),
+		    number(e->destroys.counters[i]));
+	set(o, "flushes", number(e->destroys.flushes));
+	return o;
+}
+
+static json_t *flows(struct node *n)
+{
+	const struct engine *e = n->engine;
+	uint64_t sent = 0, received = 0, bad = 0;
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct session_stats *s =
+			session_stats(e->peers[i].session);
+
+		sent += s->flows_sent;
+		received += s->flows_received;
+		bad += s->frames_invalid_flows;
+	}
+	node_sync_table(n);
+	set(o, "kernel", number(e->table));
+	set(o, "max", number(n->table_max));
+	set(o, "sent", number(sent));
+	set(o, "received", number(received));
+	set(o, "malformed", number(bad));
+	set(o, "applied", number(e->results[FLOW_APPLIED]));
+	set(o, "failed", results(e));
+	set(o, "not_told", filtered(e));
+	set(o, "destroys", destroys(e));
+	set(o, "overruns", number(e->overruns));
+	return o;
+}
+
+static json_t *link_refusals(const struct node *n)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
+		set(o, peersock_reason_name((enum peersock_reason)i),
+		    number(peersock_count(n->peersock,
+					  (enum peersock_reason)i)));
+	return o;
+}
+
+json_t *report_json(struct node *n)
+{
+	const struct engine *e = n->engine;
+	mono_t now = node_now(n);
+	json_t *o = json_object();
+
+	set(o, "schema", json_integer(SCHEMA));
+	set(o, "node", json_string(e->node));
+	set(o, "version", json_string(e->version));
+	set(o, "uptime_s", seconds(mono_diff(now, e->started)));
+	set(o, "ready", json_boolean(engine_ready(e, now)));
+	set(o, "hold", hold(n));
+	set(o, "demotion", demotion(e));
+	set(o, "carp", carp(n));
+	set(o, "peers", peers(n));
+	set(o, "flows", flows(n));
+	set(o, "link", link_refusals(n));
+	set(o, "history", report_history_json(n, HISTORY_MAX));
+	return o;
+}
