@@ -184,14 +184,19 @@ class Node:
 
     def tool(self, *argv, timeout=60):
         """Runs statesync against this daemon: (exit status, out, err)."""
-        p = subprocess.run([self.program("statesync"), "-s", str(self.sock),
-                            *map(str, argv)], capture_output=True, text=True,
-                           timeout=timeout)
+        try:
+            p = subprocess.run(
+                [self.program("statesync"), "-s", str(self.sock),
+                 *map(str, argv)], capture_output=True, text=True,
+                timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("%s: no answer to %s within %d s" % (
+                self.name, " ".join(map(str, argv)), timeout)) from None
         return p.returncode, p.stdout, p.stderr
 
     def status(self, quiet=False):
         """`status --json` as a dictionary, None without a daemon."""
-        code, out, err = self.tool("status", "--json", timeout=10)
+        code, out, err = self.tool("status", "--json", timeout=5)
         if code in (0, 1) and out.lstrip().startswith("{"):
             return json.loads(out)
         if quiet or code == 3:

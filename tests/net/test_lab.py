@@ -31,6 +31,29 @@ def test_fill_is_real(lab):
     assert lab.invalid("gw1") == 0
 
 
+def test_comparison_sees_each_difference(lab):
+    """The same flows made on both gateways, but for a mark, and one deleted
+    on each side."""
+    def same(host):
+        lab.by_hand(host)
+        lab.tools.fill(300, 20, 5)
+        return lab.tools.compare()
+    same("gw1")
+    result = same("gw2")
+    assert result["equal"] == 325 and not (
+        result["missing"] or result["extra"] or result["differing"]), result
+    lab.flush("gw2")
+    lab.nft("gw2", "flush chain inet fw marks\nadd rule inet fw marks "
+            "meta l4proto { tcp, udp } th dport 7007 ct mark set 8")
+    same("gw2")
+    lab.run("gw2", "conntrack", "-D", "-p", "tcp", "--orig-port-src", "2002")
+    lab.run("gw1", "conntrack", "-D", "-p", "tcp", "--orig-port-src", "2003")
+    result = lab.tools.compare()
+    marked = lab.run("gw1", "conntrack", "-L").count("mark=7 ")
+    assert (result["missing"], result["extra"], result["differing"]) == (
+        1, 1, marked) and marked, result
+
+
 def test_move_without_state_is_seen(lab):
     """Negative control: gateways moved by hand, nothing told of the flows."""
     lab.by_hand("gw1")
