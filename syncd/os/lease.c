@@ -65,6 +65,15 @@ const char *lease_strerror(int err)
 
 /* --- the table ---------------------------------------------------------- */
 
+/* After lease_close every call says -EBADF. */
+static int lease_talk(struct lease *l, void *buf, size_t len, nl_cb *cb,
+		      void *arg)
+{
+	if (!l->nl.mnl)
+		return -EBADF;
+	return len ? nl_talk(&l->nl, buf, len, cb, arg) : -ENOMEM;
+}
+
 /* A batch above this needs more than the default send buffer. */
 #define BATCH_SMALL 65536
 
@@ -74,12 +83,12 @@ static int lease_commit(struct lease *l, struct lease_txn *t)
 	int r = 0;
 
 	lease_txn_end(t);
-	if (t->used > BATCH_SMALL)
+	if (t->used > BATCH_SMALL && l->nl.mnl)
 		r = nl_set_sndbuf(&l->nl, 4 * t->used);
 	if (t->err)
 		r = t->err;
 	if (!r)
-		r = nl_talk(&l->nl, t->buf, t->used, NULL, NULL);
+		r = lease_talk(l, t->buf, t->used, NULL, NULL);
 	lease_txn_free(t);
 	return r;
 }
@@ -94,7 +103,7 @@ static int lease_table_exists(struct lease *l)
 	char buf[LEASE_REQUEST_MAX];
 	size_t len = lease_build_get_table(buf, l->table);
 
-	return len ? nl_talk(&l->nl, buf, len, NULL, NULL) : -ENOMEM;
+	return lease_talk(l, buf, len, NULL, NULL);
 }
 
 /* The table's own message; errors as lease_open. */
@@ -298,7 +307,7 @@ int lease_present(struct lease *l, const struct lease_vhost *h, bool *present)
 {
 	char buf[LEASE_REQUEST_MAX];
 	size_t len = lease_build_get_elem(buf, l->table, h);
-	int r = len ? nl_talk(&l->nl, buf, len, NULL, NULL) : -ENOMEM;
+	int r = lease_talk(l, buf, len, NULL, NULL);
 
 	*present = !r;
 	return r == -ENOENT ? 0 : r;
@@ -352,7 +361,7 @@ static int lease_check_chain(struct lease *l, const char *ifname, bool egress)
 		.rules = lease_rule_count(ifname, l->vhosts, egress),
 	};
 	size_t len = lease_build_get_chain(buf, l->table, ifname, egress);
-	int r = len ? nl_talk(&l->nl, buf, len, chain_look_cb, &look) : -ENOMEM;
+	int r = lease_talk(l, buf, len, chain_look_cb, &look);
 
 	if (r == -ENOENT)
 		return LEASE_MISSING;

@@ -58,7 +58,8 @@ struct lease {
 int lease_open(struct lease *l, const char *table, uint32_t mark)
 	__attribute__((warn_unused_result));
 
-/* Closes the socket: with it the kernel drops the table and every right. */
+/* Closes the socket: with it the kernel drops the table and every right. Later
+ * calls but lease_open say -EBADF. */
 void lease_close(struct lease *l);
 
 /* A sentence for people about an error of lease_open or lease_add. */

@@ -144,6 +144,10 @@ int vip_prepare(struct vip *v, const struct vip_vhost *vhosts, size_t count)
 	if (!r)
 		r = links_prepare(v, &all);
 	free(all.l);
+	if (!r && !v->clean) {
+		r = vip_clean(v);
+		v->clean = !r;
+	}
 	return r;
 }
 

@@ -4,9 +4,9 @@
  * in the interface's list of unicast addresses, and a kernel that says
  * nothing about it in ARP. Facts and order: spec/linux-vip.md.
  *
- * Order of calls: vip_open, vip_prepare, vip_clean, then for each takeover
- * vip_add before lease_grant, lease_revoke before vip_remove; at the end
- * vip_restore, vip_close.
+ * Order of calls: vip_open, vip_prepare, then for each takeover vip_add before
+ * lease_grant, lease_revoke before vip_remove; at the end vip_restore,
+ * vip_close.
  */
 #ifndef STATESYNC_VIP_H
 #define STATESYNC_VIP_H
@@ -47,6 +47,7 @@ struct vip {
 	struct sysctl_store store;
 	const struct vip_vhost *vhosts; /* as given to vip_prepare */
 	size_t vhost_count;
+	bool clean; /* nothing of an earlier run is left */
 };
 
 /*
@@ -60,9 +61,9 @@ int vip_open(struct vip *v, const char *state_path)
  * Makes the kernel silent: arp_ignore 3 where it is 0, on every interface
  * that speaks ARP, and arp_announce 2 on the interfaces of vhosts. What stood
  * there, and the virtual MACs that may come, is in the state file before the
- * first write. At the start and at each reload; the array vhosts is kept by
- * reference until the next vip_prepare or vip_close. An interface that does
- * not exist yet is no error. 0 or -errno.
+ * first write. The first call also does vip_clean. At the start and at each
+ * reload; the array vhosts is kept by reference until the next vip_prepare or
+ * vip_close. An interface that does not exist yet is no error. 0 or -errno.
  */
 int vip_prepare(struct vip *v, const struct vip_vhost *vhosts, size_t count)
 	__attribute__((warn_unused_result));
