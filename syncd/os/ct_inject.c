@@ -74,7 +74,7 @@ struct inject_work {
 struct call {
 	struct ct_inject *in;
 	struct inject_work *w;
-	const struct inject_op *ops;
+	const struct flow_change *ops;
 	size_t n, left;
 	uint8_t *results;
 };
@@ -108,21 +108,17 @@ uint32_t ct_inject_portid(const struct ct_inject *in)
 	return in->sock.portid;
 }
 
-const char *inject_result_name(enum inject_result result)
+const char *inject_result_name(enum flow_result result)
 {
-	static const char *const names[INJECT_RESULT_COUNT] = {
-		[INJECT_APPLIED] = "applied",
-		[INJECT_GONE] = "gone",
-		[INJECT_TABLE_FULL] = "table_full",
-		[INJECT_CHAIN] = "chain",
-		[INJECT_CLASH] = "clash",
-		[INJECT_HELPER] = "helper",
-		[INJECT_INVALID] = "invalid",
-		[INJECT_ACK_LOST] = "ack_lost",
-		[INJECT_OTHER] = "other",
+	static const char *const names[FLOW_RESULT_COUNT] = {
+		[FLOW_APPLIED] = "applied",	  [FLOW_GONE] = "gone",
+		[FLOW_TABLE_FULL] = "table_full", [FLOW_CHAIN] = "chain",
+		[FLOW_CLASH] = "clash",		  [FLOW_HELPER] = "helper",
+		[FLOW_INVALID] = "invalid",	  [FLOW_ACK_LOST] = "ack_lost",
+		[FLOW_OTHER] = "other",
 	};
 
-	return result < INJECT_RESULT_COUNT ? names[result] : "?";
+	return result < FLOW_RESULT_COUNT ? names[result] : "?";
 }
 
 static bool may_go(const struct call *c, const struct op_state *s)
@@ -135,9 +131,7 @@ static bool may_go(const struct call *c, const struct op_state *s)
 	return true;
 }
 
-/* --- an operation's way --- */
-
-static void finish(struct call *c, size_t i, enum inject_result result)
+static void finish(struct call *c, size_t i, enum flow_result result)
 {
 	c->w->ops[i].stage = STAGE_DONE;
 	c->results[i] = result;
@@ -160,22 +154,28 @@ static bool complete(const struct flow *f)
  * by the thousand, and either most of them are there already or none: so it
  * begins with what the last one met.
  */
-static enum stage first_stage(const struct call *c, const struct inject_op *op)
+static enum stage first_stage(const struct call *c,
+			      const struct flow_change *op)
 {
 	const struct flow *f = &op->flow;
 
 	if (flow_addr_len(f->family) == 0)
 		return STAGE_DONE;
-	if (op->kind == INJECT_DESTROY)
+	switch (op->op) {
+	case FLOW_NEW:
+		return complete(f) ? STAGE_CREATE : STAGE_DONE;
+	case FLOW_UPDATE:
+		return complete(f) ? STAGE_UPDATE : STAGE_DONE;
+	case FLOW_COPY:
+		if (!complete(f))
+			return STAGE_DONE;
+		return c->in->copies_known ? STAGE_LOOK : STAGE_CREATE;
+	case FLOW_DESTROY:
 		return STAGE_DELETE;
-	if (op->kind == INJECT_TIMEOUT)
+	case FLOW_TIMEOUT:
 		return f->has & FLOW_HAS_TIMEOUT ? STAGE_TIMEOUT : STAGE_DONE;
-	if (!complete(f))
-		return STAGE_DONE;
-	if (op->kind == INJECT_UPDATE)
-		return STAGE_UPDATE;
-	return op->kind == INJECT_COPY && c->in->copies_known ? STAGE_LOOK
-							      : STAGE_CREATE;
+	}
+	return STAGE_DONE;
 }
 
 static void start_ops(struct call *c)
@@ -188,63 +188,58 @@ static void start_ops(struct call *c)
 		*s = (struct op_state){ .stage = first_stage(c, &c->ops[i]) };
 		ct_order_add(&c->w->order, &c->ops[i].flow, i, s->waits);
 		if (s->stage == STAGE_DONE)
-			finish(c, i, INJECT_INVALID);
+			finish(c, i, FLOW_INVALID);
 	}
 }
 
 /* The reason word for an error that no further step can mend. */
-static enum inject_result final_result(struct call *c, int error)
+static enum flow_result final_result(struct call *c, int error)
 {
 	switch (-error) {
 	case ENOMEM:
-		return INJECT_TABLE_FULL;
+		return FLOW_TABLE_FULL;
 	case ENOSPC:
-		return INJECT_CHAIN;
+		return FLOW_CHAIN;
 	case EEXIST:
-		return INJECT_CLASH;
+		return FLOW_CLASH;
 	case EINVAL:
 	case ERANGE:
-		return INJECT_INVALID;
+		return FLOW_INVALID;
 	default:
 		c->in->last_errno = -error;
-		return INJECT_OTHER;
+		return FLOW_OTHER;
 	}
 }
 
 /*
  * What was found under the original tuple: the same connection is updated,
- * unless it has seen more than ours has (bits cannot be cleared): then it is
- * another incarnation, as is one with other tuples. Where nothing was found
- * but creation was refused, the reply tuple is taken.
+ * another one replaced. Where nothing was found but creation was refused, the
+ * reply tuple is taken.
  */
-static enum stage after_look(struct call *c, const struct inject_op *op,
-			     struct op_state *s)
+static enum stage after_look(struct call *c, struct op_state *s)
 {
-	uint32_t too_much =
-		s->status & ~op->flow.status & (IPS_SEEN_REPLY | IPS_ASSURED);
-
 	if (s->error == -ENOENT && !s->taken) {
 		c->in->copies_known = false;
 		return STAGE_CREATE;
 	}
-	if (s->error == -ENOENT || !s->same || too_much != 0)
+	if (s->error == -ENOENT || !s->same)
 		return STAGE_REPLACE;
 	s->looked = true;
 	return STAGE_UPDATE;
 }
 
-static enum stage after_taken(struct call *c, const struct inject_op *op,
+static enum stage after_taken(struct call *c, const struct flow_change *op,
 			      struct op_state *s)
 {
 	s->taken = true;
-	if (op->kind == INJECT_CREATE_NEW)
+	if (op->op == FLOW_NEW)
 		return STAGE_REPLACE;
 	c->in->copies_known = true;
 	return STAGE_LOOK;
 }
 
 /* The stage after an answer that is not final; STAGE_DONE if there is none. */
-static enum stage next_stage(struct call *c, const struct inject_op *op,
+static enum stage next_stage(struct call *c, const struct flow_change *op,
 			     struct op_state *s)
 {
 	switch (s->stage) {
@@ -255,12 +250,14 @@ static enum stage next_stage(struct call *c, const struct inject_op *op,
 	case STAGE_UPDATE:
 		if (s->error == -ENOENT || s->error == -ETIME)
 			return STAGE_CREATE;
+		/* It has seen more than ours, and bits cannot be cleared:
+		 * unless it is only EXPECTED, another incarnation. */
 		if (s->error == -EBUSY)
 			return s->looked ? STAGE_REPLACE : STAGE_LOOK;
 		break;
 	case STAGE_LOOK:
 		if (s->error == 0 || s->error == -ENOENT)
-			return after_look(c, op, s);
+			return after_look(c, s);
 		break;
 	case STAGE_REPLACE:
 		if (s->error == -EEXIST)
@@ -282,23 +279,21 @@ static void advance(struct call *c, size_t i)
 	enum stage next;
 
 	if (s->error == 0 && s->stage != STAGE_LOOK) {
-		finish(c, i, INJECT_APPLIED);
+		finish(c, i, FLOW_APPLIED);
 		return;
 	}
 	if (idle && (s->error == -ENOENT || s->error == -ETIME)) {
-		finish(c, i, INJECT_GONE);
+		finish(c, i, FLOW_GONE);
 		return;
 	}
 	next = next_stage(c, &c->ops[i], s);
 	if (next == STAGE_DONE)
 		finish(c, i, final_result(c, s->error));
 	else if (++s->steps == STEPS_MAX)
-		finish(c, i, INJECT_CLASH);
+		finish(c, i, FLOW_CLASH);
 	else
 		s->stage = next;
 }
-
-/* --- a round --- */
 
 /* Writes one stage's message at the end of the batch; 0 if it cannot be. */
 static size_t put_message(struct call *c, enum stage stage, uint16_t i)
@@ -382,7 +377,7 @@ static void batch_fill(struct call *c)
 		s->error = 0;
 		s->same = false;
 		if (!s->sent)
-			finish(c, i, INJECT_INVALID);
+			finish(c, i, FLOW_INVALID);
 	}
 	if (w->last != NULL)
 		w->last->nlmsg_flags |= NLM_F_ACK;
@@ -461,7 +456,7 @@ static void settle(struct call *c, bool whole)
 		if (s->stage == STAGE_DONE || !s->sent)
 			continue;
 		if (!whole && s->error == 0)
-			finish(c, i, INJECT_ACK_LOST);
+			finish(c, i, FLOW_ACK_LOST);
 		else
 			advance(c, i);
 	}
@@ -471,12 +466,12 @@ static void give_up(struct call *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->w->ops[i].stage != STAGE_DONE)
-			finish(c, i, INJECT_ACK_LOST);
+			finish(c, i, FLOW_ACK_LOST);
 	}
 }
 
-int ct_inject_apply(struct ct_inject *in, const struct inject_op *ops, size_t n,
-		    uint8_t *results)
+int ct_inject_apply(struct ct_inject *in, const struct flow_change *ops,
+		    size_t n, uint8_t *results)
 {
 	struct call c = { .in = in, .w = in->work, .ops = ops, .n = n };
 	int ret;

@@ -13,36 +13,6 @@
 #include "flow.h"
 #include "nl.h"
 
-enum inject_op_kind {
-	INJECT_CREATE_NEW = 1, /* FLOW_NEW: replaces what has its tuples */
-	INJECT_UPDATE,	       /* FLOW_UPDATE: created if it is not there */
-	INJECT_COPY,	       /* FLOW_COPY: updated if it is the same */
-	INJECT_DESTROY,	       /* FLOW_DESTROY: by the original tuple */
-	INJECT_TIMEOUT,	       /* sets the timeout of what is there */
-};
-
-/*
- * All but DESTROY need FLOW_HAS_TIMEOUT; the caller chooses it. NEW, UPDATE
- * and COPY need a flow_valid() that is not in SYN_SENT.
- */
-struct inject_op {
-	enum inject_op_kind kind;
-	struct flow flow;
-};
-
-enum inject_result {
-	INJECT_APPLIED,
-	INJECT_GONE,	   /* DESTROY, TIMEOUT: not there (any more); fine */
-	INJECT_TABLE_FULL, /* ENOMEM: nf_conntrack_max */
-	INJECT_CHAIN,	   /* ENOSPC: too few hash buckets */
-	INJECT_CLASH,	   /* its tuples were taken again and again */
-	INJECT_HELPER,	   /* its helper is unknown here */
-	INJECT_INVALID,	   /* refused before or by the kernel (EINVAL) */
-	INJECT_ACK_LOST,   /* no word from the kernel: unknown */
-	INJECT_OTHER,	   /* see last_errno */
-	INJECT_RESULT_COUNT,
-};
-
 /* Longest list that one call takes. */
 #define INJECT_OPS_MAX 256
 
@@ -50,9 +20,9 @@ struct inject_work;
 
 struct ct_inject {
 	struct nl_sock sock;
-	struct inject_work *work; /* owned, some 250 KiB, fixed */
-	int last_errno;		  /* of the last INJECT_OTHER, positive */
-	bool copies_known;	  /* the last INJECT_COPY found its entry */
+	struct inject_work *work; /* owned, some 200 KiB, fixed */
+	int last_errno;		  /* of the last FLOW_OTHER, positive */
+	bool copies_known;	  /* the last FLOW_COPY found its entry */
 };
 
 /* 0 or -errno; on failure all closed. */
@@ -63,19 +33,28 @@ void ct_inject_close(struct ct_inject *in);
 uint32_t ct_inject_portid(const struct ct_inject *in);
 
 /*
- * Applies ops[0..n) and writes one enum inject_result for each to results; n
- * at most INJECT_OPS_MAX. Synchronous: on return the kernel has them. Ops that
- * share a tuple take effect in the order given, also where one of them needed
- * several attempts; others may overtake each other.
+ * Applies changes[0..n) and writes one enum flow_result for each to results; n
+ * at most INJECT_OPS_MAX. Synchronous: on return the kernel has them. Changes
+ * that share a tuple take effect in the order given, also where one of them
+ * needed several attempts; others may overtake each other.
+ *
+ * FLOW_NEW replaces what has its tuples. FLOW_UPDATE is created if it is not
+ * there. FLOW_COPY updates the same connection and replaces another. A
+ * connection that has seen more than it is told of is another incarnation.
+ * FLOW_DESTROY deletes by the original tuple; FLOW_TIMEOUT sets the timeout.
+ * All but DESTROY need FLOW_HAS_TIMEOUT; NEW, UPDATE and COPY a flow_valid()
+ * that is not in SYN_SENT: else FLOW_INVALID. After FLOW_OTHER, last_errno
+ * has the reason.
+ *
  * Returns 0, or -errno when the socket failed: results are then right as far
- * as known, the others INJECT_ACK_LOST.
+ * as known, the others FLOW_ACK_LOST.
  */
 __attribute__((warn_unused_result)) int ct_inject_apply(
-	struct ct_inject *in, const struct inject_op *ops, size_t n,
+	struct ct_inject *in, const struct flow_change *changes, size_t n,
 	uint8_t *results);
 
 /* "applied", "gone", "table_full", "chain", "clash", "helper", "invalid",
  * "ack_lost", "other" (operating.md 3.2); never NULL. */
-const char *inject_result_name(enum inject_result result);
+const char *inject_result_name(enum flow_result result);
 
 #endif
