@@ -17,6 +17,8 @@
 
 /* A turn that comes later than this after the last one was a sleep. */
 #define SLEPT_NS (1 * MONO_S)
+/* A deadline that has passed waits for work, which the timer must let run. */
+#define PASSED_NS (1 * MONO_MS)
 
 static mono_t clock_mono(void)
 {
@@ -99,8 +101,8 @@ static void arm_timer(struct node *n)
 		event_del(n->timer);
 		return;
 	}
-	if (wait < 0)
-		wait = 0;
+	if (wait <= 0)
+		wait = PASSED_NS;
 	/* round up, so that the deadline has come when we wake */
 	wait += MONO_US - 1;
 	tv.tv_sec = wait / MONO_S;

@@ -271,6 +271,7 @@ mono_t engine_deadline(const struct engine *e)
 			d = mono_min(d, p->next_word);
 	}
 	d = mono_min(d, handover_deadline(&e->handover));
-	/* what has passed is looked at in every settling */
-	return mono_min(d, gate_deadline(&e->gate, e->gate.since));
+	if (e->env.holding)
+		d = mono_min(d, gate_deadline(&e->gate, e->gate.since));
+	return d;
 }

@@ -54,6 +54,7 @@ struct engine_vhost {
 	bool own_mac;
 	bool link_up;
 	bool taking; /* TAKE was given out, not yet answered */
+	bool held;   /* it was, and nothing was released since */
 	int64_t lease_ns;
 	struct carp_vhost carp;
 };
@@ -79,7 +80,7 @@ struct engine_rx {
 	char gap[SESSION_REASON_MAX]; /* "" unless there is one */
 	bool adopt; /* we handed over: its next epoch starts complete */
 	bool asked; /* a person wants a bulk */
-	uint64_t id, bulk_epoch;
+	uint64_t id, bulk_epoch; /* asked for */
 	bool open_failure; /* of an entry since the bulk began */
 	bool swept;	   /* the dump of RX_SWEEP came to its end */
 	uint64_t suspects; /* entries marked before it */
@@ -183,12 +184,15 @@ struct engine {
 	struct flow_timeouts timeouts;
 	struct handover handover;
 	unsigned handover_peer;
-	bool handover_drained, handover_refused;
+	bool handover_drained; /* nothing is told from here to its end */
+	bool handover_missed;  /* something would have been */
+	bool handover_refused;
 	char handover_why[SESSION_REASON_MAX];
 	int go_from; /* peer that handed over to us, -1: none */
 	int64_t go_step_us[3];
 	struct history history;
 	uint64_t table;	  /* entries in our kernel now */
+	bool touched;	  /* it may have others than at our start */
 	unsigned masters; /* vhosts that are MASTER */
 	bool subscribed;
 
@@ -202,6 +206,7 @@ struct engine {
 	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
 	mono_t lower_at;   /* when it is due */
 	bool marked;	   /* copies may still bear the mark */
+	size_t fresh;	   /* ops a peer told since a chunk was filled */
 
 	struct flow_change ops[ENGINE_OPS_MAX];
 	size_t nops;

@@ -50,6 +50,8 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 	if (e->stopped)
 		return;
 	v->link_up = up;
+	if (!up) /* what it tears away is not told (rules 3) */
+		destroys_clear(&e->destroys);
 	count_interfaces_down(e);
 	carp_vhost_link(&v->carp, up, now);
 }
@@ -145,14 +147,15 @@ void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 	struct engine_vhost *v = &e->vhosts[vhost];
 	struct history_entry *h = history_last(&e->history, v->name);
 
+	(void)now;
 	v->taking = false;
+	v->held = v->carp.state == CARP_MASTER;
 	for (int i = 0; i < 3; i++) {
 		if (h && h->to == CARP_MASTER)
 			h->step_us[STEP_ADDRESS + i] = us[i];
 		e->go_step_us[i] += us[i];
 	}
 	engine_peer_say_word(e);
-	engine_handover_answer(e, now);
 }
 
 void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
@@ -164,6 +167,7 @@ void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 	engine_log(e, LEVEL_ERR, "carp \"%s\": cannot be master: %s", v->name,
 		   why);
 	carp_vhost_yield(&v->carp, CARP_CAUSE_LEASE, now);
+	engine_handover_answer(e, now);
 }
 
 void engine_lease_lost(struct engine *e, unsigned vhost, mono_t now)
@@ -277,6 +281,8 @@ static void carry_over(struct engine *e, unsigned i,
 		transition(e, i, a, now);
 		return;
 	case CARP_DO_TAKE:
+		if (!e->masters)
+			memset(e->go_step_us, 0, sizeof(e->go_step_us));
 		if (!e->subscribed) {
 			e->subscribed = true;
 			engine_push(e, ENGINE_SUBSCRIBE, 0);
@@ -285,7 +291,7 @@ static void carry_over(struct engine *e, unsigned i,
 		engine_push(e, ENGINE_TAKE, i);
 		return;
 	case CARP_DO_RELEASE:
-		e->vhosts[i].taking = false;
+		e->vhosts[i].taking = e->vhosts[i].held = false;
 		engine_push(e, ENGINE_RELEASE, i);
 		return;
 	case CARP_DO_ADVERT:

@@ -202,11 +202,35 @@ static bool peer_is_master(const struct engine *e)
 	return false;
 }
 
+/* Everything that was given is taken: say so, after our word. */
+static void answer(struct engine *e, mono_t now)
+{
+	struct engine_peer *p = &e->peers[e->go_from];
+	uint32_t us[3];
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].taking)
+			return;
+	for (int i = 0; i < 3; i++)
+		us[i] = (uint32_t)e->go_step_us[i];
+	if (p->live) {
+		engine_peer_word(e, (unsigned)e->go_from, now);
+		(void)session_send_handover(
+			p->session,
+			e->masters ? SESSION_HANDOVER_DONE
+				   : SESSION_HANDOVER_REFUSED,
+			e->masters ? "" : "it could not be taken", us);
+	}
+	e->go_from = -1;
+}
+
 void engine_handover_settle(struct engine *e, mono_t now)
 {
 	const struct engine_peer *p = &e->peers[e->handover_peer];
 	struct handover_facts f;
 
+	if (e->go_from >= 0)
+		answer(e, now);
 	if (e->handover.state == HANDOVER_IDLE)
 		return;
 	f = (struct handover_facts){
@@ -285,9 +309,17 @@ static void given(struct engine *e, unsigned peer, mono_t now)
 		return;
 	}
 	e->go_from = (int)peer;
-	memset(e->go_step_us, 0, sizeof(e->go_step_us));
-	for (size_t i = 0; i < e->nvhosts; i++)
-		carp_vhost_take(&e->vhosts[i].carp, CARP_CAUSE_HANDOVER, now);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		struct engine_vhost *v = &e->vhosts[i];
+		struct history_entry *h = history_last(&e->history, v->name);
+
+		/* its bow-out was here before its word */
+		if (v->carp.state == CARP_MASTER && h &&
+		    mono_diff(now, h->at) < MONO_S)
+			snprintf(h->cause, sizeof(h->cause), "handover from %s",
+				 e->peers[peer].name);
+		carp_vhost_take(&v->carp, CARP_CAUSE_HANDOVER, now);
+	}
 }
 
 /* How long the new master's part took, for our own history. */
@@ -330,26 +362,4 @@ void engine_handover_received(struct engine *e, unsigned peer,
 			   e->peers[peer].name, ev->handover.reason);
 		return;
 	}
-}
-
-/* Everything that was given is taken: say so, after our word. */
-void engine_handover_answer(struct engine *e, mono_t now)
-{
-	struct engine_peer *p;
-	uint32_t us[3];
-
-	if (e->go_from < 0)
-		return;
-	for (size_t i = 0; i < e->nvhosts; i++)
-		if (e->vhosts[i].taking)
-			return;
-	p = &e->peers[e->go_from];
-	for (int i = 0; i < 3; i++)
-		us[i] = (uint32_t)e->go_step_us[i];
-	if (p->live && e->masters) {
-		engine_peer_word(e, (unsigned)e->go_from, now);
-		(void)session_send_handover(p->session, SESSION_HANDOVER_DONE,
-					    "", us);
-	}
-	e->go_from = -1;
 }

@@ -33,8 +33,6 @@ void engine_handover_settle(struct engine *e, mono_t now);
 /* The peer's part of a handover, or its wish for one. */
 void engine_handover_received(struct engine *e, unsigned peer,
 			      const struct session_event *ev, mono_t now);
-/* All that was given to us is taken: tells the old master. */
-void engine_handover_answer(struct engine *e, mono_t now);
 
 /* --- engine_peer.c */
 /* Tells the peer of us at once. */

@@ -44,9 +44,9 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 			   p->name, why);
 	session_down(p->session);
 	p->up = p->live = p->heard = false;
+	p->say_ack = false;
 	p->down_since = now;
 	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
-	e->no_preempt = false;
 	engine_rx_forget(e, peer, "the link was lost", now);
 	engine_sync_forget_peer(e, peer);
 }
@@ -222,7 +222,9 @@ void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 	struct engine_peer *p = &e->peers[peer];
 	struct session_event ev;
 
-	while (p->up && !e->nops && session_poll(p->session, &ev)) {
+	/* what it says may fill our queue of actions: those come first */
+	while (p->up && !e->nops && e->queued < ENGINE_ACTIONS_MAX / 4 &&
+	       session_poll(p->session, &ev)) {
 		heard(e, peer, &ev, now);
 		if (ev.type == SESSION_BROKEN)
 			return;
@@ -252,8 +254,11 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		const struct engine_vhost *v = &e->vhosts[i];
 		struct session_vhost *s = &w.vhosts[i];
+		enum carp_state state = v->carp.state;
+
 		/* who has not taken it yet is not master to anybody else */
-		enum carp_state state = v->taking ? CARP_BACKUP : v->carp.state;
+		if (state == CARP_MASTER && !v->held)
+			state = CARP_BACKUP;
 
 		snprintf(s->name, sizeof(s->name), "%s", v->name);
 		s->vhid = v->carp.auth.vhid;

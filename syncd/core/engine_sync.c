@@ -49,8 +49,9 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 		destroys_clear(&e->destroys);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
-		/* who hands over has the whole table: nothing to repeat */
-		bool goes_on = telling && e->go_from == (int)i;
+		/* rules 5: the stream goes on to whom we were in sync with;
+		 * who did not hand over asks for a bulk all the same */
+		bool goes_on = telling && engine_rx_in_sync(e, i);
 
 		if (p->tx.state == TX_BULK) {
 			session_drop_flows(p->session);
