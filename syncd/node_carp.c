@@ -590,6 +590,7 @@ static int open_ifmon(struct node *n)
 		return -ENOMEM;
 	event_priority_set(n->ifmon_event, PRIORITY_URGENT);
 	event_add(n->ifmon_event, NULL);
+	(void)node_now(n);
 	err = ifmon_dump(&n->ifmon, got_ifmon, n);
 	if (!err)
 		tell_addresses(n);

@@ -61,7 +61,7 @@ void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why)
 	carp_vhost_count(&e->vhosts[vhost].carp, why);
 }
 
-static const struct session_vhost *peer_vhost(const struct engine_peer *p,
+const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 					      const char *name)
 {
 	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
@@ -74,7 +74,7 @@ static const struct session_vhost *peer_vhost(const struct engine_peer *p,
 static int64_t peer_age_ns(const struct engine_peer *p, const char *name,
 			   mono_t now)
 {
-	const struct session_vhost *v = peer_vhost(p, name);
+	const struct session_vhost *v = engine_peer_vhost(p, name);
 
 	if (!v || v->state != CARP_MASTER)
 		return 0;
@@ -167,7 +167,6 @@ void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 	engine_log(e, LEVEL_ERR, "carp \"%s\": cannot be master: %s", v->name,
 		   why);
 	carp_vhost_yield(&v->carp, CARP_CAUSE_LEASE, now);
-	engine_handover_answer(e, now);
 }
 
 void engine_lease_lost(struct engine *e, unsigned vhost, mono_t now)
@@ -257,7 +256,7 @@ static void ask_for_handover(struct engine *e, unsigned vhost, mono_t now)
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
 		const struct session_vhost *v =
-			peer_vhost(p, e->vhosts[vhost].name);
+			engine_peer_vhost(p, e->vhosts[vhost].name);
 
 		if (!p->live || !v || v->state != CARP_MASTER)
 			continue;
@@ -318,7 +317,7 @@ static void settle_lease(struct engine *e, unsigned i)
 
 	for (size_t k = 0; k < e->npeers; k++) {
 		const struct session_vhost *pv =
-			peer_vhost(&e->peers[k], v->name);
+			engine_peer_vhost(&e->peers[k], v->name);
 
 		if (pv && pv->interval_us * MONO_US < interval)
 			interval = pv->interval_us * MONO_US;
@@ -384,6 +383,7 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 		bool changed = !masters != !e->masters;
 
 		e->masters = masters;
+		e->touched = true;
 		if (changed)
 			engine_sync_telling_changed(e, masters > 0, now);
 		if (!masters && e->subscribed) {

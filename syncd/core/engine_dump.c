@@ -40,9 +40,10 @@ void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
 static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 				  mono_t now)
 {
+	/* none during a handover, which tells all it can without order */
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
 		if (e->peers[*peer].live && e->peers[*peer].tx.want_bulk &&
-		    e->masters)
+		    e->masters && e->handover.state == HANDOVER_IDLE)
 			return DUMP_BULK;
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
 		if (e->peers[*peer].rx.state == RX_MARK)
@@ -101,7 +102,8 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 
 enum engine_work engine_work(struct engine *e, mono_t now)
 {
-	for (unsigned i = 0; i < e->npeers && !e->nops; i++)
+	/* a chunk that waits must not be older than one batch (sweep) */
+	for (unsigned i = 0; i < e->npeers && !e->nops && !e->fresh; i++)
 		engine_peer_pump(e, i, now);
 	if (e->nops)
 		return WORK_INJECT;
@@ -113,9 +115,15 @@ enum engine_work engine_work(struct engine *e, mono_t now)
 
 mono_t engine_dump_deadline(const struct engine *e)
 {
-	if (e->dump_running && e->dump == DUMP_LOWER)
+	unsigned peer;
+
+	if (e->dump_running)
+		return e->dump == DUMP_LOWER ? e->dump_after : MONO_NEVER;
+	if (next_dump(e, &peer, (mono_t){ INT64_MIN }) != DUMP_NONE)
 		return e->dump_after;
-	return e->masters ? e->lower_at : MONO_NEVER;
+	if (!e->masters || e->lower_at.ns > e->dump_after.ns)
+		return e->masters ? e->lower_at : MONO_NEVER;
+	return e->dump_after;
 }
 
 /* --- what was found ------------------------------------------------------------- */
@@ -130,6 +138,7 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 		e->dump_after = mono_add(now, RETRY_NS);
 	e->dump_running = running;
 	e->dump_abort = false;
+	e->fresh = 0;
 	if (!started) {
 		e->dump = DUMP_NONE;
 		return;
@@ -165,6 +174,23 @@ static void lower(struct engine *e, const struct flow *f)
 		engine_op(e, FLOW_TIMEOUT, f, nominal);
 }
 
+/*
+ * The chunk was filled before its predecessor was handled; a peer may have
+ * told of this flow since. Then it is not what the chunk says (rules 4).
+ */
+static bool outdated(const struct engine *e, const struct flow *f)
+{
+	for (size_t i = 0; i < e->fresh; i++) {
+		const struct flow *told = &e->ops[i].flow;
+
+		if (told->l4proto == f->l4proto && told->zone == f->zone &&
+		    told->family == f->family &&
+		    flow_tuple_equal(&told->orig, &f->orig))
+			return true;
+	}
+	return false;
+}
+
 static void visit(struct engine *e, const struct flow *f)
 {
 	if (filter_flow(&e->filter, f) != FILTER_PASS)
@@ -183,6 +209,18 @@ static void visit(struct engine *e, const struct flow *f)
 	case DUMP_NONE:
 		return;
 	}
+}
+
+static void visit_all(struct engine *e, const struct flow *list, size_t n)
+{
+	bool skip[ENGINE_OPS_MAX];
+
+	/* all of them before the first op: they share the memory */
+	for (size_t i = 0; i < n; i++)
+		skip[i] = outdated(e, &list[i]);
+	for (size_t i = 0; i < n; i++)
+		if (!skip[i])
+			visit(e, &list[i]);
 }
 
 static void finished(struct engine *e, enum engine_dump what, unsigned peer,
@@ -225,11 +263,12 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 
 	if (e->dump_abort)
 		return;
+	assert(n <= ENGINE_OPS_MAX);
 	if (what == DUMP_BULK && !failed)
 		engine_sync_chunk(e, peer, list, n, more, now);
 	else if (!failed)
-		for (size_t i = 0; i < n; i++)
-			visit(e, &list[i]);
+		visit_all(e, list, n);
+	e->fresh = 0;
 	if (what == DUMP_LOWER)
 		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
 	if (more && !failed)

@@ -50,7 +50,8 @@ static void start(struct engine *e, unsigned peer, bool force, const char *why,
 		  mono_t now)
 {
 	e->handover_peer = peer;
-	e->handover_drained = e->handover_refused = false;
+	e->handover_drained = e->handover_missed = false;
+	e->handover_refused = false;
 	e->go_from = -1;
 	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
 	handover_start(&e->handover, force, longest_interval(e), now);
@@ -121,6 +122,7 @@ static void ended(struct engine *e, bool ok, const char *why)
 	struct engine_action *a =
 		engine_push(e, ENGINE_HANDOVER_ENDED, e->handover_peer);
 
+	e->handover_drained = false;
 	a->ok = ok;
 	snprintf(a->log.text, sizeof(a->log.text), "%s", why);
 	if (!ok)
@@ -136,14 +138,16 @@ static void fence(struct engine *e)
 		carp_vhost_fence(&e->vhosts[i].carp);
 		engine_push(e, ENGINE_FENCE, i);
 	}
+	engine_sync_interrupt(e);
 	engine_push(e, ENGINE_DRAIN, 0);
 }
 
-static void go(struct engine *e)
+static void go(struct engine *e, bool complete)
 {
 	struct engine_peer *p = &e->peers[e->handover_peer];
 
-	p->rx.adopt = true;
+	/* it has all that we have, and tells from the moment it is master */
+	p->rx.adopt = complete && !p->word.tx_epoch;
 	for (size_t i = 0; i < e->nvhosts; i++)
 		carp_vhost_bow_out(&e->vhosts[i].carp);
 	(void)session_send_handover(p->session, SESSION_HANDOVER_GO,
@@ -161,6 +165,7 @@ static void back(struct engine *e, mono_t now)
 	for (size_t i = 0; i < e->nvhosts; i++)
 		carp_vhost_resume(&e->vhosts[i].carp, now);
 	ended(e, false, e->handover.why);
+	engine_sync_resume(e, e->handover_missed, now);
 }
 
 static void finish(struct engine *e, mono_t now)
@@ -188,18 +193,17 @@ static void finish(struct engine *e, mono_t now)
 static bool peer_is_master(const struct engine *e)
 {
 	const struct engine_peer *p = &e->peers[e->handover_peer];
-	bool gone = true;
 
-	for (size_t i = 0; i < e->nvhosts; i++)
-		if (e->vhosts[i].carp.state == CARP_MASTER)
-			gone = false;
-	/* an advert of the new master has ended it already */
-	if (gone)
-		return true;
-	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
-		if (p->word.vhosts[i].state == CARP_MASTER)
-			return true;
-	return false;
+	/* where we are it no more, an advert of the new master has ended it */
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct session_vhost *v =
+			engine_peer_vhost(p, e->vhosts[i].name);
+
+		if (e->vhosts[i].carp.state == CARP_MASTER &&
+		    (!v || v->state != CARP_MASTER))
+			return false;
+	}
+	return true;
 }
 
 /* Everything that was given is taken: say so, after our word. */
@@ -252,7 +256,7 @@ void engine_handover_settle(struct engine *e, mono_t now)
 		fence(e);
 		return;
 	case HANDOVER_DO_GO:
-		go(e);
+		go(e, f.acked && f.events_drained && f.peer_in_sync);
 		break;
 	case HANDOVER_DO_END:
 		finish(e, now);
@@ -270,9 +274,9 @@ void engine_handover_settle(struct engine *e, mono_t now)
 
 void engine_drained(struct engine *e, mono_t now)
 {
-	for (size_t i = 0; i < e->npeers; i++)
-		if (e->peers[i].live)
-			(void)session_flush(e->peers[i].session, now);
+	if (e->handover.state != HANDOVER_FENCED)
+		return;
+	engine_sync_drained(e, now);
 	e->handover_drained = true;
 }
 

@@ -25,6 +25,9 @@ uint64_t engine_random(struct engine *e);
 /* --- engine_carp.c */
 /* Carries over what the vhosts want; true if anything changed. */
 bool engine_carp_settle(struct engine *e, mono_t now);
+/* What the peer last said of it; NULL: nothing, or the link is down. */
+const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
+					      const char *name);
 /* A vhost of the peer is no longer master. */
 void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
 
@@ -55,6 +58,14 @@ void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
 		     mono_t now);
 void engine_sync_tick(struct engine *e, mono_t now);
 mono_t engine_sync_deadline(const struct engine *e);
+/*
+ * Handover: all events were read, so all is told that will be, also deletes
+ * that wait. Its fence interrupts bulks. Taken back, a peer that missed
+ * anything has a gap.
+ */
+void engine_sync_drained(struct engine *e, mono_t now);
+void engine_sync_interrupt(struct engine *e);
+void engine_sync_resume(struct engine *e, bool missed, mono_t now);
 /* A chunk of a bulk; the dump behind it goes on, or is over. */
 void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 		       size_t n, bool more, mono_t now);

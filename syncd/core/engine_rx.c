@@ -68,6 +68,8 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
 
+	if (rx->state == RX_SWEEP)
+		e->marked = false;
 	rx->state = RX_IDLE;
 	rx->result = BULK_DONE;
 	rx->epoch = rx->bulk_epoch;
@@ -75,7 +77,6 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	rx->total = rx->entries;
 	rx->took_ns = mono_diff(now, rx->started);
 	rx->retry_at = now;
-	e->marked = false;
 	p->say_word = true;
 	engine_log(e, LEVEL_NOTICE, "bulk from %s: %llu flows in %lld.%03lld s",
 		   p->name, (unsigned long long)rx->entries,
@@ -113,6 +114,13 @@ void engine_rx_own_now(struct engine *e, mono_t now)
 
 /* --- what the peer says ------------------------------------------------------- */
 
+/* It was asked for, and what breaks the peer's epoch breaks it too. */
+static bool bulk_expected(const struct engine_rx *rx)
+{
+	return rx->state == RX_ASKED || rx->state == RX_RUNNING ||
+	       rx->state == RX_SWEEP;
+}
+
 void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
@@ -124,8 +132,7 @@ void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 		rx->gap[0] = '\0';
 		p->say_word = true;
 	}
-	if ((rx->state == RX_RUNNING || rx->state == RX_SWEEP) &&
-	    rx->bulk_epoch != p->word.tx_epoch)
+	if (bulk_expected(rx) && rx->bulk_epoch != p->word.tx_epoch)
 		failed(e, peer, "it was interrupted at the peer", RETRY_SOON_NS,
 		       now);
 }
@@ -138,7 +145,7 @@ void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", reason);
 	p->rx.adopt = false;
 	p->say_word = true;
-	if (p->rx.state == RX_RUNNING || p->rx.state == RX_SWEEP)
+	if (bulk_expected(&p->rx))
 		failed(e, peer, reason, RETRY_SOON_NS, now);
 }
 
@@ -181,7 +188,8 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 		failed(e, peer, why, RETRY_FULL_NS, now);
 		return;
 	}
-	if (rx->suspects && !e->masters) {
+	/* who is master of nothing sends nothing: that confirms nothing */
+	if (rx->suspects && rx->bulk_epoch && !e->masters) {
 		rx->state = RX_SWEEP;
 		rx->swept = false;
 		return;
@@ -193,9 +201,17 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 
 static bool wanted(const struct engine *e, const struct flow_change *c)
 {
+	/* what ended there may go on here: the owner's word counts */
 	if (c->op == FLOW_DESTROY)
-		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
+		return !e->masters &&
+		       filter_ends(&e->filter, &c->flow) == FILTER_PASS;
 	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
+}
+
+static uint32_t timeout(const struct engine *e, const struct flow *f)
+{
+	return e->masters ? timeouts_nominal(&e->timeouts, f)
+			  : timeouts_standby(&e->timeouts, f);
 }
 
 void engine_rx_flows(struct engine *e, unsigned peer,
@@ -214,10 +230,9 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 			p->refused[ENGINE_REFUSED_FILTER]++;
 			continue;
 		}
-		engine_op(e, c->op, &c->flow,
-			  timeouts_standby(&e->timeouts, &c->flow));
+		engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
 	}
-	if (ev->flows.bulk)
+	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
 		p->rx.entries += ev->flows.n;
 	if (e->nops)
 		return;
@@ -284,6 +299,10 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 		p->say_ack = true;
 	}
 	e->injected += e->nops;
+	e->touched = true;
+	e->fresh = 0;
+	if (e->ops_peer >= 0 && e->dump_running && e->dump == DUMP_SWEEP)
+		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
 	/* LOWER may take a tenth of a core */
@@ -293,19 +312,19 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 
 /* --- asking ------------------------------------------------------------------------- */
 
-static void ask(struct engine *e, unsigned peer)
+static void ask(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 
+	p->rx.bulk_epoch = p->word.tx_epoch;
 	p->rx.state = RX_ASKED;
 	if (session_send_bulk_request(p->session, p->rx.id))
-		p->rx.state = RX_IDLE;
+		failed(e, peer, "memory is short", RETRY_SOON_NS, now);
 }
 
 void engine_rx_marked(struct engine *e, unsigned peer, mono_t now)
 {
-	(void)now;
-	ask(e, peer);
+	ask(e, peer, now);
 }
 
 int engine_bulk(struct engine *e, unsigned peer, mono_t now)
@@ -333,6 +352,8 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 
 	if (rx->state == RX_ASKED && mono_diff(now, rx->started) > ASKED_MAX_NS)
 		failed(e, peer, "the peer does not answer the request", 0, now);
+	if (rx->state == RX_SWEEP && rx->open_failure)
+		failed(e, peer, rx->gap, RETRY_FULL_NS, now);
 	if (rx->state == RX_SWEEP && rx->swept && !e->nops)
 		complete(e, peer, now);
 	if (!wants_bulk(e, peer) || !mono_due(rx->retry_at, now))
@@ -341,9 +362,11 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	rx->started = now;
 	rx->result = BULK_RUNNING;
 	rx->entries = rx->total = rx->suspects = 0;
-	/* a master's entries are its own; an empty table has nothing to mark */
-	if (e->masters || !e->table)
-		ask(e, peer);
+	/* a master's entries are its own; who has nothing to tell confirms
+	 * nothing; an empty table has nothing to mark */
+	if (e->masters || !e->peers[peer].word.tx_epoch ||
+	    (!e->table && !e->touched))
+		ask(e, peer, now);
 	else
 		rx->state = RX_MARK;
 }

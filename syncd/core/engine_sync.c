@@ -49,15 +49,18 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 		destroys_clear(&e->destroys);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
-		/* rules 5: the stream goes on to whom we were in sync with;
-		 * who did not hand over asks for a bulk all the same */
-		bool goes_on = telling && engine_rx_in_sync(e, i);
 
 		if (p->tx.state == TX_BULK) {
 			session_drop_flows(p->session);
 			engine_dump_cancel(e, DUMP_BULK, i);
 		}
-		new_epoch(e, p, goes_on ? TX_STREAM : TX_NONE);
+		/* told from the first event on: a peer that handed over has
+		 * all that was before it, any other asks for a bulk */
+		new_epoch(e, p, p->live ? TX_STREAM : TX_NONE);
+		/* a master takes what it is told and keeps what it has: that
+		 * is more than the peer's table */
+		if (!telling)
+			p->rx.epoch = 0;
 	}
 }
 
@@ -101,6 +104,11 @@ static void tell(struct engine *e, enum flow_op op, const struct flow *f,
 {
 	struct flow_change c = { .op = op, .flow = *f };
 
+	/* the new master knows better by now */
+	if (e->handover_drained) {
+		e->handover_missed = true;
+		return;
+	}
 	for (unsigned i = 0; i < e->npeers; i++)
 		if (told(&e->peers[i]) &&
 		    session_tell(e->peers[i].session, &c, now))
@@ -176,7 +184,7 @@ size_t engine_events_room(const struct engine *e)
 {
 	const struct session *s;
 
-	if (!e->dump_running || e->dump != DUMP_BULK)
+	if (!e->dump_running || e->dump != DUMP_BULK || e->dump_abort)
 		return SESSION_BATCH_MAX;
 	s = e->peers[e->dump_peer].session;
 	/* one short: the last one would close the batch */
@@ -187,6 +195,8 @@ size_t engine_events_room(const struct engine *e)
 
 void engine_sync_requested(struct engine *e, unsigned peer, uint64_t id)
 {
+	/* one that runs is not wanted any more */
+	engine_dump_cancel(e, DUMP_BULK, peer);
 	e->peers[peer].tx.want_bulk = true;
 	e->peers[peer].tx.want_id = id;
 }
@@ -267,11 +277,38 @@ void engine_sync_tick(struct engine *e, mono_t now)
 			tell(e, FLOW_DESTROY, &f, now);
 }
 
+void engine_sync_drained(struct engine *e, mono_t now)
+{
+	mono_t later = mono_add(now, DESTROYS_WAIT_NS);
+	struct flow f;
+
+	while (destroys_next(&e->destroys, later, &f))
+		tell(e, FLOW_DESTROY, &f, now);
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (told(&e->peers[i]) &&
+		    session_flush(e->peers[i].session, now))
+			engine_sync_gap(e, i, "memory is short", now);
+}
+
+void engine_sync_interrupt(struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		engine_dump_cancel(e, DUMP_BULK, i);
+}
+
+void engine_sync_resume(struct engine *e, bool missed, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (missed || e->peers[i].tx.state == TX_BULK)
+			engine_sync_gap(e, i, "a handover was taken back", now);
+}
+
 mono_t engine_sync_deadline(const struct engine *e)
 {
-	mono_t d = mono_min(destroys_deadline(&e->destroys),
-			    engine_dump_deadline(e));
+	mono_t d = engine_dump_deadline(e);
 
+	if (engine_events_room(e))
+		d = mono_min(d, destroys_deadline(&e->destroys));
 	for (unsigned i = 0; i < e->npeers; i++)
 		d = mono_min(d, engine_rx_deadline(e, i));
 	return d;
