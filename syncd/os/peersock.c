@@ -98,6 +98,7 @@ struct peersock {
 	int priority;
 	size_t max_queue;
 	uint64_t rekey_records;
+	uint64_t key_updates;
 	int listen_fd;
 	struct event *listener, *accept_pause;
 	struct conn *conns; /* newest first */
@@ -455,13 +456,29 @@ static void count_records(int written, int version, int type, const void *buf,
 		c->records++;
 }
 
-/* Refused by OpenSSL while a record is half written: the next call does. */
+/* Refused by OpenSSL while a record is half written; then a later one does. */
 static void update_key(struct conn *c)
 {
-	if (SSL_key_update(c->ssl, SSL_KEY_UPDATE_NOT_REQUESTED))
+	if (SSL_key_update(c->ssl, SSL_KEY_UPDATE_NOT_REQUESTED)) {
 		c->records = 0;
-	else
+		c->ps->key_updates++;
+	} else {
 		ERR_clear_error();
+	}
+}
+
+/*
+ * Bytes have left the queue: the moment between two records, which on a busy
+ * link exists only inside libevent's loop of writes.
+ */
+static void on_taken(struct evbuffer *out, const struct evbuffer_cb_info *info,
+		     void *arg)
+{
+	struct conn *c = arg;
+
+	(void)out;
+	if (info->n_deleted && c->records >= c->ps->rekey_records)
+		update_key(c);
 }
 
 /* --- connections -------------------------------------------------------- */
@@ -479,10 +496,12 @@ static void conn_free(struct conn *c)
 		event_free(c->connected);
 	if (c->timer)
 		event_free(c->timer);
-	if (c->bev)
+	if (c->bev) {
+		evbuffer_remove_cb(bufferevent_get_output(c->bev), on_taken, c);
 		bufferevent_free(c->bev); /* frees ssl, closes the socket */
-	else
+	} else {
 		SSL_free(c->ssl);
+	}
 	if (c->fd >= 0)
 		close(c->fd);
 	free(c);
@@ -554,6 +573,7 @@ static void conn_up(struct conn *c)
 	*peer->error = '\0';
 	peer->up_since = seconds();
 	arm(c->timer, REKEY_MS);
+	evbuffer_add_cb(bufferevent_get_output(c->bev), on_taken, c);
 	/* The end of the handshake has put its events back to the default. */
 	bufferevent_priority_set(c->bev, ps->priority);
 	bufferevent_setwatermark(c->bev, EV_WRITE, LOW_MARK, 0);
@@ -970,8 +990,6 @@ int peersock_send(struct peersock *ps, unsigned int index, const void *data,
 		return -ENOTCONN;
 	if (len > ps->max_queue || queued > ps->max_queue - len)
 		return -ENOBUFS;
-	if (peer->conn->records >= ps->rekey_records)
-		update_key(peer->conn);
 	if (bufferevent_write(peer->conn->bev, data, len) < 0)
 		return -ENOBUFS;
 	if (queued + len > LOW_MARK)
@@ -1023,4 +1041,9 @@ uint64_t peersock_count(const struct peersock *ps, enum peersock_reason r)
 const char *peersock_error(const struct peersock *ps, unsigned int peer)
 {
 	return ps->peers[peer].error;
+}
+
+uint64_t peersock_key_updates(const struct peersock *ps)
+{
+	return ps->key_updates;
 }

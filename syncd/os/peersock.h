@@ -108,6 +108,7 @@ void peersock_pause_reading(struct peersock *ps, unsigned int peer, bool pause);
 void peersock_close(struct peersock *ps, unsigned int peer, const char *why);
 /* How often since the start; and the reason's name ("no-psk"). */
 uint64_t peersock_count(const struct peersock *ps, enum peersock_reason r);
+uint64_t peersock_key_updates(const struct peersock *ps);
 const char *peersock_reason_name(enum peersock_reason reason);
 
 /*

@@ -704,6 +704,9 @@ START_TEST(hundred_megabytes)
 	turn(0.2);
 	ck_assert_uint_eq(fw2.received, sent);
 	ck_assert_int_ge(fw1.drains, 1);
+	/* 64 records of at most 16 KiB to a key, while the queue is full. */
+	ck_assert_uint_ge(peersock_key_updates(fw1.ps),
+			  STREAM_MAX / 16384 / 64 - 1);
 	ck_assert_uint_eq(peersock_pending(fw1.ps, 0), 0);
 }
 END_TEST
