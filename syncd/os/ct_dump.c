@@ -13,8 +13,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,53 +143,25 @@ int ct_dump_read(struct ct_dump *d, ct_dump_cb *cb, void *arg)
 	return ret;
 }
 
-struct fill {
-	uint32_t entries, max;
-	bool found;
-};
-
-static int take_fill(const struct nlmsghdr *nlh, void *arg)
+static int read_sysctl(const char *path, uint32_t *value)
 {
-	struct fill *fill = arg;
-	const struct nlattr *a;
-	const char *end = mnl_nlmsg_get_payload_tail(nlh);
+	FILE *f = fopen(path, "re");
+	int ret;
 
-	a = mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
-	for (; mnl_attr_ok(a, (int)(end - (const char *)a));
-	     a = mnl_attr_next(a)) {
-		if (mnl_attr_get_payload_len(a) != sizeof(uint32_t))
-			continue;
-		if (mnl_attr_get_type(a) == CTA_STATS_GLOBAL_ENTRIES) {
-			fill->entries = ntohl(mnl_attr_get_u32(a));
-			fill->found = true;
-		} else if (mnl_attr_get_type(a) ==
-			   CTA_STATS_GLOBAL_MAX_ENTRIES) {
-			fill->max = ntohl(mnl_attr_get_u32(a));
-		}
-	}
-	return 0;
+	if (f == NULL)
+		return -errno;
+	ret = fscanf(f, "%" SCNu32, value) == 1 ? 0 : -EBADMSG;
+	fclose(f);
+	return ret;
 }
 
 int ct_count(uint32_t *entries, uint32_t *max)
 {
-	_Alignas(8) uint8_t request[CT_PUT_MAX];
-	struct fill fill = { 0 };
-	struct nl_sock sock;
-	size_t len;
-	int ret;
+	int ret = read_sysctl("/proc/sys/net/netfilter/nf_conntrack_count",
+			      entries);
 
-	ret = nl_open(&sock, NETLINK_NETFILTER, 0, 0);
-	if (ret < 0)
-		return ret;
-	len = ct_put_stats(request, sizeof(request), 0, NLM_F_ACK);
-	ret = nl_talk(&sock, request, len, take_fill, &fill);
-	nl_close(&sock);
-	if (ret < 0)
-		return ret;
-	if (!fill.found)
-		return -EBADMSG;
-	*entries = fill.entries;
-	if (max != NULL)
-		*max = fill.max;
-	return 0;
+	if (ret == 0 && max != NULL)
+		ret = read_sysctl("/proc/sys/net/netfilter/nf_conntrack_max",
+				  max);
+	return ret;
 }

@@ -169,11 +169,12 @@ static void put_nat(struct nl_msg *m, uint16_t type, const struct flow *f,
 }
 
 /*
- * Both directions even where one is translated: for the other the kernel would
- * make a binding of its own and could pick another port
- * (__nf_nat_alloc_null_binding, get_unique_tuple). No NAT bit comes of a
- * binding that changes nothing (nf_nat_setup_info). The kernel sets up the
- * destination first, when an ICMP identifier is still the original one.
+ * Both directions even where one is translated. Left to itself the kernel
+ * makes a binding for the other (__nf_nat_alloc_null_binding), and where the
+ * tuple is taken it picks another source port in silence; told exactly, it
+ * says EEXIST. For the destination that saves it a lookup. No NAT bit comes of
+ * a binding that changes nothing (nf_nat_setup_info). The destination is set
+ * up first, when an ICMP identifier is still the original one.
  */
 static void put_translation(struct nl_msg *m, const struct flow *f)
 {
@@ -268,14 +269,5 @@ size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family)
 	struct nl_msg m;
 
 	m = msg_start(buf, size, seq, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
-	return msg_end(&m);
-}
-
-size_t ct_put_stats(void *buf, size_t size, uint32_t seq, uint16_t flags)
-{
-	struct nl_msg m;
-
-	m = msg_start(buf, size, seq, IPCTNL_MSG_CT_GET_STATS, flags,
-		      AF_UNSPEC);
 	return msg_end(&m);
 }

@@ -56,7 +56,4 @@ size_t ct_put_get(void *buf, size_t size, uint32_t seq, uint16_t flags,
 /* Asks for the whole table of a family (AF_INET, AF_INET6; 0 for both). */
 size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family);
 
-/* Asks for the table's fill (CT_GET_STATS). */
-size_t ct_put_stats(void *buf, size_t size, uint32_t seq, uint16_t flags);
-
 #endif
