@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The world around the engines: what node.c does with a kernel and sockets is
+ * done here with made-up ones. Not here: what must never happen (watch.c),
+ * connections (traffic.c), the table (kernel.c). Invariant: nothing depends
+ * on anything but the seed.
+ */
+#include "sim.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "world.h"
+
+#define TABLE_EVERY_NS MONO_S
+#define SPINS_MAX      2000
+#define EVENT_NS       (1200)
+#define INJECT_NS      (2400)
+#define DUMP_NS	       (1600)
+#define PIECE_NS       (20 * MONO_US)
+
+/* --- chance and words ------------------------------------------------------ */
+
+/* splitmix64 */
+uint64_t sim_random(struct sim *s, uint64_t below)
+{
+	uint64_t z = s->random += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	z ^= z >> 31;
+	return below ? z % below : z;
+}
+
+bool sim_chance(struct sim *s, unsigned percent)
+{
+	return sim_random(s, 100) < percent;
+}
+
+static void print_line(const struct sim *s, const char *text)
+{
+	printf("%3lld.%06lld %s\n", (long long)(s->now.ns / MONO_S),
+	       (long long)(s->now.ns % MONO_S / MONO_US), text);
+}
+
+void sim_say(const struct sim *s, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	if (!s->conf.verbose)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	print_line(s, text);
+}
+
+void sim_fail(struct sim *s, const char *fmt, ...)
+{
+	int n;
+	va_list ap;
+
+	if (s->error[0])
+		return;
+	n = snprintf(s->error, sizeof(s->error),
+		     "%lld.%06lld s: ", (long long)(s->now.ns / MONO_S),
+		     (long long)(s->now.ns % MONO_S / MONO_US));
+	va_start(ap, fmt);
+	vsnprintf(s->error + n, sizeof(s->error) - (size_t)n, fmt, ap);
+	va_end(ap);
+	if (s->conf.verbose)
+		print_line(s, s->error);
+}
+
+const char *sim_error(const struct sim *s)
+{
+	return s->error[0] ? s->error : NULL;
+}
+
+/* What becomes of one client port, for who looks for a bug: conf.trace. */
+static void trace(const struct sim *s, unsigned i, const char *what,
+		  enum flow_op op, const struct flow *f)
+{
+	static const char *const ops[] = { "?",	   "NEW",     "UPDATE",
+					   "COPY", "DESTROY", "TIMEOUT" };
+	char text[160];
+
+	if (!s->conf.trace || f->orig.sport != s->conf.trace)
+		return;
+	flow_format(f, text, sizeof(text));
+	sim_say(s, "%s: %s %s %s (%u s, reply port %u)", s->node[i].name, what,
+		ops[op], text, f->timeout_s, f->reply.dport);
+}
+
+/* --- the LAN ------------------------------------------------------------------ */
+
+static void lan_send(struct sim *s, unsigned from, unsigned vhost,
+		     const uint8_t bytes[CARP_ADVERT_LEN])
+{
+	int64_t delay = 20 * MONO_US;
+
+	if (s->lan_cut[vhost] || !s->node[from].carrier[vhost])
+		return;
+	delay += (int64_t)sim_random(s, (uint64_t)s->conf.lan_delay_ns + 1);
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		struct sim_node *to = &s->node[i];
+		struct sim_packet *p;
+
+		if (i == from || !to->carrier[vhost] || !to->engine ||
+		    sim_random(s, 1000) < s->conf.lan_loss ||
+		    to->npackets == SIM_PACKETS_MAX)
+			continue;
+		p = &to->packets[to->npackets++];
+		p->at = mono_add(s->now, delay);
+		p->vhost = vhost;
+		p->source = s->node[from].address;
+		memcpy(p->bytes, bytes, CARP_ADVERT_LEN);
+	}
+}
+
+static bool lan_receive(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+	bool any = false;
+
+	for (size_t k = 0; k < n->npackets;) {
+		struct sim_packet p = n->packets[k];
+		struct carp_advert a;
+
+		if (!mono_due(p.at, s->now)) {
+			k++;
+			continue;
+		}
+		memmove(&n->packets[k], &n->packets[k + 1],
+			(--n->npackets - k) * sizeof(p));
+		if (!n->carrier[p.vhost])
+			continue;
+		any = true;
+		n->heard[p.vhost] = s->now;
+		if (carp_wire_parse(p.bytes, CARP_ADVERT_LEN, &a))
+			sim_fail(s, "a broken advert");
+		engine_advert(n->engine, p.vhost, &a, p.source, s->now);
+		world_actions(s, i);
+	}
+	return any;
+}
+
+/* --- actions ---------------------------------------------------------------------- */
+
+static void take(struct sim *s, unsigned i, unsigned vhost)
+{
+	struct sim_node *n = &s->node[i];
+	unsigned other = 1 - i;
+	const struct engine *e = s->node[other].engine;
+
+	sim_say(s, "%s takes vhost %u", n->name, vhost);
+	n->lease_until[vhost] = mono_add(s->now, n->lease_ns[vhost]);
+	n->announcing[vhost] = true;
+	n->takes[vhost]++;
+	if (e && e->handover.state == HANDOVER_SAID &&
+	    !s->node[other].handover_forced)
+		sim_watch_handover(s, other, i);
+}
+
+static void advert(struct sim *s, unsigned i, const struct engine_action *a)
+{
+	struct sim_node *n = &s->node[i];
+
+	if (!a->advert.own_mac) {
+		if (!sim_holds(s, i, a->index)) {
+			sim_say(s, "%s: advert refused", n->name);
+			engine_lease_lost(n->engine, a->index, s->now);
+			return;
+		}
+		n->lease_until[a->index] =
+			mono_add(s->now, n->lease_ns[a->index]);
+		s->speaker[a->index] = (int)i;
+	}
+	lan_send(s, i, a->index, a->advert.bytes);
+}
+
+static void announce(struct sim *s, unsigned i, unsigned vhost)
+{
+	static const int64_t us[3] = { 100, 50, 20 };
+	struct sim_node *n = &s->node[i];
+
+	if (!n->announcing[vhost])
+		return;
+	n->announcing[vhost] = false;
+	s->speaker[vhost] = (int)i;
+	engine_taken(n->engine, vhost, us, s->now);
+}
+
+static void drain(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+
+	while (engine_events_room(n->engine))
+		if (!world_events(s, i, engine_events_room(n->engine)))
+			break;
+	engine_drained(n->engine, s->now);
+}
+
+static void release(struct sim_node *n, unsigned vhost)
+{
+	n->lease_until[vhost] = (mono_t){ 0 };
+	n->announcing[vhost] = false;
+}
+
+static void handover_ended(struct sim *s, unsigned i,
+			   const struct engine_action *a)
+{
+	struct sim_node *n = &s->node[i];
+
+	sim_say(s, "%s: handover %s %s", n->name,
+		a->ok ? "done" : "failed:", a->log.text);
+	n->handovers_ok += a->ok;
+	n->handovers_failed += !a->ok;
+	snprintf(n->handover_why, sizeof(n->handover_why), "%s", a->log.text);
+}
+
+static void act(struct sim *s, unsigned i, const struct engine_action *a)
+{
+	struct sim_node *n = &s->node[i];
+
+	switch (a->what) {
+	case ENGINE_TAKE:
+		take(s, i, a->index);
+		return;
+	case ENGINE_RELEASE:
+	case ENGINE_FENCE:
+		sim_say(s, "%s: right to vhost %u revoked", n->name, a->index);
+		release(n, a->index);
+		return;
+	case ENGINE_ADVERT:
+		advert(s, i, a);
+		return;
+	case ENGINE_ANNOUNCE:
+		announce(s, i, a->index);
+		return;
+	case ENGINE_SUBSCRIBE:
+	case ENGINE_UNSUBSCRIBE:
+		kernel_subscribe(&n->kernel, a->what == ENGINE_SUBSCRIBE);
+		return;
+	case ENGINE_DRAIN:
+		drain(s, i);
+		return;
+	case ENGINE_LEASE_TIME:
+		n->lease_ns[a->index] = a->lease_ns;
+		return;
+	case ENGINE_CLOSE:
+		world_detach(s, i, a->log.text);
+		return;
+	case ENGINE_LOG:
+		sim_say(s, "%s: %s", n->name, a->log.text);
+		return;
+	case ENGINE_TRANSITION:
+		n->transitions++;
+		sim_watch_transition(s, i, a->index);
+		return;
+	case ENGINE_BULK_ENDED:
+		n->bulks_ok += a->ok;
+		n->bulks_failed += !a->ok;
+		return;
+	case ENGINE_HANDOVER_ENDED:
+		handover_ended(s, i, a);
+		return;
+	case ENGINE_STOPPED:
+		n->stopped = true;
+		return;
+	}
+}
+
+void world_actions(struct sim *s, unsigned i)
+{
+	struct engine_action a;
+	unsigned count = 0;
+
+	while (engine_poll(s->node[i].engine, &a, s->now)) {
+		act(s, i, &a);
+		if (++count > 10000) {
+			sim_fail(s, "%s: actions without end", s->node[i].name);
+			return;
+		}
+	}
+}
+
+/* --- a turn of the loop ------------------------------------------------------------- */
+
+bool world_events(struct sim *s, unsigned i, size_t room)
+{
+	struct sim_node *n = &s->node[i];
+	struct kernel_event ev;
+
+	for (size_t k = 0; k < room; k++) {
+		int r = kernel_event_get(&n->kernel, &ev);
+
+		if (r == 0)
+			return false;
+		if (r > 0)
+			trace(s, i, "event", ev.op, &ev.flow);
+		if (r < 0)
+			engine_overrun(n->engine, s->now);
+		else
+			engine_event(n->engine, ev.op, &ev.flow, ev.portid,
+				     s->now);
+		n->busy_until = mono_add(n->busy_until, EVENT_NS);
+	}
+	return true;
+}
+
+static void inject(struct sim *s, unsigned i)
+{
+	uint8_t results[ENGINE_OPS_MAX];
+	struct sim_node *n = &s->node[i];
+	struct engine *e = n->engine;
+	mono_t end = mono_add(s->now, (int64_t)e->nops * INJECT_NS);
+
+	for (size_t k = 0; k < e->nops; k++) {
+		results[k] =
+			(uint8_t)kernel_inject(&n->kernel, &e->ops[k], s->now);
+		trace(s, i,
+		      e->ops_peer < 0 ? "own"
+		      : e->ops_bulk   ? "bulk"
+				      : "stream",
+		      e->ops[k].op, &e->ops[k].flow);
+	}
+	n->busy_until = end;
+	engine_injected(e, results, end);
+}
+
+static void dump_read(struct sim *s, unsigned i)
+{
+	struct flow list[KERNEL_CHUNK_MAX];
+	struct sim_node *n = &s->node[i];
+	size_t len;
+	bool more = kernel_dump_read(&n->kernel, list, &len, s->now);
+	mono_t end = mono_add(s->now, (int64_t)(len + 1) * DUMP_NS);
+
+	n->busy_until = end;
+	engine_dumped(n->engine, list, len, more, false, end);
+}
+
+static bool work(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+
+	switch (engine_work(n->engine, s->now)) {
+	case WORK_NONE:
+		return n->engine->queued > 0;
+	case WORK_INJECT:
+		inject(s, i);
+		return true;
+	case WORK_DUMP_START:
+		engine_table(n->engine, n->kernel.n);
+		kernel_dump_start(&n->kernel, s->now);
+		engine_dumping(n->engine, true, s->now);
+		return true;
+	case WORK_DUMP_READ:
+		dump_read(s, i);
+		return true;
+	case WORK_DUMP_ABORT:
+		kernel_dump_abort(&n->kernel);
+		engine_dumping(n->engine, false, s->now);
+		return true;
+	}
+	return false;
+}
+
+static bool events(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+	size_t room = engine_events_room(n->engine);
+
+	if (!n->kernel.queued && !n->kernel.overrun)
+		return false;
+	if (room > 1 && sim_chance(s, 30))
+		room = 1 + sim_random(s, room - 1);
+	if (room)
+		(void)world_events(s, i, room);
+	world_actions(s, i);
+	return room > 0;
+}
+
+/* A loop that never sleeps is a bug of its own. */
+static void look_for_spin(struct sim *s, unsigned i, bool any)
+{
+	struct sim_node *n = &s->node[i];
+	bool due = mono_due(engine_deadline(n->engine), s->now);
+
+	n->spins = any || !due ? 0 : n->spins + 1;
+	if (n->spins > SPINS_MAX)
+		sim_fail(s, "%s: its deadline has passed and stays", n->name);
+}
+
+static void turn(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+	bool any = false;
+
+	n->busy_until = mono_add(s->now, PIECE_NS);
+	engine_tick(n->engine, s->now);
+	world_actions(s, i);
+	any |= lan_receive(s, i);
+	any |= world_link_receive(s, i);
+	any |= events(s, i);
+	if (n->engine)
+		any |= work(s, i);
+	if (!n->engine)
+		return;
+	world_actions(s, i);
+	world_link_send(s, i);
+	look_for_spin(s, i, any);
+	n->any = any;
+	if (n->stopped) {
+		sim_say(s, "%s: stopped", n->name);
+		world_end_daemon(s, i, true);
+	}
+}
+
+/* --- time ------------------------------------------------------------------------------ */
+
+static mono_t node_wakes(const struct sim_node *n)
+{
+	mono_t t = MONO_NEVER;
+
+	if (!n->engine)
+		return n->starts_at.ns ? n->starts_at : MONO_NEVER;
+	t = mono_min(t, engine_deadline(n->engine));
+	for (size_t k = 0; k < n->npackets; k++)
+		t = mono_min(t, n->packets[k].at);
+	t = mono_min(t, world_link_due(n));
+	if (n->kernel.queued || n->kernel.overrun || n->any)
+		t = n->busy_until;
+	if (t.ns < n->busy_until.ns)
+		t = n->busy_until;
+	if (t.ns < n->frozen_until.ns)
+		t = n->frozen_until;
+	return t;
+}
+
+static void step_node(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+
+	if (!n->engine) {
+		n->starts_at = (mono_t){ 0 };
+		world_begin_daemon(s, i);
+		return;
+	}
+	turn(s, i);
+}
+
+static void step_world(struct sim *s)
+{
+	int master = sim_master(s);
+
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		kernel_expire(&s->node[i].kernel, s->now);
+	if (s->traffic && master >= 0)
+		sim_traffic(s, (unsigned)master);
+	if (mono_due(s->next_table, s->now)) {
+		s->next_table = mono_add(s->now, TABLE_EVERY_NS);
+		for (unsigned i = 0; i < SIM_NODES; i++)
+			if (s->node[i].engine &&
+			    mono_due(s->node[i].frozen_until, s->now))
+				engine_table(s->node[i].engine,
+					     s->node[i].kernel.n);
+	}
+	s->next_traffic =
+		mono_add(s->now, MONO_S / (s->conf.ops_s ? s->conf.ops_s : 10));
+}
+
+void sim_run(struct sim *s, int64_t ns)
+{
+	mono_t end = mono_add(s->now, ns);
+
+	while (!s->error[0]) {
+		mono_t next = mono_min(s->next_traffic, s->connect_at);
+		mono_t wake[SIM_NODES];
+
+		for (unsigned i = 0; i < SIM_NODES; i++) {
+			wake[i] = node_wakes(&s->node[i]);
+			next = mono_min(next, wake[i]);
+		}
+		if (next.ns > end.ns)
+			break;
+		if (next.ns > s->now.ns)
+			s->now = next;
+		if (mono_due(s->next_traffic, s->now))
+			step_world(s);
+		if (mono_due(s->connect_at, s->now))
+			world_connect(s);
+		for (unsigned i = 0; i < SIM_NODES; i++)
+			if (mono_due(wake[i], s->now))
+				step_node(s, i);
+		sim_watch(s);
+	}
+	s->now = end;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whole nodes in one process under a made-up clock: engines, a LAN for each
+ * virtual host, the link between them, a conntrack table and leases for each,
+ * and traffic through whoever holds the leases. Everything follows from the
+ * seed. What must never happen is watched all the time; sim_error tells it.
+ */
+#ifndef STATESYNC_SIM_H
+#define STATESYNC_SIM_H
+
+#include "engine.h"
+#include "kernel.h"
+
+#define SIM_NODES	2
+#define SIM_VHOSTS_MAX	2
+#define SIM_PACKETS_MAX 256
+#define SIM_PIPE_BYTES	(64 * 1024)
+#define SIM_SEGMENTS	512
+#define SIM_UNTOLD_MAX	8192
+
+struct sim_conf {
+	uint64_t seed;
+	unsigned vhosts; /* 1 or 2 */
+	uint8_t advbase, advskew[SIM_NODES];
+	bool preempt;
+	enum require_sync require;
+	int64_t require_ns;
+	unsigned lan_loss;     /* of 1000 adverts */
+	int64_t lan_delay_ns;  /* at most */
+	int64_t link_delay_ns; /* each way */
+	uint64_t link_bytes_s; /* 0: no limit */
+	unsigned ops_s;	       /* of the traffic */
+	size_t chunk, event_room;
+	bool verbose;
+	uint16_t trace; /* say what happens to this client port */
+};
+
+struct sim_packet {
+	mono_t at;
+	unsigned vhost;
+	uint32_t source;
+	uint8_t bytes[CARP_ADVERT_LEN];
+};
+
+/* One direction of a connection. */
+struct sim_pipe {
+	uint8_t bytes[SIM_PIPE_BYTES];
+	size_t len;
+	struct {
+		mono_t at;
+		size_t len;
+	} segments[SIM_SEGMENTS];
+	size_t nsegments;
+	mono_t busy; /* the wire, until then */
+	bool closed; /* nothing more follows */
+};
+
+struct sim_node {
+	struct engine *engine; /* NULL: the daemon does not run */
+	struct kernel kernel;
+	char name[16];
+	uint32_t address;
+	bool carrier[SIM_VHOSTS_MAX];
+	mono_t lease_until[SIM_VHOSTS_MAX];
+	int64_t lease_ns[SIM_VHOSTS_MAX];
+	bool announcing[SIM_VHOSTS_MAX]; /* taken, not yet announced */
+	mono_t frozen_until, busy_until, starts_at;
+	struct sim_packet packets[SIM_PACKETS_MAX];
+	size_t npackets;
+	bool attached;		      /* its end of the connection */
+	struct sim_pipe inbox;	      /* bytes on their way to it */
+	mono_t heard[SIM_VHOSTS_MAX]; /* an advert was given to it */
+	mono_t able_since[SIM_VHOSTS_MAX];
+	bool held_back; /* it was on hold after its last turn */
+	bool stopped;	/* ENGINE_STOPPED came */
+	bool any;	/* the last turn did something: look again */
+	/* for a test to look at */
+	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
+	unsigned handovers_ok, handovers_failed;
+	char handover_why[ENGINE_TEXT_MAX];
+	bool handover_forced;
+	unsigned spins;
+};
+
+struct sim {
+	struct sim_conf conf;
+	mono_t now;
+	uint64_t random;
+	struct flow_timeouts timeouts;
+	struct sim_node node[SIM_NODES];
+	bool lan_cut[SIM_VHOSTS_MAX], link_cut;
+	mono_t connect_at;
+	mono_t next_traffic, next_table;
+	bool traffic;
+	int speaker[SIM_VHOSTS_MAX]; /* whom the switch sends frames to */
+	/* flows that the owner lost without a word, by the rules */
+	struct flow untold[SIM_UNTOLD_MAX];
+	size_t nuntold;
+	uint64_t created, broken; /* connections */
+	/* of the watch */
+	mono_t both_since[SIM_VHOSTS_MAX], none_since[SIM_VHOSTS_MAX];
+	mono_t hear_since[SIM_VHOSTS_MAX];
+	int64_t longest_both_ns, longest_none_ns;
+	char error[512];
+};
+
+/* Nodes do not run yet; sim_start. Owned by the caller. */
+struct sim *sim_new(const struct sim_conf *conf);
+void sim_free(struct sim *s);
+uint64_t sim_random(struct sim *s, uint64_t below);
+/* True with that many chances in 100. */
+bool sim_chance(struct sim *s, unsigned percent);
+/* Lets time pass, until an error at the latest. */
+void sim_run(struct sim *s, int64_t ns);
+/* NULL, or what must not have happened. */
+const char *sim_error(const struct sim *s);
+void sim_fail(struct sim *s, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void sim_say(const struct sim *s, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* --- what befalls them -------------------------------------------------- */
+
+void sim_start(struct sim *s, unsigned node);
+void sim_kill(struct sim *s, unsigned node); /* SIGKILL */
+void sim_lose(struct sim *s, unsigned node); /* the machine */
+void sim_term(struct sim *s, unsigned node); /* SIGTERM */
+void sim_freeze(struct sim *s, unsigned node, int64_t ns);
+void sim_carrier(struct sim *s, unsigned node, unsigned vhost, bool up);
+void sim_lan(struct sim *s, unsigned vhost, bool cut);
+void sim_link(struct sim *s, bool cut);
+void sim_reset_link(struct sim *s);
+/* As engine_handover; the reason of a refusal is logged. */
+int sim_handover(struct sim *s, unsigned node, bool force);
+void sim_demote(struct sim *s, unsigned node, int32_t by);
+void sim_ask_bulk(struct sim *s, unsigned node);
+
+/* --- traffic.c ------------------------------------------------------------ */
+
+/* n connections through the table of that node, whoever is master. */
+void sim_fill(struct sim *s, unsigned node, size_t n);
+/* One thing that happens on the wire, through the node that forwards. */
+void sim_traffic(struct sim *s, unsigned node);
+/* Connections of the node itself, which no one else may touch. */
+void sim_own_flows(struct sim *s, unsigned node);
+/* conntrack -F by a process, or devices gone: untold. */
+void sim_flush(struct sim *s, unsigned node, uint32_t portid);
+
+/* --- watch.c --------------------------------------------------------------- */
+
+void sim_watch(struct sim *s);
+/* One advert interval of the slowest node. */
+int64_t sim_interval_ns(const struct sim *s);
+bool sim_holds(const struct sim *s, unsigned node, unsigned vhost);
+/* The node that holds all vhosts alone, or -1. */
+int sim_master(const struct sim *s);
+/* The new master takes over from one that handed over. */
+void sim_watch_handover(struct sim *s, unsigned from, unsigned to);
+void sim_watch_transition(struct sim *s, unsigned node, unsigned vhost);
+/* One master, both in sync, equal tables; else an error. */
+void sim_watch_quiet(struct sim *s);
+
+#endif

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Two nodes and many misfortunes, each series from one number. At the end
+ * everything is mended and must be as if nothing had been.
+ *
+ * usage: sim_pair [-s SEED] [-n COUNT] [-v] [-t PORT]
+ *
+ * -v tells what happens, -t also what becomes of the flows of a client port.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+#define QUIET_MAX_NS (90 * MONO_S)
+
+struct totals {
+	uint64_t takes, handovers, refused, flows, bulks;
+	int64_t both_ns, none_ns;
+};
+
+static uint64_t up_to(struct sim *s, uint64_t n)
+{
+	return sim_random(s, n + 1);
+}
+
+/* --- a world ------------------------------------------------------------- */
+
+static struct sim_conf draw_conf(uint64_t seed, bool verbose)
+{
+	struct sim dice = { .random = seed ^ 0x5eed };
+	struct sim_conf c = {
+		.seed = seed,
+		.vhosts = 1 + (unsigned)sim_random(&dice, 2),
+		.advbase = (uint8_t)sim_random(&dice, 2),
+		.preempt = sim_chance(&dice, 50),
+		.lan_delay_ns = (int64_t)sim_random(&dice, 3000) * MONO_US,
+		.link_delay_ns =
+			(int64_t)(50 + sim_random(&dice, 3000)) * MONO_US,
+		.ops_s = (unsigned)(20 + sim_random(&dice, 400)),
+		.chunk = 1 + sim_random(&dice, 24),
+		.event_room = sim_chance(&dice, 20)
+				      ? 20 + sim_random(&dice, 100)
+				      : KERNEL_EVENTS_MAX,
+		.verbose = verbose,
+	};
+	uint8_t skew = (uint8_t)(20 + sim_random(&dice, 15));
+
+	c.advskew[0] = skew;
+	c.advskew[1] = (uint8_t)(skew + sim_random(&dice, 3) * 6);
+	if (sim_chance(&dice, 30)) {
+		c.advskew[0] = c.advskew[1];
+		c.advskew[1] = skew;
+	}
+	if (sim_chance(&dice, 20))
+		c.lan_loss = (unsigned)sim_random(&dice, 30);
+	if (sim_chance(&dice, 20))
+		c.link_bytes_s = 20000 + sim_random(&dice, 200000);
+	if (sim_chance(&dice, 15)) {
+		c.require = REQUIRE_SYNC_LIMIT;
+		c.require_ns = (int64_t)sim_random(&dice, 5000) * MONO_MS;
+	} else if (sim_chance(&dice, 10)) {
+		c.require = REQUIRE_SYNC_OFF;
+	}
+	return c;
+}
+
+/* --- misfortunes ----------------------------------------------------------- */
+
+enum misfortune {
+	NOTHING,
+	KILL,
+	LOSE,
+	TERM,
+	FREEZE,
+	CARRIER,
+	LAN,
+	LINK,
+	RESET,
+	HANDOVER,
+	DEMOTE,
+	BULK,
+	OVERRUN,
+	FLUSH,
+	FULL,
+	MISFORTUNES
+};
+
+static void befall(struct sim *s, enum misfortune what)
+{
+	unsigned i = (unsigned)sim_random(s, SIM_NODES);
+	unsigned k = (unsigned)sim_random(s, s->conf.vhosts);
+	bool sleeps = !mono_due(s->node[i].frozen_until, s->now);
+
+	switch (what) {
+	case KILL:
+		sim_kill(s, i);
+		return;
+	case LOSE:
+		sim_lose(s, i);
+		return;
+	case TERM:
+		if (!sleeps)
+			sim_term(s, i);
+		return;
+	case FREEZE:
+		sim_freeze(s, i, (int64_t)up_to(s, 4000) * MONO_MS);
+		return;
+	case CARRIER:
+		if (sleeps)
+			return;
+		sim_carrier(s, i, k, !s->node[i].carrier[k]);
+		if (!s->node[i].carrier[k] && sim_chance(s, 50))
+			sim_flush(s, i, 0);
+		return;
+	case LAN:
+		sim_lan(s, k, !s->lan_cut[k]);
+		return;
+	case LINK:
+		sim_link(s, !s->link_cut);
+		return;
+	case RESET:
+		sim_reset_link(s);
+		return;
+	case HANDOVER:
+		if (!sleeps)
+			(void)sim_handover(s, i, sim_chance(s, 10));
+		return;
+	case DEMOTE:
+		if (!sleeps)
+			sim_demote(s, i, sim_chance(s, 20) ? 130 : 1);
+		return;
+	case BULK:
+		if (!sleeps)
+			sim_ask_bulk(s, i);
+		return;
+	case OVERRUN:
+		s->node[i].kernel.overrun = s->node[i].kernel.subscribed;
+		return;
+	case FLUSH:
+		sim_flush(s, i, sim_chance(s, 50) ? 4711 : 0);
+		return;
+	case FULL:
+		s->node[i].kernel.max = s->node[i].kernel.n + 1;
+		return;
+	case NOTHING:
+	case MISFORTUNES:
+		return;
+	}
+}
+
+/* What is dead starts again, what is broken is mended: each by chance. */
+static void mend(struct sim *s, unsigned percent)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		struct sim_node *n = &s->node[i];
+
+		if (!n->engine && sim_chance(s, percent))
+			sim_start(s, i);
+		if (sim_chance(s, percent))
+			n->kernel.max = KERNEL_ENTRIES_MAX;
+		if (!mono_due(n->frozen_until, s->now))
+			continue;
+		for (unsigned k = 0; k < s->conf.vhosts; k++)
+			if (sim_chance(s, percent))
+				sim_carrier(s, i, k, true);
+		if (n->engine && sim_chance(s, percent))
+			sim_demote(s, i, -DEMOTION_WIRE_MAX);
+	}
+	for (unsigned k = 0; k < s->conf.vhosts; k++)
+		if (s->lan_cut[k] && sim_chance(s, percent))
+			sim_lan(s, k, false);
+	if (sim_chance(s, percent))
+		sim_link(s, false);
+}
+
+static void misfortunes(struct sim *s)
+{
+	unsigned n = 3 + (unsigned)sim_random(s, 15);
+
+	for (unsigned i = 0; i < n && !sim_error(s); i++) {
+		befall(s, (enum misfortune)sim_random(s, MISFORTUNES));
+		sim_run(s, (int64_t)up_to(s, sim_chance(s, 30) ? 100 : 4000) *
+				   MONO_MS);
+		mend(s, 40);
+	}
+}
+
+/* --- the end ------------------------------------------------------------------ */
+
+static bool idle(const struct sim *s)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_node *n = &s->node[i];
+
+		if (!n->engine || !n->attached || n->inbox.len ||
+		    n->kernel.queued || n->kernel.overrun ||
+		    !engine_tx_in_sync(n->engine, 0) ||
+		    !engine_rx_in_sync(n->engine, 0) ||
+		    session_filling(n->engine->peers[0].session) ||
+		    destroys_deadline(&n->engine->destroys).ns != INT64_MAX ||
+		    n->engine->nops || n->any ||
+		    n->engine->handover.state != HANDOVER_IDLE ||
+		    session_backlog(n->engine->peers[0].session) ||
+		    session_seq_acked(n->engine->peers[0].session) !=
+			    session_seq_sent(n->engine->peers[0].session))
+			return false;
+	}
+	return sim_master(s) >= 0;
+}
+
+static void until_quiet(struct sim *s)
+{
+	mono_t end = mono_add(s->now, QUIET_MAX_NS);
+
+	s->traffic = false;
+	while (!idle(s) && !sim_error(s) && s->now.ns < end.ns)
+		sim_run(s, MONO_MS);
+	sim_watch_quiet(s);
+}
+
+static void the_end(struct sim *s)
+{
+	unsigned before[SIM_NODES];
+
+	mend(s, 100);
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		s->node[i].frozen_until =
+			mono_min(s->node[i].frozen_until, s->now);
+	mend(s, 100);
+	sim_say(s, "-- all is whole");
+	sim_run(s, 15 * MONO_S);
+	until_quiet(s);
+	s->traffic = true;
+	sim_run(s, 12 * MONO_S); /* a fail-back, if there is to be one */
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		before[i] = s->node[i].transitions;
+	sim_run(s, 10 * MONO_S);
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		if (s->node[i].transitions != before[i])
+			sim_fail(s, "%s changes on a stable network",
+				 s->node[i].name);
+	until_quiet(s);
+}
+
+static void cold_start(struct sim *s)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		sim_start(s, i);
+	if (sim_chance(s, 50))
+		s->node[1].starts_at = mono_add(
+			s->now, (int64_t)sim_random(s, 8000) * MONO_MS);
+	s->traffic = true;
+	sim_run(s, 12 * MONO_S);
+}
+
+/* Nothing befalls them: one of them becomes master, at most a second one. */
+static void watch_cold_start(struct sim *s)
+{
+	for (unsigned k = 0; k < s->conf.vhosts; k++)
+		if (s->node[0].takes[k] + s->node[1].takes[k] > 2)
+			sim_fail(s, "vhost %u changed hands at a cold start",
+				 k);
+}
+
+static const char *play(struct sim *s, struct totals *t)
+{
+	if (sim_chance(s, 50))
+		sim_fill(s, (unsigned)sim_random(s, SIM_NODES),
+			 sim_random(s, 300));
+	cold_start(s);
+	watch_cold_start(s);
+	misfortunes(s);
+	the_end(s);
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_node *n = &s->node[i];
+
+		t->takes += n->takes[0];
+		t->handovers += n->handovers_ok;
+		t->refused += n->handovers_failed;
+	}
+	t->flows += s->created;
+	if (s->longest_both_ns > t->both_ns)
+		t->both_ns = s->longest_both_ns;
+	if (s->longest_none_ns > t->none_ns)
+		t->none_ns = s->longest_none_ns;
+	return sim_error(s);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = 1, count = 1, bad = 0;
+	struct totals t = { 0 };
+	bool verbose = false;
+	uint16_t trace = 0;
+	int c;
+
+	while ((c = getopt(argc, argv, "s:n:vt:")) != -1) {
+		if (c == 's')
+			seed = strtoull(optarg, NULL, 10);
+		else if (c == 'n')
+			count = strtoull(optarg, NULL, 10);
+		else if (c == 'v')
+			verbose = true;
+		else if (c == 't')
+			trace = (uint16_t)strtoul(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	for (uint64_t i = seed; i < seed + count; i++) {
+		struct sim_conf conf = draw_conf(i, verbose);
+		struct sim *s;
+		const char *error;
+
+		conf.trace = trace;
+		s = sim_new(&conf);
+		error = play(s, &t);
+		if (error)
+			printf("seed %llu: %s\n", (unsigned long long)i, error);
+		bad += error != NULL;
+		sim_free(s);
+	}
+	printf("%llu seeds, %llu failed; %llu takeovers, %llu handovers "
+	       "(%llu failed), %llu connections; two holders at most %lld ms, "
+	       "none %lld ms\n",
+	       (unsigned long long)count, (unsigned long long)bad,
+	       (unsigned long long)t.takes, (unsigned long long)t.handovers,
+	       (unsigned long long)t.refused, (unsigned long long)t.flows,
+	       (long long)(t.both_ns / MONO_MS),
+	       (long long)(t.none_ns / MONO_MS));
+	return bad != 0;
+}

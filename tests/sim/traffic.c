@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * What connections do to the table of the node that forwards them: they
+ * begin, answer, change and end; tuples are used again with another
+ * translation; entries are torn away. Invariant: only the node that is given
+ * is touched, and what is torn away without a word is written down.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define TUPLES 400 /* so few that they are used again */
+#define PORTS  300 /* for translation */
+
+static void address(struct flow_addr *a, uint8_t b0, uint8_t b1, uint8_t b2,
+		    uint8_t b3)
+{
+	*a = (struct flow_addr){ .b = { b0, b1, b2, b3 } };
+}
+
+/* A connection of a client, translated to the outer shared address. */
+static struct flow client(struct sim *s, unsigned number)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_TCP,
+					  IPPROTO_ICMP };
+	struct flow f = {
+		.family = AF_INET,
+		.l4proto = protos[number % 4],
+		.status = IPS_CONFIRMED,
+	};
+	bool dnat = number % 16 == 5;
+
+	address(&f.orig.src, 10, 1, 0, (uint8_t)(10 + number % 200));
+	address(&f.orig.dst, 198, 51, 100, (uint8_t)(number / 200));
+	f.orig.sport = (uint16_t)(1024 + number);
+	f.orig.dport = 443;
+	if (f.l4proto == IPPROTO_ICMP)
+		f.orig.dport = 8 << 8;
+	flow_tuple_invert(&f, &f.orig, &f.reply);
+	if (dnat) {
+		address(&f.reply.src, 10, 1, 0, 5);
+		f.reply.sport = 8443;
+		return f;
+	}
+	address(&f.reply.dst, 203, 0, 113, 1);
+	if (f.l4proto == IPPROTO_ICMP)
+		f.reply.sport = (uint16_t)(20000 + sim_random(s, PORTS));
+	else
+		f.reply.dport = (uint16_t)(20000 + sim_random(s, PORTS));
+	return f;
+}
+
+static void begin(struct flow *f)
+{
+	if (f->l4proto != IPPROTO_TCP)
+		return;
+	f->has |= FLOW_HAS_TCP;
+	f->tcp_state = TCP_CONNTRACK_SYN_SENT;
+}
+
+/* The next packet of a connection that changes something. */
+static bool advance(struct sim *s, struct flow *f)
+{
+	if (sim_chance(s, 5)) {
+		f->mark = (uint32_t)sim_random(s, 4);
+		return true;
+	}
+	if (f->l4proto == IPPROTO_UDP && f->status & IPS_SEEN_REPLY &&
+	    !(f->status & IPS_ASSURED)) {
+		f->status |= IPS_ASSURED;
+		return true;
+	}
+	if (f->l4proto != IPPROTO_TCP) {
+		bool first = !(f->status & IPS_SEEN_REPLY);
+
+		f->status |= IPS_SEEN_REPLY;
+		return first;
+	}
+	switch (f->tcp_state) {
+	case TCP_CONNTRACK_SYN_SENT:
+		f->status |= IPS_SEEN_REPLY;
+		f->tcp_state = TCP_CONNTRACK_SYN_RECV;
+		return true;
+	case TCP_CONNTRACK_SYN_RECV:
+		f->status |= IPS_ASSURED;
+		f->tcp_state = TCP_CONNTRACK_ESTABLISHED;
+		return true;
+	case TCP_CONNTRACK_ESTABLISHED:
+		if (!sim_chance(s, 20))
+			return false;
+		f->tcp_state = sim_chance(s, 30) ? TCP_CONNTRACK_CLOSE
+						 : TCP_CONNTRACK_FIN_WAIT;
+		return true;
+	case TCP_CONNTRACK_FIN_WAIT:
+		f->tcp_state = TCP_CONNTRACK_LAST_ACK;
+		return true;
+	case TCP_CONNTRACK_LAST_ACK:
+		f->tcp_state = TCP_CONNTRACK_TIME_WAIT;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool closed(const struct flow *f)
+{
+	return f->l4proto == IPPROTO_TCP &&
+	       (f->tcp_state == TCP_CONNTRACK_TIME_WAIT ||
+		f->tcp_state == TCP_CONNTRACK_CLOSE);
+}
+
+static void remember(struct sim *s, const struct flow *f)
+{
+	if (s->nuntold < SIM_UNTOLD_MAX)
+		s->untold[s->nuntold++] = *f;
+	else
+		sim_fail(s, "too many flows torn away for this test");
+}
+
+static void open_one(struct sim *s, struct kernel *k, unsigned number)
+{
+	struct flow f = client(s, number);
+	struct kernel_entry *e = kernel_find(k, &f);
+
+	if (e && closed(&e->flow) && sim_chance(s, 50)) {
+		/* the port is used again: the kernel lets go of the old one */
+		kernel_remove(k, e, true, 0, s->now);
+		e = NULL;
+	}
+	if (e) {
+		kernel_refresh(k, e, s->now);
+		return;
+	}
+	begin(&f);
+	s->created += kernel_create(k, &f, s->now);
+}
+
+static bool own(const struct flow *f)
+{
+	return f->orig.src.b[0] == 192;
+}
+
+static void tear_away(struct sim *s, struct kernel *k, struct kernel_entry *e)
+{
+	unsigned how = (unsigned)sim_random(s, 4);
+
+	if (how == 0 && !closed(&e->flow)) {
+		remember(s, &e->flow);
+		kernel_remove(k, e, true, 0, s->now); /* early drop */
+		return;
+	}
+	kernel_remove(k, e, true, 4242, s->now); /* conntrack -D */
+}
+
+void sim_traffic(struct sim *s, unsigned node)
+{
+	struct kernel *k = &s->node[node].kernel;
+	unsigned what = (unsigned)sim_random(s, 100);
+	struct kernel_entry *e;
+
+	if (what < 30 || !k->n) {
+		open_one(s, k, (unsigned)sim_random(s, TUPLES));
+		return;
+	}
+	e = &k->entries[sim_random(s, k->n)];
+	if (own(&e->flow))
+		return;
+	if (what < 97) {
+		if (advance(s, &e->flow))
+			kernel_changed(k, e, s->now);
+		else
+			kernel_refresh(k, e, s->now);
+		return;
+	}
+	tear_away(s, k, e);
+}
+
+void sim_fill(struct sim *s, unsigned node, size_t n)
+{
+	struct kernel *k = &s->node[node].kernel;
+
+	for (size_t i = 0; i < n; i++) {
+		struct flow f = client(s, (unsigned)i % TUPLES);
+
+		begin(&f);
+		if (f.l4proto == IPPROTO_TCP)
+			f.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+		f.status |= IPS_SEEN_REPLY | IPS_ASSURED;
+		(void)kernel_create(k, &f, s->now);
+	}
+}
+
+void sim_own_flows(struct sim *s, unsigned node)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		struct flow f = {
+			.family = AF_INET,
+			.l4proto = IPPROTO_TCP,
+			.has = FLOW_HAS_TCP,
+			.tcp_state = TCP_CONNTRACK_ESTABLISHED,
+			.status = IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED,
+		};
+
+		address(&f.orig.src, 192, 0, 2, (uint8_t)(1 + node));
+		address(&f.orig.dst, 198, 51, 100, 7);
+		f.orig.sport = (uint16_t)(5000 + i);
+		f.orig.dport = 22;
+		flow_tuple_invert(&f, &f.orig, &f.reply);
+		(void)kernel_create(&s->node[node].kernel, &f, s->now);
+	}
+}
+
+void sim_flush(struct sim *s, unsigned node, uint32_t portid)
+{
+	struct kernel *k = &s->node[node].kernel;
+
+	for (size_t i = k->n; i-- > 0;) {
+		if (own(&k->entries[i].flow))
+			continue;
+		remember(s, &k->entries[i].flow);
+		kernel_remove(k, &k->entries[i], true, portid, s->now);
+	}
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * What must never happen, whatever befalls the nodes, and what must be true
+ * when everything is whole again. Text: rules.md 1, 5, 8, 11, 12. It only
+ * looks. Invariant: a bound that is checked here is explained here.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define SLACK_NS (200 * MONO_MS)
+
+static int64_t node_interval_ns(const struct sim *s, unsigned i)
+{
+	int64_t ns =
+		s->conf.advbase * MONO_S + s->conf.advskew[i] * (MONO_S / 256);
+
+	return ns ? ns : MONO_S / 256;
+}
+
+int64_t sim_interval_ns(const struct sim *s)
+{
+	int64_t a = node_interval_ns(s, 0), b = node_interval_ns(s, 1);
+
+	return a > b ? a : b;
+}
+
+bool sim_holds(const struct sim *s, unsigned i, unsigned vhost)
+{
+	const struct sim_node *n = &s->node[i];
+
+	return n->engine && n->carrier[vhost] &&
+	       n->lease_until[vhost].ns > s->now.ns;
+}
+
+int sim_master(const struct sim *s)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		bool all = true;
+
+		for (unsigned k = 0; k < s->conf.vhosts; k++)
+			all &= sim_holds(s, i, k) && (s->speaker[k] == (int)i ||
+						      !sim_holds(s, 1 - i, k));
+		if (all)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* --- mastership ------------------------------------------------------------ */
+
+static bool awake(const struct sim *s, unsigned i)
+{
+	return s->node[i].engine && mono_due(s->node[i].frozen_until, s->now);
+}
+
+static bool able(const struct sim *s, unsigned i, unsigned vhost)
+{
+	const struct sim_node *n = &s->node[i];
+
+	return awake(s, i) && n->carrier[vhost] && !n->engine->stopping &&
+	       n->engine->vhosts[vhost].carp.state != CARP_INIT;
+}
+
+static void track(mono_t *since, bool now_true, mono_t now)
+{
+	if (!now_true)
+		*since = MONO_NEVER;
+	else if (mono_is_never(*since))
+		*since = now;
+}
+
+static int64_t lasts_ns(mono_t a, mono_t b, mono_t now)
+{
+	if (mono_is_never(a) || mono_is_never(b))
+		return 0;
+	return mono_diff(now, a.ns > b.ns ? a : b);
+}
+
+/*
+ * Two may hold it while they do not hear each other, and then until one of
+ * them has yielded to the other's next advert: three intervals forgive lost
+ * ones and a first tie that both believe to win.
+ */
+static void watch_both(struct sim *s, unsigned k)
+{
+	bool hear = !s->lan_cut[k] && awake(s, 0) && awake(s, 1) &&
+		    s->node[0].carrier[k] && s->node[1].carrier[k];
+	int64_t ns;
+
+	track(&s->hear_since[k], hear, s->now);
+	track(&s->both_since[k], sim_holds(s, 0, k) && sim_holds(s, 1, k),
+	      s->now);
+	ns = lasts_ns(s->both_since[k], s->hear_since[k], s->now);
+	if (ns > s->longest_both_ns)
+		s->longest_both_ns = ns;
+	if (ns > 3 * sim_interval_ns(s) + SLACK_NS)
+		sim_fail(s, "vhost %u has had two holders for %lld ms", k,
+			 (long long)(ns / MONO_MS));
+}
+
+/*
+ * Nobody holds it: a node that could waits one master-down time, with the
+ * extra 1/8 interval of rules 11, counted from the last advert; or it is an
+ * old master that waits 50 ms and three intervals for one that never answers.
+ */
+static void watch_none(struct sim *s, unsigned k)
+{
+	mono_t since = MONO_NEVER;
+	int64_t ns;
+
+	track(&s->none_since[k], !sim_holds(s, 0, k) && !sim_holds(s, 1, k),
+	      s->now);
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		track(&s->node[i].able_since[k], able(s, i, k), s->now);
+		since = mono_min(since, s->node[i].able_since[k]);
+	}
+	ns = lasts_ns(s->none_since[k], since, s->now);
+	if (ns > s->longest_none_ns)
+		s->longest_none_ns = ns;
+	if (ns > 4 * sim_interval_ns(s) + SLACK_NS)
+		sim_fail(s, "nobody has held vhost %u for %lld ms", k,
+			 (long long)(ns / MONO_MS));
+}
+
+void sim_watch(struct sim *s)
+{
+	for (unsigned k = 0; k < s->conf.vhosts; k++) {
+		watch_both(s, k);
+		watch_none(s, k);
+	}
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		if (s->node[i].engine)
+			s->node[i].held_back = s->node[i].engine->env.holding;
+}
+
+void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
+{
+	struct sim_node *n = &s->node[i];
+	const struct engine *other = s->node[1 - i].engine;
+	const struct history_entry *h =
+		history_last(&n->engine->history, n->engine->vhosts[k].name);
+
+	if (!h || h->to != CARP_MASTER)
+		return;
+	if (n->held_back && strcmp(h->cause, "preempt") == 0)
+		sim_fail(s, "%s preempts while it holds", n->name);
+	if (n->held_back && strcmp(h->cause, "master more demoted") == 0 &&
+	    other && demotion_total(&other->demotion) < DEMOTION_TAKE_ANYWAY)
+		sim_fail(s, "%s takes over from a demoted master on hold",
+			 n->name);
+	if (strncmp(h->cause, "no adverts", 10) == 0 &&
+	    mono_diff(s->now, n->heard[k]) < 3 * node_interval_ns(s, i))
+		sim_fail(s, "%s did not wait for a master-down time", n->name);
+}
+
+/* --- tables ------------------------------------------------------------------ */
+
+static bool same_identity(const struct flow *a, const struct flow *b)
+{
+	uint8_t x[FLOW_IDENTITY_MAX], y[FLOW_IDENTITY_MAX];
+	size_t n = flow_identity(a, x);
+
+	return n == flow_identity(b, y) && memcmp(x, y, n) == 0;
+}
+
+static bool untold(const struct sim *s, const struct flow *f)
+{
+	for (size_t i = 0; i < s->nuntold; i++)
+		if (s->untold[i].l4proto == f->l4proto &&
+		    flow_tuple_equal(&s->untold[i].orig, &f->orig) &&
+		    flow_tuple_equal(&s->untold[i].reply, &f->reply))
+			return true;
+	return false;
+}
+
+static void complain(struct sim *s, const char *what, const struct flow *f,
+		     unsigned where)
+{
+	char text[160];
+
+	flow_format(f, text, sizeof(text));
+	sim_fail(s, "%s at %s: %s", what, s->node[where].name, text);
+}
+
+/* Everything of the owner's is there, as it is. */
+static void watch_missing(struct sim *s, unsigned owner)
+{
+	const struct sim_node *n = &s->node[owner];
+
+	for (size_t i = 0; i < n->kernel.n; i++) {
+		const struct flow *f = &n->kernel.entries[i].flow;
+		const struct kernel_entry *e;
+
+		if (filter_flow(&n->engine->filter, f) != FILTER_PASS)
+			continue;
+		e = kernel_look(&s->node[1 - owner].kernel, f);
+		if (!e)
+			complain(s, "missing", f, 1 - owner);
+		else if (!same_identity(&e->flow, f))
+			complain(s, "another than the owner's", &e->flow,
+				 1 - owner);
+	}
+}
+
+static void watch_stale(struct sim *s, unsigned owner)
+{
+	const struct sim_node *n = &s->node[1 - owner];
+
+	for (size_t i = 0; i < n->kernel.n; i++) {
+		const struct flow *f = &n->kernel.entries[i].flow;
+
+		if (filter_flow(&n->engine->filter, f) != FILTER_PASS ||
+		    untold(s, f))
+			continue;
+		if (!kernel_look(&s->node[owner].kernel, f))
+			complain(s, "stale copy", f, 1 - owner);
+	}
+}
+
+static void watch_own(struct sim *s, unsigned i)
+{
+	const struct kernel *k = &s->node[i].kernel;
+	unsigned n = 0;
+
+	for (size_t j = 0; j < k->n; j++)
+		n += k->entries[j].flow.orig.src.b[0] == 192;
+	if (n != 3)
+		sim_fail(s, "%s has %u of its 3 own connections",
+			 s->node[i].name, n);
+}
+
+void sim_watch_handover(struct sim *s, unsigned from, unsigned to)
+{
+	(void)to;
+	watch_missing(s, from);
+}
+
+void sim_watch_quiet(struct sim *s)
+{
+	int master = sim_master(s);
+
+	if (master < 0) {
+		sim_fail(s, "no single master");
+		return;
+	}
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct engine *e = s->node[i].engine;
+
+		if (!engine_tx_in_sync(e, 0) || !engine_rx_in_sync(e, 0))
+			sim_fail(s, "%s is not in sync: tx %d rx %d",
+				 s->node[i].name, engine_tx_in_sync(e, 0),
+				 engine_rx_in_sync(e, 0));
+		if (e->env.holding)
+			sim_fail(s, "%s still holds", s->node[i].name);
+		watch_own(s, i);
+	}
+	watch_missing(s, (unsigned)master);
+	watch_stale(s, (unsigned)master);
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The dedicated link, the life of daemons, and what befalls nodes. The link
+ * is one ordered stream of bytes each way with delay, a limited rate and a
+ * limited buffer; a cut delays, a reset and a death break it. Invariant: the
+ * bytes that arrive are those that were sent, in order, from their beginning.
+ */
+#include "world.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRANSMIT_NS (200 * MONO_MS)
+#define START_NS      (30 * MONO_MS)
+
+/* --- the link ------------------------------------------------------------ */
+
+static void pipe_clear(struct sim_pipe *p)
+{
+	p->len = p->nsegments = 0;
+	p->busy = (mono_t){ 0 };
+	p->closed = false;
+}
+
+static void pipe_put(struct sim *s, struct sim_pipe *p, const uint8_t *bytes,
+		     size_t len)
+{
+	mono_t from = p->busy.ns > s->now.ns ? p->busy : s->now;
+	mono_t at;
+
+	if (s->conf.link_bytes_s)
+		from = mono_add(from, (int64_t)(len * (uint64_t)MONO_S /
+						s->conf.link_bytes_s));
+	p->busy = from;
+	at = mono_add(from, s->conf.link_delay_ns);
+	if (p->nsegments && p->segments[p->nsegments - 1].at.ns > at.ns)
+		at = p->segments[p->nsegments - 1].at;
+	memcpy(p->bytes + p->len, bytes, len);
+	p->len += len;
+	p->segments[p->nsegments].at = at;
+	p->segments[p->nsegments++].len = len;
+}
+
+void world_link_send(struct sim *s, unsigned i)
+{
+	struct sim_pipe *p = &s->node[1 - i].inbox;
+	struct session *session = engine_session(s->node[i].engine, 0);
+	const uint8_t *bytes;
+	size_t len;
+
+	while (s->node[i].attached && p->nsegments < SIM_SEGMENTS &&
+	       p->len < SIM_PIPE_BYTES &&
+	       (len = session_output(session, &bytes)) > 0) {
+		if (len > SIM_PIPE_BYTES - p->len)
+			len = SIM_PIPE_BYTES - p->len;
+		if (len > 1500 && s->conf.link_bytes_s)
+			len = 1500;
+		pipe_put(s, p, bytes, len);
+		session_sent(session, len);
+	}
+}
+
+mono_t world_link_due(const struct sim_node *n)
+{
+	if (!n->attached || engine_peer_full(n->engine, 0))
+		return MONO_NEVER;
+	if (n->inbox.nsegments)
+		return n->inbox.segments[0].at;
+	return n->inbox.closed ? (mono_t){ 0 } : MONO_NEVER;
+}
+
+bool world_link_receive(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+	struct sim_pipe *p = &n->inbox;
+	bool any = false;
+
+	while (!s->link_cut && mono_due(world_link_due(n), s->now)) {
+		size_t len;
+
+		any = true;
+		if (!p->nsegments) {
+			world_detach(s, i, "closed by the peer");
+			break;
+		}
+		len = p->segments[0].len;
+		engine_peer_data(n->engine, 0, p->bytes, len, s->now);
+		p->len -= len;
+		memmove(p->bytes, p->bytes + len, p->len);
+		p->nsegments--;
+		memmove(&p->segments[0], &p->segments[1],
+			p->nsegments * sizeof(p->segments[0]));
+	}
+	world_actions(s, i);
+	return any;
+}
+
+void world_detach(struct sim *s, unsigned i, const char *why)
+{
+	struct sim_node *n = &s->node[i];
+
+	if (!n->attached)
+		return;
+	n->attached = false;
+	pipe_clear(&n->inbox);
+	s->node[1 - i].inbox.closed = true;
+	engine_peer_down(n->engine, 0, why, s->now);
+}
+
+static bool can_talk(const struct sim *s, unsigned i)
+{
+	return s->node[i].engine && !s->node[i].stopped &&
+	       mono_due(s->node[i].frozen_until, s->now);
+}
+
+void world_connect(struct sim *s)
+{
+	s->connect_at =
+		mono_add(s->now, (int64_t)(50 + sim_random(s, 250)) * MONO_MS);
+	if (s->link_cut || !can_talk(s, 0) || !can_talk(s, 1))
+		return;
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		if (s->node[i].attached && !s->node[1 - i].attached) {
+			/* the other one knows nothing of this connection */
+			world_detach(s, i, "reset");
+			world_actions(s, i);
+			return;
+		}
+	}
+	if (s->node[0].attached)
+		return;
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		pipe_clear(&s->node[i].inbox);
+		s->node[i].attached = true;
+		engine_peer_up(s->node[i].engine, 0, s->now);
+		world_actions(s, i);
+	}
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		world_link_send(s, i);
+}
+
+/* --- daemons ----------------------------------------------------------------- */
+
+static void vhost_conf(struct sim *s, unsigned i, unsigned k, uint32_t *v4,
+		       struct engine_vhost_conf *c)
+{
+	static const char *const names[] = { "lan", "wan" };
+
+	*v4 = k == 0 ? 0x0a010001 : 0xcb007101;
+	*c = (struct engine_vhost_conf){
+		.name = names[k],
+		.interface = k,
+		.carp = {
+			.vhid = (uint8_t)(k + 1),
+			.advbase = s->conf.advbase,
+			.advskew = s->conf.advskew[i],
+			.preempt = s->conf.preempt,
+			.pass = "secret",
+			.v4 = v4,
+			.v4_count = 1,
+			.seed = sim_random(s, 0),
+		},
+	};
+}
+
+void world_begin_daemon(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+	struct engine_vhost_conf vhosts[SIM_VHOSTS_MAX];
+	uint32_t v4[SIM_VHOSTS_MAX];
+	const char *peer = s->node[1 - i].name, *why;
+	struct engine_conf conf = {
+		.node = n->name,
+		.version = "simulated",
+		.boot_id = sim_random(s, 0),
+		.require = s->conf.require,
+		.require_ns = s->conf.require_ns,
+		.nvhosts = s->conf.vhosts,
+		.npeers = 1,
+		.vhosts = vhosts,
+		.peers = &peer,
+	};
+	struct session_address own = { .family = AF_INET };
+	uint32_t address = htonl(n->address);
+	int err;
+
+	sim_say(s, "%s: starts", n->name);
+	for (unsigned k = 0; k < conf.nvhosts; k++)
+		vhost_conf(s, i, k, &v4[k], &vhosts[k]);
+	n->engine = calloc(1, sizeof(*n->engine));
+	assert(n->engine);
+	err = engine_init(n->engine, &conf, &why, s->now);
+	assert(!err);
+	n->engine->timeouts = s->timeouts;
+	memcpy(own.addr.b, &address, sizeof(address));
+	err = engine_addresses(n->engine, &own, 1);
+	assert(!err);
+	engine_table(n->engine, n->kernel.n);
+	n->stopped = false;
+	n->npackets = 0;
+	n->spins = 0;
+	n->any = true;
+	for (unsigned k = 0; k < conf.nvhosts; k++)
+		engine_link(n->engine, k, n->carrier[k], s->now);
+	world_actions(s, i);
+}
+
+void world_end_daemon(struct sim *s, unsigned i, bool gently)
+{
+	struct sim_node *n = &s->node[i];
+
+	if (!n->engine)
+		return;
+	engine_free(n->engine);
+	free(n->engine);
+	n->engine = NULL;
+	n->attached = false;
+	n->stopped = false;
+	pipe_clear(&n->inbox);
+	if (gently) {
+		s->node[1 - i].inbox.closed = true;
+	} else {
+		struct sim_pipe *p = &s->node[1 - i].inbox;
+
+		/* what has not arrived never will; nobody says so */
+		pipe_clear(p);
+	}
+	kernel_subscribe(&n->kernel, false);
+	kernel_dump_abort(&n->kernel);
+	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++) {
+		n->lease_until[k] = (mono_t){ 0 };
+		n->announcing[k] = false;
+	}
+	n->frozen_until = (mono_t){ 0 };
+}
+
+/* --- what befalls them ----------------------------------------------------------- */
+
+void sim_start(struct sim *s, unsigned i)
+{
+	if (s->node[i].engine)
+		return;
+	s->node[i].starts_at = mono_add(s->now, START_NS);
+}
+
+void sim_kill(struct sim *s, unsigned i)
+{
+	sim_say(s, "-- %s is killed", s->node[i].name);
+	world_end_daemon(s, i, true);
+}
+
+void sim_lose(struct sim *s, unsigned i)
+{
+	sim_say(s, "-- machine of %s is lost", s->node[i].name);
+	world_end_daemon(s, i, false);
+	kernel_reset(&s->node[i].kernel);
+	sim_own_flows(s, i);
+}
+
+void sim_term(struct sim *s, unsigned i)
+{
+	if (!s->node[i].engine)
+		return;
+	sim_say(s, "-- %s is told to stop", s->node[i].name);
+	engine_stop(s->node[i].engine, s->now);
+	world_actions(s, i);
+	s->node[i].any = true;
+}
+
+void sim_freeze(struct sim *s, unsigned i, int64_t ns)
+{
+	sim_say(s, "-- %s sleeps for %lld ms", s->node[i].name,
+		(long long)(ns / MONO_MS));
+	s->node[i].frozen_until = mono_add(s->now, ns);
+}
+
+void sim_carrier(struct sim *s, unsigned i, unsigned vhost, bool up)
+{
+	struct sim_node *n = &s->node[i];
+
+	if (n->carrier[vhost] == up)
+		return;
+	sim_say(s, "-- %s: interface %u %s", n->name, vhost,
+		up ? "up" : "down");
+	n->carrier[vhost] = up;
+	if (!n->engine)
+		return;
+	engine_link(n->engine, vhost, up, s->now);
+	world_actions(s, i);
+}
+
+void sim_lan(struct sim *s, unsigned vhost, bool cut)
+{
+	sim_say(s, "-- LAN %u %s", vhost, cut ? "cut" : "whole");
+	s->lan_cut[vhost] = cut;
+}
+
+void sim_link(struct sim *s, bool cut)
+{
+	if (s->link_cut == cut)
+		return;
+	sim_say(s, "-- link %s", cut ? "cut" : "whole");
+	s->link_cut = cut;
+	for (unsigned i = 0; i < SIM_NODES && !cut; i++) {
+		struct sim_pipe *p = &s->node[i].inbox;
+		mono_t at = mono_add(s->now, RETRANSMIT_NS);
+
+		for (size_t k = 0; k < p->nsegments; k++)
+			if (p->segments[k].at.ns < at.ns)
+				p->segments[k].at = at;
+	}
+}
+
+void sim_reset_link(struct sim *s)
+{
+	sim_say(s, "-- link reset");
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		if (!s->node[i].engine)
+			continue;
+		world_detach(s, i, "reset");
+		world_actions(s, i);
+	}
+}
+
+int sim_handover(struct sim *s, unsigned i, bool force)
+{
+	char why[SESSION_REASON_MAX];
+	int err;
+
+	if (!s->node[i].engine)
+		return -1;
+	err = engine_handover(s->node[i].engine, force, why, s->now);
+	sim_say(s, "-- handover of %s: %s", s->node[i].name, err ? why : "ok");
+	if (!err)
+		s->node[i].handover_forced = force;
+	world_actions(s, i);
+	return err;
+}
+
+void sim_demote(struct sim *s, unsigned i, int32_t by)
+{
+	if (!s->node[i].engine)
+		return;
+	if (by < 0 && !demotion_total(&s->node[i].engine->demotion))
+		return;
+	(void)engine_demote(s->node[i].engine, by, s->now);
+	world_actions(s, i);
+}
+
+void sim_ask_bulk(struct sim *s, unsigned i)
+{
+	if (!s->node[i].engine)
+		return;
+	(void)engine_bulk(s->node[i].engine, 0, s->now);
+	world_actions(s, i);
+	s->node[i].any = true;
+}
+
+/* --- birth ------------------------------------------------------------------------ */
+
+struct sim *sim_new(const struct sim_conf *conf)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+
+	assert(s);
+	s->conf = *conf;
+	s->random = conf->seed;
+	s->now = (mono_t){ MONO_S };
+	s->connect_at = s->next_traffic = s->next_table = s->now;
+	/* short, so that entries end while somebody looks */
+	timeouts_default(&s->timeouts);
+	s->timeouts.udp = 5;
+	s->timeouts.udp_stream = 12;
+	s->timeouts.icmp = 4;
+	for (unsigned k = TIMEOUT_TCP_STATES; k-- > 0;)
+		if (s->timeouts.tcp[k] < 1000)
+			s->timeouts.tcp[k] = 3 + k % 3;
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		struct sim_node *n = &s->node[i];
+
+		snprintf(n->name, sizeof(n->name), "fw%u", i + 1);
+		n->address = 0xc0000201 + i;
+		kernel_init(&n->kernel, &s->timeouts);
+		if (conf->chunk)
+			n->kernel.chunk = conf->chunk;
+		if (conf->event_room)
+			n->kernel.room = conf->event_room;
+		sim_own_flows(s, i);
+		for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++) {
+			n->carrier[k] = true;
+			n->able_since[k] = MONO_NEVER;
+		}
+	}
+	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++) {
+		s->speaker[k] = -1;
+		s->both_since[k] = s->none_since[k] = MONO_NEVER;
+		s->hear_since[k] = MONO_NEVER;
+	}
+	return s;
+}
+
+void sim_free(struct sim *s)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		if (s->node[i].engine)
+			engine_free(s->node[i].engine);
+		free(s->node[i].engine);
+		kernel_free(&s->node[i].kernel);
+	}
+	free(s);
+}
