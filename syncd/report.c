@@ -160,14 +160,22 @@ static bool verdict_master(struct node *n, FILE *out)
 			print_link_down(n, i, out);
 			return false;
 		}
-		if (!engine_tx_in_sync(e, i) || !p->word.ready) {
+		if (!engine_tx_in_sync(e, i)) {
 			const char *hold = gate_reason(p->word.holds);
 
 			fprintf(out,
 				"%s is NOT IN SYNC: do not switch this "
-				"node off.\n  %s: hold: %s\n  try: statesync "
+				"node off.\n  %s holds: %s\n  try: statesync "
 				"wait in-sync\n",
-				p->name, p->name, hold ? hold : "not ready");
+				p->name, p->name, hold ? hold : "nothing yet");
+			return false;
+		}
+		if (!p->word.ready) {
+			fprintf(out,
+				"%s is NOT READY: do not switch this node "
+				"off.\n  %s: an interface is down, or it is "
+				"stopping\n  try on %s: statesync\n",
+				p->name, p->name, p->name);
 			return false;
 		}
 	}
