@@ -161,6 +161,7 @@ enum engine_dump {
 	DUMP_BULK,  /* to a peer */
 	DUMP_MARK,  /* cut the timeouts of copies before a bulk */
 	DUMP_SWEEP, /* remove those that the bulk did not set anew */
+	DUMP_RAISE, /* after a handover: timeouts up to a standby's */
 	DUMP_LOWER, /* after a takeover: timeouts down to nominal */
 };
 
@@ -205,6 +206,7 @@ struct engine {
 	bool dump_running, dump_abort;
 	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
 	mono_t lower_at;   /* when it is due */
+	bool raise;	   /* DUMP_RAISE is due */
 	bool marked;	   /* copies may still bear the mark */
 	size_t fresh;	   /* ops a peer told since a chunk was filled */
 

@@ -53,6 +53,8 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 		    !e->peers[*peer].rx.swept)
 			return DUMP_SWEEP;
 	*peer = 0;
+	if (e->raise && !e->masters)
+		return DUMP_RAISE;
 	if (mono_due(e->lower_at, now) && e->masters)
 		return DUMP_LOWER;
 	return DUMP_NONE;
@@ -70,6 +72,7 @@ static bool dump_may_go_on(const struct engine *e, mono_t now)
 		return e->dump_after.ns <= now.ns;
 	case DUMP_MARK:
 	case DUMP_SWEEP:
+	case DUMP_RAISE:
 	case DUMP_NONE:
 		return true;
 	}
@@ -85,6 +88,8 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 	if (e->dump_running) {
 		if (e->dump == DUMP_LOWER &&
 		    ((next != DUMP_NONE && next != DUMP_LOWER) || !e->masters))
+			e->dump_abort = true;
+		if (e->dump == DUMP_RAISE && !e->raise)
 			e->dump_abort = true;
 		if (e->dump_abort)
 			return WORK_DUMP_ABORT;
@@ -174,6 +179,15 @@ static void lower(struct engine *e, const struct flow *f)
 		engine_op(e, FLOW_TIMEOUT, f, nominal);
 }
 
+/* Nothing refreshes here what went on as master's a moment ago. */
+static void raise_one(struct engine *e, const struct flow *f)
+{
+	uint32_t standby = timeouts_standby(&e->timeouts, f);
+
+	if (f->timeout_s < standby)
+		engine_op(e, FLOW_TIMEOUT, f, standby);
+}
+
 /*
  * The chunk was filled before its predecessor was handled; a peer may have
  * told of this flow since. Then it is not what the chunk says (rules 4).
@@ -201,6 +215,9 @@ static void visit(struct engine *e, const struct flow *f)
 		return;
 	case DUMP_SWEEP:
 		sweep(e, f);
+		return;
+	case DUMP_RAISE:
+		raise_one(e, f);
 		return;
 	case DUMP_LOWER:
 		lower(e, f);
@@ -232,6 +249,9 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		return;
 	case DUMP_SWEEP:
 		e->peers[peer].rx.swept = true;
+		return;
+	case DUMP_RAISE:
+		e->raise = false;
 		return;
 	case DUMP_LOWER:
 		e->lower_at = MONO_NEVER;

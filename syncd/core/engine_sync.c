@@ -42,6 +42,7 @@ static void new_epoch(struct engine *e, struct engine_peer *p,
 
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
+	e->raise = false;
 	e->lower_at = telling ? mono_add(now, LOWER_AFTER_NS) : MONO_NEVER;
 	if (telling)
 		engine_rx_own_now(e, now);
@@ -61,6 +62,8 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 		 * is more than the peer's table */
 		if (!telling)
 			p->rx.epoch = 0;
+		if (!telling && p->rx.adopt)
+			e->raise = true;
 	}
 }
 

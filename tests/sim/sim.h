@@ -93,7 +93,7 @@ struct sim {
 	mono_t next_traffic, next_table;
 	bool traffic;
 	int speaker[SIM_VHOSTS_MAX]; /* whom the switch sends frames to */
-	/* flows that the owner lost without a word, by the rules */
+	/* flows that one node lost without a word, by the rules */
 	struct flow untold[SIM_UNTOLD_MAX];
 	size_t nuntold;
 	uint64_t created, broken; /* connections */
@@ -143,6 +143,8 @@ void sim_fill(struct sim *s, unsigned node, size_t n);
 void sim_traffic(struct sim *s, unsigned node);
 /* Connections of the node itself, which no one else may touch. */
 void sim_own_flows(struct sim *s, unsigned node);
+/* One node lost it and the other is not told. */
+void sim_untold(struct sim *s, const struct flow *f);
 /* conntrack -F by a process, or devices gone: untold. */
 void sim_flush(struct sim *s, unsigned node, uint32_t portid);
 

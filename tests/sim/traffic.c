@@ -112,7 +112,7 @@ static bool closed(const struct flow *f)
 		f->tcp_state == TCP_CONNTRACK_CLOSE);
 }
 
-static void remember(struct sim *s, const struct flow *f)
+void sim_untold(struct sim *s, const struct flow *f)
 {
 	if (s->nuntold < SIM_UNTOLD_MAX)
 		s->untold[s->nuntold++] = *f;
@@ -148,7 +148,7 @@ static void tear_away(struct sim *s, struct kernel *k, struct kernel_entry *e)
 	unsigned how = (unsigned)sim_random(s, 4);
 
 	if (how == 0 && !closed(&e->flow)) {
-		remember(s, &e->flow);
+		sim_untold(s, &e->flow);
 		kernel_remove(k, e, true, 0, s->now); /* early drop */
 		return;
 	}
@@ -220,7 +220,7 @@ void sim_flush(struct sim *s, unsigned node, uint32_t portid)
 	for (size_t i = k->n; i-- > 0;) {
 		if (own(&k->entries[i].flow))
 			continue;
-		remember(s, &k->entries[i].flow);
+		sim_untold(s, &k->entries[i].flow);
 		kernel_remove(k, &k->entries[i], true, portid, s->now);
 	}
 }

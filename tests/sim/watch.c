@@ -185,7 +185,8 @@ static void complain(struct sim *s, const char *what, const struct flow *f,
 	sim_fail(s, "%s at %s: %s", what, s->node[where].name, text);
 }
 
-/* Everything of the owner's is there, as it is. */
+/* Everything of the owner's is there, as it is; but an owner may have been
+ * the standby of one that lost a flow and did not tell. */
 static void watch_missing(struct sim *s, unsigned owner)
 {
 	const struct sim_node *n = &s->node[owner];
@@ -194,7 +195,8 @@ static void watch_missing(struct sim *s, unsigned owner)
 		const struct flow *f = &n->kernel.entries[i].flow;
 		const struct kernel_entry *e;
 
-		if (filter_flow(&n->engine->filter, f) != FILTER_PASS)
+		if (filter_flow(&n->engine->filter, f) != FILTER_PASS ||
+		    untold(s, f))
 			continue;
 		e = kernel_look(&s->node[1 - owner].kernel, f);
 		if (!e)
