@@ -59,6 +59,32 @@ void ct_dump_abort(struct ct_dump *d)
 	d->running = false;
 }
 
+static int read_sysctl(const char *path, uint32_t *value)
+{
+	FILE *f = fopen(path, "re");
+	int ret;
+
+	if (f == NULL)
+		return -errno;
+	ret = fscanf(f, "%" SCNu32, value) == 1 ? 0 : -EBADMSG;
+	fclose(f);
+	return ret;
+}
+
+/*
+ * The kernel goes from bucket to bucket; when somebody changes their number
+ * meanwhile, entries move behind its back and are missed.
+ */
+static uint32_t count_buckets(void)
+{
+	uint32_t n;
+
+	return read_sysctl("/proc/sys/net/netfilter/nf_conntrack_buckets",
+			   &n) == 0
+		       ? n
+		       : 0;
+}
+
 int ct_dump_start(struct ct_dump *d, uint8_t family)
 {
 	_Alignas(8) uint8_t request[CT_PUT_MAX];
@@ -71,6 +97,7 @@ int ct_dump_start(struct ct_dump *d, uint8_t family)
 		if (ret < 0)
 			return ret;
 	}
+	d->buckets = count_buckets();
 	len = ct_put_dump(request, sizeof(request), ++d->sock.seq, family);
 	ret = nl_send(&d->sock, request, len);
 	d->running = ret == 0;
@@ -136,22 +163,12 @@ int ct_dump_read(struct ct_dump *d, ct_dump_cb *cb, void *arg)
 		ret = -EMSGSIZE;
 	else
 		ret = read_chunk(d, (int)n, cb, arg);
+	if (ret == CT_DUMP_DONE && count_buckets() != d->buckets)
+		ret = -EINTR;
 	if (ret < 0)
 		ct_dump_abort(d);
 	else if (ret == CT_DUMP_DONE)
 		d->running = false;
-	return ret;
-}
-
-static int read_sysctl(const char *path, uint32_t *value)
-{
-	FILE *f = fopen(path, "re");
-	int ret;
-
-	if (f == NULL)
-		return -errno;
-	ret = fscanf(f, "%" SCNu32, value) == 1 ? 0 : -EBADMSG;
-	fclose(f);
 	return ret;
 }
 

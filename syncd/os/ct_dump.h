@@ -24,6 +24,7 @@ struct ct_dump {
 	struct nl_sock sock;
 	uint8_t *chunk; /* owned, CT_DUMP_CHUNK bytes */
 	bool running;
+	uint32_t buckets; /* of the table when the dump began */
 	uint64_t foreign; /* messages that are no flow of ours */
 	uint64_t malformed;
 };
@@ -50,7 +51,8 @@ __attribute__((warn_unused_result)) int ct_dump_start(struct ct_dump *d,
 /*
  * Reads exactly one chunk, never waits, and calls cb(flow, arg) for each flow
  * in it. cb may abort the dump. Returns CT_DUMP_MORE, CT_DUMP_DONE (also when
- * none is running), or -errno: the dump is then over and incomplete.
+ * none is running), or -errno: the dump is then over and incomplete
+ * (-EINTR: the table was resized meanwhile).
  */
 __attribute__((warn_unused_result)) int ct_dump_read(struct ct_dump *d,
 						     ct_dump_cb *cb, void *arg);
