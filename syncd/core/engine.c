@@ -56,12 +56,15 @@ static int add_vhost(struct engine *e, const struct engine_vhost_conf *c,
 		     const char **why, mono_t now)
 {
 	struct engine_vhost *v = &e->vhosts[e->nvhosts];
+	struct carp_vhost_conf carp = c->carp;
 	enum carp_conf_error err;
 
+	/* equal nodes draw lots (rules 11): once for all vhosts */
+	carp.seed = e->boot_id;
 	snprintf(v->name, sizeof(v->name), "%s", c->name);
 	v->interface = c->interface;
 	v->own_mac = c->own_mac;
-	err = carp_vhost_init(&v->carp, &c->carp, now);
+	err = carp_vhost_init(&v->carp, &carp, now);
 	if (err != CARP_CONF_OK) {
 		*why = carp_conf_error_text(err);
 		return -EINVAL;
@@ -104,6 +107,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	e->epochs = engine_random(e) >> 1;
 	e->started = now;
 	e->go_from = -1;
+	e->split_at = MONO_NEVER;
 	e->ops_peer = -1;
 	e->lower_at = MONO_NEVER;
 	gate_init(&e->gate, conf->require, conf->require_ns);

@@ -234,6 +234,10 @@ static void transition(struct engine *e, unsigned i,
 
 	handover_words(e, words, sizeof(words));
 	describe(a, words, cause, sizeof(cause));
+	if (a->transition.to == CARP_MASTER && e->gate.holds)
+		snprintf(cause + strlen(cause), sizeof(cause) - strlen(cause),
+			 ", not in sync (hold: %s)",
+			 gate_reason(e->gate.holds));
 	history_add(&e->history, now, v->name, a->transition.from,
 		    a->transition.to, cause);
 	engine_log(e, LEVEL_NOTICE, "carp \"%s\": %s -> %s: %s", v->name,
@@ -241,9 +245,9 @@ static void transition(struct engine *e, unsigned i,
 		   carp_state_name(a->transition.to), cause);
 	if (a->transition.to == CARP_MASTER && e->gate.holds)
 		engine_log(e, LEVEL_WARNING,
-			   "carp \"%s\": taken over without the whole state "
-			   "(hold: %s); connections that are missing break",
-			   v->name, gate_reason(e->gate.holds));
+			   "carp \"%s\": taken over without the whole state; "
+			   "connections that are missing break",
+			   v->name);
 	if (a->transition.to == CARP_MASTER)
 		e->no_preempt = false;
 	engine_push(e, ENGINE_TRANSITION, i);

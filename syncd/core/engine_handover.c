@@ -13,6 +13,9 @@
 
 enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
+/* A takeover may be under way; and between two tries. */
+#define SPLIT_NS (1 * MONO_S)
+
 static const uint32_t no_steps[3];
 
 static int64_t longest_interval(const struct engine *e)
@@ -228,6 +231,57 @@ static void answer(struct engine *e, mono_t now)
 	e->go_from = -1;
 }
 
+/* --- no two masters, one of this and one of that --------------------------- */
+
+/* Does the peer have some of the vhosts, and we others? */
+static bool split_with(const struct engine *e, const struct engine_peer *p)
+{
+	bool ours = false, theirs = false;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+		const struct session_vhost *w = engine_peer_vhost(p, v->name);
+		bool said = w && w->state == CARP_MASTER;
+
+		ours |= v->carp.state == CARP_MASTER && !said;
+		theirs |= v->carp.state == CARP_BACKUP && said;
+	}
+	return p->live && ours && theirs;
+}
+
+/* Rules 11, of what both know alike. */
+static bool goes_before_us(const struct engine *e, const struct engine_peer *p)
+{
+	const struct session_vhost *w = engine_peer_vhost(p, e->vhosts[0].name);
+	int64_t own = carp_vhost_interval_ns(&e->vhosts[0].carp) / MONO_US;
+
+	if (p->word.demotion != demotion_total(&e->demotion))
+		return p->word.demotion < demotion_total(&e->demotion);
+	if (w && w->interval_us != own)
+		return w->interval_us < own;
+	return strcmp(p->name, e->node) < 0;
+}
+
+/* A firewall that is half here and half there serves nobody: what we have
+ * goes to the better node, by a handover. */
+static void settle_split(struct engine *e, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		if (!split_with(e, &e->peers[i]) ||
+		    !goes_before_us(e, &e->peers[i]))
+			continue;
+		if (mono_is_never(e->split_at))
+			e->split_at = mono_add(now, SPLIT_NS);
+		if (!mono_due(e->split_at, now))
+			return;
+		e->split_at = mono_add(now, SPLIT_NS);
+		if (!refusal(e, i, false))
+			start(e, i, false, "one master for all", now);
+		return;
+	}
+	e->split_at = MONO_NEVER;
+}
+
 void engine_handover_settle(struct engine *e, mono_t now)
 {
 	const struct engine_peer *p = &e->peers[e->handover_peer];
@@ -235,6 +289,8 @@ void engine_handover_settle(struct engine *e, mono_t now)
 
 	if (e->go_from >= 0)
 		answer(e, now);
+	if (e->handover.state == HANDOVER_IDLE && !e->stopping)
+		settle_split(e, now);
 	if (e->handover.state == HANDOVER_IDLE)
 		return;
 	f = (struct handover_facts){

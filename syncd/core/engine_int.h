@@ -75,8 +75,9 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
-/* We became master: no copy is marked or swept any more. */
-void engine_rx_own_now(struct engine *e, mono_t now);
+/* A master neither marks nor sweeps; and what it was told it only added to
+ * its own, so it is in sync with nobody when it is master no more. */
+void engine_rx_role_changed(struct engine *e, bool master, mono_t now);
 void engine_rx_word(struct engine *e, unsigned peer, mono_t now);
 void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 		   mono_t now);

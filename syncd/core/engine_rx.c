@@ -102,16 +102,6 @@ void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 	}
 }
 
-void engine_rx_own_now(struct engine *e, mono_t now)
-{
-	for (unsigned i = 0; i < e->npeers; i++) {
-		enum rx_state s = e->peers[i].rx.state;
-
-		if (s == RX_MARK || s == RX_SWEEP)
-			failed(e, i, "this node became master", 0, now);
-	}
-}
-
 /* --- what the peer says ------------------------------------------------------- */
 
 /* It was asked for, and what breaks the peer's epoch breaks it too. */
@@ -121,17 +111,41 @@ static bool bulk_expected(const struct engine_rx *rx)
 	       rx->state == RX_SWEEP;
 }
 
+/* We handed over to it: it is master, and we are no more. */
+static void adopt(struct engine *e, unsigned peer)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	if (!p->rx.adopt || e->masters || !p->heard || !p->word.tx_epoch)
+		return;
+	p->rx.adopt = false;
+	p->rx.epoch = p->word.tx_epoch;
+	p->rx.gap[0] = '\0';
+	p->say_word = true;
+	e->raise = true;
+}
+
+void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_rx *rx = &e->peers[i].rx;
+
+		if (master && (rx->state == RX_MARK || rx->state == RX_SWEEP))
+			failed(e, i, "this node became master", 0, now);
+		if (!master && bulk_expected(rx))
+			failed(e, i, "this node was master", 0, now);
+		if (!master)
+			rx->epoch = 0;
+		adopt(e, i);
+	}
+}
+
 void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
 
-	if (rx->adopt && p->word.tx_epoch) {
-		rx->adopt = false;
-		rx->epoch = p->word.tx_epoch;
-		rx->gap[0] = '\0';
-		p->say_word = true;
-	}
+	adopt(e, peer);
 	if (bulk_expected(rx) && rx->bulk_epoch != p->word.tx_epoch)
 		failed(e, peer, "it was interrupted at the peer", RETRY_SOON_NS,
 		       now);
@@ -201,10 +215,12 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 
 static bool wanted(const struct engine *e, const struct flow_change *c)
 {
-	/* what ended there may go on here: the owner's word counts */
+	/* what nobody used there may be in use here; a delete counts */
+	if (c->op == FLOW_DESTROY && e->masters &&
+	    !(c->flow.has & FLOW_HAS_TIMEOUT))
+		return false;
 	if (c->op == FLOW_DESTROY)
-		return !e->masters &&
-		       filter_ends(&e->filter, &c->flow) == FILTER_PASS;
+		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
 	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
 }
 

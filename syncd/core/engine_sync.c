@@ -44,9 +44,8 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
 	e->raise = false;
 	e->lower_at = telling ? mono_add(now, LOWER_AFTER_NS) : MONO_NEVER;
-	if (telling)
-		engine_rx_own_now(e, now);
-	else
+	engine_rx_role_changed(e, telling, now);
+	if (!telling)
 		destroys_clear(&e->destroys);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
@@ -58,12 +57,6 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 		/* told from the first event on: a peer that handed over has
 		 * all that was before it, any other asks for a bulk */
 		new_epoch(e, p, p->live ? TX_STREAM : TX_NONE);
-		/* a master takes what it is told and keeps what it has: that
-		 * is more than the peer's table */
-		if (!telling)
-			p->rx.epoch = 0;
-		if (!telling && p->rx.adopt)
-			e->raise = true;
 	}
 }
 

@@ -163,7 +163,7 @@ static void take(struct sim *s, unsigned i, unsigned vhost)
 	n->announcing[vhost] = true;
 	n->takes[vhost]++;
 	if (e && e->handover.state == HANDOVER_SAID &&
-	    !s->node[other].handover_forced)
+	    !s->node[other].handover_forced && e->peers[0].rx.adopt)
 		sim_watch_handover(s, other, i);
 }
 
@@ -456,17 +456,26 @@ static void step_node(struct sim *s, unsigned i)
 	turn(s, i);
 }
 
+static bool both_masters(const struct sim *s)
+{
+	const struct engine *a = s->node[0].engine, *b = s->node[1].engine;
+
+	return a && b && a->masters && b->masters;
+}
+
 /*
  * Between the fence and the end of the pass that raises timeouts an entry of
  * the old master may end that goes on at the new one. Milliseconds; only an
- * audit could tell.
+ * audit could tell. And of two masters none believes the other that a flow
+ * ended for want of packets.
  */
 static void expire(struct sim *s, struct sim_node *n)
 {
-	bool between = n->engine &&
-		       (n->engine->raise ||
-			n->engine->handover.state == HANDOVER_FENCED ||
-			n->engine->handover.state == HANDOVER_SAID);
+	bool between =
+		n->engine && (n->engine->raise ||
+			      n->engine->handover.state == HANDOVER_FENCED ||
+			      n->engine->handover.state == HANDOVER_SAID ||
+			      n->engine->peers[0].rx.adopt || both_masters(s));
 
 	for (size_t i = 0; between && i < n->kernel.n; i++)
 		if (mono_due(n->kernel.entries[i].expires, s->now))

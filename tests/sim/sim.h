@@ -98,6 +98,9 @@ struct sim {
 	size_t nuntold;
 	uint64_t created, broken; /* connections */
 	/* of the watch */
+	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
+	mono_t sole_since[SIM_VHOSTS_MAX];
+	unsigned changes[SIM_VHOSTS_MAX]; /* of master */
 	mono_t both_since[SIM_VHOSTS_MAX], none_since[SIM_VHOSTS_MAX];
 	mono_t hear_since[SIM_VHOSTS_MAX];
 	int64_t longest_both_ns, longest_none_ns;

@@ -125,11 +125,29 @@ static void watch_none(struct sim *s, unsigned k)
 			 (long long)(ns / MONO_MS));
 }
 
+/* Who holds it alone for an interval is the master. */
+static void count_changes(struct sim *s, unsigned k)
+{
+	bool a = sim_holds(s, 0, k), b = sim_holds(s, 1, k);
+	int sole = a == b ? -1 : b;
+
+	if (sole != s->sole[k]) {
+		s->sole[k] = sole;
+		s->sole_since[k] = s->now;
+	}
+	if (sole < 0 || sole == s->master[k] ||
+	    mono_diff(s->now, s->sole_since[k]) < sim_interval_ns(s))
+		return;
+	s->changes[k] += s->master[k] >= 0;
+	s->master[k] = sole;
+}
+
 void sim_watch(struct sim *s)
 {
 	for (unsigned k = 0; k < s->conf.vhosts; k++) {
 		watch_both(s, k);
 		watch_none(s, k);
+		count_changes(s, k);
 	}
 	for (unsigned i = 0; i < SIM_NODES; i++)
 		if (s->node[i].engine)
