@@ -40,6 +40,14 @@ OWN = {"gw1": {"lan": "10.1.0.11", "wan": "10.2.0.11", "link": "10.9.0.1"},
 RULESET = """
 table inet fw {
 	counter invalid { }
+	chain untracked_in {
+		type filter hook prerouting priority raw
+		iifname "link" notrack
+	}
+	chain untracked_out {
+		type filter hook output priority raw
+		oifname "link" notrack
+	}
 	chain marks {
 		type filter hook prerouting priority mangle
 		ct state new meta l4proto { tcp, udp } th dport 7007 ct mark set 7
@@ -48,10 +56,11 @@ table inet fw {
 		type filter hook input priority filter; policy drop
 		iifname "lo" accept
 		ip protocol 112 accept
+		iifname "link" tcp dport 3790 accept
+		iifname "link" tcp sport 3790 accept
 		ct state invalid drop
 		ct state established,related accept
 		ip protocol icmp accept
-		iifname "link" tcp dport 3790 accept
 	}
 	chain fresh {
 	}
