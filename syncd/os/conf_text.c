@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The text of the configuration, looked at as words: it finds the column of
+ * a value, the first line of a block, the end of a statement. It is not a
+ * parser: that a text is right is for libConfuse to say.
+ *
+ * Implements the lexical part of libConfuse's syntax: words, "..." and '...',
+ * comments from # or // to the end of the line and between the two of C.
+ *
+ * Invariant: nothing is found inside a string or a comment, and no pointer
+ * passes the NUL that ends the text.
+ */
+#include "conf_text.h"
+
+#include <ctype.h>
+#include <string.h>
+
+char *conf_text_line(char *text, int line)
+{
+	while (--line > 0) {
+		text = strchr(text, '\n');
+		if (!text)
+			return NULL;
+		text++;
+	}
+	return text;
+}
+
+int conf_text_last_line(const char *text)
+{
+	int line = 1;
+
+	for (; *text; text++)
+		line += *text == '\n' && text[1];
+	return line;
+}
+
+static bool is_word(char c)
+{
+	return isalnum((unsigned char)c) || (c && strchr("_-./:", c));
+}
+
+/* The end of a comment, of a string or of a word that starts here. */
+static char *skip_piece(char *s)
+{
+	char quote = *s;
+
+	if (*s == '#' || (*s == '/' && s[1] == '/'))
+		return s + strcspn(s, "\n");
+	if (*s == '/' && s[1] == '*') {
+		char *end = strstr(s + 2, "*/");
+
+		return end ? end + 2 : s + strlen(s);
+	}
+	if (quote == '"' || quote == '\'') {
+		for (s++; *s && *s != quote; s++)
+			if (*s == '\\' && s[1])
+				s++;
+		return *s ? s + 1 : s;
+	}
+	if (!is_word(*s))
+		return *s ? s + 1 : s;
+	while (is_word(*s) && !(*s == '/' && (s[1] == '/' || s[1] == '*')))
+		s++;
+	return s;
+}
+
+static char *skip_blanks(char *s)
+{
+	while (*s) {
+		if (isspace((unsigned char)*s))
+			s++;
+		else if (*s == '#' ||
+			 (*s == '/' && (s[1] == '/' || s[1] == '*')))
+			s = skip_piece(s);
+		else
+			break;
+	}
+	return s;
+}
+
+char *conf_text_word(char *s, const char *word)
+{
+	const size_t len = strlen(word);
+
+	while (s && *s && *s != '\n') {
+		char *end = skip_piece(s);
+
+		if ((size_t)(end - s) == len && !memcmp(s, word, len))
+			return s;
+		s = end;
+	}
+	return NULL;
+}
+
+struct place conf_text_value(char *text, int line, const char *key,
+			     const char *value)
+{
+	struct place at = { .line = line };
+	char *start = conf_text_line(text, line), *s, *end;
+
+	if (!start)
+		return at;
+	s = conf_text_word(start, key);
+	end = start + strcspn(start, "\n");
+	if (s)
+		at.col = (int)(s - start) + 1;
+	s = *value ? strstr(s ? s + strlen(key) : start, value) : NULL;
+	if (s && s < end) {
+		if (s > start && (s[-1] == '"' || s[-1] == '\''))
+			s--;
+		at.col = (int)(s - start) + 1;
+	}
+	return at;
+}
+
+struct place conf_text_block(char *text, int end_line, const char *name,
+			     const char *title)
+{
+	for (int line = end_line; line > 0; line--) {
+		char *start = conf_text_line(text, line);
+		char *s = conf_text_word(start, name), *brace;
+
+		if (!s)
+			continue;
+		brace = s + strcspn(s, "{\n");
+		s = title ? strstr(s, title) : s;
+		if (s && s <= brace)
+			return (struct place){ .line = line };
+	}
+	return (struct place){ .line = end_line };
+}
+
+/* The end of `{ ... }` or `( ... )`, which starts here. */
+static char *skip_braces(char *s)
+{
+	int depth = 0;
+
+	do {
+		depth += (*s == '{' || *s == '(') - (*s == '}' || *s == ')');
+		s = skip_blanks(skip_piece(s));
+	} while (depth > 0 && *s);
+	return s;
+}
+
+bool conf_text_is_open(char *s)
+{
+	int depth = 0;
+
+	for (s = skip_blanks(s); *s; s = skip_blanks(skip_piece(s)))
+		depth += (*s == '{') - (*s == '}');
+	return depth != 0;
+}
+
+void conf_text_blank(char *start)
+{
+	char *s = skip_blanks(skip_piece(start));
+
+	if (*s == '+')
+		s++;
+	if (*s == '=')
+		s = skip_blanks(s + 1);
+	if (*s == '{' || *s == '(') {
+		s = skip_braces(s);
+	} else {
+		s = skip_blanks(skip_piece(s));
+		if (*s == '{')
+			s = skip_braces(s);
+	}
+	for (; start < s; start++)
+		if (*start != '\n')
+			*start = ' ';
+}

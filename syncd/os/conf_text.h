@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Places in the text of the configuration. Pure. Lines and columns count
+ * from 1; a text ends with NUL.
+ */
+#ifndef STATESYNC_CONF_TEXT_H
+#define STATESYNC_CONF_TEXT_H
+
+#include <stdbool.h>
+
+struct place {
+	int line, col; /* 0: not known */
+};
+
+/* Where a line starts; NULL behind the last one. */
+char *conf_text_line(char *text, int line);
+int conf_text_last_line(const char *text);
+
+/* This word on the line that starts here, outside strings; else NULL. */
+char *conf_text_word(char *line, const char *word);
+
+/* The value on its line: behind its key where that is on the same one. */
+struct place conf_text_value(char *text, int line, const char *key,
+			     const char *value);
+
+/* Where the block began that ends on this line; title may be NULL. */
+struct place conf_text_block(char *text, int end_line, const char *name,
+			     const char *title);
+
+/*
+ * A block is still open at the end of the text: libConfuse takes the end of
+ * the file for the end of every block.
+ */
+bool conf_text_is_open(char *text);
+
+/* Blanks out the statement that starts with this key: lines stay. */
+void conf_text_blank(char *key);
+
+#endif
