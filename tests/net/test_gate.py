@@ -8,9 +8,11 @@ import time
 import pytest
 
 from lab import wait_for
+from pair import PREEMPTING, full
 
-BIG = 120000
+BIG = 100000
 MOMENTS = (5, 40, 80)  # percent of the bulk
+ONE_MOMENT = [full(5), 40, full(80)]
 
 
 def catch_bulk(node, percent, timeout=30):
@@ -31,7 +33,7 @@ def catch_bulk(node, percent, timeout=30):
 
 def joining(lab, pair, **conf):
     """fw1 is master of a big table, fw2 is about to join."""
-    conf.setdefault("advskew", (40, 20))
+    conf.setdefault("advskew", PREEMPTING)
     pair.configure(**conf)
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
@@ -72,7 +74,7 @@ def test_link_cut_in_the_bulk(lab, pair, percent):
 
 
 @pytest.mark.flows(BIG)
-@pytest.mark.parametrize("percent", MOMENTS)
+@pytest.mark.parametrize("percent", ONE_MOMENT)
 def test_joining_node_killed_in_the_bulk(lab, pair, percent):
     joining(lab, pair)
     pair.two.launch().wait_up()
@@ -87,7 +89,7 @@ def test_joining_node_killed_in_the_bulk(lab, pair, percent):
 
 
 @pytest.mark.flows(BIG)
-@pytest.mark.parametrize("percent", MOMENTS)
+@pytest.mark.parametrize("percent", ONE_MOMENT)
 def test_master_killed_in_the_bulk(lab, pair, percent):
     """No master is heard any more: the joining node takes over with what it
     has, says so, and the returning one gets that."""
@@ -97,8 +99,7 @@ def test_master_killed_in_the_bulk(lab, pair, percent):
         pytest.skip("the bulk was over before it could be cut")
     pair.one.kill()
     pair.wait_master(pair.two)
-    assert "sync" in str(pair.two.status()["history"][0]["cause"]) or \
-        "bulk" in str(pair.two.status()["history"][0]["cause"])
+    assert "without the whole state" in pair.two.log.read_text()
     lab.flush("gw1")
     pair.one.launch().wait_up()
     pair.wait_sync(60)
@@ -112,7 +113,8 @@ def test_hold_is_visible(lab, pair):
     joining(lab, pair)
     pair.two.launch().wait_up()
     lines = set()
-    for _ in range(500):
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
         code, out, _ = pair.two.tool("status")
         lines.update(x.strip() for x in out.splitlines() if "holding:" in x)
         if code == 0:
@@ -132,14 +134,15 @@ def test_never_master_before_in_sync(lab, pair):
         states = {c["state"] for c in status["carp"]}
         if "MASTER" in states:
             break
-    assert status["peers"][0]["bulk"]["entries"] >= BIG
+    table = lab.tools.call("ctcompare", lab.ns("gw2"))
+    assert table["compared"][0] >= BIG, (table, status)
 
 
 def test_link_down_from_the_start_holds(lab, pair):
     """strict: without the link it holds as long as a living master exists,
     and takes over when none is heard."""
     lab.cut("gw1", "link")
-    pair.configure(advskew=(40, 20), preempt=True)
+    pair.configure(advskew=PREEMPTING, preempt=True)
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
     pair.two.launch().wait_up()
@@ -151,7 +154,7 @@ def test_link_down_from_the_start_holds(lab, pair):
 
 def test_require_sync_off(lab, pair):
     lab.cut("gw1", "link")
-    pair.configure(advskew=(40, 20), preempt=True, require_sync="off")
+    pair.configure(advskew=PREEMPTING, preempt=True, require_sync="off")
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
     pair.two.launch().wait_up()
@@ -160,7 +163,7 @@ def test_require_sync_off(lab, pair):
 
 def test_require_sync_for_a_while(lab, pair):
     lab.cut("gw1", "link")
-    pair.configure(advskew=(40, 20), preempt=True, require_sync="3s")
+    pair.configure(advskew=PREEMPTING, preempt=True, require_sync="3s")
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
     pair.two.launch().wait_up()
