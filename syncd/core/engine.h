@@ -189,6 +189,7 @@ struct engine {
 	bool handover_missed;  /* something would have been */
 	bool handover_refused;
 	char handover_why[SESSION_REASON_MAX];
+	int64_t done_us[3]; /* the new master's steps, -1 */
 	mono_t split_at; /* since then a peer has the other vhosts */
 	int go_from; /* peer that handed over to us, -1: none */
 	int64_t go_step_us[3];

@@ -55,6 +55,8 @@ static void start(struct engine *e, unsigned peer, bool force, const char *why,
 	e->handover_peer = peer;
 	e->handover_drained = e->handover_missed = false;
 	e->handover_refused = false;
+	for (int i = 0; i < 3; i++)
+		e->done_us[i] = -1;
 	e->go_from = -1;
 	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
 	handover_start(&e->handover, force, longest_interval(e), now);
@@ -188,6 +190,8 @@ static void finish(struct engine *e, mono_t now)
 		entry->step_us[STEP_DRAIN] = h->drain_ns / MONO_US;
 		entry->step_us[STEP_FENCE] = h->fence_ns / MONO_US;
 		entry->step_us[STEP_ACK] = h->ack_ns / MONO_US;
+		for (int k = 0; k < 3; k++)
+			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
 	e->no_preempt = true;
 	ended(e, true, "");
@@ -382,9 +386,12 @@ static void given(struct engine *e, unsigned peer, mono_t now)
 	}
 }
 
-/* How long the new master's part took, for our own history. */
+/* How long the new master's part took, for our own history. It may come
+ * before or after the handover has ended here. */
 static void done(struct engine *e, const struct session_event *ev)
 {
+	for (int k = 0; k < 3; k++)
+		e->done_us[k] = ev->handover.step_us[k];
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
@@ -392,8 +399,7 @@ static void done(struct engine *e, const struct session_event *ev)
 		if (!entry || entry->from != CARP_MASTER)
 			continue;
 		for (int k = 0; k < 3; k++)
-			entry->step_us[STEP_ADDRESS + k] =
-				ev->handover.step_us[k];
+			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
 }
 

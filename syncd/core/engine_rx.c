@@ -134,7 +134,9 @@ void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
 			failed(e, i, "this node became master", 0, now);
 		if (!master && bulk_expected(rx))
 			failed(e, i, "this node was master", 0, now);
-		if (!master)
+		if (master)
+			rx->adopt = false;
+		else
 			rx->epoch = 0;
 		adopt(e, i);
 	}
@@ -359,7 +361,7 @@ static bool wants_bulk(const struct engine *e, unsigned peer)
 	const struct engine_peer *p = &e->peers[peer];
 
 	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
-	       (p->rx.asked || !engine_rx_in_sync(e, peer));
+	       !p->rx.adopt && (p->rx.asked || !engine_rx_in_sync(e, peer));
 }
 
 void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)

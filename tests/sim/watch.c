@@ -154,6 +154,11 @@ void sim_watch(struct sim *s)
 			s->node[i].held_back = s->node[i].engine->env.holding;
 }
 
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
 void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 {
 	struct sim_node *n = &s->node[i];
@@ -163,13 +168,13 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 
 	if (!h || h->to != CARP_MASTER)
 		return;
-	if (n->held_back && strcmp(h->cause, "preempt") == 0)
+	if (n->held_back && begins(h->cause, "preempt"))
 		sim_fail(s, "%s preempts while it holds", n->name);
-	if (n->held_back && strcmp(h->cause, "master more demoted") == 0 &&
-	    other && demotion_total(&other->demotion) < DEMOTION_TAKE_ANYWAY)
+	if (n->held_back && begins(h->cause, "master more demoted") && other &&
+	    demotion_total(&other->demotion) < DEMOTION_TAKE_ANYWAY)
 		sim_fail(s, "%s takes over from a demoted master on hold",
 			 n->name);
-	if (strncmp(h->cause, "no adverts", 10) == 0 &&
+	if (begins(h->cause, "no adverts") &&
 	    mono_diff(s->now, n->heard[k]) < 3 * node_interval_ns(s, i))
 		sim_fail(s, "%s did not wait for a master-down time", n->name);
 }
