@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/net"))
 
 from lab import Lab, LabError, catch_signals  # noqa: E402
 from pair import Pair, Traffic  # noqa: E402
-from tap import Tap, from_virtual, is_advert  # noqa: E402
+from tap import Tap, from_virtual, of_a_master  # noqa: E402
 
 PICTURE = """
               lan 10.1.0.0/24                     wan 10.2.0.0/24
@@ -146,10 +146,7 @@ class Demo:
     def kill(self):
         """SIGKILL: when was the last frame from the virtual MAC, or advert,
         or packet forwarded, and who answers the neighbours?"""
-        def ours(frame):
-            return from_virtual(frame) or is_advert(frame) or (
-                frame[12:14] == b"\x08\x00" and frame[26:30] == b"\x0a\x02\0\1")
-        with Tap(self.lab, "gw1", "wan", ours) as wan, \
+        with Tap(self.lab, "gw1", "wan", of_a_master) as wan, \
                 Tap(self.lab, "gw1", "lan", from_virtual) as lan:
             time.sleep(0.05)
             start = time.monotonic()

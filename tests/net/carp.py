@@ -28,11 +28,11 @@ def digest(password, vhid, addresses, counter):
 
 def advert(vhid=1, advskew=0, advbase=1, demote=0, password="secret",
            addresses=("10.1.0.1",), counter=0x0102030405060708, version=2,
-           bad_sum=False):
+           bad_sum=False, forged=None):
     """The 36 bytes."""
     body = struct.pack("!BBBBBBHQ", version << 4 | 1, vhid, advskew, 7, demote,
                        advbase, 0, counter)
-    body += digest(password, vhid, addresses, counter)
+    body += forged or digest(password, vhid, addresses, counter)
     total = checksum(body) ^ (0x5555 if bad_sum else 0)
     return body[:6] + struct.pack("!H", total) + body[8:]
 

@@ -3,6 +3,7 @@
 
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def pytest_configure(config):
             ("quick", "runs in tests/run.sh and .ci/run"),
             ("full", "runs in .ci/full"),
             ("long", "runs in .ci/long"),
-            ("flows(n)", "the largest table of the test")):
+            ("flows(n)", "the largest table of the test"),
+            ("limit(s)", "seconds that the test may take, 90 otherwise")):
         config.addinivalue_line("markers", "%s: %s" % (marker, meaning))
 
 
@@ -45,8 +47,22 @@ def why_not():
     return None
 
 
+@pytest.fixture(autouse=True)
+def limit(request):
+    """A test that hangs fails, with where it hung; the next one runs."""
+    def too_long(_signum, _frame):
+        raise AssertionError("the test takes longer than %d s" % seconds)
+    marker = request.node.get_closest_marker("limit")
+    slow = request.node.get_closest_marker("quick") is None
+    seconds = marker.args[0] if marker else 600 if slow else 90
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+
+
 @pytest.fixture
-def lab(request):
+def lab(request, limit):
     reason = why_not()
     if reason:
         pytest.skip(reason)

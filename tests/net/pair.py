@@ -8,12 +8,16 @@ import select
 import subprocess
 import time
 
+import pytest
+
 from lab import wait_for
 from node import die_with_parent
 
-# Intervals of 117 and 156 ms: quick enough to test, slow enough for a
-# machine with two cores that compiles meanwhile.
-SKEW = {"gw1": 30, "gw2": 40}
+# Intervals of 195 and 234 ms: quick enough to test, and slow enough for a
+# machine with two cores that fills a table meanwhile (the lease of a master
+# is 2.5 times the smaller one).
+SKEW = {"gw1": 50, "gw2": 60}
+PREEMPTING = (60, 50)  # as advskew: the second node is the better one
 
 
 class Pair:

@@ -82,3 +82,11 @@ def is_leak(frame):
                 and mac_text(frame[22:28]) != VIRTUAL_MAC[cable]):
             return True
     return False
+
+
+def of_a_master(frame):
+    """What only a master emits: an advert, a frame from the virtual MAC, or a
+    packet that it translated to the shared WAN address."""
+    return (is_advert(frame) or from_virtual(frame)
+            or frame[12:14] == b"\x08\x00"
+            and frame[26:30] == socket.inet_aton(SHARED["wan"]))

@@ -7,6 +7,7 @@ import pytest
 
 from lab import SHARED, wait_for
 from node import VIRTUAL_MAC
+from pair import PREEMPTING, SKEW
 
 
 def test_lone_node_takes_over_and_answers(lab, pair):
@@ -15,7 +16,7 @@ def test_lone_node_takes_over_and_answers(lab, pair):
     start = time.monotonic()
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
-    assert time.monotonic() - start < 3 * 30 / 256 + 1.5
+    assert time.monotonic() - start < 3 * SKEW["gw1"] / 256 + 1.5
     for host, cable in (("client", "lan"), ("server", "wan")):
         got = lab.tools.neighbour(host, SHARED[cable], "arp", 5)
         assert got["answered"] == 5, got
@@ -47,7 +48,7 @@ def test_status_keys(pair):
                    for h in s["history"])
 
 
-@pytest.mark.parametrize("skews", [(30, 30), (30, 40)])
+@pytest.mark.parametrize("skews", [(50, 50), (50, 60)])
 def test_cold_start_at_the_same_instant(pair, skews):
     """Two nodes started together change master at most once."""
     pair.configure(advskew=skews, preempt=True)
@@ -66,7 +67,7 @@ def test_cold_start_at_the_same_instant(pair, skews):
 
 
 def test_better_node_preempts_only_with_preempt(pair):
-    pair.configure(advskew=(40, 20))
+    pair.configure(advskew=PREEMPTING)
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
     pair.two.launch().wait_up()
@@ -74,7 +75,7 @@ def test_better_node_preempts_only_with_preempt(pair):
     time.sleep(1)
     assert pair.master() is pair.one, str(pair)
     pair.two.stop()
-    pair.two.configure(advskew=20, preempt=True)
+    pair.two.configure(advskew=PREEMPTING[1], preempt=True)
     pair.two.launch().wait_up()
     pair.wait_master(pair.two)
 
@@ -109,7 +110,7 @@ def test_many_vhosts_on_one_interface(lab, pair):
     extra = "\n".join(
         'carp "v%d" {\n\tinterface = "lan"\n\tvhid = %d\n\tpass = "secret"\n'
         '\taddresses = { "10.1.0.%d/24" }\n\tadvbase = 0\n\tadvskew = %d\n}'
-        % (i, i, i, 30) for i in range(20, 24))
+        % (i, i, i, SKEW["gw1"]) for i in range(20, 24))
     pair.start(top=extra)
     assert len(pair.one.states()) == 6
     got = lab.tools.neighbour("client", "10.1.0.22", "arp", 3)

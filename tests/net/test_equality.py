@@ -57,6 +57,7 @@ def test_churn_with_failovers_for_a_minute(lab, pair):
 
 
 @pytest.mark.long
+@pytest.mark.limit(7200)
 @pytest.mark.flows(400000)
 def test_churn_with_failovers_for_an_hour(lab, pair):
     churn_with_failovers(lab, pair, 3600, 2000)

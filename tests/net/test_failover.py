@@ -86,6 +86,7 @@ def test_return_under_load(lab, pair):
     pair.start(preempt=True)
     traffic = Traffic(lab)
     lab.tools.fill(15000)
+    pair.wait_equal()
     pair.one.stop()
     pair.wait_master(pair.two)
     lab.flush("gw1")
@@ -135,3 +136,14 @@ def test_sigterm_with_no_peer(pair):
     status = pair.one.reap()
     assert time.monotonic() - start < 3
     assert status is not None
+
+
+@pytest.mark.parametrize("way", ["handover", "SIGTERM"])
+def test_planned_switch_right_after_a_burst(lab, pair, way):
+    """Flows that were opened a moment ago are told before the switch."""
+    pair.start()
+    lab.tools.fill(15000)
+    WAYS[way](lab, pair.one)
+    pair.wait_master(pair.two)
+    table = lab.tools.call("ctcompare", lab.ns("gw2"))
+    assert table["compared"][0] >= 15000, table

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from lab import wait_for
-from pair import PREEMPTING, full
+from pair import PREEMPTING
+from tiers import full
 
 BIG = 100000
 MOMENTS = (5, 40, 80)  # percent of the bulk

@@ -10,6 +10,7 @@ import pytest
 
 from lab import wait_for
 from node import die_with_parent
+from tiers import full
 
 pytestmark = pytest.mark.skipif(not shutil.which("ucarp", path="/usr/sbin"),
                                 reason="ucarp is not installed")
@@ -41,7 +42,7 @@ class Ucarp:
         self.proc.wait()
 
 
-@pytest.mark.parametrize("mac", ["virtual", "interface"])
+@pytest.mark.parametrize("mac", ["virtual", full("interface")])
 def test_ucarp_is_backup(lab, pair, mac):
     """It stays backup as long as ours lives, and takes over when it goes."""
     pair.one.configure(advbase=1, advskew=0, link=False, carps=("lan",),
@@ -56,7 +57,7 @@ def test_ucarp_is_backup(lab, pair, mac):
     ucarp.kill()
 
 
-@pytest.mark.parametrize("mac", ["virtual", "interface"])
+@pytest.mark.parametrize("mac", [full("virtual"), "interface"])
 def test_ucarp_is_master(lab, pair, mac):
     """Ours is backup as long as it lives, and takes over when it goes."""
     ucarp = Ucarp(lab, 0)
@@ -81,6 +82,7 @@ def test_ours_preempts_ucarp(lab, pair):
     ucarp.kill()
 
 
+@pytest.mark.full
 def test_ucarp_preempts_ours(lab, pair):
     pair.one.configure(advbase=1, advskew=100, link=False, carps=("lan",),
                        mac="interface")
