@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "realtime.h"
 
 /* A turn that comes later than this after the last one was a sleep. */
 #define SLEPT_NS (1 * MONO_S)
@@ -142,10 +143,16 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static void on_work(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
+	bool worked;
 
 	(void)fd;
 	(void)what;
-	if (node_sync_work(n))
+	if (n->realtime)
+		realtime_set(false);
+	worked = node_sync_work(n);
+	if (n->realtime)
+		realtime_set(true);
+	if (worked)
 		node_settle(n);
 }
 
@@ -371,6 +378,11 @@ static void say_goodbye(struct node *n)
 
 int node_run(struct node *n)
 {
+	n->realtime = realtime_open() == 0;
+	if (!n->realtime)
+		log_msg(LOG_NOTICE,
+			"no right to real-time scheduling (CAP_SYS_NICE); on a "
+			"busy machine adverts may be late");
 	node_settle(n);
 	event_base_dispatch(n->base);
 	say_goodbye(n);

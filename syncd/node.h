@@ -71,6 +71,7 @@ struct node {
 	struct event *events_event, *ifmon_event;
 	struct event *signals[4];
 	bool running_actions, stopped, handover_failed;
+	bool realtime; /* urgent things run ahead of other processes */
 	int exit_status;
 	mono_t last; /* the time of the last turn */
 
