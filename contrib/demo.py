@@ -106,7 +106,7 @@ class Demo:
 
     def begin(self):
         pair, lab = self.pair, self.lab
-        pair.start(advbase=0, advskew=(20, 40), preempt=True)
+        pair.start(advbase=0, advskew=(40, 45), preempt=True)
         start = time.monotonic()
         filled = lab.tools.fill(self.flows)
         self.screen.say("fw1 is master, fw2 in sync; %d connections opened "

@@ -3,6 +3,7 @@
 
 import select
 import socket
+import struct
 import threading
 import time
 
@@ -10,6 +11,7 @@ from lab import SHARED
 from node import VIRTUAL_MAC
 
 OUTGOING = 4  # PACKET_OUTGOING: what the switch sends to the gateway
+TIMESTAMPNS, RCVBUFFORCE = 35, 33  # SO_*: not in the socket module
 
 
 class Tap:
@@ -20,9 +22,8 @@ class Tap:
         self.keep = keep
         self.sock = lab.raw("switch", "%s-%s" % (cable, host))
         self.sock.setblocking(False)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE
-                             if hasattr(socket, "SO_RCVBUFFORCE") else 33,
-                             8 << 20)
+        self.sock.setsockopt(socket.SOL_SOCKET, RCVBUFFORCE, 8 << 20)
+        self.sock.setsockopt(socket.SOL_SOCKET, TIMESTAMPNS, 1)
         self.stop = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -32,11 +33,19 @@ class Tap:
             if not select.select([self.sock], [], [], 0.05)[0]:
                 continue
             try:
-                frame, addr = self.sock.recvfrom(2048)
+                frame, more, _, addr = self.sock.recvmsg(2048, 64)
             except OSError:
                 continue
             if addr[2] != OUTGOING and self.keep(frame):
-                self.frames.append((time.monotonic(), frame))
+                self.frames.append((self._when(more), frame))
+
+    @staticmethod
+    def _when(more):
+        """When the kernel saw it, in time.monotonic(): this thread may have
+        slept meanwhile."""
+        real = next(d for _, kind, d in more if kind == TIMESTAMPNS)
+        seconds, ns = struct.unpack("qq", real)
+        return seconds + ns / 1e9 - time.time() + time.monotonic()
 
     def since(self, when):
         return [f for t, f in list(self.frames) if t >= when]
