@@ -81,9 +81,9 @@ struct engine_rx {
 	bool adopt; /* we handed over: its next epoch starts complete */
 	bool asked; /* a person wants a bulk */
 	uint64_t id, bulk_epoch; /* asked for */
-	bool open_failure; /* of an entry since the bulk began */
-	bool swept;	   /* the dump of RX_SWEEP came to its end */
-	uint64_t suspects; /* entries marked before it */
+	bool open_failure;	 /* of an entry since the bulk began */
+	bool swept;		 /* the dump of RX_SWEEP came to its end */
+	uint64_t suspects;	 /* entries marked before it */
 	mono_t retry_at, started;
 	enum bulk_result result;
 	uint64_t entries, total;
@@ -109,7 +109,8 @@ struct engine_peer {
 	bool say_word, say_addresses, say_ack;
 	uint64_t ack_seq;
 	uint64_t refused[ENGINE_REFUSED_COUNT];
-	mono_t asked_at; /* for a handover */
+	mono_t ask_at;	     /* not before, for a handover */
+	int64_t ask_wait_ns; /* doubled by each one that was taken back */
 };
 
 enum engine_do {
@@ -190,8 +191,8 @@ struct engine {
 	bool handover_refused;
 	char handover_why[SESSION_REASON_MAX];
 	int64_t done_us[3]; /* the new master's steps, -1 */
-	mono_t split_at; /* since then a peer has the other vhosts */
-	int go_from; /* peer that handed over to us, -1: none */
+	mono_t split_at;    /* since then a peer has the other vhosts */
+	int go_from;	    /* peer that handed over to us, -1: none */
 	int64_t go_step_us[3];
 	struct history history;
 	uint64_t table;	  /* entries in our kernel now */

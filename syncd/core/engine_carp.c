@@ -264,10 +264,9 @@ static void ask_for_handover(struct engine *e, unsigned vhost, mono_t now)
 
 		if (!p->live || !v || v->state != CARP_MASTER)
 			continue;
-		if (p->asked_at.ns &&
-		    mono_diff(now, p->asked_at) < ASK_EVERY_NS)
+		if (p->ask_at.ns > now.ns)
 			continue;
-		p->asked_at = now;
+		p->ask_at = mono_add(now, ASK_EVERY_NS);
 		(void)session_send_handover(p->session,
 					    SESSION_HANDOVER_REQUEST, "preempt",
 					    (const uint32_t[3]){ 0 });

@@ -16,6 +16,9 @@ enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 /* A takeover may be under way; and between two tries. */
 #define SPLIT_NS (1 * MONO_S)
 
+#define ASK_AGAIN_NS	 (5 * MONO_S)
+#define ASK_AGAIN_MAX_NS (60 * MONO_S)
+
 static const uint32_t no_steps[3];
 
 static int64_t longest_interval(const struct engine *e)
@@ -373,6 +376,7 @@ static void given(struct engine *e, unsigned peer, mono_t now)
 		return;
 	}
 	e->go_from = (int)peer;
+	e->peers[peer].ask_wait_ns = 0;
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct engine_vhost *v = &e->vhosts[i];
 		struct history_entry *h = history_last(&e->history, v->name);
@@ -403,6 +407,20 @@ static void done(struct engine *e, const struct session_event *ev)
 	}
 }
 
+/* Each try costs a moment of silence: the next wish waits longer. */
+static void taken_back(struct engine *e, unsigned peer, const char *why,
+		       mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+
+	p->ask_wait_ns = p->ask_wait_ns ? 2 * p->ask_wait_ns : ASK_AGAIN_NS;
+	if (p->ask_wait_ns > ASK_AGAIN_MAX_NS)
+		p->ask_wait_ns = ASK_AGAIN_MAX_NS;
+	p->ask_at = mono_add(now, p->ask_wait_ns);
+	engine_log(e, LEVEL_NOTICE, "%s takes its handover back: %s", p->name,
+		   why);
+}
+
 void engine_handover_received(struct engine *e, unsigned peer,
 			      const struct session_event *ev, mono_t now)
 {
@@ -424,8 +442,7 @@ void engine_handover_received(struct engine *e, unsigned peer,
 		done(e, ev);
 		return;
 	case SESSION_HANDOVER_BACK:
-		engine_log(e, LEVEL_NOTICE, "%s takes its handover back: %s",
-			   e->peers[peer].name, ev->handover.reason);
+		taken_back(e, peer, ev->handover.reason, now);
 		return;
 	}
 }
