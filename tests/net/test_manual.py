@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of the project say what the code does: keys, commands, examples,
+and the names that ARCHITECTURE.md uses."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import BUILD
+
+ROOT = Path(__file__).resolve().parents[2]
+MANUALS = sorted((ROOT / "syncd").glob("*.[1-9]"))
+SECTIONS = {"IN_ROOT": "GENERAL", "IN_LINK": "LINK", "IN_PEER": "LINK",
+            "IN_CARP": "CARP", "IN_STATS": "STATS"}
+BLOCKS = {"LINK": ("link", "peer"), "CARP": ("carp",), "STATS": ("stats",)}
+
+
+def text(path):
+    return (ROOT / path).read_text()
+
+
+def section(manual, name):
+    m = re.search(r'^\.Sh "?%s"?\n(.*?)(?=^\.Sh |\Z)' % re.escape(name),
+                  text(manual), re.M | re.S)
+    assert m, "%s has no section %s" % (manual, name)
+    return m.group(1)
+
+
+def program(name):
+    path = BUILD / "syncd" / name
+    if not path.exists():
+        pytest.skip("%s is not built" % path)
+    return str(path)
+
+
+def keys():
+    """(section, kind, key) of the table that the parser reads."""
+    found = re.findall(r'\{ (IN_\w+), KEY_(\w+), "([^"]+)"',
+                       text("syncd/os/conf_keys.c"))
+    assert len(found) > 20, "the table is written in another way now"
+    return found
+
+
+def test_every_key_stands_in_the_manual():
+    missing = [(SECTIONS[where], key) for where, kind, key in keys()
+               if kind != "LATER" and not re.search(
+                   r"\bIc %s\b(?!-)" % re.escape(key),
+                   section("syncd/statesync.conf.5", SECTIONS[where]))]
+    missing += [(s, block) for s, names in BLOCKS.items() for block in names
+                if "Ic %s " % block not in section("syncd/statesync.conf.5",
+                                                   s)]
+    assert not missing, missing
+
+
+def test_the_manual_promises_no_key_of_later():
+    built = {key for _, kind, key in keys() if kind != "LATER"}
+    built.update(b for names in BLOCKS.values() for b in names)
+    promised = re.findall(r"^\.It Ic ([\w-]+)", text("syncd/statesync.conf.5"),
+                          re.M)
+    assert promised and set(promised) <= built, set(promised) - built
+
+
+def test_every_command_stands_in_the_manual():
+    out = subprocess.run([program("statesync"), "help"], text=True,
+                         capture_output=True, check=True).stdout
+    commands = set(re.findall(r"^  (\w[\w-]*)", out, re.M))
+    assert len(commands) > 5, out
+    described = set(re.findall(r"^\.It Ic ([\w-]+)",
+                               section("syncd/statesync.8", "DESCRIPTION"),
+                               re.M))
+    assert commands == described
+
+
+def test_every_option_stands_in_the_manual():
+    letters = re.search(r'getopt\(argc, argv, "([^"]+)"\)',
+                        text("syncd/main.c")).group(1).replace(":", "")
+    described = re.findall(r"^\.It Fl (\w)", text("syncd/statesyncd.8"), re.M)
+    assert set(letters) == set(described)
+
+
+@pytest.mark.parametrize("manual", MANUALS, ids=lambda p: p.name)
+def test_manuals_are_mdoc(manual):
+    if not shutil.which("mandoc"):
+        pytest.skip("mandoc is not installed")
+    p = subprocess.run(["mandoc", "-Tlint", "-W", "warning", str(manual)],
+                       text=True, capture_output=True)
+    assert p.returncode == 0, p.stdout + p.stderr
+
+
+def test_the_example_of_the_manual_is_accepted(tmp_path):
+    example = re.search(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed",
+                        section("syncd/statesync.conf.5", "EXAMPLES"),
+                        re.M | re.S).group(1)
+    for name in ("link.key", "carp.pass"):
+        example = example.replace("/etc/statesync/" + name,
+                                  str(tmp_path / name))
+    subprocess.run([program("statesync"), "genkey", "-o",
+                    str(tmp_path / "link.key")], check=True,
+                   capture_output=True)
+    (tmp_path / "carp.pass").write_text("secret\n")
+    (tmp_path / "carp.pass").chmod(0o600)
+    conf = tmp_path / "statesync.conf"
+    conf.write_text('node = "fw1"\n' + example)
+    p = subprocess.run([program("statesyncd"), "-n", "-f", str(conf)],
+                       text=True, capture_output=True)
+    assert p.returncode == 0, p.stderr
+
+
+def test_the_example_ruleset_is_accepted():
+    if os.geteuid() or not shutil.which("nft"):
+        pytest.skip("nft and root are needed")
+    p = subprocess.run(["unshare", "-n", "nft", "-c", "-f",
+                        str(ROOT / "contrib/examples/nftables.conf")],
+                       text=True, capture_output=True)
+    assert p.returncode == 0, p.stderr
+
+
+def test_architecture_names_what_exists():
+    """Each path and each function in back quotes is there."""
+    words = re.findall(r"`([^`\s]+)`", text("contrib/doc/ARCHITECTURE.md"))
+    source = "\n".join(p.read_text() for d in ("proto", "carp", "syncd")
+                       for p in sorted((ROOT / d).rglob("*.[ch]")))
+    wrong = [w for w in words
+             if re.fullmatch(r"\w+\(\)", w)
+             and not re.search(r"\b%s\(" % re.escape(w[:-2]), source)
+             or re.fullmatch(r"[\w./-]+/[\w.-]*\w", w)
+             and not (ROOT / w).exists()
+             or re.fullmatch(r"[A-Z]+_[A-Z_]+", w)
+             and not re.search(r"\b%s\b" % w, source)]
+    assert not wrong, wrong
