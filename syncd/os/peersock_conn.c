@@ -207,7 +207,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	} else if (c->state == CONN_HANDSHAKE) {
 		peersock_conn_give_up(c, peersock_note_handshake(c, what));
 	} else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
-		bool tls = bufferevent_get_openssl_error(c->bev);
+		unsigned long err = bufferevent_get_openssl_error(c->bev);
+		bool tls = ERR_GET_LIB(err) == ERR_LIB_SSL;
 
 		ERR_clear_error();
 		peersock_conn_down(c, PEERSOCK_LOST,

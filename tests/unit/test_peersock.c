@@ -1,220 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The link's sockets: two nodes in one process on the loopback of a network
- * namespace of its own, and strangers of all kinds against them.
+ * The link's connections: up, lost, up again; keys, and strangers of all
+ * kinds.
  */
-#include "log.h"
-#include "peersock.h"
+#include "peersock_pair.h"
 
-#include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-#define PORT	   3790
-#define FW1	   "127.0.1.1" /* the smaller name connects */
-#define FW2	   "127.0.1.2"
-#define STRANGER   "127.0.0.9"
-#define STREAM_MAX (100LL * 1024 * 1024)
-
-struct node {
-	struct peersock *ps;
-	int ups, downs, drains;
-	enum peersock_reason reason;
-	char why[200];
-	uint64_t received;
-	bool corrupt, close_on_data, pause_on_data;
-	char text[256];
-};
-
-static struct event_base *base;
-static struct node fw1, fw2;
-static struct link_key keys[3];
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void on_up(void *arg, unsigned int peer)
-{
-	struct node *n = arg;
-
-	ck_assert_uint_eq(peer, 0);
-	n->ups++;
-}
-
-/* The stream's byte number i; a prime, so that no chunk size hides a slip. */
-static uint8_t pattern(uint64_t i)
-{
-	return (uint8_t)(i % 251);
-}
-
-static void on_data(void *arg, unsigned int peer, const uint8_t *data,
-		    size_t len)
-{
-	struct node *n = arg;
-
-	ck_assert_uint_gt(len, 0);
-	ck_assert_uint_le(len, 65536);
-	if (n->received < sizeof(n->text) - 1)
-		strncat(n->text, (const char *)data, len < 100 ? len : 100);
-	for (size_t i = 0; i < len; i += 97)
-		n->corrupt |= data[i] != pattern(n->received + i);
-	n->received += len;
-	if (n->close_on_data)
-		peersock_close(n->ps, peer, "enough");
-	if (n->pause_on_data)
-		peersock_pause_reading(n->ps, peer, true);
-}
-
-static void on_down(void *arg, unsigned int peer, enum peersock_reason reason,
-		    const char *why)
-{
-	struct node *n = arg;
-
-	(void)peer;
-	n->downs++;
-	n->reason = reason;
-	snprintf(n->why, sizeof(n->why), "%s", why);
-}
-
-static void on_drained(void *arg, unsigned int peer)
-{
-	struct node *n = arg;
-
-	(void)peer;
-	n->drains++;
-}
-
-static const struct peersock_ops ops = { on_up, on_data, on_down, on_drained };
-
-static struct sockaddr_storage address(const char *ip)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_port = htons(PORT) };
-	struct sockaddr_storage ss = { 0 };
-
-	ck_assert_int_eq(inet_pton(AF_INET, ip, &in.sin_addr), 1);
-	memcpy(&ss, &in, sizeof(in));
-	return ss;
-}
-
-static int start_with(struct node *n, const char *name, const char *ip,
-		      const char *peer, const char *peer_ip,
-		      const struct link_key *k, unsigned int num_keys)
-{
-	const struct peersock_peer peers[] = { { peer, address(peer_ip) } };
-	const struct peersock_conf conf = { .node = name,
-					    .local = address(ip),
-					    .peers = peers,
-					    .num_peers = 1,
-					    .keys = k,
-					    .num_keys = num_keys,
-					    .priority = 2,
-					    .max_queue = 1 << 20,
-					    .rekey_records = 64 };
-
-	memset(n, 0, sizeof(*n));
-	return peersock_new(base, &conf, &ops, n, &n->ps);
-}
-
-static void start_fw1(const struct link_key *k, unsigned int num_keys)
-{
-	ck_assert_int_eq(start_with(&fw1, "fw1", FW1, "fw2", FW2, k, num_keys),
-			 0);
-}
-
-static void start_fw2(const struct link_key *k, unsigned int num_keys)
-{
-	ck_assert_int_eq(start_with(&fw2, "fw2", FW2, "fw1", FW1, k, num_keys),
-			 0);
-}
-
-/* Turns the loop until `done` is not 0, `s` seconds at most; its value. */
-static int turn_until(double s, int (*done)(void))
-{
-	const double end = now_s() + s;
-
-	while (now_s() < end && !(done && done())) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
-		usleep(200);
-	}
-	return done ? done() : 1;
-}
-
-static void turn(double s)
-{
-	turn_until(s, NULL);
-}
-
-static int both_up(void)
-{
-	return peersock_is_up(fw1.ps, 0) && peersock_is_up(fw2.ps, 0);
-}
-
-static int one_down(void)
-{
-	return fw1.downs + fw2.downs;
-}
-
-static uint64_t count(const struct node *n, enum peersock_reason reason)
-{
-	return peersock_count(n->ps, reason);
-}
-
-static void send_text(struct node *n, const char *text)
-{
-	ck_assert_int_eq(peersock_send(n->ps, 0, text, strlen(text)), 0);
-}
-
-static int loopback_up(void)
-{
-	struct ifreq req = { .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0), rc;
-
-	strcpy(req.ifr_name, "lo");
-	rc = ioctl(fd, SIOCSIFFLAGS, &req);
-	close(fd);
-	return rc;
-}
-
-static void setup(void)
-{
-	signal(SIGPIPE, SIG_IGN);
-	log_set_level(getenv("TEST_LOG") ? LOG_DEBUG : LOG_EMERG);
-	base = event_base_new();
-	event_base_priority_init(base, 3);
-	memset(&fw1, 0, sizeof(fw1));
-	memset(&fw2, 0, sizeof(fw2));
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(keyfile_generate(&keys[i]), 0);
-}
-
-static void teardown(void)
-{
-	peersock_free(fw1.ps);
-	peersock_free(fw2.ps);
-	event_base_free(base);
-}
+#define STRANGER "127.0.0.9"
 
 START_TEST(both_ways)
 {
@@ -648,116 +447,6 @@ START_TEST(close_from_inside)
 }
 END_TEST
 
-/* --- much data ---------------------------------------------------------- */
-
-static long rss_kib(void)
-{
-	long size, pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	ck_assert_int_eq(fscanf(f, "%ld %ld", &size, &pages), 2);
-	fclose(f);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static uint64_t sent;
-
-/* Sends until the queue is full; batches of an odd size. */
-static void fill(struct node *n)
-{
-	static uint8_t batch[30011];
-
-	for (;;) {
-		for (size_t i = 0; i < sizeof(batch); i++)
-			batch[i] = pattern(sent + i);
-		if (peersock_send(n->ps, 0, batch, sizeof(batch)))
-			return;
-		sent += sizeof(batch);
-	}
-}
-
-START_TEST(hundred_megabytes)
-{
-	double start;
-	long before, after;
-
-	start_fw1(keys, 1);
-	start_fw2(keys, 1);
-	ck_assert(turn_until(1, both_up));
-	sent = 0;
-	fill(&fw1);
-	before = rss_kib();
-	start = now_s();
-	while (fw2.received < STREAM_MAX && now_s() - start < 60) {
-		fill(&fw1);
-		ck_assert_uint_le(peersock_pending(fw1.ps, 0), 1 << 20);
-		event_base_loop(base, EVLOOP_ONCE);
-	}
-	after = rss_kib();
-	printf("100 MB in %.2f s, memory %ld -> %ld KiB\n", now_s() - start,
-	       before, after);
-	ck_assert_uint_ge(fw2.received, STREAM_MAX);
-	ck_assert(!fw2.corrupt);
-#ifndef __SANITIZE_ADDRESS__
-	ck_assert_int_le(after - before, 4096);
-#endif
-	turn(0.2);
-	ck_assert_uint_eq(fw2.received, sent);
-	ck_assert_int_ge(fw1.drains, 1);
-	/* 64 records of at most 16 KiB to a key, while the queue is full. */
-	ck_assert_uint_ge(peersock_key_updates(fw1.ps),
-			  STREAM_MAX / 16384 / 64 - 1);
-	ck_assert_uint_eq(peersock_pending(fw1.ps, 0), 0);
-}
-END_TEST
-
-/* The receiver stops: the sender's queue fills, then all of it arrives. */
-START_TEST(paused)
-{
-	uint64_t held;
-	int drains;
-
-	start_fw1(keys, 1);
-	start_fw2(keys, 1);
-	ck_assert(turn_until(1, both_up));
-	fw2.pause_on_data = true;
-	sent = 0;
-	for (int i = 0; i < 200; i++) {
-		fill(&fw1);
-		turn(0.001);
-	}
-	ck_assert_uint_gt(peersock_pending(fw1.ps, 0), 900000);
-	drains = fw1.drains;
-	held = fw2.received;
-	ck_assert_uint_le(held, 65536);
-	turn(0.2);
-	ck_assert_uint_eq(fw2.received, held);
-	fw2.pause_on_data = false;
-	peersock_pause_reading(fw2.ps, 0, false);
-	ck_assert_uint_eq(fw2.received, held);
-	turn(1);
-	ck_assert_uint_eq(fw2.received, sent);
-	ck_assert(!fw2.corrupt);
-	ck_assert_int_eq(fw1.drains, drains + 1);
-}
-END_TEST
-
-/* A small piece that was read before the pause is not forgotten. */
-START_TEST(paused_with_rest)
-{
-	start_fw1(keys, 1);
-	start_fw2(keys, 1);
-	ck_assert(turn_until(1, both_up));
-	peersock_pause_reading(fw2.ps, 0, true);
-	send_text(&fw1, "late");
-	turn(0.1);
-	ck_assert_str_eq(fw2.text, "");
-	peersock_pause_reading(fw2.ps, 0, false);
-	turn(0.1);
-	ck_assert_str_eq(fw2.text, "late");
-}
-END_TEST
-
 /* A hundred connections one after the other leave nothing behind. */
 START_TEST(no_growth)
 {
@@ -779,40 +468,16 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("peersock");
-	TCase *tc = tcase_create("peersock");
-	SRunner *runner;
-	int failed;
+	const TTest *const tests[] = {
+		both_ways,	   reconnects,
+		wrong_key,	   right_id_wrong_key,
+		two_keys,	   client_without_key,
+		reflection,	   certificate_without_key,
+		garbage,	   unauthenticated,
+		silent_listener,   address_not_there,
+		address_in_use,	   replaced,
+		close_from_inside, no_growth
+	};
 
-	if (unshare(CLONE_NEWNET) || loopback_up()) {
-		printf("SKIP: no network namespace of our own (root wanted)\n");
-		return 77;
-	}
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 90);
-	tcase_add_test(tc, both_ways);
-	tcase_add_test(tc, reconnects);
-	tcase_add_test(tc, wrong_key);
-	tcase_add_test(tc, right_id_wrong_key);
-	tcase_add_test(tc, two_keys);
-	tcase_add_test(tc, client_without_key);
-	tcase_add_test(tc, reflection);
-	tcase_add_test(tc, certificate_without_key);
-	tcase_add_test(tc, garbage);
-	tcase_add_test(tc, unauthenticated);
-	tcase_add_test(tc, silent_listener);
-	tcase_add_test(tc, address_not_there);
-	tcase_add_test(tc, address_in_use);
-	tcase_add_test(tc, replaced);
-	tcase_add_test(tc, close_from_inside);
-	tcase_add_test(tc, hundred_megabytes);
-	tcase_add_test(tc, paused);
-	tcase_add_test(tc, paused_with_rest);
-	tcase_add_test(tc, no_growth);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run("peersock", tests, sizeof(tests) / sizeof(tests[0]));
 }
