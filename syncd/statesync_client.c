@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * A line to the daemon, its answer back. What the words mean is not known
+ * here, nor what becomes of the answer.
+ *
+ * Implements section 4 of the operator's manual (protocol of the socket).
+ *
+ * Invariant: client_ask() returns 0 only after a status line and the empty
+ * line behind it.
+ */
+#include "statesync_client.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define DEFAULT_SOCKET "/run/statesync/stats.sock"
+
+const char *client_path(void)
+{
+	const char *path = getenv("STATESYNC_SOCKET");
+
+	return path && *path ? path : DEFAULT_SOCKET;
+}
+
+/* A stream to the daemon: 0 and *out, or -errno. */
+static int open_daemon(int silence_s, FILE **out)
+{
+	const struct timeval tv = { .tv_sec = silence_s };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	const char *path = client_path();
+	int fd, err;
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(un.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (!connect(fd, (struct sockaddr *)&un, sizeof(un))) {
+		*out = fdopen(fd, "r");
+		if (*out)
+			return 0;
+	}
+	err = errno;
+	close(fd);
+	return -err;
+}
+
+/* "ok", "no: ...", "error: ..."; false for any other line. */
+static bool parse_status(const char *line, struct answer *answer)
+{
+	static const char *const words[] = { "ok", "no", "error" };
+
+	for (int i = 0; i < 3; i++) {
+		size_t len = strlen(words[i]);
+
+		if (strncmp(line, words[i], len) ||
+		    (line[len] && strncmp(line + len, ": ", 2)))
+			continue;
+		answer->status = (enum exit_status)i;
+		snprintf(answer->sentence, sizeof(answer->sentence), "%s",
+			 line[len] ? line + len + 2 : "");
+		return true;
+	}
+	return false;
+}
+
+/* The lines of the body to fn; the line before the empty one is the status. */
+static bool read_answer(FILE *f, struct answer *answer, client_line_fn *fn,
+			void *arg)
+{
+	char *line = NULL, *held = NULL;
+	size_t size = 0;
+	bool complete = false;
+	ssize_t n;
+
+	while (!complete && (n = getline(&line, &size, f)) > 0) {
+		if (line[n - 1] == '\n')
+			line[n - 1] = '\0';
+		if (!*line) {
+			complete = held && parse_status(held, answer);
+			break;
+		}
+		if (held)
+			fn(arg, held);
+		free(held);
+		held = strcmp(line, " ") ? line : strdup("");
+		if (held == line) {
+			line = NULL;
+			size = 0;
+		}
+	}
+	free(held);
+	free(line);
+	return complete;
+}
+
+int client_ask(const char *request, int silence_s, client_line_fn *fn,
+	       void *arg, struct answer *answer)
+{
+	char line[CLIENT_REQUEST_MAX + 2];
+	FILE *f;
+	size_t len;
+	int rc = open_daemon(silence_s, &f);
+
+	if (rc)
+		return rc;
+	len = (size_t)snprintf(line, sizeof(line), "%s\n", request);
+	errno = 0;
+	if (send(fileno(f), line, len, MSG_NOSIGNAL) != (ssize_t)len ||
+	    !read_answer(f, answer, fn, arg))
+		rc = errno == EAGAIN ? -EAGAIN : -EPIPE;
+	fclose(f);
+	return rc;
+}
+
+int client_complain(int err)
+{
+	const char *path = client_path();
+
+	if (err == -EAGAIN || err == -EPIPE)
+		fprintf(stderr,
+			"statesync: the daemon behind %s %s. systemctl status "
+			"statesyncd\n",
+			path,
+			err == -EAGAIN ? "does not answer"
+				       : "went away in the middle of its "
+					 "answer");
+	else if (err == -EACCES || err == -EPERM)
+		fprintf(stderr,
+			"statesync: %s: permission denied. sudo, or join the "
+			"group: adduser $USER statesync\n",
+			path);
+	else
+		fprintf(stderr,
+			"statesync: no daemon behind %s (%s). systemctl start "
+			"statesyncd\n",
+			path, log_errno(-err));
+	return EXIT_NO_DAEMON;
+}
+
+bool client_add_word(char request[CLIENT_REQUEST_MAX + 1], const char *word)
+{
+	size_t used = strlen(request);
+	bool quote = !*word || strpbrk(word, " \t;");
+
+	for (const char *c = word; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == '"' || *c == 0x7f)
+			return false;
+	if (used + strlen(word) + 3 > CLIENT_REQUEST_MAX)
+		return false;
+	snprintf(request + used, CLIENT_REQUEST_MAX + 1 - used, "%s%s%s%s",
+		 used ? " " : "", quote ? "\"" : "", word, quote ? "\"" : "");
+	return true;
+}
