@@ -71,7 +71,8 @@ struct node {
 	struct event *events_event, *ifmon_event;
 	struct event *signals[4];
 	bool running_actions, stopped, handover_failed;
-	bool realtime; /* urgent things run ahead of other processes */
+	bool resting;	   /* heavy work waits for its timer */
+	int64_t worked_ns; /* heavy work since it last rested */
 	int exit_status;
 	mono_t last; /* the time of the last turn */
 
