@@ -21,6 +21,8 @@
 #define NEIGH_AT_ONCE	64
 #define ADVERTS_AT_ONCE 64
 #define PACKET_MAX	2048
+/* A full queue is drained in less than a millisecond. */
+#define ADVERT_TRIES 4
 /* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
 #define LEASE_FIRST_NS(i) ((i)*5 / 2)
 
@@ -254,6 +256,15 @@ static uint32_t advert_source(const struct node *n, const struct node_vhost *v)
 	return ntohl(v->addrs[0].addr.s_addr);
 }
 
+/* ENOBUFS has two meanings: the lease has run out, or a queue is full. */
+static bool lease_held(struct node *n, const struct node_vhost *v)
+{
+	bool present = false;
+
+	return v->leased &&
+	       lease_present(&n->lease, &v->lease, &present) == 0 && present;
+}
+
 void node_advert(struct node *n, unsigned vhost,
 		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac)
 {
@@ -272,9 +283,16 @@ void node_advert(struct node *n, unsigned vhost,
 	       sizeof(frame.src_mac));
 	carp_wire_group_mac(CARP_GROUP_V4, frame.dst_mac);
 	carp_wire_build_frame(&frame, bytes, packet);
-	err = carpsock_send(&f->carp, packet, sizeof(packet));
-	if (err == -ENOBUFS && virtual)
-		engine_lease_lost(n->engine, vhost, n->last);
+	for (int i = 0; i < ADVERT_TRIES; i++) {
+		err = carpsock_send(&f->carp, packet, sizeof(packet));
+		if (err != -ENOBUFS)
+			return;
+		if (virtual && !lease_held(n, v)) {
+			engine_lease_lost(n->engine, vhost, n->last);
+			return;
+		}
+	}
+	log_msg(LOG_INFO, "%s: its queue is full, an advert was lost", f->name);
 }
 
 static struct node_vhost *find_vhost(struct node *n, unsigned iface,
