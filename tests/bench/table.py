@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmark's numbers as a table for people."""
+
+
+def _n(value, digits=2):
+    if value is None:
+        return "-"
+    return "%.*f" % (digits, value) if isinstance(value, float) else str(value)
+
+
+def _line(what, ours, theirs="", note=""):
+    print(("  %-44s %14s %14s  %s" % (what, ours, theirs, note)).rstrip())
+
+
+def _pair(part, a, b, digits=1):
+    if not part:
+        return "-"
+    return "%s / %s" % (_n(part[a], digits), _n(part[b], digits))
+
+
+def _get(part, *keys, digits=2):
+    for key in keys:
+        part = part.get(key) if part else None
+    return _n(part, digits)
+
+
+def _bulk(ours, theirs):
+    raw = ours["raw"]
+    join = ours["join"]
+    print("bulk: %d flows to a joining node" % join["flows"])
+    _line("raw kernel insert, s", _n(raw["seconds"]),
+          _get(theirs, "raw", "seconds"),
+          "%.2f us a flow, %.2f of CPU" % (raw["us_per_flow"],
+                                           raw["cpu_us_per_flow"]))
+    _line("request to last flow in the kernel, s", _n(join["seconds"]),
+          _get(theirs, "seconds"),
+          "conntrackd: resync %s + commit %s" % (_get(theirs, "wire_s"),
+                                                 _get(theirs, "commit_s"))
+          if theirs else "")
+    _line("ratio to the raw insert", _n(join["ratio"]),
+          _get(theirs, "ratio"),
+          "all: " + " ".join("%.2f" % r for r in ours["ratios"]))
+    _line("flows missing", _n(ours["missing"]), _get(theirs, "missing"))
+    _line("CPU us a flow, active / standby",
+          _pair(join, "cpu_us_active", "cpu_us_standby"),
+          _pair(theirs, "cpu_us_active", "cpu_us_standby") if theirs else "",
+          "standby against raw: %.2f" % join["cpu_ratio"])
+    _line("bytes a flow on the wire", _n(join["wire_bytes_per_flow"], 1),
+          _get(theirs, "wire_bytes_per_flow", digits=1),
+          "all headers, both directions")
+    for key, what in (("rss", "resident"), ("anon", "anonymous"),
+                      ("peak", "most ever resident")):
+        _line("memory MB, %s, active / standby" % what,
+              *("%s / %s" % (_get(p, "memory_active", key, digits=1),
+                             _get(p, "memory_standby", key, digits=1))
+                if p else "" for p in (ours, theirs)))
+
+
+def _stream(ours, theirs):
+    latency = ours["latency"]
+    print("stream: %d new flows a second for %d s" % (ours["rate"],
+                                                     ours["seconds"]))
+    _line("new flows a second that were there",
+          _n(ours["new_per_s"], 0), _get(theirs, "new_per_s", digits=0))
+    _line("CPU us a new flow, active / standby",
+          _pair(ours, "new_us_active", "new_us_standby"),
+          _pair(theirs, "new_us_active", "new_us_standby")
+          if theirs else "", "conntrackd: injecting directly")
+    _line("CPU us a whole life, active / standby",
+          _pair(ours, "life_us_active", "life_us_standby"),
+          _pair(theirs, "life_us_active", "life_us_standby")
+          if theirs else "", "opened, used and closed")
+    _line("bytes a new flow on the wire", _n(ours["new_wire_bytes"], 1),
+          _get(theirs, "new_wire_bytes", digits=1))
+    _line("entry to entry, ms, p50 / p99",
+          _pair(latency, "p50_ms", "p99_ms", 2),
+          _pair((theirs or {}).get("latency"), "p50_ms", "p99_ms", 2)
+          if theirs else "", "of %d UDP flows, %d are there"
+          % (latency["flows"], latency["matched"]))
+
+
+def _failover(parts):
+    print("failover: advbase 0, advskew 20; median (worst) of %d"
+          % len(parts[0]["cut"]))
+    for part in parts:
+        for kind, what in (("handover", "planned handover"),
+                           ("cut", "cable cut on the master")):
+            _line("%d flows, %s, ms" % (part["flows"], what),
+                  *("%s %.0f (%.0f)" % (
+                      name, part["%s_%s_ms" % (kind, key)],
+                      max(e["%s_ms" % key] for e in part[kind]))
+                    for key, name in (("udp", "UDP"), ("tcp", "TCP"))),
+                  "" if not part["broken"] else
+                  "%d connections lost" % part["broken"])
+
+
+def show(got):
+    m = got["machine"]
+    print("kernel %s, %d CPUs, load %.1f before and %.1f after; client, "
+          "server and both\ngateways share them. %d s in all."
+          % (m["kernel"], m["cpus"], m["load_before"], m["load_after"],
+             got["seconds"]))
+    other = got.get("conntrackd")
+    print("  %-44s %14s %14s" % ("", "statesync",
+                                 "conntrackd " + other if other else ""))
+    if "bulk" in got:
+        _bulk(got["bulk"], got.get("conntrackd bulk"))
+    if "stream" in got:
+        _stream(got["stream"], got.get("conntrackd stream"))
+    parts = [v for k, v in got.items() if k.startswith("failover ")]
+    if parts:
+        _failover(parts)
+    for name, why in got["skipped"].items():
+        print("not measured: %s: %s" % (name, why.splitlines()[0]))
