@@ -254,6 +254,18 @@ class Lab:
         self.batch("switch", *("link set %s-%s up" % (c, host)
                                for c in cables or self._cables(host)))
 
+    def slow(self, cable, rate="3mbit"):
+        """From now on a cable carries no more than that, each way."""
+        for host in CABLES[cable]:
+            self.run("switch", "tc", "qdisc", "replace", "dev", "%s-%s"
+                     % (cable, host), "root", "tbf", "rate", rate, "burst",
+                     "64k", "latency", "200ms")
+
+    def fast(self, cable):
+        for host in CABLES[cable]:
+            self.run("switch", "tc", "qdisc", "del", "dev", "%s-%s"
+                     % (cable, host), "root", check=False)
+
     @staticmethod
     def _cables(host):
         return [c for c in CABLES if host in CABLES[c]]

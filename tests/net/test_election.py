@@ -18,7 +18,7 @@ def test_lone_node_takes_over_and_answers(lab, pair):
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
     assert time.monotonic() - start < 3 * SKEW["gw1"] / 256 + 1.5
     for host, cable in (("client", "lan"), ("server", "wan")):
-        got = lab.tools.neighbour(host, SHARED[cable], "arp", 5)
+        got = lab.tools.neighbour(host, SHARED[cable], "arp", 5, 100)
         assert got["answered"] == 5, got
         assert got["macs"] == [VIRTUAL_MAC[cable]]
     lab.run("client", "ping", "-c2", "-i0.1", "-W1", "10.2.0.100")
@@ -113,11 +113,11 @@ def test_many_vhosts_on_one_interface(lab, pair):
         % (i, i, i, SKEW["gw1"]) for i in range(20, 24))
     pair.start(top=extra)
     assert len(pair.one.states()) == 6
-    got = lab.tools.neighbour("client", "10.1.0.22", "arp", 3)
+    got = lab.tools.neighbour("client", "10.1.0.22", "arp", 3, 100)
     assert got["macs"] == ["00:00:5e:00:01:16"], got
     pair.one.stop()
     pair.wait_master(pair.two)
-    got = lab.tools.neighbour("client", "10.1.0.22", "arp", 3)
+    got = lab.tools.neighbour("client", "10.1.0.22", "arp", 3, 100)
     assert got["macs"] == ["00:00:5e:00:01:16"], got
 
 

@@ -51,7 +51,7 @@ def test_user_values_are_put_back(lab, pair):
     stop_and_compare(lab, pair.one, before)
 
 
-@pytest.mark.flows(120000)
+@pytest.mark.flows(30000)
 @pytest.mark.parametrize("who", ["sender", "receiver"])
 def test_sigterm_during_a_bulk(lab, pair, who):
     host = {"sender": "gw1", "receiver": "gw2"}[who]
@@ -59,10 +59,11 @@ def test_sigterm_during_a_bulk(lab, pair, who):
     pair.configure()
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
-    lab.tools.fill(120000)
+    lab.tools.fill(30000)
+    lab.slow("link")
     pair.two.launch().wait_up()
     wait_for("a bulk runs", lambda: pair.two.peer().get(
-        "bulk", {}).get("state") == "running", every=0.001)
+        "bulk", {}).get("state") == "running", 10, 0.001)
     start = time.monotonic()
     stop_and_compare(lab, lab.nodes[host], before)
     assert time.monotonic() - start < 3
@@ -89,7 +90,7 @@ def test_the_owned_table_stands_a_flush(lab, pair):
     lab.run("gw1", "nft", "flush", "ruleset", check=False)
     time.sleep(1)
     assert pair.master() is pair.one, str(pair)
-    got = lab.tools.neighbour("client", "10.1.0.1", "echo", 5,
+    got = lab.tools.neighbour("client", "10.1.0.1", "echo", 5, 100,
                               mac="00:00:5e:00:01:01")
     assert got["answered"] == 5, got
 

@@ -112,5 +112,5 @@ def test_garbage_harms_nobody(lab, master):
             wire.send((b"\xff" * 6 + rnd.randbytes(6) + b"\x08\x06"
                        + rnd.randbytes(n)).ljust(60, b"\0"))
     assert master.is_all("MASTER")
-    got = lab.tools.neighbour("client", "10.1.0.1", "arp", 5)
+    got = lab.tools.neighbour("client", "10.1.0.1", "arp", 5, 100)
     assert got["answered"] == 5
