@@ -14,7 +14,8 @@
 enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
 /* A takeover may be under way; and between two tries. */
-#define SPLIT_NS (1 * MONO_S)
+#define SPLIT_NS       (1 * MONO_S)
+#define SPLIT_AGAIN_NS (30 * MONO_S) /* each try costs a moment */
 
 #define ASK_AGAIN_NS	 (5 * MONO_S)
 #define ASK_AGAIN_MAX_NS (60 * MONO_S)
@@ -167,6 +168,8 @@ static void back(struct engine *e, mono_t now)
 	struct engine_peer *p = &e->peers[e->handover_peer];
 
 	p->rx.adopt = false;
+	if (!mono_is_never(e->split_at))
+		e->split_at = mono_add(now, SPLIT_AGAIN_NS);
 	if (p->live)
 		(void)session_send_handover(p->session, SESSION_HANDOVER_BACK,
 					    e->handover.why, no_steps);

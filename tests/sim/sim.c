@@ -290,6 +290,11 @@ void world_actions(struct sim *s, unsigned i)
 	}
 }
 
+static int64_t cost(const struct sim *s, size_t n, int64_t each_ns)
+{
+	return (int64_t)n * each_ns * (s->conf.slowness ? s->conf.slowness : 1);
+}
+
 /* --- a turn of the loop ------------------------------------------------------------- */
 
 bool world_events(struct sim *s, unsigned i, size_t room)
@@ -309,7 +314,7 @@ bool world_events(struct sim *s, unsigned i, size_t room)
 		else
 			engine_event(n->engine, ev.op, &ev.flow, ev.portid,
 				     s->now);
-		n->busy_until = mono_add(n->busy_until, EVENT_NS);
+		n->busy_until = mono_add(n->busy_until, cost(s, 1, EVENT_NS));
 	}
 	return true;
 }
@@ -319,7 +324,7 @@ static void inject(struct sim *s, unsigned i)
 	uint8_t results[ENGINE_OPS_MAX];
 	struct sim_node *n = &s->node[i];
 	struct engine *e = n->engine;
-	mono_t end = mono_add(s->now, (int64_t)e->nops * INJECT_NS);
+	mono_t end = mono_add(s->now, cost(s, e->nops, INJECT_NS));
 
 	for (size_t k = 0; k < e->nops; k++) {
 		results[k] =
@@ -340,7 +345,7 @@ static void dump_read(struct sim *s, unsigned i)
 	struct sim_node *n = &s->node[i];
 	size_t len;
 	bool more = kernel_dump_read(&n->kernel, list, &len, s->now);
-	mono_t end = mono_add(s->now, (int64_t)(len + 1) * DUMP_NS);
+	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 
 	n->busy_until = end;
 	engine_dumped(n->engine, list, len, more, false, end);

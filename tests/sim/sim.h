@@ -30,6 +30,8 @@ struct sim_conf {
 	int64_t link_delay_ns; /* each way */
 	uint64_t link_bytes_s; /* 0: no limit */
 	unsigned ops_s;	       /* of the traffic */
+	unsigned slowness;     /* of the machines, 0 as 1; up to 100 */
+	unsigned tuples;       /* that clients use; few are used again */
 	size_t chunk, event_room;
 	bool verbose;
 	uint16_t trace; /* say what happens to this client port */
@@ -162,6 +164,8 @@ int sim_master(const struct sim *s);
 /* The new master takes over from one that handed over. */
 void sim_watch_handover(struct sim *s, unsigned from, unsigned to);
 void sim_watch_transition(struct sim *s, unsigned node, unsigned vhost);
+/* Equal tables, but for what the rules keep back. */
+void sim_watch_tables(struct sim *s, unsigned master);
 /* One master, both in sync, equal tables; else an error. */
 void sim_watch_quiet(struct sim *s);
 

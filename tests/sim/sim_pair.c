@@ -41,6 +41,9 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 		.link_delay_ns =
 			(int64_t)(50 + sim_random(&dice, 3000)) * MONO_US,
 		.ops_s = (unsigned)(20 + sim_random(&dice, 400)),
+		.tuples = (unsigned)(20 + sim_random(&dice, 380)),
+		.slowness = 1 + (unsigned)(sim_random(&dice, 9) *
+					   sim_random(&dice, 9)),
 		.chunk = 1 + sim_random(&dice, 24),
 		.event_room = sim_chance(&dice, 20)
 				      ? 20 + sim_random(&dice, 100)
@@ -86,8 +89,38 @@ enum misfortune {
 	OVERRUN,
 	FLUSH,
 	FULL,
+	STORM, /* a bulk in the middle of much traffic */
 	MISFORTUNES
 };
+
+static void storm(struct sim *s)
+{
+	unsigned usual = s->conf.ops_s;
+	int master = sim_master(s);
+
+	if (master < 0)
+		return;
+	sim_say(s, "-- storm");
+	s->conf.ops_s = 5000;
+	if (sim_chance(s, 50))
+		sim_reset_link(s);
+	else if (mono_due(s->node[1 - master].frozen_until, s->now))
+		sim_ask_bulk(s, 1 - (unsigned)master);
+	sim_run(s, (int64_t)up_to(s, 600) * MONO_MS);
+	s->conf.ops_s = usual;
+}
+
+/* What happens while the buffer is full is lost. */
+static void lose_events(struct sim *s, unsigned i)
+{
+	struct kernel *k = &s->node[i].kernel;
+	size_t room = k->room;
+
+	k->room = 0;
+	for (unsigned n = 0; n < 30 && sim_master(s) == (int)i; n++)
+		sim_traffic(s, i);
+	k->room = room;
+}
 
 static void befall(struct sim *s, enum misfortune what)
 {
@@ -138,13 +171,16 @@ static void befall(struct sim *s, enum misfortune what)
 			sim_ask_bulk(s, i);
 		return;
 	case OVERRUN:
-		s->node[i].kernel.overrun = s->node[i].kernel.subscribed;
+		lose_events(s, i);
 		return;
 	case FLUSH:
 		sim_flush(s, i, sim_chance(s, 50) ? 4711 : 0);
 		return;
 	case FULL:
 		s->node[i].kernel.max = s->node[i].kernel.n + 1;
+		return;
+	case STORM:
+		storm(s);
 		return;
 	case NOTHING:
 	case MISFORTUNES:
@@ -177,20 +213,6 @@ static void mend(struct sim *s, unsigned percent)
 		sim_link(s, false);
 }
 
-static void misfortunes(struct sim *s)
-{
-	unsigned n = 3 + (unsigned)sim_random(s, 15);
-
-	for (unsigned i = 0; i < n && !sim_error(s); i++) {
-		befall(s, (enum misfortune)sim_random(s, MISFORTUNES));
-		sim_run(s, (int64_t)up_to(s, sim_chance(s, 30) ? 100 : 4000) *
-				   MONO_MS);
-		mend(s, 40);
-	}
-}
-
-/* --- the end ------------------------------------------------------------------ */
-
 static bool idle(const struct sim *s)
 {
 	for (unsigned i = 0; i < SIM_NODES; i++) {
@@ -211,6 +233,36 @@ static bool idle(const struct sim *s)
 	}
 	return sim_master(s) >= 0;
 }
+
+/* Whenever both say that they are in sync they must be equal; but for two
+ * masters, who merge (rules 9). */
+static void look(struct sim *s)
+{
+	mono_t end = mono_add(s->now, 300 * MONO_MS);
+
+	s->traffic = false;
+	while (!idle(s) && !sim_error(s) && s->now.ns < end.ns)
+		sim_run(s, MONO_MS);
+	if (idle(s) && !s->node[1 - sim_master(s)].engine->masters)
+		sim_watch_tables(s, (unsigned)sim_master(s));
+	s->traffic = true;
+}
+
+static void misfortunes(struct sim *s)
+{
+	unsigned n = 3 + (unsigned)sim_random(s, 15);
+
+	for (unsigned i = 0; i < n && !sim_error(s); i++) {
+		befall(s, (enum misfortune)sim_random(s, MISFORTUNES));
+		sim_run(s, (int64_t)up_to(s, sim_chance(s, 30) ? 100 : 4000) *
+				   MONO_MS);
+		if (sim_chance(s, 50))
+			look(s);
+		mend(s, 40);
+	}
+}
+
+/* --- the end ---------------------------------------------------------------- */
 
 static void until_quiet(struct sim *s)
 {

@@ -12,8 +12,12 @@
 
 #include "sim.h"
 
-#define TUPLES 400 /* so few that they are used again */
-#define PORTS  300 /* for translation */
+#define PORTS 300 /* for translation */
+
+static unsigned tuples(const struct sim *s)
+{
+	return s->conf.tuples ? s->conf.tuples : 400;
+}
 
 static void address(struct flow_addr *a, uint8_t b0, uint8_t b1, uint8_t b2,
 		    uint8_t b3)
@@ -162,7 +166,7 @@ void sim_traffic(struct sim *s, unsigned node)
 	struct kernel_entry *e;
 
 	if (what < 30 || !k->n) {
-		open_one(s, k, (unsigned)sim_random(s, TUPLES));
+		open_one(s, k, (unsigned)sim_random(s, tuples(s)));
 		return;
 	}
 	e = &k->entries[sim_random(s, k->n)];
@@ -183,7 +187,7 @@ void sim_fill(struct sim *s, unsigned node, size_t n)
 	struct kernel *k = &s->node[node].kernel;
 
 	for (size_t i = 0; i < n; i++) {
-		struct flow f = client(s, (unsigned)i % TUPLES);
+		struct flow f = client(s, (unsigned)i % tuples(s));
 
 		begin(&f);
 		if (f.l4proto == IPPROTO_TCP)

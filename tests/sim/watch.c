@@ -263,6 +263,12 @@ void sim_watch_handover(struct sim *s, unsigned from, unsigned to)
 	watch_missing(s, from);
 }
 
+void sim_watch_tables(struct sim *s, unsigned master)
+{
+	watch_missing(s, master);
+	watch_stale(s, master);
+}
+
 void sim_watch_quiet(struct sim *s)
 {
 	int master = sim_master(s);
@@ -282,6 +288,5 @@ void sim_watch_quiet(struct sim *s)
 			sim_fail(s, "%s still holds", s->node[i].name);
 		watch_own(s, i);
 	}
-	watch_missing(s, (unsigned)master);
-	watch_stale(s, (unsigned)master);
+	sim_watch_tables(s, (unsigned)master);
 }

@@ -1,103 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * core/engine: two whole nodes in scenes that a person can follow. Each names
- * the rule that it shows; tests/sim/sim_pair draws the ones nobody thought of.
+ * core/engine: who is master, and handovers, in scenes that a person can
+ * follow. Each names its rule; tests/sim/sim_pair draws those that nobody
+ * thought of.
  */
-#include <check.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "frame.h"
-#include "sim.h"
-
-#define A   0 /* the master of every scene, unless it says otherwise */
-#define B   1
-#define LAN 0
-#define WAN 1
-#define MS  MONO_MS
-#define S   MONO_S
-
-static struct sim *sim;
-
-static struct sim_conf conf_of(void)
-{
-	return (struct sim_conf){
-		.seed = 7,
-		.vhosts = 2,
-		.advbase = 1,
-		.advskew = { 0, 50 },
-		.lan_delay_ns = MONO_MS,
-		.link_delay_ns = 500 * MONO_US,
-		.ops_s = 200,
-		.chunk = 16,
-		.verbose = getenv("SIM_VERBOSE") != NULL,
-	};
-}
-
-static void world(const struct sim_conf *conf)
-{
-	sim = sim_new(conf);
-}
-
-static void run(int64_t ns)
-{
-	sim_run(sim, ns);
-	ck_assert_msg(!sim_error(sim), "%s", sim_error(sim));
-}
-
-/* A is master with 200 connections and traffic, B has everything. */
-static void pair_of(const struct sim_conf *conf)
-{
-	world(conf);
-	sim_fill(sim, A, 200);
-	sim->traffic = true;
-	sim_start(sim, A);
-	run(5 * S);
-	sim_start(sim, B);
-	run(5 * S);
-	ck_assert_int_eq(sim_master(sim), A);
-	ck_assert(engine_ready(sim->node[B].engine, sim->now));
-}
-
-static void pair(void)
-{
-	const struct sim_conf conf = conf_of();
-
-	pair_of(&conf);
-}
-
-static void teardown(void)
-{
-	sim_free(sim);
-}
-
-static struct engine *engine(unsigned i)
-{
-	return sim->node[i].engine;
-}
-
-static const char *cause(unsigned i, unsigned vhost)
-{
-	struct history_entry *h = history_last(&engine(i)->history,
-					       engine(i)->vhosts[vhost].name);
-
-	return h ? h->cause : "nothing";
-}
-
-static struct engine_rx *rx(unsigned i)
-{
-	return &engine(i)->peers[0].rx;
-}
-
-static void quiet(void)
-{
-	sim->traffic = false;
-	run(2 * S);
-	sim_watch_quiet(sim);
-	ck_assert_msg(!sim_error(sim), "%s", sim_error(sim));
-}
+#include "engine_scene.h"
 
 /* --- rules 1 and 11: who is master ---------------------------------------- */
 
@@ -298,168 +205,6 @@ START_TEST(who_sleeps_loses_the_right)
 }
 END_TEST
 
-/* --- rules 2 to 5: the tables ------------------------------------------------ */
-
-START_TEST(who_joins_under_churn_ends_up_equal)
-{
-	struct sim_conf conf = conf_of();
-
-	conf.seed = (uint64_t)_i + 1;
-	conf.ops_s = 2000;
-	conf.chunk = 1 + (size_t)_i % 7;
-	conf.link_bytes_s = _i % 2 ? 100000 : 0;
-	pair_of(&conf);
-	for (int i = 0; i < 3; i++) {
-		sim_kill(sim, B);
-		run((100 + 37 * _i) * MS);
-		sim_start(sim, B);
-		run(3 * S);
-	}
-	ck_assert_uint_eq(sim->changes[LAN], 0);
-	quiet();
-}
-END_TEST
-
-START_TEST(an_interrupted_bulk_begins_anew)
-{
-	struct sim_conf conf = conf_of();
-
-	conf.link_bytes_s = 50000;
-	world(&conf);
-	sim_fill(sim, A, 300);
-	sim->traffic = true;
-	sim_start(sim, A);
-	run(5 * S);
-	sim_start(sim, B);
-	for (int i = 0; i < 3; i++) {
-		while (!engine(B) || rx(B)->state != RX_RUNNING ||
-		       rx(B)->entries < 100U * (unsigned)i)
-			run(MONO_MS);
-		ck_assert(engine(B)->env.holding);
-		sim_reset_link(sim);
-	}
-	run(5 * S);
-	ck_assert_int_eq(rx(B)->result, BULK_DONE);
-	quiet();
-}
-END_TEST
-
-/* Turns one bit of the digest in the end mark, if it is on its way now. */
-static bool falsify_bulk_end(void)
-{
-	struct sim_pipe *p = &sim->node[B].inbox;
-	struct frame f;
-
-	for (size_t at = 0; at < p->len; at += frame_size(&f)) {
-		if (frame_look(p->bytes + at, p->len - at, &f) != FRAME_OK)
-			return false;
-		if (f.type != FRAME_BULK_END)
-			continue;
-		p->bytes[at + frame_size(&f) - 1] ^= 1;
-		return true;
-	}
-	return false;
-}
-
-START_TEST(a_wrong_digest_is_no_bulk)
-{
-	const struct sim_conf conf = conf_of();
-
-	world(&conf);
-	sim_fill(sim, A, 100);
-	sim_start(sim, A);
-	run(5 * S);
-	sim_start(sim, B);
-	while (!falsify_bulk_end())
-		run(10 * MONO_US);
-	run(100 * MS);
-	ck_assert_int_eq(rx(B)->result, BULK_FAILED);
-	ck_assert(engine(B)->env.holding);
-	run(3 * S);
-	ck_assert_int_eq(rx(B)->result, BULK_DONE);
-	quiet();
-}
-END_TEST
-
-/* Rules 5: an entry that the kernel did not take is a gap until it did. */
-START_TEST(a_full_table_is_not_in_sync)
-{
-	pair();
-	sim->node[B].kernel.max = sim->node[B].kernel.n;
-	run(20 * S);
-	ck_assert(!engine_rx_in_sync(engine(B), 0));
-	ck_assert(!engine_tx_in_sync(engine(A), 0));
-	ck_assert_uint_eq(engine(B)->gate.holds, HOLD_GAP);
-	sim->node[B].kernel.max = KERNEL_ENTRIES_MAX;
-	run(15 * S);
-	quiet();
-}
-END_TEST
-
-/* A peer that is master of nothing tells nothing: that ends no copy. */
-START_TEST(an_empty_bulk_removes_nothing)
-{
-	size_t before;
-
-	pair();
-	sim->traffic = false;
-	run(20 * S); /* what is short has ended */
-	for (unsigned i = A; i <= B; i++)
-		for (unsigned k = LAN; k <= WAN; k++)
-			sim_carrier(sim, i, k, false);
-	run(1 * S);
-	before = sim->node[B].kernel.n;
-	ck_assert_uint_gt(before, 20);
-	sim_ask_bulk(sim, B);
-	run(1 * S);
-	ck_assert_uint_eq(sim->node[B].bulks_ok, 1);
-	ck_assert_uint_eq(sim->node[B].kernel.n, before);
-}
-END_TEST
-
-static struct kernel_entry *some_tcp(unsigned i)
-{
-	struct kernel *k = &sim->node[i].kernel;
-
-	for (size_t n = 0; n < k->n; n++)
-		if (k->entries[n].flow.orig.src.b[0] == 10 &&
-		    k->entries[n].flow.l4proto == IPPROTO_TCP)
-			return &k->entries[n];
-	ck_abort_msg("no TCP connection");
-}
-
-/* Rules 3. */
-START_TEST(what_ends_is_told_and_what_is_torn_away_is_not)
-{
-	struct kernel *a, *b;
-	struct kernel_entry *e;
-	struct flow f;
-
-	pair();
-	sim->traffic = false;
-	run(20 * S);
-	a = &sim->node[A].kernel;
-	b = &sim->node[B].kernel;
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, true, 0, sim->now);
-	run(1 * S);
-	ck_assert_ptr_nonnull(kernel_look(b, &f));
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, false, 0, sim->now);
-	run(10 * MS);
-	ck_assert_ptr_null(kernel_look(b, &f));
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, true, 4242, sim->now);
-	run(90 * MS);
-	ck_assert_ptr_nonnull(kernel_look(b, &f));
-	run(20 * MS);
-	ck_assert_ptr_null(kernel_look(b, &f));
-}
-END_TEST
-
 /* --- rules 12: handover ---------------------------------------------------------- */
 
 START_TEST(a_handover_fences_before_it_gives)
@@ -614,21 +359,52 @@ START_TEST(a_stop_ends_in_any_case)
 }
 END_TEST
 
-static TCase *scenes(Suite *s, const char *name, const TTest *const *list,
-		     size_t n)
+/* Rules 12: after the last events were read the new master knows better. */
+START_TEST(nothing_is_told_after_the_drain)
 {
-	TCase *t = tcase_create(name);
+	struct kernel *k;
+	struct kernel_entry *e;
+	struct flow f;
 
-	tcase_add_checked_fixture(t, NULL, teardown);
-	tcase_set_timeout(t, 60);
-	for (size_t i = 0; i < n; i++)
-		tcase_add_test(t, list[i]);
-	suite_add_tcase(s, t);
-	return t;
+	pair();
+	sim->traffic = false;
+	run(15 * S);
+	k = &sim->node[A].kernel;
+	ck_assert_int_eq(sim_handover(sim, A, false), 0);
+	ck_assert(engine(A)->handover_drained);
+	e = some_tcp(A);
+	f = e->flow;
+	kernel_remove(k, e, false, 0, sim->now);
+	run(1 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	ck_assert_ptr_nonnull(kernel_look(&sim->node[B].kernel, &f));
 }
+END_TEST
 
-#define SCENES(s, name, list) \
-	scenes(s, name, list, sizeof(list) / sizeof(list[0]))
+/* But if it is taken back, what was kept back is a gap. */
+START_TEST(what_a_failed_handover_kept_back_is_repaired)
+{
+	struct kernel_entry *e;
+	struct flow f;
+
+	pair();
+	sim->traffic = false;
+	run(15 * S);
+	/* it sleeps, and what it was told last stays unacknowledged */
+	sim_freeze(sim, B, 200 * MS);
+	e = some_tcp(A);
+	f = e->flow;
+	kernel_changed(&sim->node[A].kernel, e, sim->now);
+	run(1 * MS);
+	ck_assert_int_eq(sim_handover(sim, A, false), 0);
+	kernel_remove(&sim->node[A].kernel, e, false, 0, sim->now);
+	run(3 * S);
+	ck_assert_uint_eq(sim->node[A].handovers_failed, 1);
+	ck_assert_int_eq(sim_master(sim), A);
+	ck_assert_ptr_null(kernel_look(&sim->node[B].kernel, &f));
+	quiet();
+}
+END_TEST
 
 static TCase *mastership(Suite *s)
 {
@@ -648,22 +424,11 @@ static TCase *mastership(Suite *s)
 	return SCENES(s, "mastership", list);
 }
 
-static TCase *tables(Suite *s)
-{
-	const TTest *const list[] = {
-		an_interrupted_bulk_begins_anew,
-		a_wrong_digest_is_no_bulk,
-		a_full_table_is_not_in_sync,
-		an_empty_bulk_removes_nothing,
-		what_ends_is_told_and_what_is_torn_away_is_not,
-	};
-
-	return SCENES(s, "tables", list);
-}
-
 static void handovers(Suite *s)
 {
 	const TTest *const list[] = {
+		nothing_is_told_after_the_drain,
+		what_a_failed_handover_kept_back_is_repaired,
 		a_handover_fences_before_it_gives,
 		after_a_handover_the_old_masters_entries_live_on,
 		a_handover_is_refused_with_a_reason,
@@ -686,8 +451,6 @@ int main(void)
 	t = mastership(s);
 	tcase_add_loop_test(
 		t, two_that_start_at_once_change_master_once_at_most, 0, 10);
-	t = tables(s);
-	tcase_add_loop_test(t, who_joins_under_churn_ends_up_equal, 0, 6);
 	handovers(s);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
