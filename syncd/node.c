@@ -14,15 +14,11 @@
 #include <time.h>
 
 #include "log.h"
-#include "realtime.h"
 
 /* A turn that comes later than this after the last one was a sleep. */
 #define SLEPT_NS (1 * MONO_S)
 /* A deadline that has passed waits for work, which the timer must let run. */
 #define PASSED_NS (1 * MONO_MS)
-/* So long heavy work goes on, and so long it rests then. */
-#define WORK_NS	     (4 * MONO_MS)
-#define WORK_REST_US 1000
 
 static mono_t clock_mono(void)
 {
@@ -38,6 +34,8 @@ mono_t node_now(struct node *n)
 
 	if (n->last.ns && mono_diff(now, n->last) > SLEPT_NS)
 		node_woke(n);
+	if (n->standin)
+		standin_alive(n->standin, now);
 	n->last = now;
 	return now;
 }
@@ -126,8 +124,7 @@ void node_settle(struct node *n)
 	n->running_actions = false;
 	node_sync_output(n);
 	arm_timer(n);
-	if (!n->resting)
-		event_active(n->work, EV_TIMEOUT, 1);
+	event_active(n->work, EV_TIMEOUT, 1);
 	if (n->stopped)
 		event_base_loopbreak(n->base);
 }
@@ -144,30 +141,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	node_settle(n);
 }
 
-/* Heavy work rests a fifth of the time, because the process runs ahead of
- * others: the kernel's own forwarding threads are among them. */
 static void on_work(evutil_socket_t fd, short what, void *arg)
 {
-	const struct timeval rest = { .tv_usec = WORK_REST_US };
 	struct node *n = arg;
-	mono_t start = clock_mono();
-	bool worked;
 
 	(void)fd;
 	(void)what;
-	n->resting = false;
-	worked = node_sync_work(n);
-	n->worked_ns += mono_diff(clock_mono(), start);
-	if (!worked) {
-		n->worked_ns = 0;
-		return;
-	}
-	if (n->worked_ns >= WORK_NS) {
-		n->worked_ns = 0;
-		n->resting = true;
-		event_add(n->work, &rest);
-	}
-	node_settle(n);
+	if (node_sync_work(n))
+		node_settle(n);
 }
 
 static void on_housekeeping(evutil_socket_t fd, short what, void *arg)
@@ -392,10 +373,6 @@ static void say_goodbye(struct node *n)
 
 int node_run(struct node *n)
 {
-	if (realtime_open())
-		log_msg(LOG_NOTICE,
-			"no right to real-time scheduling (CAP_SYS_NICE); on a "
-			"busy machine adverts may be late");
 	node_settle(n);
 	event_base_dispatch(n->base);
 	say_goodbye(n);

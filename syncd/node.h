@@ -21,6 +21,7 @@
 #include "lease.h"
 #include "neigh.h"
 #include "peersock.h"
+#include "standin.h"
 #include "statsock.h"
 #include "vip.h"
 
@@ -71,8 +72,6 @@ struct node {
 	struct event *events_event, *ifmon_event;
 	struct event *signals[4];
 	bool running_actions, stopped, handover_failed;
-	bool resting;	   /* heavy work waits for its timer */
-	int64_t worked_ns; /* heavy work since it last rested */
 	int exit_status;
 	mono_t last; /* the time of the last turn */
 
@@ -87,6 +86,7 @@ struct node {
 	bool vip_open, lease_open;
 	struct lease lease;
 	uint32_t mark;
+	struct standin *standin;
 
 	struct ct_events events;
 	struct ct_dump dump;

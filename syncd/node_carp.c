@@ -198,6 +198,7 @@ void node_fence(struct node *n, unsigned vhost)
 	struct node_vhost *v = &n->vhosts[vhost];
 	int err;
 
+	standin_clear(n->standin, vhost);
 	if (v->leased) {
 		err = lease_revoke(&n->lease, &v->lease);
 		if (err) {
@@ -256,6 +257,11 @@ static uint32_t advert_source(const struct node *n, const struct node_vhost *v)
 	return ntohl(v->addrs[0].addr.s_addr);
 }
 
+static int64_t advert_interval(const struct node *n, unsigned vhost)
+{
+	return carp_vhost_interval_ns(&n->engine->vhosts[vhost].carp);
+}
+
 /* ENOBUFS has two meanings: the lease has run out, or a queue is full. */
 static bool lease_held(struct node *n, const struct node_vhost *v)
 {
@@ -285,6 +291,10 @@ void node_advert(struct node *n, unsigned vhost,
 	carp_wire_build_frame(&frame, bytes, packet);
 	for (int i = 0; i < ADVERT_TRIES; i++) {
 		err = carpsock_send(&f->carp, packet, sizeof(packet));
+		if (!err && !own_mac)
+			standin_sent(n->standin, vhost, f->carp.tx, packet,
+				     sizeof(packet), advert_interval(n, vhost),
+				     n->last);
 		if (err != -ENOBUFS)
 			return;
 		if (virtual && !lease_held(n, v)) {
@@ -391,6 +401,9 @@ static void bind_iface(struct node *n, unsigned i)
 	/* an event on a descriptor that is about to be another one */
 	(void)watch(f, &f->carp_event, -1, on_carp);
 	(void)watch(f, &f->neigh_event, -1, on_neigh);
+	for (unsigned k = 0; k < n->nvhosts; k++)
+		if (n->vhosts[k].iface == i)
+			standin_clear(n->standin, k);
 	if (carpsock_rebind(&f->carp) == 0)
 		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp), on_carp);
 	if (neigh_rebind(&f->neigh) == 0)
@@ -628,7 +641,8 @@ int node_carp_open(struct node *n)
 	evutil_secure_rng_get_bytes(&n->mark, sizeof(n->mark));
 	n->mark |= 1;
 	n->vip_vhosts = calloc(n->nvhosts, sizeof(*n->vip_vhosts));
-	if (!n->vip_vhosts)
+	n->standin = standin_new();
+	if (!n->vip_vhosts || !n->standin)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n->nvhosts && !err; i++)
 		err = open_vhost(n, i);
@@ -649,6 +663,8 @@ int node_carp_open(struct node *n)
 
 void node_carp_close(struct node *n)
 {
+	standin_free(n->standin);
+	n->standin = NULL;
 	if (n->ifmon_event)
 		event_free(n->ifmon_event);
 	n->ifmon_event = NULL;

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The stand-in of the loop for adverts. It knows frames and intervals, not
+ * CARP. Invariant: what is sent was sent by the loop before, at most
+ * STANDIN_ALIVE_NS after its last sign of life, and never after
+ * standin_clear, because both hold the mutex.
+ */
+#include "standin.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+/* Below the kernel's own threads, which stand at 50. */
+#define PRIORITY 10
+
+struct slot {
+	bool active;
+	int fd;
+	size_t len;
+	uint8_t frame[STANDIN_FRAME];
+	int64_t interval_ns;
+	mono_t due; /* a quarter of an interval after the loop's turn */
+};
+
+struct standin {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool ending;
+	mono_t alive;
+	uint64_t count;
+	struct slot slots[STANDIN_SLOTS];
+};
+
+static mono_t clock_mono(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec };
+}
+
+/* Sends what is due and returns when to look again. */
+static mono_t send_due(struct standin *s, mono_t now)
+{
+	bool alive = mono_diff(now, s->alive) < STANDIN_ALIVE_NS;
+	mono_t next = MONO_NEVER;
+
+	for (size_t i = 0; i < STANDIN_SLOTS; i++) {
+		struct slot *slot = &s->slots[i];
+
+		if (!slot->active)
+			continue;
+		if (mono_due(slot->due, now)) {
+			if (alive && send(slot->fd, slot->frame, slot->len,
+					  MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+				s->count++;
+			slot->due = mono_add(now, slot->interval_ns);
+		}
+		next = mono_min(next, slot->due);
+	}
+	return next;
+}
+
+static void *run(void *arg)
+{
+	const struct sched_param param = { .sched_priority = PRIORITY };
+	struct standin *s = arg;
+
+	/* of this thread only; without the right to it an ordinary one */
+	(void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param);
+	pthread_mutex_lock(&s->mutex);
+	while (!s->ending) {
+		mono_t next = send_due(s, clock_mono());
+		struct timespec ts = { .tv_sec = next.ns / MONO_S,
+				       .tv_nsec = next.ns % MONO_S };
+
+		if (mono_is_never(next))
+			pthread_cond_wait(&s->changed, &s->mutex);
+		else
+			pthread_cond_timedwait(&s->changed, &s->mutex, &ts);
+	}
+	pthread_mutex_unlock(&s->mutex);
+	return NULL;
+}
+
+static void init_locks(struct standin *s)
+{
+	pthread_mutexattr_t mutex;
+	pthread_condattr_t cond;
+
+	pthread_mutexattr_init(&mutex);
+	/* the loop must not be held up while the thread waits for it */
+	pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&s->mutex, &mutex);
+	pthread_mutexattr_destroy(&mutex);
+	pthread_condattr_init(&cond);
+	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &cond);
+	pthread_condattr_destroy(&cond);
+}
+
+struct standin *standin_new(void)
+{
+	struct standin *s = calloc(1, sizeof(*s));
+	sigset_t all, old;
+	int err;
+
+	if (!s)
+		return NULL;
+	init_locks(s);
+	/* signals are for the loop */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&s->thread, NULL, run, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err) {
+		free(s);
+		errno = err;
+		return NULL;
+	}
+	return s;
+}
+
+void standin_free(struct standin *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->mutex);
+	s->ending = true;
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->mutex);
+	pthread_join(s->thread, NULL);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->mutex);
+	free(s);
+}
+
+void standin_alive(struct standin *s, mono_t now)
+{
+	pthread_mutex_lock(&s->mutex);
+	s->alive = now;
+	pthread_mutex_unlock(&s->mutex);
+}
+
+void standin_sent(struct standin *s, unsigned slot, int fd, const void *frame,
+		  size_t len, int64_t interval_ns, mono_t now)
+{
+	struct slot *p = &s->slots[slot];
+	bool was_active;
+
+	pthread_mutex_lock(&s->mutex);
+	was_active = p->active;
+	p->active = len <= sizeof(p->frame);
+	p->fd = fd;
+	p->len = len;
+	if (p->active)
+		memcpy(p->frame, frame, len);
+	p->interval_ns = interval_ns;
+	p->due = mono_add(now, interval_ns + interval_ns / 4);
+	s->alive = now;
+	if (!was_active)
+		pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->mutex);
+}
+
+void standin_clear(struct standin *s, unsigned slot)
+{
+	pthread_mutex_lock(&s->mutex);
+	s->slots[slot].active = false;
+	pthread_mutex_unlock(&s->mutex);
+}
+
+uint64_t standin_count(struct standin *s)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&s->mutex);
+	count = s->count;
+	pthread_mutex_unlock(&s->mutex);
+	return count;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Sends the last advert again when the loop is late. The loop may be held up
+ * inside a system call: to read the connection table of an idle gateway with
+ * a million buckets takes the kernel 0.1 s in one piece, and whoever flushes a
+ * table holds everybody else for as long as that lasts. No mastership may be
+ * lost by that.
+ *
+ * A thread of its own, ahead of ordinary processes where that is allowed. It
+ * decides nothing: it repeats what the loop sent, while the loop gave a sign
+ * of life within STANDIN_ALIVE_NS. A stopped process stops it, too.
+ */
+#ifndef STATESYNC_STANDIN_H
+#define STATESYNC_STANDIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mono.h"
+
+#define STANDIN_SLOTS	 32
+#define STANDIN_FRAME	 128 /* bytes of an advert at most */
+#define STANDIN_ALIVE_NS (1 * MONO_S)
+
+struct standin;
+
+/* Starts the thread. NULL with errno set when it cannot be. */
+struct standin *standin_new(void);
+/* Ends it; NULL is fine. */
+void standin_free(struct standin *s);
+
+/* The loop is alive. From the loop's turns; costs nothing. */
+void standin_alive(struct standin *s, mono_t now);
+
+/*
+ * The loop just sent frame (len bytes, copied) on the socket fd, and will
+ * again after interval_ns. fd stays open until standin_clear.
+ */
+void standin_sent(struct standin *s, unsigned slot, int fd, const void *frame,
+		  size_t len, int64_t interval_ns, mono_t now);
+
+/* Nothing is sent for this slot any more once it returns. */
+void standin_clear(struct standin *s, unsigned slot);
+
+/* Adverts sent in the loop's place since the start. */
+uint64_t standin_count(struct standin *s);
+
+#endif
