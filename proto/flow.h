@@ -56,7 +56,8 @@ enum flow_op {
 	FLOW_UPDATE,  /* the incarnation known before, changed */
 	FLOW_COPY,    /* as found in a table; may be known or not */
 	FLOW_DESTROY,
-	FLOW_TIMEOUT, /* set the timeout of the one that is there; never sent */
+	FLOW_TIMEOUT, /* set the timeout of what is there, and make TCP liberal
+			about windows, as every copy is; never sent */
 };
 
 /* What became of a change that was given to a kernel. */

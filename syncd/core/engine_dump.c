@@ -179,13 +179,11 @@ static void lower(struct engine *e, const struct flow *f)
 		engine_op(e, FLOW_TIMEOUT, f, nominal);
 }
 
-/* Nothing refreshes here what went on as master's a moment ago. */
+/* What was ours as master's a moment ago is a copy now: nothing refreshes it
+ * here, and its windows stand still while it goes on over there. */
 static void raise_one(struct engine *e, const struct flow *f)
 {
-	uint32_t standby = timeouts_standby(&e->timeouts, f);
-
-	if (f->timeout_s < standby)
-		engine_op(e, FLOW_TIMEOUT, f, standby);
+	engine_op(e, FLOW_TIMEOUT, f, timeouts_standby(&e->timeouts, f));
 }
 
 /*

@@ -139,6 +139,25 @@ static void put_protoinfo(struct nl_msg *m, const struct flow *f)
 	nl_msg_nest_end(m, info);
 }
 
+/*
+ * The entry has not seen what passed on the other node: without this, packets
+ * beyond the window of that time are INVALID (spec/ctnetlink.md 3). Flags
+ * alone leave the state as it is (nlattr_to_tcp).
+ */
+static void put_liberal(struct nl_msg *m, const struct flow *f)
+{
+	size_t info, tcp;
+
+	if (!(f->has & FLOW_HAS_TCP))
+		return;
+	info = nl_msg_nest(m, CTA_PROTOINFO);
+	tcp = nl_msg_nest(m, CTA_PROTOINFO_TCP);
+	put_tcp_flags(m, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, f->tcp_flags[0]);
+	put_tcp_flags(m, CTA_PROTOINFO_TCP_FLAGS_REPLY, f->tcp_flags[1]);
+	nl_msg_nest_end(m, tcp);
+	nl_msg_nest_end(m, info);
+}
+
 /* State that both a new and an existing entry can be told. */
 static void put_state(struct nl_msg *m, const struct flow *f,
 		      uint32_t keep_status)
@@ -226,6 +245,7 @@ size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_tuple(&m, CTA_TUPLE_ORIG, f, &f->orig);
 	put_zone(&m, f);
 	nl_msg_be32(&m, CTA_TIMEOUT, f->timeout_s);
+	put_liberal(&m, f);
 	return msg_end(&m);
 }
 
