@@ -2,17 +2,16 @@
 """The benchmark's work done by statesyncd. Each function measures one thing
 in a laboratory that it is given, and returns a dictionary of numbers."""
 
-import contextlib
 import statistics
 import time
 
 from lab import LabError, wait_for
 from measure import Cost, link_bytes, load, memory_mb
+from pair import Traffic
 
 FAST = {"advbase": 0, "advskew": 20}
 CALM = {"advbase": 1, "advskew": 0}  # a benchmark is no reason to fail over
-INTERVAL_MS = 20 / 256 * 1000
-JOIN_S = 300
+JOIN_S = 180
 
 
 class Ours:
@@ -20,7 +19,10 @@ class Ours:
         self.lab = lab
         self.one = lab.nodes["gw1"]
         self.two = lab.nodes["gw2"]
-        self.filled = 0
+        # As the shipped sysctl file sets it on a real pair.
+        for host in ("gw1", "gw2"):
+            lab.sysctl(host, **{
+                "net.netfilter.nf_conntrack_tcp_be_liberal": 1})
 
     def both(self):
         return (self.one, self.two)
@@ -31,7 +33,12 @@ class Ours:
                 node.stop()
 
     def master(self):
-        return self.one if self.one.is_all("MASTER") else self.two
+        """The node that has all while the other one has nothing; else None."""
+        for node in self.both():
+            if (node.is_all("MASTER")
+                    and self.other(node).is_all("BACKUP")):
+                return node
+        return None
 
     def other(self, node):
         return self.two if node is self.one else self.one
@@ -40,6 +47,16 @@ class Ours:
         wait_for("in sync", lambda: all(
             n.in_sync() and n.status()["ready"] for n in self.both()),
             timeout, 0.05)
+
+    def wait_steady(self):
+        """One master, in sync, and so a second later: on a machine that
+        does other things too, a pair as fast as this may change by itself."""
+        def steady():
+            self.wait_sync(60)
+            first = self.master()
+            time.sleep(0.5)
+            return first if first and first is self.master() else None
+        return wait_for("steady", steady, 60)
 
     # -- a table of n flows
 
@@ -53,12 +70,27 @@ class Ours:
 
     def fill(self, n):
         """n flows in the first gateway, made by packets through it."""
-        if n > self.filled:
-            self.lab.tools.call("flowfill", *self.lab.tools._ends(), "-n",
-                                n - self.filled, "-f", self.filled,
+        if n and self.lab.flows("gw1") < n:
+            self.lab.tools.call("flowfill", "-c", self.lab.ns("client"),
+                                "-s", self.lab.ns("server"), "-n", n,
                                 timeout=600)
-            self.filled = n
         return self.lab.flows("gw1")
+
+    def lone_with(self, conf, n):
+        self.lone(conf)
+        return {"entries": self.fill(n)}
+
+    def situation(self):
+        """Where a measurement stood when it failed."""
+        lines = []
+        for node in self.both():
+            status = node.status(quiet=True) if node.running() else None
+            if status:
+                lines.append("%s: %s hold %s peers %s" % (
+                    node.name, node.states(), status["hold"],
+                    status["peers"]))
+            lines.append(node.tail(12))
+        return "\n".join(lines)
 
     def empty_second(self):
         self.lab.flush("gw2")
@@ -98,6 +130,8 @@ class Ours:
 
     def bulk(self, rounds):
         """Raw insert and join in turn, so that both meet the same machine."""
+        if self.two.running():
+            self.two.stop()
         pairs = []
         for i in range(rounds):
             raw = self.raw()
@@ -119,52 +153,45 @@ class Ours:
     # -- stream
 
     def stream(self, rate, seconds):
-        return stream(self.lab, rate, seconds, self.one.proc.pid,
-                      self.two.proc.pid)
+        got = stream(self.lab, rate, seconds, self.one.proc.pid,
+                     self.two.proc.pid, 4000000)
+        got["in_sync"] = self.one.in_sync() and self.two.in_sync()
+        got["overruns"] = self.one.status()["flows"]["overruns"]
+        return got
 
     # -- failover
 
     def failover(self, n, rounds):
         """Handovers and cable cuts with n flows in the tables."""
-        self.lone(FAST)
-        flows = self.fill(n)
+        self.lone_with(FAST, n)
         self.empty_second()
         self.two.launch().wait_up()
         self.wait_sync(JOIN_S)
-        got = {"flows": flows, "handover": [], "cut": [], "broken": 0}
-        with contextlib.ExitStack() as stack:
-            tools = self.lab.tools
-            streams = tools.streams(2, 2, rate=500000)
-            stack.callback(streams.close)
-            probe = tools.probe()
-            stack.callback(probe.close)
-            time.sleep(1)
-            for _ in range(rounds):
-                got["handover"].append(self._event(streams, probe,
-                                                   self._handover))
-            for _ in range(rounds):
-                got["cut"].append(self._event(streams, probe, self._cut))
-            got["broken"] = streams.finish()["lost"]
+        got = {"flows": self.lab.flows("gw1"), "handover": [], "cut": []}
+        traffic = Traffic(self.lab, rate=500000)
+        try:
+            for kind, event in (("handover", self._handover),
+                                ("cut", self._cut)):
+                for _ in range(rounds):
+                    got[kind].append(self._event(traffic, event))
+            traffic.finish()
+        finally:
+            traffic.close()
+            self.lab.tools.close()
         for kind in ("handover", "cut"):
-            got[kind + "_udp_ms"] = statistics.median(
-                e["udp_ms"] for e in got[kind])
-            got[kind + "_tcp_ms"] = statistics.median(
-                e["tcp_ms"] for e in got[kind])
+            for key in ("silence_ms", "stall_ms"):
+                got["%s_%s" % (kind, key)] = statistics.median(
+                    e[key] for e in got[kind])
         return got
 
-    def _event(self, streams, probe, event):
-        self.wait_sync(60)
-        master = self.master()
-        time.sleep(0.3)
-        streams.mark("event")
-        probe.mark("event")
+    def _event(self, traffic, event):
+        """The longest silence of UDP and stall of TCP; all goes on."""
+        master = self.wait_steady()
+        traffic.begin("event")
         undo = event(master)
         wait_for("the other one is master",
                  lambda: self.other(master).is_all("MASTER"), 15)
-        # Longest silences are read once all goes on; a stall may still run.
-        time.sleep(1.5)
-        seen = {"udp_ms": probe.mark("on")["silence_ms"],
-                "tcp_ms": streams.mark("on")["stall_ms"]}
+        seen = traffic.goes_on()
         undo()
         return seen
 
@@ -180,22 +207,23 @@ class Ours:
 
         def undo():
             self.lab.restore(master.host, "lan")
-            wait_for("backup again",
-                     lambda: master.is_all("BACKUP"), 15)
+            wait_for("backup again", lambda: master.is_all("BACKUP"), 15)
         return undo
 
 
-def stream(lab, rate, seconds, active, standby):
+def stream(lab, rate, seconds, active, standby, first):
     """What a new flow costs both, and how late it stands on the standby.
 
     The first part counts flows while none of them ends; the second the
     whole life of a flow, from its first packet to its end. Both through the
-    gateway that is master, whoever syncs.
+    gateway that is master, whoever syncs. first is the number of the first
+    flow: flows that are there already would not be new.
     """
     for host in ("gw1", "gw2"):
         lab.sysctl(host, **{"net.netfilter.nf_conntrack_timestamp": 1})
     got = {"rate": rate, "seconds": seconds}
-    tool = lab.tools.churn(rate, seconds + 4, "-l", 60000, "-k")
+    tool = lab.tools.churn(rate, seconds + 4, "-l", 60000, "-k", "-f",
+                           first)
     time.sleep(1.5)
     wire, begin = link_bytes(lab, "gw1"), time.time_ns()
     cost = Cost(active, standby)
@@ -213,7 +241,7 @@ def stream(lab, rate, seconds, active, standby):
     got["new_per_s"] = new / wall
     got["new_wire_bytes"] = wire / new
     cost = Cost(active, standby)
-    done = lab.tools.churn(rate, seconds, "-f", 11000000).result()
+    done = lab.tools.churn(rate, seconds, "-f", first + 1000000).result()
     time.sleep(0.5)
     got["life_us_active"], got["life_us_standby"] = cost.us_per(
         done["started"])

@@ -77,21 +77,23 @@ def _stream(ours, theirs):
           _pair((theirs or {}).get("latency"), "p50_ms", "p99_ms", 2)
           if theirs else "", "of %d UDP flows, %d are there"
           % (latency["flows"], latency["matched"]))
+    if not ours["in_sync"] or ours["overruns"]:
+        print("  the stream was more than this machine could do: %d overruns"
+              "%s" % (ours["overruns"], "" if ours["in_sync"] else
+                      ", not in sync at its end"))
 
 
 def _failover(parts):
-    print("failover: advbase 0, advskew 20; median (worst) of %d"
-          % len(parts[0]["cut"]))
+    print("failover: advbase 0, advskew 20; median (worst) of %d, no "
+          "connection lost" % len(parts[0]["cut"]))
+    print("  %-44s %14s %14s" % ("", "UDP silence", "TCP stall"))
     for part in parts:
         for kind, what in (("handover", "planned handover"),
                            ("cut", "cable cut on the master")):
             _line("%d flows, %s, ms" % (part["flows"], what),
-                  *("%s %.0f (%.0f)" % (
-                      name, part["%s_%s_ms" % (kind, key)],
-                      max(e["%s_ms" % key] for e in part[kind]))
-                    for key, name in (("udp", "UDP"), ("tcp", "TCP"))),
-                  "" if not part["broken"] else
-                  "%d connections lost" % part["broken"])
+                  *("%.0f (%.0f)" % (part["%s_%s" % (kind, key)],
+                                     max(e[key] for e in part[kind]))
+                    for key in ("silence_ms", "stall_ms")))
 
 
 def show(got):

@@ -192,4 +192,5 @@ class Theirs:
         the standby at once."""
         one, two = self.start(flows, inject=True)
         time.sleep(3)
-        return stream(self.lab, rate, seconds, one.proc.pid, two.proc.pid)
+        return stream(self.lab, rate, seconds, one.proc.pid, two.proc.pid,
+                      6000000)
