@@ -381,7 +381,7 @@ int commands_open(struct node *n)
 	int err;
 
 	snprintf(dir, sizeof(dir), "%s", n->conf->stats_socket);
-	if (mkdir(dirname(dir), 0750) && errno != EEXIST)
+	if (mkdir(dirname(dir), 0755) && errno != EEXIST)
 		log_msg(LOG_WARNING, "%s: %s", dir, log_errno(errno));
 	n->progress = event_new(n->base, -1, EV_PERSIST, on_progress, n);
 	if (!n->progress)

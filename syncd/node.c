@@ -84,7 +84,8 @@ static void act(struct node *n, const struct engine_action *a)
 		commands_bulk_ended(n, a->index, a->ok, a->log.text);
 		return;
 	case ENGINE_HANDOVER_ENDED:
-		n->handover_failed = !a->ok;
+		if (n->engine->stopping)
+			n->handover_failed = !a->ok;
 		commands_handover_ended(n, a->ok, a->log.text);
 		return;
 	case ENGINE_STOPPED:

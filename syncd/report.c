@@ -129,7 +129,7 @@ static void print_link_down(const struct node *n, unsigned i, FILE *out)
 		p->name,
 		p->live_since.ns ? "link down for"
 				 : "never seen since the "
-				   "start, ",
+				   "start,",
 		report_duration(mono_diff(n->last, p->down_since), text,
 				sizeof(text)),
 		*why ? " (" : "", why, *why ? ")" : "", p->name);
