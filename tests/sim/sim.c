@@ -413,7 +413,10 @@ static void turn(struct sim *s, unsigned i)
 	world_actions(s, i);
 	any |= lan_receive(s, i);
 	any |= world_link_receive(s, i);
-	any |= events(s, i);
+	/* a real loop may come back to them before it works */
+	do
+		any |= events(s, i);
+	while (n->kernel.queued && sim_chance(s, 50));
 	if (n->engine)
 		any |= work(s, i);
 	if (!n->engine)
