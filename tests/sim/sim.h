@@ -73,9 +73,9 @@ struct sim_node {
 	struct sim_pipe inbox;	      /* bytes on their way to it */
 	mono_t heard[SIM_VHOSTS_MAX]; /* an advert was given to it */
 	mono_t able_since[SIM_VHOSTS_MAX];
-	bool held_back; /* it was on hold after its last turn */
-	bool stopped;	/* ENGINE_STOPPED came */
-	bool any;	/* the last turn did something: look again */
+	struct gate gate; /* as it was after its last turn */
+	bool stopped;	  /* ENGINE_STOPPED came */
+	bool any;	  /* the last turn did something: look again */
 	/* for a test to look at */
 	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
 	unsigned handovers_ok, handovers_failed;

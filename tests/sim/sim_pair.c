@@ -351,6 +351,7 @@ int main(int argc, char **argv)
 	uint16_t trace = 0;
 	int c;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((c = getopt(argc, argv, "s:n:vt:")) != -1) {
 		if (c == 's')
 			seed = strtoull(optarg, NULL, 10);

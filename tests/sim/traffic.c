@@ -156,7 +156,8 @@ static void tear_away(struct sim *s, struct kernel *k, struct kernel_entry *e)
 		kernel_remove(k, e, true, 0, s->now); /* early drop */
 		return;
 	}
-	kernel_remove(k, e, true, 4242, s->now); /* conntrack -D */
+	/* conntrack -D, a process each */
+	kernel_remove(k, e, true, 4242 + (uint32_t)sim_random(s, 1000), s->now);
 }
 
 void sim_traffic(struct sim *s, unsigned node)

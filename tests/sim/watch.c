@@ -151,7 +151,7 @@ void sim_watch(struct sim *s)
 	}
 	for (unsigned i = 0; i < SIM_NODES; i++)
 		if (s->node[i].engine)
-			s->node[i].held_back = s->node[i].engine->env.holding;
+			s->node[i].gate = s->node[i].engine->gate;
 }
 
 static bool begins(const char *text, const char *with)
@@ -165,12 +165,15 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 	const struct engine *other = s->node[1 - i].engine;
 	const struct history_entry *h =
 		history_last(&n->engine->history, n->engine->vhosts[k].name);
+	bool held_back;
 
 	if (!h || h->to != CARP_MASTER)
 		return;
-	if (n->held_back && begins(h->cause, "preempt"))
+	/* the limit of require-sync may have passed since */
+	held_back = gate_holding(&n->gate, s->now);
+	if (held_back && begins(h->cause, "preempt"))
 		sim_fail(s, "%s preempts while it holds", n->name);
-	if (n->held_back && begins(h->cause, "master more demoted") && other &&
+	if (held_back && begins(h->cause, "master more demoted") && other &&
 	    demotion_total(&other->demotion) < DEMOTION_TAKE_ANYWAY)
 		sim_fail(s, "%s takes over from a demoted master on hold",
 			 n->name);
