@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One running node: the engine, and the kernel objects and sockets that its
- * actions are carried out on. Shared by node.c (the loop), node_carp.c
- * (interfaces, adverts, the shared addresses), node_sync.c (flows and peers),
- * commands.c (the operator) and report.c (the screen).
+ * actions are carried out on. Shared by node.c (the loop), node_carp.c (the
+ * shared addresses), node_advert.c, node_ifaces.c, node_sync.c (flows and
+ * peers), commands.c (the operator) and report.c (the screen).
  */
 #ifndef STATESYNC_NODE_H
 #define STATESYNC_NODE_H
@@ -121,12 +121,23 @@ void node_carp_close(struct node *n);
 void node_take(struct node *n, unsigned vhost);
 void node_release(struct node *n, unsigned vhost);
 void node_fence(struct node *n, unsigned vhost);
-void node_advert(struct node *n, unsigned vhost,
-		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
 void node_announce(struct node *n, unsigned vhost);
 void node_lease_time(struct node *n, unsigned vhost, int64_t ns);
 /* The process slept: what waits in the sockets is old. */
 void node_woke(struct node *n);
+/* Sockets, rules and silence for an interface that is new, or another one. */
+void node_carp_bind(struct node *n, unsigned iface);
+
+/* --- node_advert.c */
+void node_advert(struct node *n, unsigned vhost,
+		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
+/* An event's function: adverts wait on an interface (struct node_iface). */
+void node_advert_read(evutil_socket_t fd, short what, void *iface);
+
+/* --- node_ifaces.c */
+/* Watches, and tells the engine what is there. 0 or -errno. */
+int node_ifaces_open(struct node *n) __attribute__((warn_unused_result));
+void node_ifaces_close(struct node *n);
 
 /* --- node_sync.c */
 int node_sync_open(struct node *n) __attribute__((warn_unused_result));

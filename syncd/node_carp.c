@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The engine's virtual hosts on real interfaces: adverts in and out, address,
- * MAC and lease given and taken back, ARP answered, and what the kernel says
- * of interfaces and addresses. It decides nothing. Invariant: the lease is
- * granted last and revoked first.
+ * The engine's virtual hosts on real interfaces: address, MAC and lease given
+ * and taken back, ARP answered. It decides nothing. Adverts are node_advert's,
+ * what the kernel says of interfaces comes from node_ifaces.
+ *
+ * Implements rules 6 and spec/linux-vip.md, by the modules of os.
+ *
+ * Invariant: the lease is granted last and revoked first.
  */
 #include "node.h"
 
@@ -17,12 +20,8 @@
 #include "announce.h"
 #include "log.h"
 
-#define LEASE_TABLE	"statesync"
-#define NEIGH_AT_ONCE	64
-#define ADVERTS_AT_ONCE 64
-#define PACKET_MAX	2048
-/* A full queue is drained in less than a millisecond. */
-#define ADVERT_TRIES 4
+#define LEASE_TABLE   "statesync"
+#define NEIGH_AT_ONCE 64
 /* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
 #define LEASE_FIRST_NS(i) ((i)*5 / 2)
 
@@ -238,143 +237,6 @@ void node_lease_time(struct node *n, unsigned vhost, int64_t ns)
 			lease_strerror(err));
 }
 
-/* --- adverts ------------------------------------------------------------------ */
-
-/* OpenBSD: the first IPv4 address of the parent, else the shared one. */
-static uint32_t advert_source(const struct node *n, const struct node_vhost *v)
-{
-	const struct node_iface *f = &n->ifaces[v->iface];
-
-	for (size_t i = 0; i < n->naddrs; i++) {
-		const struct node_addr *a = &n->addrs[i];
-		uint32_t v4;
-
-		if (a->ifindex != f->ifindex || a->addr.family != AF_INET)
-			continue;
-		memcpy(&v4, a->addr.addr, sizeof(v4));
-		return ntohl(v4);
-	}
-	return ntohl(v->addrs[0].addr.s_addr);
-}
-
-static int64_t advert_interval(const struct node *n, unsigned vhost)
-{
-	return carp_vhost_interval_ns(&n->engine->vhosts[vhost].carp);
-}
-
-/* ENOBUFS has two meanings: the lease has run out, or a queue is full. */
-static bool lease_held(struct node *n, const struct node_vhost *v)
-{
-	bool present = false;
-
-	return v->leased &&
-	       lease_present(&n->lease, &v->lease, &present) == 0 && present;
-}
-
-void node_advert(struct node *n, unsigned vhost,
-		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac)
-{
-	struct node_vhost *v = &n->vhosts[vhost];
-	struct node_iface *f = iface_of(n, vhost);
-	struct carp_frame frame = {
-		.src = advert_source(n, v),
-		.dst = CARP_GROUP_V4,
-	};
-	bool virtual = v->vip.virtual_mac && !own_mac;
-	uint8_t packet[CARP_FRAME_LEN];
-	int err;
-
-	evutil_secure_rng_get_bytes(&frame.id, sizeof(frame.id));
-	memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
-	       sizeof(frame.src_mac));
-	carp_wire_group_mac(CARP_GROUP_V4, frame.dst_mac);
-	carp_wire_build_frame(&frame, bytes, packet);
-	for (int i = 0; i < ADVERT_TRIES; i++) {
-		err = carpsock_send(&f->carp, packet, sizeof(packet));
-		if (!err && !own_mac)
-			standin_sent(n->standin, vhost, f->carp.tx, packet,
-				     sizeof(packet), advert_interval(n, vhost),
-				     n->last);
-		if (err != -ENOBUFS)
-			return;
-		if (virtual && !lease_held(n, v)) {
-			engine_lease_lost(n->engine, vhost, n->last);
-			return;
-		}
-	}
-	log_msg(LOG_INFO, "%s: its queue is full, an advert was lost", f->name);
-}
-
-static struct node_vhost *find_vhost(struct node *n, unsigned iface,
-				     uint8_t vhid, unsigned *index)
-{
-	for (*index = 0; *index < n->nvhosts; (*index)++)
-		if (n->vhosts[*index].iface == iface &&
-		    n->vhosts[*index].conf->vhid == vhid)
-			return &n->vhosts[*index];
-	return NULL;
-}
-
-/* A packet that cannot be told to belong to a vhost counts for all of the
- * interface, because any of them may miss it. */
-static void refused(struct node *n, unsigned iface, uint8_t vhid,
-		    enum carp_refusal why)
-{
-	unsigned i;
-
-	if (vhid && find_vhost(n, iface, vhid, &i)) {
-		engine_refused(n->engine, i, why);
-		return;
-	}
-	for (i = 0; i < n->nvhosts; i++)
-		if (n->vhosts[i].iface == iface)
-			engine_refused(n->engine, i, why);
-}
-
-static void got_packet(struct node *n, unsigned iface, const uint8_t *packet,
-		       size_t len)
-{
-	struct carp_ipv4 ip;
-	struct carp_advert a = { 0 };
-	enum carp_refusal why = carp_wire_parse_ipv4(packet, len, &ip);
-	unsigned vhost;
-
-	if (why == CARP_OK)
-		why = carp_wire_parse(ip.payload, ip.len, &a);
-	if (why == CARP_OK && !find_vhost(n, iface, a.vhid, &vhost))
-		why = CARP_REFUSED_VHID;
-	if (why != CARP_OK) {
-		refused(n, iface, a.vhid, why);
-		return;
-	}
-	engine_advert(n->engine, vhost, &a, ip.src, n->last);
-}
-
-static void on_carp(evutil_socket_t fd, short what, void *arg)
-{
-	struct node_iface *f = arg;
-	struct node *n = f->node;
-	uint8_t packet[PACKET_MAX];
-	struct in_addr from;
-	size_t len;
-
-	(void)fd;
-	(void)what;
-	(void)node_now(n);
-	for (int i = 0; i < ADVERTS_AT_ONCE; i++) {
-		int r = carpsock_read(&f->carp, packet, sizeof(packet), &len,
-				      &from);
-
-		if (r == CARPSOCK_EMPTY || r < 0)
-			break;
-		if (r == 0)
-			got_packet(n, (unsigned)(f - n->ifaces), packet, len);
-	}
-	node_settle(n);
-}
-
-/* --- interfaces and addresses --------------------------------------------------- */
-
 static int watch(struct node_iface *f, struct event **ev, int fd,
 		 event_callback_fn cb)
 {
@@ -393,19 +255,19 @@ static int watch(struct node_iface *f, struct event **ev, int fd,
 	return event_add(*ev, NULL) ? -ENOMEM : 0;
 }
 
-/* Sockets, rules and silence for an interface that is new, or another one. */
-static void bind_iface(struct node *n, unsigned i)
+void node_carp_bind(struct node *n, unsigned i)
 {
 	struct node_iface *f = &n->ifaces[i];
 
 	/* an event on a descriptor that is about to be another one */
-	(void)watch(f, &f->carp_event, -1, on_carp);
+	(void)watch(f, &f->carp_event, -1, node_advert_read);
 	(void)watch(f, &f->neigh_event, -1, on_neigh);
 	for (unsigned k = 0; k < n->nvhosts; k++)
 		if (n->vhosts[k].iface == i)
 			standin_clear(n->standin, k);
 	if (carpsock_rebind(&f->carp) == 0)
-		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp), on_carp);
+		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp),
+			    node_advert_read);
 	if (neigh_rebind(&f->neigh) == 0)
 		(void)watch(f, &f->neigh_event, neigh_fd(&f->neigh), on_neigh);
 	set_neigh(n, i);
@@ -417,116 +279,6 @@ static void bind_iface(struct node *n, unsigned i)
 		if (n->vhosts[k].iface == i && n->vhosts[k].answering &&
 		    vip_add(&n->vip, &n->vhosts[k].vip))
 			log_msg(LOG_DEBUG, "%s: address not put back", f->name);
-}
-
-static void link_changed(struct node *n, unsigned i, unsigned ifindex,
-			 const struct ifmon_link *l)
-{
-	struct node_iface *f = &n->ifaces[i];
-	bool up = l->up && !l->gone && l->has_mac;
-
-	f->ifindex = l->gone ? 0 : ifindex;
-	f->has_mac = l->has_mac && !l->gone;
-	if (f->has_mac)
-		memcpy(f->mac, l->mac, sizeof(f->mac));
-	if (!l->gone)
-		bind_iface(n, i);
-	if (f->up != up)
-		log_msg(LOG_NOTICE, "%s is %s", f->name, up ? "up" : "down");
-	f->up = up;
-	for (unsigned k = 0; k < n->nvhosts; k++)
-		if (n->vhosts[k].iface == i)
-			engine_link(n->engine, k, up, n->last);
-}
-
-static bool is_shared(const struct node *n, const struct ifmon_addr *a)
-{
-	for (size_t i = 0; a->family == AF_INET && i < n->nvhosts; i++)
-		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++)
-			if (memcmp(&n->vhosts[i].addrs[k].addr, a->addr, 4) ==
-			    0)
-				return true;
-	return false;
-}
-
-static void addr_changed(struct node *n, unsigned ifindex,
-			 const struct ifmon_addr *a)
-{
-	size_t i = 0;
-
-	while (i < n->naddrs &&
-	       (n->addrs[i].ifindex != ifindex ||
-		n->addrs[i].addr.family != a->family ||
-		memcmp(n->addrs[i].addr.addr, a->addr, sizeof(a->addr))))
-		i++;
-	if (!a->added) {
-		/* in order: the first address is the source of adverts */
-		if (i < n->naddrs)
-			memmove(&n->addrs[i], &n->addrs[i + 1],
-				(--n->naddrs - i) * sizeof(*n->addrs));
-		return;
-	}
-	if (i < n->naddrs || is_shared(n, a))
-		return;
-	if (n->naddrs == n->addrs_room) {
-		size_t room = n->addrs_room ? 2 * n->addrs_room : 16;
-		struct node_addr *more =
-			realloc(n->addrs, room * sizeof(*more));
-
-		if (!more)
-			return;
-		n->addrs = more;
-		n->addrs_room = room;
-	}
-	n->addrs[n->naddrs++] = (struct node_addr){ ifindex, *a };
-}
-
-static void tell_addresses(struct node *n)
-{
-	struct session_address *list = calloc(n->naddrs + 1, sizeof(*list));
-
-	if (!list)
-		return;
-	for (size_t i = 0; i < n->naddrs; i++) {
-		list[i].family = n->addrs[i].addr.family;
-		memcpy(list[i].addr.b, n->addrs[i].addr.addr,
-		       sizeof(list[i].addr.b));
-	}
-	if (engine_addresses(n->engine, list, n->naddrs))
-		log_msg(LOG_ERR, "no memory for %zu addresses", n->naddrs);
-	free(list);
-}
-
-static void got_ifmon(const struct ifmon_event *ev, void *arg)
-{
-	struct node *n = arg;
-
-	if (ev->kind == IFMON_ADDR) {
-		addr_changed(n, ev->ifindex, &ev->addr);
-		return;
-	}
-	if (!ev->link.gone && vip_prepare_link(&n->vip, ev->ifindex))
-		log_msg(LOG_WARNING, "%s: its ARP cannot be silenced",
-			ev->link.name);
-	for (unsigned i = 0; i < n->nifaces; i++)
-		if (strcmp(n->ifaces[i].name, ev->link.name) == 0)
-			link_changed(n, i, ev->ifindex, &ev->link);
-}
-
-static void on_ifmon(evutil_socket_t fd, short what, void *arg)
-{
-	struct node *n = arg;
-
-	(void)fd;
-	(void)what;
-	(void)node_now(n);
-	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN) {
-		n->naddrs = 0;
-		if (ifmon_dump(&n->ifmon, got_ifmon, n))
-			log_msg(LOG_ERR, "interfaces cannot be read");
-	}
-	tell_addresses(n);
-	node_settle(n);
 }
 
 /* --- life -------------------------------------------------------------------------- */
@@ -606,34 +358,6 @@ static int open_vip(struct node *n)
 	return err;
 }
 
-static int open_ifmon(struct node *n)
-{
-	int err = ifmon_open(&n->ifmon);
-
-	if (err) {
-		log_msg(LOG_ERR, "interfaces cannot be watched: %s",
-			log_errno(-err));
-		return err;
-	}
-	n->ifmon_event = event_new(n->base, ifmon_fd(&n->ifmon),
-				   EV_READ | EV_PERSIST, on_ifmon, n);
-	if (!n->ifmon_event)
-		return -ENOMEM;
-	event_priority_set(n->ifmon_event, PRIORITY_URGENT);
-	event_add(n->ifmon_event, NULL);
-	(void)node_now(n);
-	err = ifmon_dump(&n->ifmon, got_ifmon, n);
-	if (!err)
-		tell_addresses(n);
-	for (size_t i = 0; i < n->nifaces; i++)
-		if (!n->ifaces[i].ifindex)
-			log_msg(LOG_WARNING,
-				"no interface %s here; its vhosts are in INIT "
-				"until it appears",
-				n->ifaces[i].name);
-	return err;
-}
-
 int node_carp_open(struct node *n)
 {
 	int err = 0;
@@ -658,17 +382,14 @@ int node_carp_open(struct node *n)
 		    neigh_open(&f->neigh, f->name, on_conflict, f))
 			log_msg(LOG_DEBUG, "%s: not there yet", f->name);
 	}
-	return err ? err : open_ifmon(n);
+	return err ? err : node_ifaces_open(n);
 }
 
 void node_carp_close(struct node *n)
 {
 	standin_free(n->standin);
 	n->standin = NULL;
-	if (n->ifmon_event)
-		event_free(n->ifmon_event);
-	n->ifmon_event = NULL;
-	ifmon_close(&n->ifmon);
+	node_ifaces_close(n);
 	if (n->lease_open)
 		lease_close(&n->lease);
 	if (n->vip_open) {

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Interfaces that come, go and change, and this machine's addresses: told to
+ * the engine. It is not the virtual hosts' work on them (node_carp).
+ *
+ * Implements rules 2: each node tells its own addresses, in the hello and on
+ * change.
+ *
+ * Invariant: no shared address is in n->addrs, in whatever order they came.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+static void link_changed(struct node *n, unsigned i, unsigned ifindex,
+			 const struct ifmon_link *l)
+{
+	struct node_iface *f = &n->ifaces[i];
+	bool up = l->up && !l->gone && l->has_mac;
+
+	f->ifindex = l->gone ? 0 : ifindex;
+	f->has_mac = l->has_mac && !l->gone;
+	if (f->has_mac)
+		memcpy(f->mac, l->mac, sizeof(f->mac));
+	if (!l->gone)
+		node_carp_bind(n, i);
+	if (f->up != up)
+		log_msg(LOG_NOTICE, "%s is %s", f->name, up ? "up" : "down");
+	f->up = up;
+	for (unsigned k = 0; k < n->nvhosts; k++)
+		if (n->vhosts[k].iface == i)
+			engine_link(n->engine, k, up, n->last);
+}
+
+static bool is_shared(const struct node *n, const struct ifmon_addr *a)
+{
+	for (size_t i = 0; a->family == AF_INET && i < n->nvhosts; i++)
+		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++)
+			if (memcmp(&n->vhosts[i].addrs[k].addr, a->addr, 4) ==
+			    0)
+				return true;
+	return false;
+}
+
+static void addr_changed(struct node *n, unsigned ifindex,
+			 const struct ifmon_addr *a)
+{
+	size_t i = 0;
+
+	while (i < n->naddrs &&
+	       (n->addrs[i].ifindex != ifindex ||
+		n->addrs[i].addr.family != a->family ||
+		memcmp(n->addrs[i].addr.addr, a->addr, sizeof(a->addr))))
+		i++;
+	if (!a->added) {
+		/* in order: the first address is the source of adverts */
+		if (i < n->naddrs)
+			memmove(&n->addrs[i], &n->addrs[i + 1],
+				(--n->naddrs - i) * sizeof(*n->addrs));
+		return;
+	}
+	if (i < n->naddrs || is_shared(n, a))
+		return;
+	if (n->naddrs == n->addrs_room) {
+		size_t room = n->addrs_room ? 2 * n->addrs_room : 16;
+		struct node_addr *more =
+			realloc(n->addrs, room * sizeof(*more));
+
+		if (!more)
+			return;
+		n->addrs = more;
+		n->addrs_room = room;
+	}
+	n->addrs[n->naddrs++] = (struct node_addr){ ifindex, *a };
+}
+
+static void tell_addresses(struct node *n)
+{
+	struct session_address *list = calloc(n->naddrs + 1, sizeof(*list));
+
+	if (!list)
+		return;
+	for (size_t i = 0; i < n->naddrs; i++) {
+		list[i].family = n->addrs[i].addr.family;
+		memcpy(list[i].addr.b, n->addrs[i].addr.addr,
+		       sizeof(list[i].addr.b));
+	}
+	if (engine_addresses(n->engine, list, n->naddrs))
+		log_msg(LOG_ERR, "no memory for %zu addresses", n->naddrs);
+	free(list);
+}
+
+static void got_ifmon(const struct ifmon_event *ev, void *arg)
+{
+	struct node *n = arg;
+
+	if (ev->kind == IFMON_ADDR) {
+		addr_changed(n, ev->ifindex, &ev->addr);
+		return;
+	}
+	if (!ev->link.gone && vip_prepare_link(&n->vip, ev->ifindex))
+		log_msg(LOG_WARNING, "%s: its ARP cannot be silenced",
+			ev->link.name);
+	for (unsigned i = 0; i < n->nifaces; i++)
+		if (strcmp(n->ifaces[i].name, ev->link.name) == 0)
+			link_changed(n, i, ev->ifindex, &ev->link);
+}
+
+static void on_ifmon(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+
+	(void)fd;
+	(void)what;
+	(void)node_now(n);
+	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN) {
+		n->naddrs = 0;
+		if (ifmon_dump(&n->ifmon, got_ifmon, n))
+			log_msg(LOG_ERR, "interfaces cannot be read");
+	}
+	tell_addresses(n);
+	node_settle(n);
+}
+
+int node_ifaces_open(struct node *n)
+{
+	int err = ifmon_open(&n->ifmon);
+
+	if (err) {
+		log_msg(LOG_ERR, "interfaces cannot be watched: %s",
+			log_errno(-err));
+		return err;
+	}
+	n->ifmon_event = event_new(n->base, ifmon_fd(&n->ifmon),
+				   EV_READ | EV_PERSIST, on_ifmon, n);
+	if (!n->ifmon_event)
+		return -ENOMEM;
+	event_priority_set(n->ifmon_event, PRIORITY_URGENT);
+	event_add(n->ifmon_event, NULL);
+	(void)node_now(n);
+	err = ifmon_dump(&n->ifmon, got_ifmon, n);
+	if (!err)
+		tell_addresses(n);
+	for (size_t i = 0; i < n->nifaces; i++)
+		if (!n->ifaces[i].ifindex)
+			log_msg(LOG_WARNING,
+				"no interface %s here; its vhosts are in INIT "
+				"until it appears",
+				n->ifaces[i].name);
+	return err;
+}
+
+void node_ifaces_close(struct node *n)
+{
+	if (n->ifmon_event)
+		event_free(n->ifmon_event);
+	n->ifmon_event = NULL;
+	ifmon_close(&n->ifmon);
+}
