@@ -51,6 +51,28 @@ def test_failover(lab, pair, way):
     traffic.finish()
 
 
+def test_there_and_back_without_a_restart(lab, pair):
+    """A node that was master before has windows of that time in its entries;
+    a connection that went on over the peer meanwhile must survive them."""
+    pair.start()
+    traffic = Traffic(lab)
+    pair.wait_equal()
+    lab.freeze()
+    traffic.begin()
+    assert pair.one.tool("handover")[0] == 0
+    pair.wait_master(pair.two)
+    traffic.goes_on()
+    time.sleep(3)
+    pair.wait_sync()
+    assert pair.two.tool("handover")[0] == 0
+    pair.wait_master(pair.one)
+    traffic.goes_on()
+    time.sleep(2)
+    traffic.goes_on()
+    assert lab.invalid("gw1") < 20
+    traffic.finish()
+
+
 def test_there_and_back_again(lab, pair):
     """Handover, cable cut, machine loss and fail-back, one after the other,
     under the same connections and while others come and go."""
