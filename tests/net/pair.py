@@ -13,11 +13,11 @@ import pytest
 from lab import wait_for
 from node import die_with_parent
 
-# Intervals of 195 and 234 ms: quick enough to test, and slow enough for a
+# Intervals of 312 and 351 ms: quick enough to test, and slow enough for a
 # machine with two cores that fills a table meanwhile (the lease of a master
 # is 2.5 times the smaller one).
-SKEW = {"gw1": 50, "gw2": 60}
-PREEMPTING = (60, 50)  # as advskew: the second node is the better one
+SKEW = {"gw1": 80, "gw2": 90}
+PREEMPTING = (90, 80)  # as advskew: the second node is the better one
 
 
 class Pair:

@@ -48,7 +48,7 @@ def test_status_keys(pair):
                    for h in s["history"])
 
 
-@pytest.mark.parametrize("skews", [(50, 50), (50, 60)])
+@pytest.mark.parametrize("skews", [(80, 80), (80, 90)])
 def test_cold_start_at_the_same_instant(pair, skews):
     """Two nodes started together change master at most once."""
     pair.configure(advskew=skews, preempt=True)

@@ -87,9 +87,11 @@ def test_after_a_crash_the_next_start_cleans_up(lab, pair):
 def test_the_owned_table_stands_a_flush(lab, pair):
     """`nft flush ruleset` by others takes nothing of ours away."""
     pair.start()
+    before = pair.transitions()
     lab.run("gw1", "nft", "flush", "ruleset", check=False)
     time.sleep(1)
-    assert pair.master() is pair.one, str(pair)
+    pair.wait_master(pair.one)
+    assert pair.transitions() == before
     got = lab.tools.neighbour("client", "10.1.0.1", "echo", 5, 100,
                               mac="00:00:5e:00:01:01")
     assert got["answered"] == 5, got
