@@ -248,6 +248,9 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 			p->refused[ENGINE_REFUSED_FILTER]++;
 			continue;
 		}
+		/* it is there again: a delete that waits is not told back */
+		if (e->masters && c->op != FLOW_DESTROY)
+			destroys_revive(&e->destroys, &c->flow);
 		engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
 	}
 	if (ev->flows.bulk && p->rx.state == RX_RUNNING)

@@ -281,6 +281,7 @@ void world_actions(struct sim *s, unsigned i)
 	struct engine_action a;
 	unsigned count = 0;
 
+	s->node[i].any = true; /* bytes may wait for the link */
 	while (engine_poll(s->node[i].engine, &a, s->now)) {
 		act(s, i, &a);
 		if (++count > 10000) {

@@ -164,6 +164,10 @@ int sim_master(const struct sim *s);
 /* The new master takes over from one that handed over. */
 void sim_watch_handover(struct sim *s, unsigned from, unsigned to);
 void sim_watch_transition(struct sim *s, unsigned node, unsigned vhost);
+/* One master, both in sync, nothing on its way. */
+bool sim_idle(const struct sim *s);
+/* Runs until then, so long at most. */
+void sim_until_idle(struct sim *s, int64_t ns);
 /* Equal tables, but for what the rules keep back. */
 void sim_watch_tables(struct sim *s, unsigned master);
 /* One master, both in sync, equal tables; else an error. */

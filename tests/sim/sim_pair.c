@@ -213,37 +213,13 @@ static void mend(struct sim *s, unsigned percent)
 		sim_link(s, false);
 }
 
-static bool idle(const struct sim *s)
-{
-	for (unsigned i = 0; i < SIM_NODES; i++) {
-		const struct sim_node *n = &s->node[i];
-
-		if (!n->engine || !n->attached || n->inbox.len ||
-		    n->kernel.queued || n->kernel.overrun ||
-		    !engine_tx_in_sync(n->engine, 0) ||
-		    !engine_rx_in_sync(n->engine, 0) ||
-		    session_filling(n->engine->peers[0].session) ||
-		    destroys_deadline(&n->engine->destroys).ns != INT64_MAX ||
-		    n->engine->nops || n->any ||
-		    n->engine->handover.state != HANDOVER_IDLE ||
-		    session_backlog(n->engine->peers[0].session) ||
-		    session_seq_acked(n->engine->peers[0].session) !=
-			    session_seq_sent(n->engine->peers[0].session))
-			return false;
-	}
-	return sim_master(s) >= 0;
-}
-
 /* Whenever both say that they are in sync they must be equal; but for two
  * masters, who merge (rules 9). */
 static void look(struct sim *s)
 {
-	mono_t end = mono_add(s->now, 300 * MONO_MS);
-
 	s->traffic = false;
-	while (!idle(s) && !sim_error(s) && s->now.ns < end.ns)
-		sim_run(s, MONO_MS);
-	if (idle(s) && !s->node[1 - sim_master(s)].engine->masters)
+	sim_until_idle(s, 300 * MONO_MS);
+	if (sim_idle(s) && !s->node[1 - sim_master(s)].engine->masters)
 		sim_watch_tables(s, (unsigned)sim_master(s));
 	s->traffic = true;
 }
@@ -266,11 +242,8 @@ static void misfortunes(struct sim *s)
 
 static void until_quiet(struct sim *s)
 {
-	mono_t end = mono_add(s->now, QUIET_MAX_NS);
-
 	s->traffic = false;
-	while (!idle(s) && !sim_error(s) && s->now.ns < end.ns)
-		sim_run(s, MONO_MS);
+	sim_until_idle(s, QUIET_MAX_NS);
 	sim_watch_quiet(s);
 }
 

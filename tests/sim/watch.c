@@ -192,12 +192,13 @@ static bool same_identity(const struct flow *a, const struct flow *b)
 	return n == flow_identity(b, y) && memcmp(x, y, n) == 0;
 }
 
+/* Of the same client: what is left of the old one may get the new one's
+ * updates. */
 static bool untold(const struct sim *s, const struct flow *f)
 {
 	for (size_t i = 0; i < s->nuntold; i++)
 		if (s->untold[i].l4proto == f->l4proto &&
-		    flow_tuple_equal(&s->untold[i].orig, &f->orig) &&
-		    flow_tuple_equal(&s->untold[i].reply, &f->reply))
+		    flow_tuple_equal(&s->untold[i].orig, &f->orig))
 			return true;
 	return false;
 }
@@ -292,4 +293,33 @@ void sim_watch_quiet(struct sim *s)
 		watch_own(s, i);
 	}
 	sim_watch_tables(s, (unsigned)master);
+}
+
+bool sim_idle(const struct sim *s)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_node *n = &s->node[i];
+
+		if (!n->engine || !n->attached || n->inbox.len ||
+		    n->kernel.queued || n->kernel.overrun ||
+		    !engine_tx_in_sync(n->engine, 0) ||
+		    !engine_rx_in_sync(n->engine, 0) ||
+		    session_filling(n->engine->peers[0].session) ||
+		    destroys_deadline(&n->engine->destroys).ns != INT64_MAX ||
+		    n->engine->nops || n->any ||
+		    n->engine->handover.state != HANDOVER_IDLE ||
+		    session_backlog(n->engine->peers[0].session) ||
+		    session_seq_acked(n->engine->peers[0].session) !=
+			    session_seq_sent(n->engine->peers[0].session))
+			return false;
+	}
+	return sim_master(s) >= 0;
+}
+
+void sim_until_idle(struct sim *s, int64_t ns)
+{
+	mono_t end = mono_add(s->now, ns);
+
+	while (!sim_idle(s) && !s->error[0] && s->now.ns < end.ns)
+		sim_run(s, MONO_MS);
 }

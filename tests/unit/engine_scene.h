@@ -36,6 +36,9 @@ static inline struct sim_conf conf_of(void)
 		.ops_s = 200,
 		.chunk = 16,
 		.verbose = getenv("SIM_VERBOSE") != NULL,
+		.trace = getenv("SIM_TRACE")
+				 ? (uint16_t)atoi(getenv("SIM_TRACE"))
+				 : 0,
 	};
 }
 
@@ -97,7 +100,7 @@ static inline struct engine_rx *rx(unsigned i)
 static inline void quiet(void)
 {
 	sim->traffic = false;
-	run(2 * S);
+	sim_until_idle(sim, 10 * S);
 	sim_watch_quiet(sim);
 	ck_assert_msg(!sim_error(sim), "%s", sim_error(sim));
 }

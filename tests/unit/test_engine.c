@@ -115,8 +115,7 @@ START_TEST(on_hold_only_128_is_demoted_enough)
 	sim_demote(sim, A, 1);
 	run(1 * S);
 	ck_assert_int_eq(sim_master(sim), B);
-	ck_assert_str_eq(cause(B, LAN),
-			 "master more demoted, not in sync (hold: link)");
+	ck_assert_ptr_nonnull(strstr(cause(B, LAN), "master more demoted"));
 }
 END_TEST
 
@@ -319,8 +318,10 @@ START_TEST(a_peer_that_does_not_take_it_leaves_it)
 {
 	pair();
 	ck_assert_int_eq(sim_handover(sim, A, false), 0);
-	while (engine(A)->handover.state != HANDOVER_SAID)
+	for (int i = 0; i < 1000 && engine(A)->handover.state != HANDOVER_SAID;
+	     i++)
 		run(10 * MONO_US);
+	ck_assert_int_eq(engine(A)->handover.state, HANDOVER_SAID);
 	sim_lose(sim, B);
 	run(2900 * MS);
 	ck_assert_int_eq(sim_master(sim), -1);
