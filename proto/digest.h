@@ -21,8 +21,8 @@ struct digest {
 
 /* SipHash-2-4 with 128-bit output (Aumasson and Bernstein, reference
  * vectors in the test). */
-void siphash128(const uint8_t key[DIGEST_KEY_LEN], const void *data,
-		size_t len, uint64_t *hi, uint64_t *lo);
+void siphash128(const uint8_t key[DIGEST_KEY_LEN], const void *data, size_t len,
+		uint64_t *hi, uint64_t *lo);
 
 void digest_add(struct digest *d, const uint8_t key[DIGEST_KEY_LEN],
 		const struct flow *f);

@@ -38,10 +38,10 @@ enum flow_has {
 
 struct flow {
 	struct flow_tuple orig, reply;
-	uint8_t family;	   /* AF_INET or AF_INET6 */
-	uint8_t l4proto;   /* IPPROTO_* */
-	uint8_t has;	   /* FLOW_HAS_* */
-	uint8_t tcp_state; /* enum tcp_conntrack */
+	uint8_t family;	       /* AF_INET or AF_INET6 */
+	uint8_t l4proto;       /* IPPROTO_* */
+	uint8_t has;	       /* FLOW_HAS_* */
+	uint8_t tcp_state;     /* enum tcp_conntrack */
 	uint8_t tcp_flags[2];  /* IP_CT_TCP_FLAG_*, original and reply */
 	uint8_t tcp_wscale[2]; /* 0..14 */
 	uint16_t zone;

@@ -20,14 +20,14 @@
 #include "flow.h"
 #include "mono.h"
 
-#define SESSION_PROTOCOL	1
-#define SESSION_NAME_MAX	64  /* bytes of a node's or vhost's name, with NUL */
-#define SESSION_VHOSTS_MAX	32
-#define SESSION_ADDRESSES_MAX	256
-#define SESSION_REASON_MAX	128 /* bytes of a sentence, with NUL */
-#define SESSION_BATCH_MAX	256 /* flows in one frame */
-#define SESSION_REFUSALS_MAX	16  /* reasons in an acknowledgement */
-#define SESSION_SILENCE_NS	(2 * MONO_S) /* without a frame: peer is dead */
+#define SESSION_PROTOCOL      1
+#define SESSION_NAME_MAX      64 /* bytes of a node's or vhost's name, with NUL */
+#define SESSION_VHOSTS_MAX    32
+#define SESSION_ADDRESSES_MAX 256
+#define SESSION_REASON_MAX    128	   /* bytes of a sentence, with NUL */
+#define SESSION_BATCH_MAX     256	   /* flows in one frame */
+#define SESSION_REFUSALS_MAX  16	   /* reasons in an acknowledgement */
+#define SESSION_SILENCE_NS    (2 * MONO_S) /* without a frame: peer is dead */
 
 struct session;
 
@@ -75,17 +75,17 @@ enum session_handover {
 };
 
 enum session_event_type {
-	SESSION_HELLO,	 /* the peer is who it should be: the session is live */
+	SESSION_HELLO, /* the peer is who it should be: the session is live */
 	SESSION_WORD,
 	SESSION_ADDRESSES,
-	SESSION_FLOWS,	 /* apply in order, then session_ack */
+	SESSION_FLOWS, /* apply in order, then session_ack */
 	SESSION_BULK_REQUEST,
 	SESSION_BULK_BEGIN,
 	SESSION_BULK_END, /* comes after all flows of the bulk */
 	SESSION_ACK,
 	SESSION_GAP,
 	SESSION_HANDOVER,
-	SESSION_BROKEN,	 /* close the connection; error tells why */
+	SESSION_BROKEN, /* close the connection; error tells why */
 };
 
 /* Why a session is broken. */
