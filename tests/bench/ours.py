@@ -2,7 +2,9 @@
 """The benchmark's work done by statesyncd. Each function measures one thing
 in a laboratory that it is given, and returns a dictionary of numbers."""
 
+import re
 import statistics
+import sys
 import time
 
 from lab import LabError, wait_for
@@ -12,6 +14,11 @@ from pair import Traffic
 FAST = {"advbase": 0, "advskew": 20}
 CALM = {"advbase": 1, "advskew": 0}  # a benchmark is no reason to fail over
 JOIN_S = 180
+
+
+def say(text):
+    """What a long run has found so far."""
+    print("        " + text, file=sys.stderr, flush=True)
 
 
 class Ours:
@@ -115,13 +122,19 @@ class Ours:
         active = Cost(self.one.proc.pid)
         wire = link_bytes(self.lab, "gw1")
         before = load()
+        log = self.two.log.stat().st_size if self.two.log.exists() else 0
         self.two.launch().wait_up()
         standby = Cost(self.two.proc.pid)
         self.wait_sync(JOIN_S)
         bulk = self.two.peer()["bulk"]
         n = bulk["entries"]
-        return {"flows": n, "seconds": bulk["seconds"],
-                "until_in_sync_s": standby.seconds(),
+        # The daemon tells of the last bulk; who waits, waits for them all.
+        with open(self.two.log, errors="replace") as f:
+            f.seek(log)
+            broken = len(re.findall(r"bulk from \S+ failed", f.read()))
+        until = standby.seconds()
+        return {"flows": n, "seconds": until if broken else bulk["seconds"],
+                "until_in_sync_s": until, "broken_off": broken,
                 "cpu_us_active": active.us_per(n)[0],
                 "cpu_us_standby": standby.us_per(n)[0],
                 "wire_bytes_per_flow":
@@ -140,12 +153,17 @@ class Ours:
             join["cpu_ratio"] = (join["cpu_us_standby"]
                                  / raw["cpu_us_per_flow"])
             pairs.append({"raw": raw, "join": join})
+            say("join %.2f s, raw %.2f s, ratio %.2f; CPU of the standby "
+                "%.2f, of raw %.2f us" % (
+                    join["seconds"], raw["seconds"], join["ratio"],
+                    join["cpu_us_standby"], raw["cpu_us_per_flow"]))
             if i + 1 < rounds:
                 self.two.stop()
         compared = self.lab.tools.compare()
         best = sorted(pairs, key=lambda p: p["join"]["ratio"])[rounds // 2]
         return {"raw": best["raw"], "join": best["join"],
                 "ratios": [p["join"]["ratio"] for p in pairs],
+                "broken_off": sum(p["join"]["broken_off"] for p in pairs),
                 "missing": compared["missing"], "equal": compared["equal"],
                 "memory_active": memory_mb(self.one.proc.pid),
                 "memory_standby": memory_mb(self.two.proc.pid)}
@@ -153,6 +171,9 @@ class Ours:
     # -- stream
 
     def stream(self, rate, seconds):
+        if not self.two.running():
+            self.two.launch().wait_up()
+            self.wait_sync(JOIN_S)
         got = stream(self.lab, rate, seconds, self.one.proc.pid,
                      self.two.proc.pid, 4000000)
         got["in_sync"] = self.one.in_sync() and self.two.in_sync()

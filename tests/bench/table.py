@@ -40,6 +40,8 @@ def _bulk(ours, theirs):
     _line("ratio to the raw insert", _n(join["ratio"]),
           _get(theirs, "ratio"),
           "all: " + " ".join("%.2f" % r for r in ours["ratios"]))
+    _line("bulks broken off and begun again", _n(ours["broken_off"]), "",
+          "in %d joins" % len(ours["ratios"]))
     _line("flows missing", _n(ours["missing"]), _get(theirs, "missing"))
     _line("CPU us a flow, active / standby",
           _pair(join, "cpu_us_active", "cpu_us_standby"),
