@@ -132,6 +132,9 @@ int lease_open(struct lease *l, const char *table, uint32_t mark)
 	snprintf(l->table, sizeof(l->table), "%s", table);
 	l->mark = mark;
 	r = nl_open(&l->nl, NETLINK_NETFILTER, 0, 0);
+	/* who is killed loses the right before anything else */
+	if (!r)
+		r = nl_move_high(&l->nl);
 	if (!r)
 		r = lease_make_table(l);
 	if (r)

@@ -14,6 +14,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* A higher descriptor would cost a larger table of them. */
+#define FILES_MAX 1024
 
 /* Dumps come in chunks of at most this size. */
 #define CHUNK 32768
@@ -66,6 +71,32 @@ int nl_open(struct nl_sock *s, int bus, unsigned groups, size_t rcvbuf)
 		return ret;
 	}
 	s->portid = mnl_socket_get_portid(s->mnl);
+	return 0;
+}
+
+int nl_move_high(struct nl_sock *s)
+{
+	struct rlimit files;
+	struct mnl_socket *moved;
+	int fd;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return -errno;
+	if (files.rlim_cur > FILES_MAX)
+		files.rlim_cur = FILES_MAX;
+	fd = fcntl(s->fd, F_DUPFD_CLOEXEC, (int)files.rlim_cur - 1);
+	if (fd < 0)
+		return -errno;
+	moved = mnl_socket_fdopen(fd);
+	if (moved == NULL) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	mnl_socket_close(s->mnl);
+	s->mnl = moved;
+	s->fd = fd;
 	return 0;
 }
 

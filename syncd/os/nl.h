@@ -36,6 +36,15 @@ struct nl_sock {
 __attribute__((warn_unused_result)) int nl_open(struct nl_sock *s, int bus,
 						unsigned groups, size_t rcvbuf);
 
+/*
+ * Gives the socket the highest descriptor of the process (at most 1023), so
+ * that it is the first to go when the process is killed: the kernel releases
+ * files from the last descriptor down (close_files queues them, task_work_run
+ * takes the newest first), and each packet socket on the way waits for an RCU
+ * grace period, 16 to 25 ms. Tried on 6.18. 0 or -errno; then nothing changed.
+ */
+__attribute__((warn_unused_result)) int nl_move_high(struct nl_sock *s);
+
 /* Closes; may be called twice, and on a zeroed struct nl_sock. */
 void nl_close(struct nl_sock *s);
 
