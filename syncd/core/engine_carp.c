@@ -91,7 +91,8 @@ static enum carp_tie tie(const struct engine *e, unsigned vhost, unsigned peer,
 	bool fresh = p->heard && mono_diff(now, p->word_at) < WORD_FRESH_NS;
 
 	if (p->live && fresh) {
-		bool ours = engine_rx_in_sync(e, peer);
+		/* who advertises has an epoch; a word without is older */
+		bool ours = p->word.tx_epoch && engine_rx_in_sync(e, peer);
 		bool theirs = engine_tx_in_sync(e, peer);
 		int64_t older = mono_diff(now, v->carp.since) -
 				peer_age_ns(p, v->name, now);

@@ -40,10 +40,10 @@ static const char *refusal(const struct engine *e, unsigned peer, bool force)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
+	if (force) /* by the bow-out alone, where the link is down */
+		return NULL;
 	if (!p->live || !p->heard)
 		return "the link to it is down";
-	if (force)
-		return NULL;
 	if (!engine_tx_in_sync(e, peer))
 		return "it is not in sync";
 	if (p->word.demotion > demotion_total(&e->demotion))
@@ -159,8 +159,9 @@ static void go(struct engine *e, bool complete)
 	p->rx.adopt = complete && !p->word.tx_epoch;
 	for (size_t i = 0; i < e->nvhosts; i++)
 		carp_vhost_bow_out(&e->vhosts[i].carp);
-	(void)session_send_handover(p->session, SESSION_HANDOVER_GO,
-				    e->handover_why, no_steps);
+	if (p->live)
+		(void)session_send_handover(p->session, SESSION_HANDOVER_GO,
+					    e->handover_why, no_steps);
 }
 
 static void back(struct engine *e, mono_t now)

@@ -37,7 +37,7 @@ static enum handover_step drain(struct handover *h,
 {
 	bool late = mono_diff(now, h->entered) >= HANDOVER_DRAIN_NS;
 
-	if (!f->peer_live)
+	if (!f->peer_live && !h->force)
 		return give_up(h, HANDOVER_DO_FAIL, "the link was lost", now);
 	if (!f->peer_in_sync && !h->force)
 		return give_up(h, HANDOVER_DO_FAIL,
@@ -62,9 +62,9 @@ static enum handover_step fenced(struct handover *h,
 		h->drained = now;
 		h->fence_ns = mono_diff(now, h->entered);
 	}
-	if (!f->peer_live)
+	if (!f->peer_live && !h->force)
 		return give_up(h, HANDOVER_DO_BACK, "the link was lost", now);
-	if (!(h->was_drained && f->acked) && !late)
+	if (f->peer_live && !(h->was_drained && f->acked) && !late)
 		return HANDOVER_WAIT;
 	if (!(h->was_drained && f->acked) && !h->force)
 		return give_up(h, HANDOVER_DO_BACK,

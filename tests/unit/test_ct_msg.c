@@ -90,7 +90,7 @@ START_TEST(attributes)
 	const unsigned want[PUTS] = {
 		key | state | nat | 1u << CTA_TUPLE_REPLY,
 		key | state,
-		key | 1u << CTA_TIMEOUT,
+		key | 1u << CTA_TIMEOUT | 1u << CTA_PROTOINFO,
 		key,
 		1u << CTA_TUPLE_REPLY | 1u << CTA_ZONE,
 		key,
