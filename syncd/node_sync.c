@@ -17,6 +17,8 @@
 
 /* What may wait in the socket's queue. */
 #define SOCKET_QUEUE_BYTES (64 * 1024)
+/* Turns of up to SESSION_BATCH_MAX events in one go: some 20 ms. */
+#define DRAIN_TURNS 64
 
 /* --- our kernel -------------------------------------------------------- */
 
@@ -47,19 +49,22 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	if (room)
-		(void)read_events(n, (unsigned)room);
+	if (room && !read_events(n, (unsigned)room))
+		engine_drained(n->engine, n->last);
 	node_settle(n);
 }
 
+/* What is left after so many turns is read as ever, by on_events(). */
 void node_sync_drain(struct node *n)
 {
-	size_t room;
+	for (int i = 0; i < DRAIN_TURNS; i++) {
+		size_t room = engine_events_room(n->engine);
 
-	while ((room = engine_events_room(n->engine)) > 0)
-		if (!read_events(n, (unsigned)room))
-			break;
-	engine_drained(n->engine, node_now(n));
+		if (room && !read_events(n, (unsigned)room)) {
+			engine_drained(n->engine, node_now(n));
+			return;
+		}
+	}
 }
 
 void node_sync_subscribe(struct node *n, bool on)

@@ -121,7 +121,7 @@ enum engine_do {
 	ENGINE_ANNOUNCE,
 	ENGINE_SUBSCRIBE, /* to our kernel's flow events */
 	ENGINE_UNSUBSCRIBE,
-	ENGINE_DRAIN, /* read events to the end; engine_drained */
+	ENGINE_DRAIN, /* read events at once, as many as there are */
 	ENGINE_LEASE_TIME,
 	ENGINE_CLOSE, /* the connection to the peer */
 	ENGINE_LOG,
@@ -186,6 +186,7 @@ struct engine {
 	struct flow_timeouts timeouts;
 	struct handover handover;
 	unsigned handover_peer;
+	bool handover_read;    /* all events were read since its start */
 	bool handover_drained; /* nothing is told from here to its end */
 	bool handover_missed;  /* something would have been */
 	bool handover_refused;
@@ -264,7 +265,7 @@ size_t engine_events_room(const struct engine *e);
 void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 		  uint32_t portid, mono_t now);
 void engine_overrun(struct engine *e, mono_t now);
-/* Answer to ENGINE_DRAIN. */
+/* All events that the kernel had were read; by whoever read the last one. */
 void engine_drained(struct engine *e, mono_t now);
 
 /* The next piece of work, WORK_NONE when there is none now. */

@@ -57,13 +57,14 @@ static void start(struct engine *e, unsigned peer, bool force, const char *why,
 		  mono_t now)
 {
 	e->handover_peer = peer;
-	e->handover_drained = e->handover_missed = false;
+	e->handover_read = e->handover_drained = e->handover_missed = false;
 	e->handover_refused = false;
 	for (int i = 0; i < 3; i++)
 		e->done_us[i] = -1;
 	e->go_from = -1;
 	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
 	handover_start(&e->handover, force, longest_interval(e), now);
+	engine_push(e, ENGINE_DRAIN, 0);
 }
 
 /* The first peer that could take over; else why the last one could not. */
@@ -307,7 +308,9 @@ void engine_handover_settle(struct engine *e, mono_t now)
 	f = (struct handover_facts){
 		.peer_live = p->live,
 		.peer_in_sync = engine_tx_in_sync(e, e->handover_peer),
+		.events_read = e->handover_read,
 		.backlog = session_backlog(p->session),
+		.lag_ns = session_lag_ns(p->session, now),
 		.events_drained = e->handover_drained,
 		.acked = !session_filling(p->session) &&
 			 session_seq_acked(p->session) ==
@@ -341,7 +344,8 @@ void engine_handover_settle(struct engine *e, mono_t now)
 
 void engine_drained(struct engine *e, mono_t now)
 {
-	if (e->handover.state != HANDOVER_FENCED)
+	e->handover_read = true;
+	if (e->handover.state != HANDOVER_FENCED || e->handover_drained)
 		return;
 	engine_sync_drained(e, now);
 	e->handover_drained = true;

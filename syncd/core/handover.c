@@ -36,15 +36,16 @@ static enum handover_step drain(struct handover *h,
 				const struct handover_facts *f, mono_t now)
 {
 	bool late = mono_diff(now, h->entered) >= HANDOVER_DRAIN_NS;
+	bool near = f->events_read && f->backlog < HANDOVER_BATCH_BYTES;
 
 	if (!f->peer_live && !h->force)
 		return give_up(h, HANDOVER_DO_FAIL, "the link was lost", now);
 	if (!f->peer_in_sync && !h->force)
 		return give_up(h, HANDOVER_DO_FAIL,
 			       "the peer lost its synchronisation", now);
-	if (f->backlog >= HANDOVER_BATCH_BYTES && !late)
+	if (!(near && f->lag_ns <= HANDOVER_LAG_NS) && !late)
 		return HANDOVER_WAIT;
-	if (f->backlog >= HANDOVER_BATCH_BYTES && !h->force)
+	if (!(near && f->lag_ns <= HANDOVER_LAG_MAX_NS) && !h->force)
 		return give_up(h, HANDOVER_DO_FAIL, "the peer does not keep up",
 			       now);
 	h->drain_ns = mono_diff(now, h->entered);

@@ -16,7 +16,9 @@
 
 #define HANDOVER_DRAIN_NS    (2 * MONO_S)
 #define HANDOVER_FENCED_NS   (50 * MONO_MS)
-#define HANDOVER_BATCH_BYTES 8192 /* a queue below this is drained */
+#define HANDOVER_BATCH_BYTES 8192	    /* a queue below this is drained */
+#define HANDOVER_LAG_NS	     (5 * MONO_MS)  /* and a peer that is so near */
+#define HANDOVER_LAG_MAX_NS  (25 * MONO_MS) /* or, after DRAIN, so near */
 
 enum handover_state {
 	HANDOVER_IDLE,
@@ -37,7 +39,9 @@ enum handover_step {
 struct handover_facts {
 	bool peer_live;	     /* the link stands */
 	bool peer_in_sync;   /* no gap was opened meanwhile */
+	bool events_read;    /* since the start the kernel had no more */
 	size_t backlog;	     /* bytes of flows that wait */
+	int64_t lag_ns;	     /* how far behind the peer's kernel is */
 	bool events_drained; /* since the fence, all kernel events were read */
 	bool acked;	     /* everything told has its result */
 	bool peer_master;    /* its word or its advert says so */

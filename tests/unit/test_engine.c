@@ -295,9 +295,14 @@ START_TEST(a_handover_is_refused_with_a_reason)
 	run(1 * S);
 	sim_link(sim, true);
 	run(3 * S);
-	ck_assert_int_eq(engine_handover(engine(B), true, why, sim->now),
+	ck_assert_int_eq(engine_handover(engine(B), false, why, sim->now),
 			 -EAGAIN);
 	ck_assert_str_eq(why, "fw1: the link to it is down");
+	/* forced, the bow-out alone tells it */
+	ck_assert_int_eq(engine_handover(engine(B), true, why, sim->now), 0);
+	run(100 * MS);
+	ck_assert_int_eq(sim_master(sim), A);
+	ck_assert_int_eq(strncmp(cause(A, LAN), "bow-out", 7), 0);
 }
 END_TEST
 

@@ -15,6 +15,7 @@ static void setup(void)
 	facts = (struct handover_facts){
 		.peer_live = true,
 		.peer_in_sync = true,
+		.events_read = true,
 	};
 }
 
@@ -40,6 +41,12 @@ START_TEST(all_goes_well)
 	facts.backlog = HANDOVER_BATCH_BYTES;
 	ck_assert_int_eq(next(0), HANDOVER_WAIT);
 	facts.backlog--;
+	facts.events_read = false;
+	ck_assert_int_eq(next(1), HANDOVER_WAIT);
+	facts.events_read = true;
+	facts.lag_ns = HANDOVER_LAG_NS + 1;
+	ck_assert_int_eq(next(2), HANDOVER_WAIT);
+	facts.lag_ns--;
 	fenced_at(5);
 	ck_assert_int_eq(next(6), HANDOVER_WAIT);
 	facts.events_drained = true;
@@ -72,6 +79,13 @@ START_TEST(before_the_fence_nothing_is_lost_by_giving_up)
 	ck_assert_int_eq(next(1999), HANDOVER_WAIT);
 	ck_assert_int_eq(handover_deadline(&h).ns, mono_add(t0, 2 * MONO_S).ns);
 	ck_assert_int_eq(next(2000), HANDOVER_DO_FAIL);
+	setup();
+	facts.lag_ns = HANDOVER_LAG_MAX_NS + 1;
+	ck_assert_int_eq(next(2000), HANDOVER_DO_FAIL);
+	setup();
+	facts.lag_ns = HANDOVER_LAG_MAX_NS;
+	ck_assert_int_eq(next(1999), HANDOVER_WAIT);
+	ck_assert_int_eq(next(2000), HANDOVER_DO_FENCE);
 	setup();
 	facts.peer_in_sync = false;
 	ck_assert_int_eq(next(0), HANDOVER_DO_FAIL);
@@ -129,6 +143,18 @@ START_TEST(forced_goes_on)
 }
 END_TEST
 
+/* Nor is a link needed, where nobody waits for what goes over it. */
+START_TEST(forced_without_a_link)
+{
+	handover_start(&h, true, MONO_S, t0);
+	facts.peer_live = facts.peer_in_sync = false;
+	fenced_at(0);
+	ck_assert_int_eq(next(1), HANDOVER_DO_GO);
+	facts.peer_master = true;
+	ck_assert_int_eq(next(2), HANDOVER_DO_END);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("handover");
@@ -144,6 +170,7 @@ int main(void)
 	tcase_add_test(t, nobody_takes_it);
 	tcase_add_test(t, a_link_lost_at_the_end_is_waited_for);
 	tcase_add_test(t, forced_goes_on);
+	tcase_add_test(t, forced_without_a_link);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
