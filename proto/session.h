@@ -57,6 +57,8 @@ struct session_word {
 	bool ready;
 	uint32_t holds;
 	uint64_t tx_epoch, rx_epoch;
+	uint32_t number, heard; /* of this word, of the last one heard */
+	bool answer;		/* a word is asked for */
 	size_t nvhosts;
 	struct session_vhost vhosts[SESSION_VHOSTS_MAX];
 };

@@ -112,6 +112,9 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 	m.holds = w->holds;
 	m.tx_epoch = w->tx_epoch;
 	m.rx_epoch = w->rx_epoch;
+	m.number = w->number;
+	m.heard = w->heard;
+	m.answer = w->answer;
 	m.n_vhost = w->nvhosts;
 	m.vhost = list;
 	for (size_t i = 0; i < w->nvhosts; i++) {
@@ -156,6 +159,9 @@ bool session_msg_get_word(struct arena *a, const struct frame *f,
 		.holds = m->holds,
 		.tx_epoch = m->tx_epoch,
 		.rx_epoch = m->rx_epoch,
+		.number = m->number,
+		.heard = m->heard,
+		.answer = m->answer,
 		.nvhosts = m->n_vhost,
 	};
 	for (size_t i = 0; i < m->n_vhost; i++)

@@ -20,23 +20,55 @@
 /* A deadline that has passed waits for work, which the timer must let run. */
 #define PASSED_NS (1 * MONO_MS)
 
-static mono_t clock_mono(void)
+static int64_t clock_ns(clockid_t id)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec };
+	clock_gettime(id, &ts);
+	return ts.tv_sec * MONO_S + ts.tv_nsec;
+}
+
+static mono_t clock_mono(void)
+{
+	return (mono_t){ clock_ns(CLOCK_MONOTONIC) };
+}
+
+/*
+ * A machine that is paused or suspended does not notice, and its lease, which
+ * the kernel counts in its own time, neither. Another clock that jumped ahead
+ * of ours says so (spec/linux-vip.md, Devices).
+ */
+static bool machine_slept(struct node *n, mono_t now)
+{
+	static const clockid_t clocks[2] = { CLOCK_BOOTTIME, CLOCK_REALTIME };
+	bool slept = false;
+
+	for (int i = 0; i < 2; i++) {
+		int64_t ahead = clock_ns(clocks[i]) - now.ns;
+
+		slept |= n->last.ns && ahead - n->ahead_ns[i] > SLEPT_NS;
+		n->ahead_ns[i] = ahead;
+	}
+	return slept;
 }
 
 mono_t node_now(struct node *n)
 {
 	mono_t now = clock_mono();
 
+	bool slept = machine_slept(n, now);
+
 	if (n->last.ns && mono_diff(now, n->last) > SLEPT_NS)
 		node_woke(n);
 	if (n->standin)
 		standin_alive(n->standin, now);
 	n->last = now;
+	if (slept) {
+		log_msg(LOG_WARNING,
+			"the clock jumped ahead: this machine slept, or was "
+			"set; mastership is given up until the peers agree");
+		node_carp_slept(n);
+	}
 	return now;
 }
 

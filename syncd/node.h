@@ -36,6 +36,8 @@ struct node_iface {
 	char name[IF_NAMESIZE];
 	unsigned ifindex; /* 0: not there */
 	bool up, has_mac;
+	bool seen;	/* by the dump that goes on */
+	bool readdress; /* its addresses changed */
 	uint8_t mac[6];
 	struct carpsock carp;
 	struct neigh neigh;
@@ -54,6 +56,8 @@ struct node_vhost {
 	bool unannounced; /* taken, the announcement is still to come */
 	int64_t since_ns; /* CLOCK_REALTIME of the grant */
 	int64_t take_us[3];
+	mono_t conflict_at, conflict_said_at; /* answered, and logged */
+	unsigned conflicts;		      /* since it was logged */
 };
 
 /* An address of this machine, shared ones left out. */
@@ -73,7 +77,8 @@ struct node {
 	struct event *signals[4];
 	bool running_actions, stopped, handover_failed;
 	int exit_status;
-	mono_t last; /* the time of the last turn */
+	mono_t last;	    /* the time of the last turn */
+	int64_t ahead_ns[2]; /* of other clocks, then */
 
 	size_t nifaces, nvhosts;
 	struct node_iface *ifaces;
@@ -125,8 +130,13 @@ void node_announce(struct node *n, unsigned vhost);
 void node_lease_time(struct node *n, unsigned vhost, int64_t ns);
 /* The process slept: what waits in the sockets is old. */
 void node_woke(struct node *n);
+/* The machine slept: no lease of before is worth anything. */
+void node_carp_slept(struct node *n);
 /* Sockets, rules and silence for an interface that is new, or another one. */
 void node_carp_bind(struct node *n, unsigned iface);
+/* Its addresses changed: puts back what went with them, and receives adverts
+ * in the way that they ask for. */
+void node_carp_addresses(struct node *n, unsigned iface);
 
 /* --- node_advert.c */
 void node_advert(struct node *n, unsigned vhost,

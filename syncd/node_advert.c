@@ -65,6 +65,8 @@ void node_advert(struct node *n, unsigned vhost,
 	uint8_t packet[CARP_FRAME_LEN];
 	int err;
 
+	if (!own_mac && !v->answering)
+		return; /* it could not be taken */
 	evutil_secure_rng_get_bytes(&frame.id, sizeof(frame.id));
 	memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
 	       sizeof(frame.src_mac));
@@ -122,6 +124,9 @@ static void got_packet(struct node *n, unsigned iface, const uint8_t *packet,
 
 	if (why == CARP_OK)
 		why = carp_wire_parse(ip.payload, ip.len, &a);
+	/* OpenBSD looks up a vhid for multicast and unicast apart (B.6) */
+	if (why == CARP_OK && ip.dst != CARP_GROUP_V4)
+		why = CARP_REFUSED_VHID;
 	if (why == CARP_OK && !find_vhost(n, iface, a.vhid, &vhost))
 		why = CARP_REFUSED_VHID;
 	if (why != CARP_OK) {
@@ -129,6 +134,7 @@ static void got_packet(struct node *n, unsigned iface, const uint8_t *packet,
 		return;
 	}
 	engine_advert(n->engine, vhost, &a, ip.src, n->last);
+	node_settle(n);
 }
 
 void node_advert_read(evutil_socket_t fd, short what, void *arg)
@@ -136,20 +142,20 @@ void node_advert_read(evutil_socket_t fd, short what, void *arg)
 	struct node_iface *f = arg;
 	struct node *n = f->node;
 	uint8_t packet[PACKET_MAX];
-	struct in_addr from;
 	size_t len;
 
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
 	for (int i = 0; i < ADVERTS_AT_ONCE; i++) {
-		int r = carpsock_read(&f->carp, packet, sizeof(packet), &len,
-				      &from);
+		int r = carpsock_read(&f->carp, packet, sizeof(packet), &len);
 
 		if (r == CARPSOCK_EMPTY || r < 0)
-			break;
+			return;
 		if (r == 0)
 			got_packet(n, (unsigned)(f - n->ifaces), packet, len);
+		else
+			refused(n, (unsigned)(f - n->ifaces), 0,
+				CARP_REFUSED_SHORT);
 	}
-	node_settle(n);
 }

@@ -22,6 +22,7 @@
 
 #define LEASE_TABLE   "statesync"
 #define NEIGH_AT_ONCE 64
+#define CONFLICT_SAID_NS (60 * MONO_S)
 /* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
 #define LEASE_FIRST_NS(i) ((i)*5 / 2)
 
@@ -75,18 +76,64 @@ static void answer(struct node *n, unsigned vhost, bool on)
 	set_neigh(n, v->iface);
 }
 
+static struct node_vhost *vhost_of(struct node *n, struct in_addr addr)
+{
+	for (size_t i = 0; i < n->nvhosts; i++)
+		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++)
+			if (n->vhosts[i].addrs[k].addr.s_addr == addr.s_addr)
+				return &n->vhosts[i];
+	return NULL;
+}
+
+/* Told once a minute; what neighbours learnt from it is put right at most once
+ * a second (rules 6). */
 static void on_conflict(const struct neigh_conflict *c, void *arg)
 {
 	struct node_iface *f = arg;
+	struct node *n = f->node;
+	struct node_vhost *v = vhost_of(n, c->addr);
 	const uint8_t *m = c->mac;
 	char text[INET_ADDRSTRLEN];
 
+	/* a backup does not know the real MAC of the master */
+	if (!v || (!v->vip.virtual_mac && !c->answering))
+		return;
+	v->conflicts++;
+	if (c->answering && mono_diff(n->last, v->conflict_at) >= MONO_S) {
+		v->conflict_at = n->last;
+		node_announce(n, (unsigned)(v - n->vhosts));
+	}
+	if (v->conflict_said_at.ns &&
+	    mono_diff(n->last, v->conflict_said_at) < CONFLICT_SAID_NS)
+		return;
+	v->conflict_said_at = n->last;
 	inet_ntop(AF_INET, &c->addr, text, sizeof(text));
 	log_msg(LOG_ERR,
 		"%s: address-conflict: %02x:%02x:%02x:%02x:%02x:%02x says that "
-		"it has the shared address %s. find that machine and take the "
-		"address from it",
-		f->name, m[0], m[1], m[2], m[3], m[4], m[5], text);
+		"it has the shared address %s (%u times). find that machine "
+		"and take the address from it",
+		f->name, m[0], m[1], m[2], m[3], m[4], m[5], text,
+		v->conflicts);
+	v->conflicts = 0;
+}
+
+/* Requests are told from older ones than the grant by this clock; a grant that
+ * is in its future, because it was set back, would make us deaf. */
+static void clock_set_back(struct node *n, unsigned iface)
+{
+	int64_t now = clock_real();
+	bool any = false;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		struct node_vhost *v = &n->vhosts[i];
+
+		if (v->iface != iface || v->since_ns <= now)
+			continue;
+		v->since_ns = now;
+		any = true;
+	}
+	if (any)
+		set_neigh(n, iface);
 }
 
 static void on_neigh(evutil_socket_t fd, short what, void *arg)
@@ -96,6 +143,7 @@ static void on_neigh(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)node_now(f->node);
+	clock_set_back(f->node, (unsigned)(f - f->node->ifaces));
 	/* what waits is read in the next turn; a socket that fails is opened
 	 * anew when its interface comes back */
 	if (neigh_read(&f->neigh, NEIGH_AT_ONCE) < 0)
@@ -148,8 +196,6 @@ void node_take(struct node *n, unsigned vhost)
 	int err;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	if (!v->vip.virtual_mac)
-		memcpy(v->vip.mac, iface_of(n, vhost)->mac, sizeof(v->vip.mac));
 	err = vip_add(&n->vip, &v->vip);
 	v->take_us[0] = us_since(&t);
 	if (err == VIP_OWN_ADDRESS)
@@ -192,26 +238,46 @@ void node_announce(struct node *n, unsigned vhost)
 	engine_taken(n->engine, vhost, v->take_us, node_now(n));
 }
 
+static int open_leases(struct node *n);
+
+/* All rights of this node end, and are asked for anew. */
+static void drop_leases(struct node *n)
+{
+	lease_close(&n->lease);
+	n->lease_open = false;
+	for (unsigned i = 0; i < n->nvhosts; i++) {
+		n->vhosts[i].leased = false;
+		if (n->vhosts[i].answering && n->vhosts[i].vip.virtual_mac)
+			engine_lease_lost(n->engine, i, n->last);
+	}
+	(void)open_leases(n);
+}
+
+void node_carp_slept(struct node *n)
+{
+	node_woke(n);
+	for (unsigned i = 0; i < n->nvhosts; i++)
+		if (n->vhosts[i].answering)
+			engine_lease_lost(n->engine, i, n->last);
+}
+
 void node_fence(struct node *n, unsigned vhost)
 {
 	struct node_vhost *v = &n->vhosts[vhost];
-	int err;
+	int err = 0;
 
 	standin_clear(n->standin, vhost);
-	if (v->leased) {
+	if (v->leased)
 		err = lease_revoke(&n->lease, &v->lease);
-		if (err) {
-			/* rather no right at all than one that stays */
-			log_msg(LOG_ERR,
-				"carp \"%s\": the lease cannot be revoked "
-				"(%s); all leases of this node are dropped",
-				v->conf->name, log_errno(-err));
-			lease_close(&n->lease);
-			for (size_t i = 0; i < n->nvhosts; i++)
-				n->vhosts[i].leased = false;
-		}
-	}
 	answer(n, vhost, false);
+	if (!err)
+		return;
+	/* rather no right at all than one that stays */
+	log_msg(LOG_ERR,
+		"carp \"%s\": the lease cannot be revoked (%s); all leases of "
+		"this node are dropped",
+		v->conf->name, log_errno(-err));
+	drop_leases(n);
 }
 
 void node_release(struct node *n, unsigned vhost)
@@ -255,30 +321,85 @@ static int watch(struct node_iface *f, struct event **ev, int fd,
 	return event_add(*ev, NULL) ? -ENOMEM : 0;
 }
 
+/* Before the sockets of an interface are others. */
+static void stop_adverts(struct node *n, unsigned iface)
+{
+	struct node_iface *f = &n->ifaces[iface];
+
+	(void)watch(f, &f->carp_event, -1, node_advert_read);
+	for (unsigned k = 0; k < n->nvhosts; k++)
+		if (n->vhosts[k].iface == iface)
+			standin_clear(n->standin, k);
+}
+
+static void put_back(struct node *n, unsigned iface)
+{
+	for (size_t k = 0; k < n->nvhosts; k++) {
+		struct node_vhost *v = &n->vhosts[k];
+		int err;
+
+		if (v->iface != iface || !v->answering)
+			continue;
+		err = vip_add(&n->vip, &v->vip);
+		if (err == VIP_OWN_ADDRESS)
+			log_msg(LOG_ERR,
+				"carp \"%s\": somebody gave a shared address "
+				"to an interface of this node, where it stays "
+				"when the other node takes over. ip address "
+				"del it",
+				v->conf->name);
+		else if (err)
+			log_msg(LOG_DEBUG, "carp \"%s\": not put back: %s",
+				v->conf->name, log_errno(-err));
+	}
+}
+
 void node_carp_bind(struct node *n, unsigned i)
 {
 	struct node_iface *f = &n->ifaces[i];
 
 	/* an event on a descriptor that is about to be another one */
-	(void)watch(f, &f->carp_event, -1, node_advert_read);
 	(void)watch(f, &f->neigh_event, -1, on_neigh);
-	for (unsigned k = 0; k < n->nvhosts; k++)
-		if (n->vhosts[k].iface == i)
-			standin_clear(n->standin, k);
+	stop_adverts(n, i);
 	if (carpsock_rebind(&f->carp) == 0)
 		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp),
 			    node_advert_read);
 	if (neigh_rebind(&f->neigh) == 0)
 		(void)watch(f, &f->neigh_event, neigh_fd(&f->neigh), on_neigh);
+	for (size_t k = 0; k < n->nvhosts; k++)
+		if (n->vhosts[k].iface == i && !n->vhosts[k].vip.virtual_mac)
+			memcpy(n->vhosts[k].vip.mac, f->mac, sizeof(f->mac));
 	set_neigh(n, i);
 	if (n->lease_open && lease_check(&n->lease, f->name) == LEASE_MISSING &&
 	    lease_repair(&n->lease, f->name))
 		log_msg(LOG_ERR, "%s: the lease rules cannot be put back",
 			f->name);
-	for (size_t k = 0; k < n->nvhosts; k++)
-		if (n->vhosts[k].iface == i && n->vhosts[k].answering &&
-		    vip_add(&n->vip, &n->vhosts[k].vip))
-			log_msg(LOG_DEBUG, "%s: address not put back", f->name);
+	put_back(n, i);
+}
+
+static bool has_own_address(const struct node *n, unsigned ifindex)
+{
+	for (size_t i = 0; i < n->naddrs; i++)
+		if (n->addrs[i].ifindex == ifindex &&
+		    n->addrs[i].addr.family == AF_INET)
+			return true;
+	return false;
+}
+
+void node_carp_addresses(struct node *n, unsigned i)
+{
+	struct node_iface *f = &n->ifaces[i];
+	bool packet = !has_own_address(n, f->ifindex);
+
+	if (!f->ifindex)
+		return;
+	put_back(n, i);
+	if (packet == f->carp.packet)
+		return;
+	stop_adverts(n, i);
+	if (carpsock_packet(&f->carp, packet) == 0)
+		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp),
+			    node_advert_read);
 }
 
 /* --- life -------------------------------------------------------------------------- */
@@ -377,9 +498,12 @@ int node_carp_open(struct node *n)
 	for (unsigned i = 0; i < n->nifaces && !err; i++) {
 		struct node_iface *f = &n->ifaces[i];
 
-		/* an interface that is not there yet is opened when it comes */
-		if (carpsock_open(&f->carp, f->name, n->mark) ||
-		    neigh_open(&f->neigh, f->name, on_conflict, f))
+		/* an interface that is not there yet is opened when it comes,
+		 * by both: each has to know its name */
+		int missing = carpsock_open(&f->carp, f->name, n->mark);
+
+		missing |= neigh_open(&f->neigh, f->name, on_conflict, f);
+		if (missing)
 			log_msg(LOG_DEBUG, "%s: not there yet", f->name);
 	}
 	return err ? err : node_ifaces_open(n);

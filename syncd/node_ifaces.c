@@ -22,18 +22,35 @@ static void link_changed(struct node *n, unsigned i, unsigned ifindex,
 	struct node_iface *f = &n->ifaces[i];
 	bool up = l->up && !l->gone && l->has_mac;
 
+	bool moved = l->has_mac && f->has_mac &&
+		     memcmp(f->mac, l->mac, sizeof(f->mac)) != 0;
+
+	f->seen = true;
+	f->readdress |= f->ifindex != ifindex;
 	f->ifindex = l->gone ? 0 : ifindex;
 	f->has_mac = l->has_mac && !l->gone;
 	if (f->has_mac)
 		memcpy(f->mac, l->mac, sizeof(f->mac));
 	if (!l->gone)
 		node_carp_bind(n, i);
+	for (unsigned k = 0; moved && k < n->nvhosts; k++)
+		if (n->vhosts[k].iface == i && !n->vhosts[k].vip.virtual_mac)
+			node_announce(n, k);
 	if (f->up != up)
 		log_msg(LOG_NOTICE, "%s is %s", f->name, up ? "up" : "down");
 	f->up = up;
 	for (unsigned k = 0; k < n->nvhosts; k++)
 		if (n->vhosts[k].iface == i)
 			engine_link(n->engine, k, up, n->last);
+	/* before the next change, which may be the opposite */
+	node_settle(n);
+}
+
+static void link_gone(struct node *n, unsigned i)
+{
+	const struct ifmon_link gone = { .gone = true };
+
+	link_changed(n, i, 0, &gone);
 }
 
 static bool is_shared(const struct node *n, const struct ifmon_addr *a)
@@ -100,6 +117,9 @@ static void got_ifmon(const struct ifmon_event *ev, void *arg)
 
 	if (ev->kind == IFMON_ADDR) {
 		addr_changed(n, ev->ifindex, &ev->addr);
+		for (unsigned i = 0; i < n->nifaces; i++)
+			n->ifaces[i].readdress |=
+				n->ifaces[i].ifindex == ev->ifindex;
 		return;
 	}
 	if (!ev->link.gone && vip_prepare_link(&n->vip, ev->ifindex))
@@ -108,6 +128,38 @@ static void got_ifmon(const struct ifmon_event *ev, void *arg)
 	for (unsigned i = 0; i < n->nifaces; i++)
 		if (strcmp(n->ifaces[i].name, ev->link.name) == 0)
 			link_changed(n, i, ev->ifindex, &ev->link);
+		else if (n->ifaces[i].ifindex == ev->ifindex)
+			link_gone(n, i); /* it has another name now */
+}
+
+/* What the addresses that changed are for; also a new interface without. */
+static void addresses_changed(struct node *n)
+{
+	tell_addresses(n);
+	for (unsigned i = 0; i < n->nifaces; i++) {
+		struct node_iface *f = &n->ifaces[i];
+
+		if (f->readdress)
+			node_carp_addresses(n, i);
+		f->readdress = false;
+	}
+}
+
+/* Everything anew, after events were lost. */
+static int dump_all(struct node *n)
+{
+	int err;
+
+	n->naddrs = 0;
+	for (unsigned i = 0; i < n->nifaces; i++)
+		n->ifaces[i].seen = false;
+	err = ifmon_dump(&n->ifmon, got_ifmon, n);
+	if (err)
+		return err;
+	for (unsigned i = 0; i < n->nifaces; i++)
+		if (!n->ifaces[i].seen && n->ifaces[i].ifindex)
+			link_gone(n, i);
+	return 0;
 }
 
 static void on_ifmon(evutil_socket_t fd, short what, void *arg)
@@ -117,12 +169,10 @@ static void on_ifmon(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN) {
-		n->naddrs = 0;
-		if (ifmon_dump(&n->ifmon, got_ifmon, n))
-			log_msg(LOG_ERR, "interfaces cannot be read");
-	}
-	tell_addresses(n);
+	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN &&
+	    dump_all(n))
+		log_msg(LOG_ERR, "interfaces cannot be read");
+	addresses_changed(n);
 	node_settle(n);
 }
 
@@ -142,9 +192,9 @@ int node_ifaces_open(struct node *n)
 	event_priority_set(n->ifmon_event, PRIORITY_URGENT);
 	event_add(n->ifmon_event, NULL);
 	(void)node_now(n);
-	err = ifmon_dump(&n->ifmon, got_ifmon, n);
+	err = dump_all(n);
 	if (!err)
-		tell_addresses(n);
+		addresses_changed(n);
 	for (size_t i = 0; i < n->nifaces; i++)
 		if (!n->ifaces[i].ifindex)
 			log_msg(LOG_WARNING,

@@ -55,6 +55,8 @@ struct engine_vhost {
 	bool link_up;
 	bool taking; /* TAKE was given out, not yet answered */
 	bool held;   /* it was, and nothing was released since */
+	bool unusable; /* the last TAKE failed */
+	mono_t lost_at; /* the lease ran out then; 0 once that is settled */
 	int64_t lease_ns;
 	struct carp_vhost carp;
 };
@@ -107,6 +109,9 @@ struct engine_peer {
 	struct engine_rx rx;
 	mono_t next_word;
 	bool say_word, say_addresses, say_ack;
+	uint32_t words; /* said on this connection */
+	bool ask;	/* the next one asks for an answer */
+	uint32_t asked; /* the one that did, not yet answered; or 0 */
 	uint64_t ack_seq;
 	uint64_t refused[ENGINE_REFUSED_COUNT];
 	mono_t ask_at;	     /* not before, for a handover */

@@ -28,17 +28,23 @@ enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
 /* --- what the vhosts hear ---------------------------------------------- */
 
+/* Of those that are down, or where a vhost cannot be master. */
 static void count_interfaces_down(struct engine *e)
 {
 	int32_t down = 0;
 
 	for (size_t i = 0; i < e->nvhosts; i++) {
-		bool first = true;
+		bool first = true, serves = true;
 
-		for (size_t k = 0; k < i; k++)
-			if (e->vhosts[k].interface == e->vhosts[i].interface)
-				first = false;
-		down += first && !e->vhosts[i].link_up;
+		for (size_t k = 0; k < e->nvhosts; k++) {
+			const struct engine_vhost *v = &e->vhosts[k];
+
+			if (v->interface != e->vhosts[i].interface)
+				continue;
+			first &= k >= i;
+			serves &= v->link_up && !v->unusable;
+		}
+		down += first && !serves;
 	}
 	demotion_set(&e->demotion, DEMOTION_INTERFACE, down);
 }
@@ -50,6 +56,7 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 	if (e->stopped)
 		return;
 	v->link_up = up;
+	v->unusable = false;
 	if (!up) /* what it tears away is not told (rules 3) */
 		destroys_clear(&e->destroys);
 	count_interfaces_down(e);
@@ -151,6 +158,8 @@ void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 	(void)now;
 	v->taking = false;
 	v->held = v->carp.state == CARP_MASTER;
+	v->unusable = false;
+	count_interfaces_down(e);
 	for (int i = 0; i < 3; i++) {
 		if (h && h->to == CARP_MASTER)
 			h->step_us[STEP_ADDRESS + i] = us[i];
@@ -165,6 +174,8 @@ void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 	struct engine_vhost *v = &e->vhosts[vhost];
 
 	v->taking = false;
+	v->unusable = true;
+	count_interfaces_down(e);
 	engine_log(e, LEVEL_ERR, "carp \"%s\": cannot be master: %s", v->name,
 		   why);
 	carp_vhost_yield(&v->carp, CARP_CAUSE_LEASE, now);
@@ -181,9 +192,37 @@ void engine_lease_lost(struct engine *e, unsigned vhost, mono_t now)
 		   "it slept too long or its adverts did not leave in time",
 		   v->name);
 	carp_vhost_lease_lost(&v->carp, now);
-	/* alone there is nobody to ask (rules 6) */
-	if (e->npeers == 0 && !v->carp.master.any)
-		carp_vhost_take(&v->carp, CARP_CAUSE_LEASE_BACK, now);
+	v->lost_at = now;
+	for (size_t i = 0; i < e->npeers; i++) {
+		e->peers[i].ask = e->peers[i].say_word = true;
+		e->peers[i].asked = 0;
+	}
+	engine_carp_answered(e, now); /* alone there is nobody to ask */
+}
+
+/* Rules 6: it comes back at once where nobody else can be master, as every
+ * peer has said since; otherwise by election. */
+void engine_carp_answered(struct engine *e, mono_t now)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		if (!e->peers[i].live || e->peers[i].ask || e->peers[i].asked)
+			return;
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		struct engine_vhost *v = &e->vhosts[i];
+		bool other = v->carp.master.any &&
+			     (e->npeers == 0 ||
+			      mono_diff(v->carp.master.at, v->lost_at) >= 0);
+
+		for (size_t k = 0; k < e->npeers; k++) {
+			const struct session_vhost *w =
+				engine_peer_vhost(&e->peers[k], v->name);
+
+			other |= w && w->state == CARP_MASTER;
+		}
+		if (v->lost_at.ns && !other)
+			carp_vhost_take(&v->carp, CARP_CAUSE_LEASE_BACK, now);
+		v->lost_at.ns = 0;
+	}
 }
 
 /* --- what the vhosts want ------------------------------------------------ */
@@ -251,6 +290,8 @@ static void transition(struct engine *e, unsigned i,
 			   v->name);
 	if (a->transition.to == CARP_MASTER)
 		e->no_preempt = false;
+	if (a->transition.to != CARP_BACKUP)
+		v->lost_at.ns = 0;
 	engine_push(e, ENGINE_TRANSITION, i);
 	engine_peer_say_word(e);
 }
@@ -319,12 +360,14 @@ static void settle_lease(struct engine *e, unsigned i)
 	struct engine_vhost *v = &e->vhosts[i];
 	int64_t own = carp_vhost_interval_ns(&v->carp), interval = own, t;
 
+	/* what a peer once said holds while it is not heard, too */
 	for (size_t k = 0; k < e->npeers; k++) {
-		const struct session_vhost *pv =
-			engine_peer_vhost(&e->peers[k], v->name);
+		const struct session_word *w = &e->peers[k].word;
 
-		if (pv && pv->interval_us * MONO_US < interval)
-			interval = pv->interval_us * MONO_US;
+		for (size_t m = 0; m < w->nvhosts; m++)
+			if (strcmp(w->vhosts[m].name, v->name) == 0 &&
+			    w->vhosts[m].interval_us * MONO_US < interval)
+				interval = w->vhosts[m].interval_us * MONO_US;
 	}
 	t = interval * LEASE_NUM / LEASE_DEN;
 	if (interval < own && t < own + LEASE_SLACK_NS)

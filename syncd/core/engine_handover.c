@@ -172,6 +172,10 @@ static void back(struct engine *e, mono_t now)
 	p->rx.adopt = false;
 	if (!mono_is_never(e->split_at))
 		e->split_at = mono_add(now, SPLIT_AGAIN_NS);
+	if (e->stopping) { /* it goes down anyway (rules 12) */
+		ended(e, false, e->handover.why);
+		return;
+	}
 	if (p->live)
 		(void)session_send_handover(p->session, SESSION_HANDOVER_BACK,
 					    e->handover.why, no_steps);
@@ -232,6 +236,8 @@ static void answer(struct engine *e, mono_t now)
 			return;
 	for (int i = 0; i < 3; i++)
 		us[i] = (uint32_t)e->go_step_us[i];
+	if (e->masters)
+		p->ask_wait_ns = 0;
 	if (p->live) {
 		engine_peer_word(e, (unsigned)e->go_from, now);
 		(void)session_send_handover(
@@ -384,7 +390,6 @@ static void given(struct engine *e, unsigned peer, mono_t now)
 		return;
 	}
 	e->go_from = (int)peer;
-	e->peers[peer].ask_wait_ns = 0;
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct engine_vhost *v = &e->vhosts[i];
 		struct history_entry *h = history_last(&e->history, v->name);

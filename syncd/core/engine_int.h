@@ -28,6 +28,8 @@ bool engine_carp_settle(struct engine *e, mono_t now);
 /* What the peer last said of it; NULL: nothing, or the link is down. */
 const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 					      const char *name);
+/* The peers said a word that is younger than a lost lease. */
+void engine_carp_answered(struct engine *e, mono_t now);
 /* A vhost of the peer is no longer master. */
 void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
 

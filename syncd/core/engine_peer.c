@@ -72,6 +72,7 @@ static void hello(struct engine *e, unsigned peer,
 
 	p->live = true;
 	p->live_since = now;
+	p->words = p->asked = 0;
 	p->hello = ev->hello;
 	p->say_word = p->say_addresses = true;
 	memset(p->refused, 0, sizeof(p->refused));
@@ -100,6 +101,12 @@ static void word(struct engine *e, unsigned peer, const struct session_word *w,
 	p->word_at = now;
 	p->heard = true;
 	engine_rx_word(e, peer, now);
+	if (w->answer)
+		p->say_word = true;
+	if (p->asked && w->heard >= p->asked) {
+		p->asked = 0;
+		engine_carp_answered(e, now);
+	}
 	for (size_t i = 0; had && i < old.nvhosts; i++)
 		if (old.vhosts[i].state == CARP_MASTER &&
 		    said_state(w, old.vhosts[i].name) != CARP_MASTER)
@@ -248,6 +255,9 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		.holds = e->gate.holds,
 		.tx_epoch = p->tx.epoch,
 		.rx_epoch = p->rx.gap[0] ? 0 : p->rx.epoch,
+		.number = p->words + 1,
+		.heard = p->heard ? p->word.number : 0,
+		.answer = p->ask,
 		.nvhosts = e->nvhosts,
 	};
 
@@ -271,8 +281,13 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 				(uint64_t)(mono_diff(now, v->carp.since) /
 					   MONO_MS);
 	}
-	if (session_send_word(p->session, &w) == 0)
+	if (session_send_word(p->session, &w) == 0) {
 		p->say_word = false;
+		p->words++;
+		if (p->ask)
+			p->asked = p->words;
+		p->ask = false;
+	}
 	p->next_word = mono_add(now, WORD_EVERY_NS);
 }
 
@@ -321,7 +336,8 @@ bool engine_ready(const struct engine *e, mono_t now)
 	if (e->stopping || gate_holding(&e->gate, now))
 		return false;
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (e->vhosts[i].carp.state == CARP_INIT)
+		if (e->vhosts[i].carp.state == CARP_INIT ||
+		    e->vhosts[i].unusable)
 			return false;
 	return true;
 }

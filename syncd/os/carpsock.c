@@ -13,13 +13,16 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOCK_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
+#define SOCK_FLAGS	 (SOCK_CLOEXEC | SOCK_NONBLOCK)
+#define IPV4_PROTOCOL_AT 9
 
 static int set_int(int fd, int level, int name, int value)
 {
@@ -40,9 +43,56 @@ static int rx_join(int fd, unsigned int ifindex)
 	return set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 }
 
+/* Protocol 112 to us, to the group or to all; nothing that we send. */
+static int rx_filter(int fd)
+{
+	static struct sock_filter code[] = {
+		{ BPF_LD | BPF_W | BPF_ABS, 0, 0,
+		  (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE) },
+		{ BPF_JMP | BPF_JGE | BPF_K, 3, 0, PACKET_OTHERHOST },
+		{ BPF_LD | BPF_B | BPF_ABS, 0, 0, IPV4_PROTOCOL_AT },
+		{ BPF_JMP | BPF_JEQ | BPF_K, 0, 1, CARP_IP_PROTOCOL },
+		{ BPF_RET | BPF_K, 0, 0, UINT32_MAX },
+		{ BPF_RET | BPF_K, 0, 0, 0 },
+	};
+	const struct sock_fprog prog = { 6, code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+			  sizeof(prog))
+		       ? -errno
+		       : 0;
+}
+
+static int rx_open_packet(struct carpsock *s)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_IP),
+				  .sll_ifindex = (int)s->ifindex };
+	struct packet_mreq group = { .mr_ifindex = (int)s->ifindex,
+				     .mr_type = PACKET_MR_MULTICAST,
+				     .mr_alen = CARP_MAC_LEN };
+	int r;
+
+	carp_wire_group_mac(CARP_GROUP_V4, group.mr_address);
+	/* Nothing comes in before the filter stands: protocol 0 until bind. */
+	s->rx = socket(AF_PACKET, SOCK_DGRAM | SOCK_FLAGS, 0);
+	if (s->rx < 0)
+		return -errno;
+	r = rx_filter(s->rx);
+	if (!r && setsockopt(s->rx, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &group,
+			     sizeof(group)) < 0)
+		r = -errno;
+	if (!r && bind(s->rx, (struct sockaddr *)&at, sizeof(at)) < 0)
+		r = -errno;
+	return r;
+}
+
 static int rx_open(struct carpsock *s)
 {
 	int r = 0;
+
+	if (s->packet)
+		return rx_open_packet(s);
 
 	s->rx = socket(AF_INET, SOCK_RAW | SOCK_FLAGS, CARP_IP_PROTOCOL);
 	if (s->rx < 0)
@@ -117,27 +167,30 @@ int carpsock_rebind(struct carpsock *s)
 	return carpsock_start(s);
 }
 
+int carpsock_packet(struct carpsock *s, bool packet)
+{
+	if (s->packet == packet)
+		return 0;
+	s->packet = packet;
+	carpsock_close(s);
+	return carpsock_start(s);
+}
+
 int carpsock_fd(const struct carpsock *s)
 {
 	return s->rx;
 }
 
-int carpsock_read(struct carpsock *s, void *buf, size_t size, size_t *len,
-		  struct in_addr *from)
+int carpsock_read(struct carpsock *s, void *buf, size_t size, size_t *len)
 {
-	struct sockaddr_in sin = { 0 };
-	socklen_t sin_len = sizeof(sin);
 	ssize_t n;
 
 	*len = 0;
-	from->s_addr = 0;
 	do
-		n = recvfrom(s->rx, buf, size, MSG_TRUNC,
-			     (struct sockaddr *)&sin, &sin_len);
+		n = recv(s->rx, buf, size, MSG_TRUNC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? CARPSOCK_EMPTY : -errno;
-	*from = sin.sin_addr;
 	*len = (size_t)n < size ? (size_t)n : size;
 	return (size_t)n > size ? CARPSOCK_TRUNCATED : 0;
 }

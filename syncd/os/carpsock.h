@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Adverts of one interface, in and out. In: a raw IP socket for protocol 112,
- * which costs other traffic nothing. Out: a packet socket for whole Ethernet
+ * which costs other traffic nothing; where the interface has no address of its
+ * own a packet socket, for there the kernel takes adverts, whose source is the
+ * shared address, for martians (ip_mc_validate_source). Out: a packet socket for whole Ethernet
  * frames, marked with the lease's mark; it receives nothing.
  */
 #ifndef STATESYNC_CARPSOCK_H
@@ -9,6 +11,7 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +25,8 @@ struct carpsock {
 	char ifname[IF_NAMESIZE];
 	unsigned int ifindex;
 	uint32_t mark;
-	int rx, tx; /* -1: closed */
+	bool packet; /* how rx receives */
+	int rx, tx;  /* -1: closed */
 };
 
 /*
@@ -42,16 +46,22 @@ void carpsock_close(struct carpsock *s);
  */
 int carpsock_rebind(struct carpsock *s) __attribute__((warn_unused_result));
 
+/*
+ * Receives by a packet socket, or not (at first). rx may be another descriptor
+ * afterwards. 0 or as carpsock_open.
+ */
+int carpsock_packet(struct carpsock *s, bool packet)
+	__attribute__((warn_unused_result));
+
 /* The descriptor to wait on for reading; -1 when closed. */
 int carpsock_fd(const struct carpsock *s);
 
 /*
  * Reads one packet, beginning with its IPv4 header, into buf; *len is its
- * length, *from its source. 0, CARPSOCK_EMPTY, CARPSOCK_TRUNCATED, -ENETDOWN
- * or -errno.
+ * length. 0, CARPSOCK_EMPTY, CARPSOCK_TRUNCATED, -ENETDOWN or -errno.
  */
-int carpsock_read(struct carpsock *s, void *buf, size_t size, size_t *len,
-		  struct in_addr *from) __attribute__((warn_unused_result));
+int carpsock_read(struct carpsock *s, void *buf, size_t size, size_t *len)
+	__attribute__((warn_unused_result));
 
 /*
  * Sends one whole Ethernet frame, now or not at all. 0; -ENOBUFS: our egress

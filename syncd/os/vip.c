@@ -242,12 +242,14 @@ static int addr_add(struct vip *v, const struct sysctl_link *l,
 	return vip_route_add(&v->nl, &rt, VIP_ROUTE_BESIDE);
 }
 
-int vip_add(struct vip *v, const struct vip_vhost *h)
+int vip_add(struct vip *v, struct vip_vhost *h)
 {
 	struct sysctl_link l;
 	size_t i;
 	int r = sysctl_link_get(&v->nl, 0, h->ifname, &l);
 
+	if (!r)
+		h->ifindex = l.ifindex;
 	for (i = 0; !r && i < h->addr_count; i++) {
 		struct vip_own o = { .ifindex = l.ifindex, .a = &h->addrs[i] };
 
@@ -275,13 +277,16 @@ static int addr_remove(struct vip *v, const struct sysctl_link *l,
 	return r ? r : r2;
 }
 
-int vip_remove(struct vip *v, const struct vip_vhost *h)
+int vip_remove(struct vip *v, struct vip_vhost *h)
 {
 	struct sysctl_link l;
 	size_t i;
 	int r, first = 0;
 
-	r = sysctl_link_get(&v->nl, 0, h->ifname, &l);
+	if (!h->ifindex)
+		return 0;
+	r = sysctl_link_get(&v->nl, h->ifindex, NULL, &l);
+	h->ifindex = 0;
 	if (r)
 		return r == -ENODEV ? 0 : r;
 	if (h->virtual_mac)

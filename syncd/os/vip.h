@@ -40,6 +40,7 @@ struct vip_vhost {
 	uint8_t mac[6];
 	const struct vip_addr *addrs;
 	size_t addr_count;
+	unsigned int ifindex; /* where vip_add put it; 0: nowhere */
 };
 
 struct vip {
@@ -83,12 +84,13 @@ int vip_prepare_link(struct vip *v, unsigned int ifindex)
  * -ENETDOWN: it is down; -errno. After anything but 0 the
  * caller calls vip_remove.
  */
-int vip_add(struct vip *v, const struct vip_vhost *h)
+int vip_add(struct vip *v, struct vip_vhost *h)
 	__attribute__((warn_unused_result));
 
-/* The reverse, MAC entry first. What is not there is no error. 0 or the first
- * -errno; everything is tried. */
-int vip_remove(struct vip *v, const struct vip_vhost *h);
+/* The reverse, MAC entry first, on the interface that vip_add found, whatever
+ * its name is now. What is not there is no error. 0 or the first -errno;
+ * everything is tried. */
+int vip_remove(struct vip *v, struct vip_vhost *h);
 
 /*
  * Removes what an earlier run left, or this one: first the MAC entries of all
