@@ -250,12 +250,14 @@ void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
 	n->bulk_client = NULL;
 	event_del(n->progress);
 	if (ok) {
-		(void)statsock_printf(c,
-				      "bulk from %s: %" PRIu64 " of %" PRIu64
-				      " in the kernel, 0 missing, %.2f s\n",
-				      p->name, p->rx.entries, p->rx.total,
-				      (double)p->rx.took_ns / 1e9);
-		statsock_end(c, STATS_OK, NULL);
+		(void)statsock_printf(
+			c,
+			"bulk from %s: %" PRIu64 " of %" PRIu64
+			" in the kernel, %" PRIu64 " missing, %.2f s\n",
+			p->name, p->rx.entries - p->rx.missing, p->rx.total,
+			p->rx.missing, (double)p->rx.took_ns / 1e9);
+		statsock_end(c, p->rx.missing ? STATS_NO : STATS_OK,
+			     p->rx.missing ? "see: statesync counters" : NULL);
 		return;
 	}
 	snprintf(sentence, sizeof(sentence), "bulk from %s: %s", p->name, why);
@@ -303,13 +305,13 @@ void commands_handover_ended(struct node *n, bool ok, const char *why)
 	n->handover_client = NULL;
 	if (ok) {
 		(void)statsock_printf(
-			c,
-			"%s -> %s: handed over in %.0f ms, 0 flows "
-			"unacknowledged.\n",
-			e->node, e->peers[e->handover_peer].name,
+			c, "%s -> %s: handed over in %.0f ms, %s.\n", e->node,
+			e->npeers ? e->peers[e->handover_peer].name : "others",
 			(double)(h->drain_ns + h->fence_ns + h->ack_ns +
 				 h->take_ns) /
-				1e6);
+				1e6,
+			h->complete ? "0 flows unacknowledged"
+				    : "without all of the state");
 		statsock_end(c, STATS_OK, NULL);
 		return;
 	}

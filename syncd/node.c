@@ -170,6 +170,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* who was late must not miss a master that is waiting to be heard */
+	for (size_t i = 0; i < n->nifaces; i++)
+		node_advert_read(-1, 0, &n->ifaces[i]);
 	engine_tick(n->engine, node_now(n));
 	node_settle(n);
 }
@@ -191,7 +194,8 @@ static void on_housekeeping(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	node_sync_table(n);
+	node_sync_tick(n);
+	node_settle(n);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)

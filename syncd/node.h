@@ -77,7 +77,7 @@ struct node {
 	struct event *signals[4];
 	bool running_actions, stopped, handover_failed;
 	int exit_status;
-	mono_t last;	    /* the time of the last turn */
+	mono_t last;	     /* the time of the last turn */
 	int64_t ahead_ns[2]; /* of other clocks, then */
 
 	size_t nifaces, nvhosts;
@@ -94,6 +94,7 @@ struct node {
 	struct standin *standin;
 
 	struct ct_events events;
+	bool deaf; /* the subscription failed: tried again */
 	struct ct_dump dump;
 	struct ct_inject inject;
 	struct flow *chunk; /* of the dump being read */
@@ -126,10 +127,7 @@ void node_carp_close(struct node *n);
 void node_take(struct node *n, unsigned vhost);
 void node_release(struct node *n, unsigned vhost);
 void node_fence(struct node *n, unsigned vhost);
-void node_announce(struct node *n, unsigned vhost);
 void node_lease_time(struct node *n, unsigned vhost, int64_t ns);
-/* The process slept: what waits in the sockets is old. */
-void node_woke(struct node *n);
 /* The machine slept: no lease of before is worth anything. */
 void node_carp_slept(struct node *n);
 /* Sockets, rules and silence for an interface that is new, or another one. */
@@ -137,6 +135,19 @@ void node_carp_bind(struct node *n, unsigned iface);
 /* Its addresses changed: puts back what went with them, and receives adverts
  * in the way that they ask for. */
 void node_carp_addresses(struct node *n, unsigned iface);
+
+/* --- node_neigh.c */
+/* The table of one interface: every shared address, answered or not. */
+void node_neigh_set(struct node *n, unsigned iface);
+void node_neigh_answer(struct node *n, unsigned vhost, bool on);
+/* Requests wait on an interface (struct node_iface). */
+void node_neigh_read(evutil_socket_t fd, short what, void *iface);
+neigh_conflict_cb node_neigh_conflict;
+void node_announce(struct node *n, unsigned vhost);
+/* The process slept: what waits in the sockets is old. */
+void node_woke(struct node *n);
+/* Microseconds since *t, which becomes now. */
+int64_t node_us_since(struct timespec *t);
 
 /* --- node_advert.c */
 void node_advert(struct node *n, unsigned vhost,
@@ -157,6 +168,8 @@ bool node_sync_work(struct node *n);
 void node_sync_subscribe(struct node *n, bool on);
 void node_sync_drain(struct node *n);
 void node_sync_table(struct node *n);
+/* Each second. */
+void node_sync_tick(struct node *n);
 /* Moves bytes from the sessions to the sockets. */
 void node_sync_output(struct node *n);
 

@@ -147,7 +147,8 @@ void node_advert_read(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	for (int i = 0; i < ADVERTS_AT_ONCE; i++) {
+	for (int i = 0; i < ADVERTS_AT_ONCE && carpsock_fd(&f->carp) >= 0;
+	     i++) {
 		int r = carpsock_read(&f->carp, packet, sizeof(packet), &len);
 
 		if (r == CARPSOCK_EMPTY || r < 0)

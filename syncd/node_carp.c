@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The engine's virtual hosts on real interfaces: address, MAC and lease given
- * and taken back, ARP answered. It decides nothing. Adverts are node_advert's,
- * what the kernel says of interfaces comes from node_ifaces.
+ * and taken back. It decides nothing. Adverts are node_advert's, ARP is
+ * node_neigh's, what the kernel says of interfaces comes from node_ifaces.
  *
  * Implements rules 6 and spec/linux-vip.md, by the modules of os.
  *
@@ -20,156 +20,11 @@
 #include "announce.h"
 #include "log.h"
 
-#define LEASE_TABLE   "statesync"
-#define NEIGH_AT_ONCE 64
-#define CONFLICT_SAID_NS (60 * MONO_S)
+#define LEASE_TABLE "statesync"
 /* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
 #define LEASE_FIRST_NS(i) ((i)*5 / 2)
 
-static int64_t clock_real(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * MONO_S + ts.tv_nsec;
-}
-
-static struct node_iface *iface_of(struct node *n, unsigned vhost)
-{
-	return &n->ifaces[n->vhosts[vhost].iface];
-}
-
-/* --- ARP ------------------------------------------------------------------ */
-
-/* The table of one interface: every shared address, answered or not. */
-static void set_neigh(struct node *n, unsigned iface)
-{
-	struct neigh_entry entries[ENGINE_VHOSTS_MAX * CARP_ADDR_MAX];
-	size_t count = 0;
-	int err;
-
-	for (size_t i = 0; i < n->nvhosts; i++) {
-		const struct node_vhost *v = &n->vhosts[i];
-
-		for (size_t k = 0; v->iface == iface && k < v->vip.addr_count;
-		     k++) {
-			struct neigh_entry *e = &entries[count++];
-
-			e->addr = v->addrs[k].addr;
-			memcpy(e->mac, v->vip.mac, sizeof(e->mac));
-			e->answer = v->answering;
-			e->since_ns = v->since_ns;
-		}
-	}
-	err = neigh_set(&n->ifaces[iface].neigh, entries, count);
-	if (err)
-		log_msg(LOG_ERR, "%s: ARP cannot be answered: %s",
-			n->ifaces[iface].name, log_errno(-err));
-}
-
-static void answer(struct node *n, unsigned vhost, bool on)
-{
-	struct node_vhost *v = &n->vhosts[vhost];
-
-	v->answering = on;
-	v->since_ns = clock_real();
-	set_neigh(n, v->iface);
-}
-
-static struct node_vhost *vhost_of(struct node *n, struct in_addr addr)
-{
-	for (size_t i = 0; i < n->nvhosts; i++)
-		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++)
-			if (n->vhosts[i].addrs[k].addr.s_addr == addr.s_addr)
-				return &n->vhosts[i];
-	return NULL;
-}
-
-/* Told once a minute; what neighbours learnt from it is put right at most once
- * a second (rules 6). */
-static void on_conflict(const struct neigh_conflict *c, void *arg)
-{
-	struct node_iface *f = arg;
-	struct node *n = f->node;
-	struct node_vhost *v = vhost_of(n, c->addr);
-	const uint8_t *m = c->mac;
-	char text[INET_ADDRSTRLEN];
-
-	/* a backup does not know the real MAC of the master */
-	if (!v || (!v->vip.virtual_mac && !c->answering))
-		return;
-	v->conflicts++;
-	if (c->answering && mono_diff(n->last, v->conflict_at) >= MONO_S) {
-		v->conflict_at = n->last;
-		node_announce(n, (unsigned)(v - n->vhosts));
-	}
-	if (v->conflict_said_at.ns &&
-	    mono_diff(n->last, v->conflict_said_at) < CONFLICT_SAID_NS)
-		return;
-	v->conflict_said_at = n->last;
-	inet_ntop(AF_INET, &c->addr, text, sizeof(text));
-	log_msg(LOG_ERR,
-		"%s: address-conflict: %02x:%02x:%02x:%02x:%02x:%02x says that "
-		"it has the shared address %s (%u times). find that machine "
-		"and take the address from it",
-		f->name, m[0], m[1], m[2], m[3], m[4], m[5], text,
-		v->conflicts);
-	v->conflicts = 0;
-}
-
-/* Requests are told from older ones than the grant by this clock; a grant that
- * is in its future, because it was set back, would make us deaf. */
-static void clock_set_back(struct node *n, unsigned iface)
-{
-	int64_t now = clock_real();
-	bool any = false;
-
-	for (size_t i = 0; i < n->nvhosts; i++) {
-		struct node_vhost *v = &n->vhosts[i];
-
-		if (v->iface != iface || v->since_ns <= now)
-			continue;
-		v->since_ns = now;
-		any = true;
-	}
-	if (any)
-		set_neigh(n, iface);
-}
-
-static void on_neigh(evutil_socket_t fd, short what, void *arg)
-{
-	struct node_iface *f = arg;
-
-	(void)fd;
-	(void)what;
-	(void)node_now(f->node);
-	clock_set_back(f->node, (unsigned)(f - f->node->ifaces));
-	/* what waits is read in the next turn; a socket that fails is opened
-	 * anew when its interface comes back */
-	if (neigh_read(&f->neigh, NEIGH_AT_ONCE) < 0)
-		log_msg(LOG_DEBUG, "%s: ARP cannot be read", f->name);
-}
-
-void node_woke(struct node *n)
-{
-	for (size_t i = 0; i < n->nifaces; i++)
-		if (neigh_fd(&n->ifaces[i].neigh) >= 0)
-			neigh_flush(&n->ifaces[i].neigh);
-}
-
 /* --- address and lease ---------------------------------------------------- */
-
-static int64_t us_since(struct timespec *t)
-{
-	struct timespec now;
-	int64_t us;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	us = (now.tv_sec - t->tv_sec) * 1000000LL +
-	     (now.tv_nsec - t->tv_nsec) / 1000;
-	*t = now;
-	return us;
-}
 
 static int grant(struct node *n, struct node_vhost *v)
 {
@@ -197,7 +52,7 @@ void node_take(struct node *n, unsigned vhost)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	err = vip_add(&n->vip, &v->vip);
-	v->take_us[0] = us_since(&t);
+	v->take_us[0] = node_us_since(&t);
 	if (err == VIP_OWN_ADDRESS)
 		why = "the interface itself bears a shared address. ip address "
 		      "del it";
@@ -205,7 +60,7 @@ void node_take(struct node *n, unsigned vhost)
 		why = log_errno(-err);
 	if (!why) {
 		err = grant(n, v);
-		v->take_us[1] = us_since(&t);
+		v->take_us[1] = node_us_since(&t);
 		if (err == LEASE_NOT_GRANTED)
 			why = "the kernel did not keep the lease";
 		else if (err)
@@ -216,26 +71,8 @@ void node_take(struct node *n, unsigned vhost)
 		engine_take_failed(n->engine, vhost, why, n->last);
 		return;
 	}
-	answer(n, vhost, true);
+	node_neigh_answer(n, vhost, true);
 	v->unannounced = true;
-}
-
-void node_announce(struct node *n, unsigned vhost)
-{
-	struct node_vhost *v = &n->vhosts[vhost];
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	for (size_t i = 0; v->answering && i < v->vip.addr_count; i++)
-		if (neigh_announce(&iface_of(n, vhost)->neigh, v->vip.mac,
-				   v->addrs[i].addr))
-			log_msg(LOG_DEBUG, "carp \"%s\": announcement refused",
-				v->conf->name);
-	if (!v->unannounced)
-		return;
-	v->unannounced = false;
-	v->take_us[2] = us_since(&t);
-	engine_taken(n->engine, vhost, v->take_us, node_now(n));
 }
 
 static int open_leases(struct node *n);
@@ -269,7 +106,7 @@ void node_fence(struct node *n, unsigned vhost)
 	standin_clear(n->standin, vhost);
 	if (v->leased)
 		err = lease_revoke(&n->lease, &v->lease);
-	answer(n, vhost, false);
+	node_neigh_answer(n, vhost, false);
 	if (!err)
 		return;
 	/* rather no right at all than one that stays */
@@ -359,17 +196,18 @@ void node_carp_bind(struct node *n, unsigned i)
 	struct node_iface *f = &n->ifaces[i];
 
 	/* an event on a descriptor that is about to be another one */
-	(void)watch(f, &f->neigh_event, -1, on_neigh);
+	(void)watch(f, &f->neigh_event, -1, node_neigh_read);
 	stop_adverts(n, i);
 	if (carpsock_rebind(&f->carp) == 0)
 		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp),
 			    node_advert_read);
 	if (neigh_rebind(&f->neigh) == 0)
-		(void)watch(f, &f->neigh_event, neigh_fd(&f->neigh), on_neigh);
+		(void)watch(f, &f->neigh_event, neigh_fd(&f->neigh),
+			    node_neigh_read);
 	for (size_t k = 0; k < n->nvhosts; k++)
 		if (n->vhosts[k].iface == i && !n->vhosts[k].vip.virtual_mac)
 			memcpy(n->vhosts[k].vip.mac, f->mac, sizeof(f->mac));
-	set_neigh(n, i);
+	node_neigh_set(n, i);
 	if (n->lease_open && lease_check(&n->lease, f->name) == LEASE_MISSING &&
 	    lease_repair(&n->lease, f->name))
 		log_msg(LOG_ERR, "%s: the lease rules cannot be put back",
@@ -502,7 +340,8 @@ int node_carp_open(struct node *n)
 		 * by both: each has to know its name */
 		int missing = carpsock_open(&f->carp, f->name, n->mark);
 
-		missing |= neigh_open(&f->neigh, f->name, on_conflict, f);
+		missing |=
+			neigh_open(&f->neigh, f->name, node_neigh_conflict, f);
 		if (missing)
 			log_msg(LOG_DEBUG, "%s: not there yet", f->name);
 	}

@@ -97,16 +97,24 @@ static void addr_changed(struct node *n, unsigned ifindex,
 
 static void tell_addresses(struct node *n)
 {
-	struct session_address *list = calloc(n->naddrs + 1, sizeof(*list));
+	struct session_address *list = calloc(2 * n->naddrs + 1, sizeof(*list));
+	size_t count = 0;
 
-	if (!list)
-		return;
-	for (size_t i = 0; i < n->naddrs; i++) {
-		list[i].family = n->addrs[i].addr.family;
-		memcpy(list[i].addr.b, n->addrs[i].addr.addr,
-		       sizeof(list[i].addr.b));
+	for (size_t i = 0; list && i < n->naddrs; i++) {
+		const struct ifmon_addr *a = &n->addrs[i].addr;
+
+		list[count].family = a->family;
+		memcpy(list[count++].addr.b, a->addr, sizeof(a->addr));
+		if (a->family != AF_INET || a->prefixlen > 30)
+			continue;
+		/* what is sent to all of a network ends here, too */
+		list[count] = list[count - 1];
+		for (unsigned bit = a->prefixlen; bit < 32; bit++)
+			list[count].addr.b[bit / 8] |=
+				(uint8_t)(0x80 >> bit % 8);
+		count++;
 	}
-	if (engine_addresses(n->engine, list, n->naddrs))
+	if (!list || engine_addresses(n->engine, list, count))
 		log_msg(LOG_ERR, "no memory for %zu addresses", n->naddrs);
 	free(list);
 }
@@ -169,8 +177,7 @@ static void on_ifmon(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN &&
-	    dump_all(n))
+	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN && dump_all(n))
 		log_msg(LOG_ERR, "interfaces cannot be read");
 	addresses_changed(n);
 	node_settle(n);

@@ -41,30 +41,34 @@ static bool read_events(struct node *n, unsigned max)
 	return r > 0;
 }
 
+/* One turn; false when there are no more. */
+static bool events_turn(struct node *n)
+{
+	size_t room = engine_events_room(n->engine);
+
+	if (!room || read_events(n, (unsigned)room))
+		return true;
+	engine_drained(n->engine, node_now(n));
+	return false;
+}
+
 static void on_events(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
-	size_t room = engine_events_room(n->engine);
 
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	if (room && !read_events(n, (unsigned)room))
-		engine_drained(n->engine, n->last);
+	(void)events_turn(n);
 	node_settle(n);
 }
 
 /* What is left after so many turns is read as ever, by on_events(). */
 void node_sync_drain(struct node *n)
 {
-	for (int i = 0; i < DRAIN_TURNS; i++) {
-		size_t room = engine_events_room(n->engine);
-
-		if (room && !read_events(n, (unsigned)room)) {
-			engine_drained(n->engine, node_now(n));
+	for (int i = 0; !n->deaf && i < DRAIN_TURNS; i++)
+		if (!events_turn(n))
 			return;
-		}
-	}
 }
 
 void node_sync_subscribe(struct node *n, bool on)
@@ -72,17 +76,28 @@ void node_sync_subscribe(struct node *n, bool on)
 	int err;
 
 	if (!on) {
+		n->deaf = false;
 		ct_events_unsubscribe(&n->events);
 		return;
 	}
 	err = ct_events_subscribe(&n->events);
-	if (err) {
+	if (err && !n->deaf)
 		log_msg(LOG_ERR,
 			"the kernel does not tell of its connections (%s); "
-			"the peers get nothing",
+			"the peers get nothing until it does",
 			log_errno(-err));
+	if (err)
 		engine_overrun(n->engine, n->last);
+	n->deaf = err;
+}
+
+void node_sync_tick(struct node *n)
+{
+	if (n->deaf) {
+		node_sync_subscribe(n, true);
+		node_sync_drain(n);
 	}
+	node_sync_table(n);
 }
 
 void node_sync_table(struct node *n)
@@ -149,6 +164,11 @@ static void inject(struct node *n)
 
 bool node_sync_work(struct node *n)
 {
+	/* the last event read need not have been the last one */
+	if (n->engine->congested && !n->deaf) {
+		(void)events_turn(n);
+		return true;
+	}
 	switch (engine_work(n->engine, node_now(n))) {
 	case WORK_NONE:
 		break;

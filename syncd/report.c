@@ -14,6 +14,7 @@
 /* A peer's word older than this is shown with a question mark. */
 #define WORD_OLD_NS (1500 * MONO_MS)
 #define RECENT_NS   (600 * MONO_S)
+#define STRANGER_NS (10 * MONO_S) /* after its last advert */
 #define RECENT_MAX  3
 
 const char *report_duration(int64_t ns, char *text, size_t size)
@@ -340,6 +341,23 @@ static void block_carp(struct node *n, FILE *out)
 	}
 }
 
+/* FreeBSD, ucarp, an OpenBSD without us: they elect, and know no state. */
+static void print_strangers(struct node *n, FILE *out)
+{
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+		struct in_addr from = { htonl(v->master.from.addr) };
+		char text[INET_ADDRSTRLEN];
+
+		if (!v->master.any || v->master.from.known ||
+		    mono_diff(n->last, v->master.at) > STRANGER_NS)
+			continue;
+		inet_ntop(AF_INET, &from, text, sizeof(text));
+		fprintf(out, "%-8s  %s is a peer without state sync\n",
+			n->vhosts[i].conf->name, text);
+	}
+}
+
 static void bulk_words(const struct engine_peer *p, char *text, size_t size)
 {
 	if (p->rx.result == BULK_RUNNING && p->rx.total)
@@ -410,6 +428,7 @@ bool report_screen(struct node *n, FILE *out)
 
 	block_node(n, out);
 	block_carp(n, out);
+	print_strangers(n, out);
 	block_sync(n, out);
 	block_flows(n, out);
 	if (h && mono_diff(n->last, h->at) < RECENT_NS) {
@@ -482,6 +501,11 @@ void report_counters(struct node *n, bool all, FILE *out)
 		counter(out, all, "destroys", e->destroys.counters[i],
 			"removals",
 			destroys_verdict_name((enum destroys_verdict)i));
+	for (size_t i = 0; i < e->npeers; i++)
+		for (int k = SESSION_OK + 1; k < SESSION_ERROR_COUNT; k++)
+			counter(out, all, e->peers[i].name,
+				e->peers[i].broken[k], "sessions broken",
+				session_error_name((enum session_error)k));
 	counter(out, all, "kernel", e->overruns, "overruns of events", "");
 	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
 		counter(out, all, "link",

@@ -67,6 +67,14 @@ static json_t *steps(const struct history_entry *h)
 	return o;
 }
 
+static json_t *vhid_of(const struct node *n, const char *name)
+{
+	for (size_t i = 0; i < n->nvhosts; i++)
+		if (strcmp(n->vhosts[i].conf->name, name) == 0)
+			return json_integer(n->vhosts[i].conf->vhid);
+	return json_null();
+}
+
 json_t *report_history_json(struct node *n, size_t max)
 {
 	const struct history_entry *h;
@@ -77,7 +85,8 @@ json_t *report_history_json(struct node *n, size_t max)
 		json_t *o = json_object();
 
 		set(o, "at", timestamp(n, h->at));
-		set(o, "vhid", json_string(h->vhost));
+		set(o, "vhid", vhid_of(n, h->vhost));
+		set(o, "name", json_string(h->vhost));
 		set(o, "from", json_string(carp_state_name(h->from)));
 		set(o, "to", json_string(carp_state_name(h->to)));
 		set(o, "cause", json_string(h->cause));
@@ -219,6 +228,7 @@ static json_t *bulk(const struct engine_peer *p)
 	set(o, "state", json_string(names[p->rx.result]));
 	set(o, "entries", number(p->rx.entries));
 	set(o, "total", number(p->rx.total));
+	set(o, "missing", number(p->rx.missing));
 	set(o, "seconds", seconds(p->rx.took_ns));
 	set(o, "error",
 	    p->rx.result == BULK_FAILED ? json_string(p->rx.why) : json_null());
@@ -242,7 +252,10 @@ static json_t *direction_tx(const struct node *n, unsigned i)
 	json_t *o = json_object();
 
 	set(o, "in_sync", json_boolean(engine_tx_in_sync(n->engine, i)));
-	set(o, "gap", p->tx.gap ? json_string(p->tx.gap) : json_null());
+	set(o, "gap",
+	    p->tx.gap && !engine_tx_in_sync(n->engine, i)
+		    ? json_string(p->tx.gap)
+		    : json_null());
 	set(o, "seq_sent", number(session_seq_sent(p->session)));
 	set(o, "seq_applied", number(session_seq_acked(p->session)));
 	return o;
@@ -266,6 +279,16 @@ static json_t *peer_address(const struct conf_peer *c)
 
 	inet_ntop(c->address.family, &c->address.v4, text, sizeof(text));
 	return json_string(text);
+}
+
+static json_t *broken_sessions(const struct engine_peer *p)
+{
+	json_t *o = json_object();
+
+	for (int i = SESSION_OK + 1; i < SESSION_ERROR_COUNT; i++)
+		set(o, session_error_name((enum session_error)i),
+		    number(p->broken[i]));
+	return o;
 }
 
 static json_t *peers(struct node *n)
@@ -293,6 +316,8 @@ static json_t *peers(struct node *n)
 			   peersock_pending(n->peersock, i)));
 		set(o, "carp", peer_carp(p));
 		set(o, "bulk", bulk(p));
+		set(o, "audit", json_null());
+		set(o, "broken", broken_sessions(p));
 		set(o, "ready",
 		    p->heard ? json_boolean(p->word.ready) : json_null());
 		set(o, "demotion",

@@ -105,6 +105,7 @@ static enum destroys_verdict verdict(struct destroys *d, const struct flow *f,
 	*e = (struct destroys_entry){
 		.flow = *f,
 		.portid = portid,
+		.number = d->offered,
 		.due = mono_add(now, DESTROYS_WAIT_NS),
 	};
 	return DESTROYS_WAIT;
@@ -117,16 +118,17 @@ enum destroys_verdict destroys_offer(struct destroys *d, const struct flow *f,
 	enum destroys_verdict v = verdict(d, f, portid, table, now);
 
 	d->counters[v]++;
+	d->offered++;
 	return v;
 }
 
-void destroys_revive(struct destroys *d, const struct flow *f)
+void destroys_revive(struct destroys *d, const struct flow *f, uint64_t before)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct flow *have = &at(d, i)->flow;
 
-		if (have->l4proto != f->l4proto || have->zone != f->zone ||
-		    have->family != f->family ||
+		if (at(d, i)->number >= before || have->l4proto != f->l4proto ||
+		    have->zone != f->zone || have->family != f->family ||
 		    !flow_tuple_equal(&have->orig, &f->orig))
 			continue;
 		for (size_t k = i + 1; k < d->count; k++)

@@ -30,12 +30,14 @@ enum destroys_verdict {
 struct destroys_entry {
 	struct flow flow;
 	uint32_t portid;
+	uint64_t number; /* how many were offered before it */
 	mono_t due;
 };
 
 struct destroys {
 	struct destroys_entry list[DESTROYS_LIST_MAX]; /* a ring, by time */
 	size_t head, count;
+	uint64_t offered;
 	/* The process that is flushing, until it was quiet for the wait. */
 	uint32_t flushing;
 	mono_t flush_ends;
@@ -58,8 +60,10 @@ enum destroys_verdict destroys_offer(struct destroys *d, const struct flow *f,
 				     mono_t now);
 
 /* The tuple lives again: a delete of it that waits is forgotten, the peer
- * replaces what it has when it is told of the new flow. */
-void destroys_revive(struct destroys *d, const struct flow *f);
+ * replaces what it has when it is told of the new flow. before: it was seen
+ * alive when so many had been offered, or DESTROYS_ALL. */
+#define DESTROYS_ALL UINT64_MAX
+void destroys_revive(struct destroys *d, const struct flow *f, uint64_t before);
 
 /* Takes the next one whose time has come; false when there is none. */
 bool destroys_next(struct destroys *d, mono_t now, struct flow *f);

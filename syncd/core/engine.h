@@ -53,9 +53,9 @@ struct engine_vhost {
 	unsigned interface;
 	bool own_mac;
 	bool link_up;
-	bool taking; /* TAKE was given out, not yet answered */
-	bool held;   /* it was, and nothing was released since */
-	bool unusable; /* the last TAKE failed */
+	bool taking;	/* TAKE was given out, not yet answered */
+	bool held;	/* it was, and nothing was released since */
+	bool unusable;	/* the last TAKE failed */
 	mono_t lost_at; /* the lease ran out then; 0 once that is settled */
 	int64_t lease_ns;
 	struct carp_vhost carp;
@@ -84,9 +84,11 @@ struct engine_rx {
 	bool asked; /* a person wants a bulk */
 	uint64_t id, bulk_epoch; /* asked for */
 	bool open_failure;	 /* of an entry since the bulk began */
+	uint64_t missing;	 /* of its entries, refused by our kernel */
+	int64_t retry_full_ns;	 /* after such a failure, doubled by each */
 	bool swept;		 /* the dump of RX_SWEEP came to its end */
 	uint64_t suspects;	 /* entries marked before it */
-	mono_t retry_at, started;
+	mono_t retry_at, started, asked_at;
 	enum bulk_result result;
 	uint64_t entries, total;
 	int64_t took_ns;
@@ -97,6 +99,7 @@ struct engine_peer {
 	char name[SESSION_NAME_MAX];
 	struct session *session;
 	bool up, live;
+	bool rest; /* down, but flows it told are still to be injected */
 	struct session_hello hello;
 	bool heard; /* word is valid */
 	struct session_word word;
@@ -114,7 +117,8 @@ struct engine_peer {
 	uint32_t asked; /* the one that did, not yet answered; or 0 */
 	uint64_t ack_seq;
 	uint64_t refused[ENGINE_REFUSED_COUNT];
-	mono_t ask_at;	     /* not before, for a handover */
+	uint64_t broken[SESSION_ERROR_COUNT]; /* sessions, by the reason */
+	mono_t ask_at;			      /* not before, for a handover */
 	int64_t ask_wait_ns; /* doubled by each one that was taken back */
 };
 
@@ -217,7 +221,9 @@ struct engine {
 	mono_t lower_at;   /* when it is due */
 	bool raise;	   /* DUMP_RAISE is due */
 	bool marked;	   /* copies may still bear the mark */
+	bool torn;	   /* entries were torn away here that the peers keep */
 	size_t fresh;	   /* ops a peer told since a chunk was filled */
+	uint64_t chunk_offered; /* destroys.offered when it was */
 
 	struct flow_change ops[ENGINE_OPS_MAX];
 	size_t nops;
@@ -226,6 +232,7 @@ struct engine {
 	bool ops_bulk;
 	mono_t ops_at;
 
+	bool congested; /* the kernel drops events until all were read */
 	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
 	uint64_t filtered[FILTER_VERDICTS]; /* events not told */
 

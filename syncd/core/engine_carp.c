@@ -57,8 +57,10 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 		return;
 	v->link_up = up;
 	v->unusable = false;
-	if (!up) /* what it tears away is not told (rules 3) */
+	if (!up) { /* what it tears away is not told (rules 3) */
 		destroys_clear(&e->destroys);
+		engine_rx_torn(e);
+	}
 	count_interfaces_down(e);
 	carp_vhost_link(&v->carp, up, now);
 }
@@ -142,6 +144,9 @@ void engine_advert(struct engine *e, unsigned vhost,
 
 void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now)
 {
+	/* on hold it is left to the peer to come back (rules 1) */
+	if (gate_holding(&e->gate, now))
+		return;
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (strcmp(e->vhosts[i].name, vhost) == 0)
 			carp_vhost_give_up(&e->vhosts[i].carp, now);

@@ -40,10 +40,13 @@ void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
 static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 				  mono_t now)
 {
-	/* none during a handover, which tells all it can without order */
+	/* none during a handover, which tells all it can without order; nor
+	 * while events are lost in silence (af_netlink.c: a socket that
+	 * overran stays congested until it is empty) */
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
 		if (e->peers[*peer].live && e->peers[*peer].tx.want_bulk &&
-		    e->masters && e->handover.state == HANDOVER_IDLE)
+		    e->masters && !e->congested &&
+		    e->handover.state == HANDOVER_IDLE)
 			return DUMP_BULK;
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
 		if (e->peers[*peer].rx.state == RX_MARK)
@@ -144,6 +147,7 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 	e->dump_running = running;
 	e->dump_abort = false;
 	e->fresh = 0;
+	e->chunk_offered = e->destroys.offered;
 	if (!started) {
 		e->dump = DUMP_NONE;
 		return;
@@ -287,6 +291,7 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	else if (!failed)
 		visit_all(e, list, n);
 	e->fresh = 0;
+	e->chunk_offered = e->destroys.offered;
 	if (what == DUMP_LOWER)
 		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
 	if (more && !failed)

@@ -332,7 +332,7 @@ void engine_handover_settle(struct engine *e, mono_t now)
 		fence(e);
 		return;
 	case HANDOVER_DO_GO:
-		go(e, f.acked && f.events_drained && f.peer_in_sync);
+		go(e, e->handover.complete);
 		break;
 	case HANDOVER_DO_END:
 		finish(e, now);
@@ -351,6 +351,7 @@ void engine_handover_settle(struct engine *e, mono_t now)
 void engine_drained(struct engine *e, mono_t now)
 {
 	e->handover_read = true;
+	e->congested = false;
 	if (e->handover.state != HANDOVER_FENCED || e->handover_drained)
 		return;
 	engine_sync_drained(e, now);

@@ -77,6 +77,8 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
+/* Entries were torn away: who is no master lacks what the peers have. */
+void engine_rx_torn(struct engine *e);
 /* A master neither marks nor sweeps; and what it was told it only added to
  * its own, so it is in sync with nobody when it is master no more. */
 void engine_rx_role_changed(struct engine *e, bool master, mono_t now);

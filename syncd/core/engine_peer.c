@@ -26,6 +26,12 @@ void engine_peer_up(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 
+	/* what an earlier connection told is injected, but answered no more */
+	if (e->ops_peer == (int)peer)
+		e->ops_peer = -1;
+	if (p->rest)
+		session_down(p->session);
+	p->rest = p->say_ack = false;
 	p->up = true;
 	session_up(p->session, now);
 }
@@ -42,8 +48,10 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 			   "peer \"%s\": link lost: %s; until it is back and a "
 			   "new bulk is in, only one node has the state",
 			   p->name, why);
-	session_down(p->session);
+	else if (strcmp(p->down_why, why) != 0)
+		engine_log(e, LEVEL_WARNING, "peer \"%s\": %s", p->name, why);
 	p->up = p->live = p->heard = false;
+	p->rest = true;
 	p->say_ack = false;
 	p->down_since = now;
 	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
@@ -149,6 +157,7 @@ static void broken(struct engine *e, unsigned peer, enum session_error why)
 {
 	struct engine_action *a = engine_push(e, ENGINE_CLOSE, peer);
 
+	e->peers[peer].broken[why]++;
 	switch (why) {
 	case SESSION_BAD_PROTOCOL:
 		snprintf(a->log.text, sizeof(a->log.text),
@@ -236,6 +245,15 @@ void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 		if (ev.type == SESSION_BROKEN)
 			return;
 	}
+	/* the link is gone, and what it brought may be all there is */
+	while (p->rest && !e->nops) {
+		if (!session_poll(p->session, &ev)) {
+			session_down(p->session);
+			p->rest = false;
+		} else if (ev.type == SESSION_FLOWS) {
+			engine_rx_flows(e, peer, &ev, now);
+		}
+	}
 }
 
 /* --- what it is told ------------------------------------------------------------ */
@@ -291,6 +309,15 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 	p->next_word = mono_add(now, WORD_EVERY_NS);
 }
 
+/* In a moment there is more to say. */
+static bool taking(const struct engine *e)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].taking)
+			return true;
+	return false;
+}
+
 void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
@@ -305,7 +332,7 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 		if (session_send_addresses(p->session, e->own, n) == 0)
 			p->say_addresses = false;
 	}
-	if (p->say_word)
+	if (p->say_word && !taking(e))
 		engine_peer_word(e, peer, now);
 	if (p->say_ack && session_send_ack(p->session, p->ack_seq, p->refused,
 					   ENGINE_REFUSED_COUNT) == 0)

@@ -14,14 +14,17 @@
 #include "engine_int.h"
 
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
 
-#define ASKED_MAX_NS  (10 * MONO_S)
-#define RETRY_SOON_NS (500 * MONO_MS)
-#define RETRY_FULL_NS (10 * MONO_S)
+#define ASKED_MAX_NS	  (10 * MONO_S)
+#define RETRY_SOON_NS	  (500 * MONO_MS)
+#define RETRY_FULL_NS	  (10 * MONO_S)
+#define RETRY_FULL_MAX_NS (300 * MONO_S)
 
 bool engine_rx_in_sync(const struct engine *e, unsigned peer)
 {
@@ -54,6 +57,9 @@ static void failed(struct engine *e, unsigned peer, const char *why,
 
 	engine_dump_cancel(e, DUMP_MARK, peer);
 	engine_dump_cancel(e, DUMP_SWEEP, peer);
+	/* what was marked for it gets a copy's timeout again */
+	if (rx->suspects && !e->masters)
+		e->raise = true;
 	rx->state = RX_IDLE;
 	rx->result = BULK_FAILED;
 	rx->retry_at = mono_add(now, retry_ns);
@@ -63,6 +69,20 @@ static void failed(struct engine *e, unsigned peer, const char *why,
 	answer(e, peer, false, why);
 }
 
+/* Its kernel did not take all: later perhaps, and each try costs a bulk. */
+static void failed_full(struct engine *e, unsigned peer, const char *why,
+			mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	rx->retry_full_ns *= 2;
+	if (rx->retry_full_ns < RETRY_FULL_NS)
+		rx->retry_full_ns = RETRY_FULL_NS;
+	if (rx->retry_full_ns > RETRY_FULL_MAX_NS)
+		rx->retry_full_ns = RETRY_FULL_MAX_NS;
+	failed(e, peer, why, rx->retry_full_ns, now);
+}
+
 static void complete(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
@@ -70,11 +90,14 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 
 	if (rx->state == RX_SWEEP)
 		e->marked = false;
+	if (!e->masters)
+		e->torn = false;
 	rx->state = RX_IDLE;
 	rx->result = BULK_DONE;
 	rx->epoch = rx->bulk_epoch;
 	rx->gap[0] = '\0';
 	rx->total = rx->entries;
+	rx->retry_full_ns = 0;
 	rx->took_ns = mono_diff(now, rx->started);
 	rx->retry_at = now;
 	p->say_word = true;
@@ -96,10 +119,6 @@ void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 	rx->epoch = 0;
 	rx->gap[0] = '\0';
 	rx->adopt = false;
-	if (e->ops_peer == (int)peer) {
-		e->ops_peer = -1;
-		e->nops = 0;
-	}
 }
 
 /* --- what the peer says ------------------------------------------------------- */
@@ -118,11 +137,24 @@ static void adopt(struct engine *e, unsigned peer)
 
 	if (!p->rx.adopt || e->masters || !p->heard || !p->word.tx_epoch)
 		return;
+	if (e->torn) { /* it has more than we */
+		p->rx.adopt = false;
+		return;
+	}
 	p->rx.adopt = false;
 	p->rx.epoch = p->word.tx_epoch;
 	p->rx.gap[0] = '\0';
 	p->say_word = true;
 	e->raise = true;
+}
+
+void engine_rx_torn(struct engine *e)
+{
+	e->torn = true;
+	for (unsigned i = 0; !e->masters && i < e->npeers; i++) {
+		e->peers[i].rx.epoch = 0;
+		e->peers[i].say_word = true;
+	}
 }
 
 void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
@@ -200,8 +232,9 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 		return;
 	}
 	if (rx->open_failure) {
-		snprintf(why, sizeof(why), "%s", rx->gap);
-		failed(e, peer, why, RETRY_FULL_NS, now);
+		snprintf(why, sizeof(why), "%.90s (%llu missing)", rx->gap,
+			 (unsigned long long)rx->missing);
+		failed_full(e, peer, why, now);
 		return;
 	}
 	/* who is master of nothing sends nothing: that confirms nothing */
@@ -217,9 +250,13 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 
 static bool wanted(const struct engine *e, const struct flow_change *c)
 {
-	/* what nobody used there may be in use here; a delete counts */
+	/* what nobody used there may be in use here, and a port used again is
+	 * our kernel's own affair; a delete counts */
 	if (c->op == FLOW_DESTROY && e->masters &&
-	    !(c->flow.has & FLOW_HAS_TIMEOUT))
+	    (!(c->flow.has & FLOW_HAS_TIMEOUT) ||
+	     (c->flow.l4proto == IPPROTO_TCP &&
+	      (c->flow.tcp_state == TCP_CONNTRACK_CLOSE ||
+	       c->flow.tcp_state == TCP_CONNTRACK_TIME_WAIT))))
 		return false;
 	if (c->op == FLOW_DESTROY)
 		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
@@ -250,7 +287,7 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		}
 		/* it is there again: a delete that waits is not told back */
 		if (e->masters && c->op != FLOW_DESTROY)
-			destroys_revive(&e->destroys, &c->flow);
+			destroys_revive(&e->destroys, &c->flow, DESTROYS_ALL);
 		engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
 	}
 	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
@@ -272,16 +309,26 @@ static const char *open_reason(enum flow_result r)
 		return "a hash chain of the connection table is too long";
 	case FLOW_ACK_LOST:
 		return "the kernel's answers were lost";
+	case FLOW_INVALID:
+	case FLOW_OTHER:
+		return "the kernel refuses flows";
 	case FLOW_APPLIED:
 	case FLOW_GONE:
 	case FLOW_CLASH:
 	case FLOW_HELPER:
-	case FLOW_INVALID:
-	case FLOW_OTHER:
 	case FLOW_RESULT_COUNT:
 		break;
 	}
 	return NULL;
+}
+
+static const char *remedy(enum flow_result r)
+{
+	if (r == FLOW_INVALID || r == FLOW_OTHER)
+		return "it lacks what the peer's has: the same nat chains, "
+		       "helpers and modules (nf_nat) on both nodes";
+	return "sysctl -w net.netfilter.nf_conntrack_max (and _buckets) to "
+	       "more than the peer has";
 }
 
 static void count_result(struct engine *e, struct engine_peer *p,
@@ -291,14 +338,14 @@ static void count_result(struct engine *e, struct engine_peer *p,
 
 	e->results[r]++;
 	p->refused[r]++;
+	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE)
+		p->rx.missing++;
 	if (!open)
 		return;
 	if (!p->rx.gap[0])
 		engine_log(e, LEVEL_WARNING,
-			   "%s: flows of %s are missing here. sysctl -w "
-			   "net.netfilter.nf_conntrack_max (and _buckets) to "
-			   "more than the peer has",
-			   open, p->name);
+			   "%s: flows of %s are missing here. %s", open,
+			   p->name, remedy(r));
 	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", open);
 	p->rx.open_failure = true;
 	p->say_word = true;
@@ -339,6 +386,7 @@ static void ask(struct engine *e, unsigned peer, mono_t now)
 
 	p->rx.bulk_epoch = p->word.tx_epoch;
 	p->rx.state = RX_ASKED;
+	p->rx.asked_at = now;
 	if (session_send_bulk_request(p->session, p->rx.id))
 		failed(e, peer, "memory is short", RETRY_SOON_NS, now);
 }
@@ -371,10 +419,11 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
-	if (rx->state == RX_ASKED && mono_diff(now, rx->started) > ASKED_MAX_NS)
+	if (rx->state == RX_ASKED &&
+	    mono_diff(now, rx->asked_at) > ASKED_MAX_NS)
 		failed(e, peer, "the peer does not answer the request", 0, now);
 	if (rx->state == RX_SWEEP && rx->open_failure)
-		failed(e, peer, rx->gap, RETRY_FULL_NS, now);
+		failed_full(e, peer, rx->gap, now);
 	if (rx->state == RX_SWEEP && rx->swept && !e->nops)
 		complete(e, peer, now);
 	if (!wants_bulk(e, peer) || !mono_due(rx->retry_at, now))
@@ -382,7 +431,8 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	rx->id = ++e->ids;
 	rx->started = now;
 	rx->result = BULK_RUNNING;
-	rx->entries = rx->total = rx->suspects = 0;
+	rx->entries = rx->total = rx->suspects = rx->missing = 0;
+	e->raise = false; /* it sets timeouts anew */
 	/* a master's entries are its own; who has nothing to tell confirms
 	 * nothing; an empty table has nothing to mark */
 	if (e->masters || !e->peers[peer].word.tx_epoch ||
@@ -397,6 +447,6 @@ mono_t engine_rx_deadline(const struct engine *e, unsigned peer)
 	const struct engine_rx *rx = &e->peers[peer].rx;
 
 	if (rx->state == RX_ASKED)
-		return mono_add(rx->started, ASKED_MAX_NS + 1);
+		return mono_add(rx->asked_at, ASKED_MAX_NS + 1);
 	return wants_bulk(e, peer) ? rx->retry_at : MONO_NEVER;
 }

@@ -124,18 +124,29 @@ static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
 {
 	uint64_t flushes = e->destroys.flushes;
 	enum filter_verdict ends = filter_ends(&e->filter, f);
+	enum destroys_verdict verdict;
 
 	if (ends != FILTER_PASS) {
 		e->filtered[ends]++;
 		return;
 	}
+	/* it was never told */
+	if (f->l4proto == IPPROTO_TCP && (f->has & FLOW_HAS_TCP) &&
+	    (f->tcp_state == TCP_CONNTRACK_SYN_SENT ||
+	     f->tcp_state == TCP_CONNTRACK_SYN_SENT2))
+		return;
 	if (any_interface_down(e)) {
 		e->destroys.counters[DESTROYS_FORCED]++;
+		e->torn = true;
 		return;
 	}
-	if (destroys_offer(&e->destroys, f, portid, e->table, now) ==
-	    DESTROYS_TELL)
+	verdict = destroys_offer(&e->destroys, f, portid, e->table, now);
+	if (verdict == DESTROYS_TELL)
 		tell(e, FLOW_DESTROY, f, now);
+	/* where the table is full the kernel drops what is not assured
+	 * (early_drop): nobody misses that */
+	e->torn |= (verdict == DESTROYS_FORCED && f->status & IPS_ASSURED) ||
+		   e->destroys.flushes != flushes;
 	if (e->destroys.flushes != flushes)
 		engine_log(e, LEVEL_NOTICE,
 			   "somebody flushes the connection table (netlink "
@@ -159,7 +170,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 		e->filtered[v]++;
 		return;
 	}
-	destroys_revive(&e->destroys, f);
+	destroys_revive(&e->destroys, f, DESTROYS_ALL);
 	/* the first that a peer hears of a TCP flow: its NEW was a SYN_SENT */
 	if (f->l4proto == IPPROTO_TCP && f->tcp_state == TCP_CONNTRACK_SYN_RECV)
 		op = FLOW_NEW;
@@ -169,6 +180,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 void engine_overrun(struct engine *e, mono_t now)
 {
 	e->overruns++;
+	e->congested = true;
 	destroys_clear(&e->destroys);
 	for (unsigned i = 0; i < e->npeers; i++)
 		engine_sync_gap(e, i, "the kernel dropped events", now);
@@ -224,9 +236,13 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 	struct session *s = e->peers[peer].session;
 	int err = 0;
 
-	for (size_t i = 0; i < n && !err; i++)
-		if (filter_flow(&e->filter, &list[i]) == FILTER_PASS)
-			err = session_bulk_tell(s, &list[i], now);
+	for (size_t i = 0; i < n && !err; i++) {
+		if (filter_flow(&e->filter, &list[i]) != FILTER_PASS)
+			continue;
+		/* made anew since, and the event of that was lost */
+		destroys_revive(&e->destroys, &list[i], e->chunk_offered);
+		err = session_bulk_tell(s, &list[i], now);
+	}
 	if (!err && (!more || session_filling(s)))
 		err = session_bulk_flush(s, now);
 	if (!err)

@@ -65,11 +65,15 @@ static enum handover_step fenced(struct handover *h,
 	}
 	if (!f->peer_live && !h->force)
 		return give_up(h, HANDOVER_DO_BACK, "the link was lost", now);
+	if (!f->peer_in_sync && !h->force)
+		return give_up(h, HANDOVER_DO_BACK,
+			       "the peer lost its synchronisation", now);
 	if (f->peer_live && !(h->was_drained && f->acked) && !late)
 		return HANDOVER_WAIT;
 	if (!(h->was_drained && f->acked) && !h->force)
 		return give_up(h, HANDOVER_DO_BACK,
 			       "the peer did not acknowledge in time", now);
+	h->complete = h->was_drained && f->acked && f->peer_in_sync;
 	h->ack_ns = h->was_drained ? mono_diff(now, h->drained) : 0;
 	enter(h, HANDOVER_SAID, now);
 	return HANDOVER_DO_GO;

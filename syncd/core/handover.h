@@ -55,6 +55,7 @@ struct handover {
 	mono_t entered;	     /* the present state */
 	mono_t drained;	     /* the last events were read */
 	bool was_drained;
+	bool complete; /* the peer had everything when it was told to go */
 	/* how long each took; take: until the peer was master */
 	int64_t drain_ns, fence_ns, ack_ns, take_ns;
 	const char *why; /* of FAIL and BACK: a phrase */

@@ -57,8 +57,7 @@ static int rx_filter(int fd)
 	};
 	const struct sock_fprog prog = { 6, code };
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
-			  sizeof(prog))
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog))
 		       ? -errno
 		       : 0;
 }

@@ -27,6 +27,7 @@
 #define LINE_LIMIT_MS  10000
 #define DRAIN_LIMIT_MS 10000
 #define TICK_MS	       250
+#define BETWEEN_MS     50 /* commands of one request */
 
 static int64_t now_ms(void)
 {
@@ -137,6 +138,8 @@ static void put_status(struct stats_client *c, enum stats_verdict verdict,
 void statsock_end(struct stats_client *c, enum stats_verdict verdict,
 		  const char *sentence)
 {
+	const struct timeval between = { .tv_usec = BETWEEN_MS * 1000 };
+
 	if (c->overflow)
 		put_status(c, STATS_ERROR,
 			   "the answer is longer than 262144 bytes; read it "
@@ -146,7 +149,11 @@ void statsock_end(struct stats_client *c, enum stats_verdict verdict,
 	c->overflow = false;
 	c->on_close = NULL;
 	c->state = CLIENT_NEXT;
-	event_active(c->timer, EV_TIMEOUT, 0);
+	/* the next one of a row waits: who asks without end harms nobody */
+	if (c->line_used < c->line_len)
+		event_add(c->timer, &between);
+	else
+		event_active(c->timer, EV_TIMEOUT, 0);
 }
 
 void statsock_on_close(struct stats_client *c, statsock_close_fn *fn, void *ctx)

@@ -101,6 +101,27 @@ def test_ours_are_byte_exact(lab, master):
                                        addresses=LAN, counter=a["counter"])
 
 
+def test_a_burst_of_replayed_adverts(lab, pair):
+    """Neither advbase nor advskew nor demotion is under the HMAC: one that was
+    heard makes a bow-out and a better master. A burst of both, in turn, moves
+    mastership to and fro, and ends no daemon."""
+    pair.start()
+    heard = []
+    with Tap(lab, "gw1", "lan", is_advert) as tap:
+        wait_for("an advert", lambda: tap.frames)
+        heard = carp.parse(tap.frames[0][1])
+    pids = [n.proc.pid for n in pair.both()]
+    with lab.raw("client") as wire:
+        for _ in range(20):
+            for advbase, advskew in ((255, 255), (0, 0)):
+                wire.send(carp.frame(carp.advert(
+                    advbase=advbase, advskew=advskew,
+                    counter=heard["counter"])))
+    time.sleep(1)
+    assert [n.proc.pid for n in pair.both() if n.running()] == pids
+    wait_for("one master", pair.master, 10)
+
+
 def test_garbage_harms_nobody(lab, master):
     """Random bytes, as protocol 112 and as ARP."""
     import random

@@ -37,6 +37,9 @@ def test_planned_handover(lab, pair):
         stalls.append(got["stall_ms"])
     print("silence", silences, "stall", stalls)
     traffic.finish()
+    # what follows a handover keeps no loop from its link
+    for node in pair.both():
+        assert "link lost" not in node.log.read_text(), node.tail()
     assert statistics.median(silences) <= 30, silences
     assert statistics.median(stalls) <= 60, stalls
 

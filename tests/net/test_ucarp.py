@@ -67,6 +67,7 @@ def test_ucarp_is_master(lab, pair, mac):
     pair.one.launch().wait_up()
     time.sleep(5)
     assert pair.one.is_all("BACKUP") and ucarp.is_master()
+    assert "is a peer without state sync" in pair.one.tool("status")[1]
     ucarp.kill()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"), 8)
 

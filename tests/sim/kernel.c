@@ -106,7 +106,7 @@ static struct flow seen(const struct kernel_entry *e, mono_t now)
 void kernel_subscribe(struct kernel *k, bool on)
 {
 	k->subscribed = on;
-	k->overrun = false;
+	k->overrun = k->congested = false;
 	k->head = k->queued = 0;
 }
 
@@ -115,10 +115,11 @@ static void event(struct kernel *k, enum flow_op op, const struct flow *f,
 {
 	if (!k->subscribed)
 		return;
-	if (k->queued >= k->room) {
-		k->overrun = true;
+	/* as netlink_overrun: told once, and deaf until the queue is empty */
+	if (k->queued >= k->room && !k->congested)
+		k->overrun = k->congested = true;
+	if (k->congested)
 		return;
-	}
 	k->events[(k->head + k->queued++) % KERNEL_EVENTS_MAX] =
 		(struct kernel_event){ op, *f, portid };
 }
@@ -129,8 +130,10 @@ int kernel_event_get(struct kernel *k, struct kernel_event *ev)
 		k->overrun = false;
 		return -1;
 	}
-	if (!k->queued)
+	if (!k->queued) {
+		k->congested = false;
 		return 0;
+	}
 	*ev = k->events[k->head];
 	k->head = (k->head + 1) % KERNEL_EVENTS_MAX;
 	k->queued--;

@@ -46,7 +46,7 @@ struct kernel {
 	uint64_t ids;
 	struct kernel_event *events;
 	size_t head, queued, room; /* room: of the socket's buffer */
-	bool subscribed, overrun;
+	bool subscribed, overrun, congested;
 	struct kernel_dump dump;
 	size_t chunk;
 	const struct flow_timeouts *timeouts;

@@ -352,10 +352,20 @@ static void dump_read(struct sim *s, unsigned i)
 	engine_dumped(n->engine, list, len, more, false, end);
 }
 
+static void events_turn(struct sim *s, unsigned i, size_t room)
+{
+	if (room && !world_events(s, i, room))
+		engine_drained(s->node[i].engine, s->now);
+}
+
 static bool work(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->node[i];
 
+	if (n->engine->congested) {
+		events_turn(s, i, engine_events_room(n->engine));
+		return true;
+	}
 	switch (engine_work(n->engine, s->now)) {
 	case WORK_NONE:
 		return n->engine->queued > 0;
@@ -387,8 +397,7 @@ static bool events(struct sim *s, unsigned i)
 		return false;
 	if (room > 1 && sim_chance(s, 30))
 		room = 1 + sim_random(s, room - 1);
-	if (room)
-		(void)world_events(s, i, room);
+	events_turn(s, i, room);
 	world_actions(s, i);
 	return room > 0;
 }
@@ -410,9 +419,9 @@ static void turn(struct sim *s, unsigned i)
 	bool any = false;
 
 	n->busy_until = mono_add(s->now, PIECE_NS);
+	any |= lan_receive(s, i);
 	engine_tick(n->engine, s->now);
 	world_actions(s, i);
-	any |= lan_receive(s, i);
 	any |= world_link_receive(s, i);
 	/* a real loop may come back to them before it works */
 	do

@@ -259,6 +259,8 @@ static void the_end(struct sim *s)
 	s->conf.lan_loss = 0;
 	sim_say(s, "-- all is whole");
 	sim_run(s, 15 * MONO_S);
+	mend(s, 100); /* also who was told to stop and took his time */
+	sim_run(s, 5 * MONO_S);
 	until_quiet(s);
 	s->traffic = true;
 	sim_run(s, 12 * MONO_S); /* a fail-back, if there is to be one */

@@ -151,7 +151,7 @@ static void tear_away(struct sim *s, struct kernel *k, struct kernel_entry *e)
 {
 	unsigned how = (unsigned)sim_random(s, 4);
 
-	if (how == 0 && !closed(&e->flow)) {
+	if (how == 0 && !closed(&e->flow) && !(e->flow.status & IPS_ASSURED)) {
 		sim_untold(s, &e->flow);
 		kernel_remove(k, e, true, 0, s->now); /* early drop */
 		return;

@@ -88,12 +88,9 @@ START_TEST(attributes)
 			       1u << CTA_MARK | 1u << CTA_PROTOINFO;
 	const unsigned nat = 1u << CTA_NAT_SRC | 1u << CTA_NAT_DST;
 	const unsigned want[PUTS] = {
-		key | state | nat | 1u << CTA_TUPLE_REPLY,
-		key | state,
-		key | 1u << CTA_TIMEOUT | 1u << CTA_PROTOINFO,
-		key,
-		1u << CTA_TUPLE_REPLY | 1u << CTA_ZONE,
-		key,
+		key | state | nat | 1u << CTA_TUPLE_REPLY,     key | state,
+		key | 1u << CTA_TIMEOUT | 1u << CTA_PROTOINFO, key,
+		1u << CTA_TUPLE_REPLY | 1u << CTA_ZONE,	       key,
 	};
 	struct flow f = busy_flow(), g = lab_udp(1);
 

@@ -157,7 +157,7 @@ START_TEST(a_tuple_that_lives_again_is_not_deleted)
 
 	for (uint16_t i = 1; i <= 3; i++)
 		(void)offer(i, PID, TABLE);
-	destroys_revive(d, &again);
+	destroys_revive(d, &again, DESTROYS_ALL);
 	ck_assert(destroys_next(d, later(100), &f));
 	ck_assert_uint_eq(f.orig.sport, 1);
 	ck_assert(destroys_next(d, later(100), &f));

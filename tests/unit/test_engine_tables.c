@@ -2,6 +2,7 @@
 /*
  * core/engine: what becomes of the two tables (rules 2 to 5), in scenes.
  */
+#include "engine_int.h"
 #include "engine_scene.h"
 #include "frame.h"
 
@@ -255,6 +256,46 @@ START_TEST(a_flow_that_is_told_anew_is_not_swept)
 END_TEST
 
 /* Nor is a bulk complete when the kernel refused something during the sweep. */
+/* A netlink socket that overran is deaf until it was read to its end. */
+START_TEST(no_bulk_begins_while_the_kernel_drops_events)
+{
+	struct engine_action a;
+
+	pair();
+	engine_overrun(engine(A), sim->now);
+	engine_sync_requested(engine(A), 0, 99);
+	while (engine_poll(engine(A), &a, sim->now))
+		;
+	ck_assert_int_ne(engine_work(engine(A), sim->now), WORK_DUMP_START);
+	engine_drained(engine(A), sim->now);
+	ck_assert_int_eq(engine_work(engine(A), sim->now), WORK_DUMP_START);
+}
+END_TEST
+
+/* Before a bulk the timeouts of copies are cut; who never gets it needs them. */
+START_TEST(a_bulk_that_fails_costs_no_copy_its_time)
+{
+	struct kernel *k;
+
+	pair();
+	ck_assert_int_eq(engine_bulk(engine(B), 0, sim->now), 0);
+	for (int i = 0; i < 10000 && rx(B)->state != RX_ASKED; i++)
+		run(10 * MONO_US);
+	ck_assert_int_eq(rx(B)->state, RX_ASKED);
+	sim_reset_link(sim);
+	sim_link(sim, true);
+	run(3 * S);
+	ck_assert_int_ne(rx(B)->result, BULK_DONE);
+	k = &sim->node[B].kernel;
+	for (size_t i = 0; i < k->n; i++)
+		ck_assert_int_gt(mono_diff(k->entries[i].expires, sim->now),
+				 (TIMEOUT_STANDBY_S - 60) * S);
+	sim_link(sim, false);
+	run(5 * S);
+	quiet();
+}
+END_TEST
+
 START_TEST(a_table_that_fills_up_during_the_sweep_is_a_gap)
 {
 	struct kernel *b;
@@ -310,6 +351,8 @@ static TCase *tables(Suite *s)
 		a_full_table_is_not_in_sync,
 		an_empty_bulk_removes_nothing,
 		a_flow_that_is_told_anew_is_not_swept,
+		no_bulk_begins_while_the_kernel_drops_events,
+		a_bulk_that_fails_costs_no_copy_its_time,
 		a_table_that_fills_up_during_the_sweep_is_a_gap,
 		two_masters_do_not_end_each_others_flows,
 		what_ends_is_told_and_what_is_torn_away_is_not,

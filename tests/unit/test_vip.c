@@ -362,16 +362,11 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		test_snat_never_tells_the_real_mac,
-		test_sysctls,
-		test_others_keep_their_arp,
-		test_crash_leftovers,
-		test_stale_file_is_ignored,
-		test_no_own_address,
-		test_own_address_is_refused,
-		test_carpsock_receives,
-		test_carpsock_hears_a_twin,
-		test_ifmon,
+		test_snat_never_tells_the_real_mac, test_sysctls,
+		test_others_keep_their_arp,	    test_crash_leftovers,
+		test_stale_file_is_ignored,	    test_no_own_address,
+		test_own_address_is_refused,	    test_carpsock_receives,
+		test_carpsock_hears_a_twin,	    test_ifmon,
 	};
 
 	return lab_main("vip", tests, sizeof(tests) / sizeof(*tests));
