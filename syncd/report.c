@@ -438,7 +438,7 @@ bool report_screen(struct node *n, FILE *out)
 	return good;
 }
 
-/* --- history and counters -------------------------------------------------------- */
+/* --- history -------------------------------------------------------- */
 
 void report_history(struct node *n, size_t max, FILE *out)
 {
@@ -467,49 +467,4 @@ void report_history(struct node *n, size_t max, FILE *out)
 		if (any)
 			fputs(" ms\n", out);
 	}
-}
-
-static void counter(FILE *out, bool all, const char *who, uint64_t value,
-		    const char *what, const char *reason)
-{
-	if (all || value)
-		fprintf(out, "%-8s  %" PRIu64 " %s%s%s\n", who, value, what,
-			*reason ? ": " : "", reason);
-}
-
-void report_counters(struct node *n, bool all, FILE *out)
-{
-	const struct engine *e = n->engine;
-
-	for (size_t i = 0; i < e->nvhosts; i++) {
-		const struct engine_vhost *v = &e->vhosts[i];
-
-		counter(out, all, v->name, v->carp.counters[CARP_OK],
-			"adverts accepted", "");
-		for (int k = CARP_OK + 1; k < CARP_REFUSAL_COUNT; k++)
-			counter(out, all, v->name, v->carp.counters[k],
-				"packets refused",
-				carp_refusal_name((enum carp_refusal)k));
-	}
-	for (int i = 0; i < FLOW_RESULT_COUNT; i++)
-		counter(out, all, "flows", e->results[i], "changes",
-			inject_result_name((enum flow_result)i));
-	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
-		counter(out, all, "flows", e->filtered[i], "events not told",
-			filter_verdict_name((enum filter_verdict)i));
-	for (int i = 0; i < DESTROYS_VERDICTS; i++)
-		counter(out, all, "destroys", e->destroys.counters[i],
-			"removals",
-			destroys_verdict_name((enum destroys_verdict)i));
-	for (size_t i = 0; i < e->npeers; i++)
-		for (int k = SESSION_OK + 1; k < SESSION_ERROR_COUNT; k++)
-			counter(out, all, e->peers[i].name,
-				e->peers[i].broken[k], "sessions broken",
-				session_error_name((enum session_error)k));
-	counter(out, all, "kernel", e->overruns, "overruns of events", "");
-	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
-		counter(out, all, "link",
-			peersock_count(n->peersock, (enum peersock_reason)i),
-			"connections refused or ended",
-			peersock_reason_name((enum peersock_reason)i));
 }

@@ -389,6 +389,7 @@ static json_t *flows(struct node *n)
 	set(o, "malformed", number(bad));
 	set(o, "applied", number(e->results[FLOW_APPLIED]));
 	set(o, "failed", results(e));
+	set(o, "refused_own", number(e->refused_own));
 	set(o, "not_told", filtered(e));
 	set(o, "destroys", destroys(e));
 	set(o, "overruns", number(e->overruns));

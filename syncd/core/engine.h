@@ -232,7 +232,8 @@ struct engine {
 	bool ops_bulk;
 	mono_t ops_at;
 
-	bool congested; /* the kernel drops events until all were read */
+	bool congested;	      /* the kernel drops events until all were read */
+	uint64_t refused_own; /* told by a peer, and not to be had (rules 2) */
 	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
 	uint64_t filtered[FILTER_VERDICTS]; /* events not told */
 

@@ -283,6 +283,7 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 
 		if (!wanted(e, c)) {
 			p->refused[ENGINE_REFUSED_FILTER]++;
+			e->refused_own++;
 			continue;
 		}
 		/* it is there again: a delete that waits is not told back */
