@@ -80,8 +80,9 @@ struct engine_rx {
 	enum rx_state state;
 	uint64_t epoch; /* of which we have everything; 0: of none */
 	char gap[SESSION_REASON_MAX]; /* "" unless there is one */
-	bool adopt; /* we handed over: its next epoch starts complete */
-	bool asked; /* a person wants a bulk */
+	bool adopt;	   /* we handed over: its next epoch starts complete */
+	uint64_t adopting; /* that epoch, while DUMP_RAISE runs; or 0 */
+	bool asked;	   /* a person wants a bulk */
 	uint64_t id, bulk_epoch; /* asked for */
 	bool open_failure;	 /* of an entry since the bulk began */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
@@ -171,8 +172,10 @@ enum engine_dump {
 	DUMP_BULK,  /* to a peer */
 	DUMP_MARK,  /* cut the timeouts of copies before a bulk */
 	DUMP_SWEEP, /* remove those that the bulk did not set anew */
-	DUMP_RAISE, /* after a handover: timeouts up to a standby's */
-	DUMP_LOWER, /* after a takeover: timeouts down to nominal */
+	/* after a handover: timeouts up to a standby's, TCP made liberal */
+	DUMP_RAISE,
+	/* after a takeover: timeouts down to nominal; liberal what is not */
+	DUMP_LOWER,
 };
 
 #define ENGINE_ACTIONS_MAX 512
@@ -221,8 +224,11 @@ struct engine {
 	mono_t lower_at;   /* when it is due */
 	bool raise;	   /* DUMP_RAISE is due */
 	bool marked;	   /* copies may still bear the mark */
-	bool torn;	   /* entries were torn away here that the peers keep */
-	size_t fresh;	   /* ops a peer told since a chunk was filled */
+	/* TCP went on elsewhere since it passed here, and entries are not
+	 * liberal about that yet */
+	bool windows_old;
+	bool torn;    /* entries were torn away here that the peers keep */
+	size_t fresh; /* ops a peer told since a chunk was filled */
 	uint64_t chunk_offered; /* destroys.offered when it was */
 
 	struct flow_change ops[ENGINE_OPS_MAX];

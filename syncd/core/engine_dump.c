@@ -8,6 +8,7 @@
 #include "engine_int.h"
 
 #include <assert.h>
+#include <netinet/in.h>
 
 enum { LEVEL_WARNING = 4 };
 
@@ -27,6 +28,13 @@ void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 	c->flow = *f;
 	c->flow.timeout_s = timeout_s;
 	c->flow.has |= FLOW_HAS_TIMEOUT;
+}
+
+void engine_dump_rest(struct engine *e, mono_t now)
+{
+	/* not while connections stand still for it */
+	if (!e->windows_old)
+		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
 }
 
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
@@ -172,12 +180,14 @@ static void sweep(struct engine *e, const struct flow *f)
 }
 
 /* After a takeover no timeout is longer than its state deserves; those that a
- * bulk marked and never reached get theirs back (rules 7). */
+ * bulk marked and never reached get theirs back (rules 7), and TCP is liberal
+ * (FLOW_TIMEOUT). */
 static void lower(struct engine *e, const struct flow *f)
 {
 	uint32_t nominal = timeouts_nominal(&e->timeouts, f);
 
 	if (f->timeout_s > nominal ||
+	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
 	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
 	     nominal > TIMEOUT_SUSPECT_S))
 		engine_op(e, FLOW_TIMEOUT, f, nominal);
@@ -253,11 +263,12 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		e->peers[peer].rx.swept = true;
 		return;
 	case DUMP_RAISE:
-		e->raise = false;
+		e->raise = e->windows_old = false;
+		engine_rx_raised(e);
 		return;
 	case DUMP_LOWER:
 		e->lower_at = MONO_NEVER;
-		e->marked = false;
+		e->marked = e->windows_old = false;
 		return;
 	case DUMP_BULK:
 	case DUMP_NONE:
@@ -293,7 +304,7 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;
 	if (what == DUMP_LOWER)
-		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
+		engine_dump_rest(e, now);
 	if (more && !failed)
 		return;
 	e->dump_running = false;

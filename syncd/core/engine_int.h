@@ -77,6 +77,10 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
+/* DUMP_LOWER may take a tenth of a core. */
+void engine_dump_rest(struct engine *e, mono_t now);
+/* DUMP_RAISE is done: what was handed over is a copy now. */
+void engine_rx_raised(struct engine *e);
 /* Entries were torn away: who is no master lacks what the peers have. */
 void engine_rx_torn(struct engine *e);
 /* A master neither marks nor sweeps; and what it was told it only added to

@@ -91,7 +91,7 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	if (rx->state == RX_SWEEP)
 		e->marked = false;
 	if (!e->masters)
-		e->torn = false;
+		e->torn = e->windows_old = false;
 	rx->state = RX_IDLE;
 	rx->result = BULK_DONE;
 	rx->epoch = rx->bulk_epoch;
@@ -108,6 +108,12 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	answer(e, peer, true, "");
 }
 
+static void adopt_not(struct engine_rx *rx)
+{
+	rx->adopt = false;
+	rx->adopting = 0;
+}
+
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now)
 {
@@ -118,7 +124,7 @@ void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 	answer(e, peer, false, why);
 	rx->epoch = 0;
 	rx->gap[0] = '\0';
-	rx->adopt = false;
+	adopt_not(rx);
 }
 
 /* --- what the peer says ------------------------------------------------------- */
@@ -130,22 +136,37 @@ static bool bulk_expected(const struct engine_rx *rx)
 	       rx->state == RX_SWEEP;
 }
 
-/* We handed over to it: it is master, and we are no more. */
+/* We handed over to it: it is master, and we are no more. We are in sync when
+ * our own entries are copies like any others. */
 static void adopt(struct engine *e, unsigned peer)
 {
 	struct engine_peer *p = &e->peers[peer];
 
 	if (!p->rx.adopt || e->masters || !p->heard || !p->word.tx_epoch)
 		return;
-	if (e->torn) { /* it has more than we */
-		p->rx.adopt = false;
+	/* it has more than we, or has lost some of it meanwhile */
+	if (e->torn || (p->rx.adopting && p->rx.adopting != p->word.tx_epoch)) {
+		adopt_not(&p->rx);
 		return;
 	}
-	p->rx.adopt = false;
-	p->rx.epoch = p->word.tx_epoch;
+	if (p->rx.adopting)
+		return;
+	p->rx.adopting = p->word.tx_epoch;
 	p->rx.gap[0] = '\0';
-	p->say_word = true;
 	e->raise = true;
+}
+
+void engine_rx_raised(struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+
+		if (!p->rx.adopting)
+			continue;
+		p->rx.epoch = p->rx.adopting;
+		p->say_word = true;
+		adopt_not(&p->rx);
+	}
 }
 
 void engine_rx_torn(struct engine *e)
@@ -167,7 +188,7 @@ void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
 		if (!master && bulk_expected(rx))
 			failed(e, i, "this node was master", 0, now);
 		if (master)
-			rx->adopt = false;
+			adopt_not(rx);
 		else
 			rx->epoch = 0;
 		adopt(e, i);
@@ -191,7 +212,7 @@ void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 	struct engine_peer *p = &e->peers[peer];
 
 	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", reason);
-	p->rx.adopt = false;
+	adopt_not(&p->rx);
 	p->say_word = true;
 	if (bulk_expected(&p->rx))
 		failed(e, peer, reason, RETRY_SOON_NS, now);
@@ -374,9 +395,8 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
-	/* LOWER may take a tenth of a core */
 	if (e->dump == DUMP_LOWER)
-		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
+		engine_dump_rest(e, now);
 }
 
 /* --- asking ------------------------------------------------------------------------- */

@@ -43,7 +43,11 @@ static void new_epoch(struct engine *e, struct engine_peer *p,
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
 	e->raise = false;
-	e->lower_at = telling ? mono_add(now, LOWER_AFTER_NS) : MONO_NEVER;
+	e->lower_at = MONO_NEVER;
+	if (telling) /* connections stand still where windows are old */
+		e->lower_at =
+			e->windows_old ? now : mono_add(now, LOWER_AFTER_NS);
+	e->windows_old |= !telling;
 	engine_rx_role_changed(e, telling, now);
 	if (!telling)
 		destroys_clear(&e->destroys);

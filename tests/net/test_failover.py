@@ -73,6 +73,24 @@ def test_there_and_back_without_a_restart(lab, pair):
     traffic.finish()
 
 
+@pytest.mark.flows(100000)
+def test_back_at_once(lab, pair):
+    """The new master dies while the old one still makes copies of its own
+    entries: these have windows of before, and must not stop anybody."""
+    pair.start()
+    lab.tools.fill(60000)
+    traffic = Traffic(lab)
+    pair.wait_sync()
+    lab.freeze()
+    assert pair.one.tool("handover")[0] == 0
+    time.sleep(0.15)
+    pair.two.kill()
+    traffic.begin()
+    pair.wait_master(pair.one)
+    traffic.goes_on()
+    traffic.finish()
+
+
 def test_there_and_back_again(lab, pair):
     """Handover, cable cut, machine loss and fail-back, one after the other,
     under the same connections and while others come and go."""

@@ -61,6 +61,44 @@ START_TEST(after_a_handover_the_old_masters_entries_live_on)
 }
 END_TEST
 
+/* Its own TCP entries have windows of before until DUMP_RAISE is through. */
+START_TEST(the_old_master_is_in_sync_when_its_entries_are_copies)
+{
+	pair();
+	ck_assert_int_eq(sim_handover(sim, A, false), 0);
+	for (int i = 0; i < 10000 && !engine(A)->raise; i++)
+		run(10 * MONO_US);
+	ck_assert(engine(A)->raise && engine(A)->windows_old);
+	ck_assert(!engine_rx_in_sync(engine(A), 0));
+	run(100 * MS);
+	ck_assert(!engine(A)->raise && !engine(A)->windows_old);
+	ck_assert(engine_ready(engine(A), sim->now));
+	ck_assert_int_eq(rx(A)->result, BULK_NONE);
+	quiet();
+}
+END_TEST
+
+/* Called back before that, it makes them liberal first of all. */
+START_TEST(who_is_master_again_at_once_mends_its_windows)
+{
+	pair();
+	ck_assert_int_eq(sim_handover(sim, A, false), 0);
+	for (int i = 0; i < 10000 && !engine(A)->raise; i++)
+		run(10 * MONO_US);
+	sim_lose(sim, B);
+	for (int i = 0; i < 1000 && sim_master(sim) != A; i++) {
+		/* until then it does not even begin */
+		if (!engine(A)->masters)
+			engine(A)->dump_after = mono_add(sim->now, 1 * S);
+		run(10 * MS);
+	}
+	ck_assert_int_eq(sim_master(sim), A);
+	ck_assert(engine(A)->windows_old);
+	run(1100 * MS);
+	ck_assert(!engine(A)->windows_old);
+}
+END_TEST
+
 START_TEST(a_handover_is_refused_with_a_reason)
 {
 	char why[SESSION_REASON_MAX];
@@ -242,6 +280,8 @@ int main(void)
 		what_a_failed_handover_kept_back_is_repaired,
 		a_handover_fences_before_it_gives,
 		after_a_handover_the_old_masters_entries_live_on,
+		the_old_master_is_in_sync_when_its_entries_are_copies,
+		who_is_master_again_at_once_mends_its_windows,
 		a_handover_is_refused_with_a_reason,
 		who_lags_behind_gets_no_handover,
 		without_an_acknowledgement_it_is_taken_back,

@@ -208,6 +208,9 @@ START_TEST(test_old_questions)
 	int fd = client_socket();
 
 	gw_open();
+	/* the kernel switches timestamps on by a work queue: until then a
+	 * packet has the time at which it is read (net_enable_timestamp) */
+	sleep_ns(50 * MS);
 	ask(fd, &q);
 	sleep_ns(20 * MS);
 	gw_master();
