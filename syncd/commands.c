@@ -306,7 +306,7 @@ void commands_handover_ended(struct node *n, bool ok, const char *why)
 	if (ok) {
 		(void)statsock_printf(
 			c, "%s -> %s: handed over in %.0f ms, %s.\n", e->node,
-			e->npeers ? e->peers[e->handover_peer].name : "others",
+			e->peers[e->handover_peer].name,
 			(double)(h->drain_ns + h->fence_ns + h->ack_ns +
 				 h->take_ns) /
 				1e6,

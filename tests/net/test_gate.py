@@ -12,8 +12,8 @@ from pair import PREEMPTING
 from tiers import full
 
 BIG = 40000  # takes some seconds over a link of 3 Mbit/s
-MOMENTS = (5, 40, 80)  # percent of the bulk
-ONE_MOMENT = [full(5), 40, full(80)]
+MOMENTS = (5, 40, 70)  # percent of the bulk; the rest takes a second
+ONE_MOMENT = [full(5), 40, full(70)]
 
 
 def catch_bulk(node, percent, timeout=30):
