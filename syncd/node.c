@@ -231,7 +231,7 @@ static int open_loop(struct node *n)
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
 	/* work makes itself active again: look for what is urgent each time */
-	event_config_set_max_dispatch_interval(cfg, NULL, 1, PRIORITY_BULK);
+	event_config_set_max_dispatch_interval(cfg, NULL, 4, PRIORITY_BULK);
 	n->base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
 	if (!n->base || event_base_priority_init(n->base, PRIORITIES))

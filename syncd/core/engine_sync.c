@@ -19,8 +19,10 @@ enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
 
 /* A queue beyond this means that the link is slower than the events. */
 #define QUEUE_MAX_BYTES (4 * 1024 * 1024)
-/* Below this a batch leaves at once, above it is filled first. */
+/* Below this a batch leaves at once, above it is filled first; so it is while
+ * the peer has so many frames still to acknowledge. */
 #define QUEUE_BUSY_BYTES (64 * 1024)
+#define FRAMES_AHEAD	 4
 /* The pass that lowers timeouts waits until the takeover is digested. */
 #define LOWER_AFTER_NS (2 * MONO_S)
 
@@ -279,6 +281,8 @@ void engine_sync_settle(struct engine *e, unsigned peer, mono_t now)
 				now);
 	if (!dumping && session_filling(p->session) &&
 	    session_backlog(p->session) < QUEUE_BUSY_BYTES &&
+	    session_seq_sent(p->session) - session_seq_acked(p->session) <
+		    FRAMES_AHEAD &&
 	    session_flush(p->session, now))
 		engine_sync_gap(e, peer, "memory is short", now);
 	engine_rx_settle(e, peer, now);
