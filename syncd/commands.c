@@ -304,14 +304,14 @@ void commands_handover_ended(struct node *n, bool ok, const char *why)
 		return;
 	n->handover_client = NULL;
 	if (ok) {
-		(void)statsock_printf(
-			c, "%s -> %s: handed over in %.0f ms, %s.\n", e->node,
-			e->peers[e->handover_peer].name,
-			(double)(h->drain_ns + h->fence_ns + h->ack_ns +
-				 h->take_ns) /
-				1e6,
-			h->complete ? "0 flows unacknowledged"
-				    : "without all of the state");
+		(void)statsock_printf(c,
+				      "%s -> %s: handed over in %.0f ms, %s.\n",
+				      e->node, e->peers[e->handover_peer].name,
+				      (double)(h->drain_ns + h->fence_ns +
+					       h->ack_ns + h->take_ns) /
+					      1e6,
+				      h->complete ? "0 flows unacknowledged"
+						  : "without all of the state");
 		statsock_end(c, STATS_OK, NULL);
 		return;
 	}
