@@ -34,8 +34,7 @@ static struct destroys_entry *at(struct destroys *d, size_t i)
 	return &d->list[(d->head + i) % DESTROYS_LIST_MAX];
 }
 
-/* A flow whose own protocol had ended it may be torn away by anybody. */
-static bool ended(const struct flow *f)
+bool destroys_ended(const struct flow *f)
 {
 	return f->l4proto == IPPROTO_TCP &&
 	       (f->tcp_state == TCP_CONNTRACK_CLOSE ||
@@ -84,7 +83,7 @@ static enum destroys_verdict verdict(struct destroys *d, const struct flow *f,
 {
 	struct destroys_entry *e;
 
-	if (!(f->has & FLOW_HAS_TIMEOUT) || ended(f))
+	if (!(f->has & FLOW_HAS_TIMEOUT) || destroys_ended(f))
 		return DESTROYS_TELL;
 	if (portid == 0)
 		return DESTROYS_FORCED;

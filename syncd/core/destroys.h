@@ -50,6 +50,9 @@ const char *destroys_verdict_name(enum destroys_verdict v);
 
 void destroys_init(struct destroys *d);
 
+/* Its own protocol had ended it: torn away by anybody, it is no loss. */
+bool destroys_ended(const struct flow *f);
+
 /*
  * A DESTROY event: portid is that of the process that caused it, 0 for the
  * kernel; FLOW_HAS_TIMEOUT in f says that it had time left. table: entries in

@@ -14,8 +14,6 @@
 #include "engine_int.h"
 
 #include <errno.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -274,10 +272,7 @@ static bool wanted(const struct engine *e, const struct flow_change *c)
 	/* what nobody used there may be in use here, and a port used again is
 	 * our kernel's own affair; a delete counts */
 	if (c->op == FLOW_DESTROY && e->masters &&
-	    (!(c->flow.has & FLOW_HAS_TIMEOUT) ||
-	     (c->flow.l4proto == IPPROTO_TCP &&
-	      (c->flow.tcp_state == TCP_CONNTRACK_CLOSE ||
-	       c->flow.tcp_state == TCP_CONNTRACK_TIME_WAIT))))
+	    (!(c->flow.has & FLOW_HAS_TIMEOUT) || destroys_ended(&c->flow)))
 		return false;
 	if (c->op == FLOW_DESTROY)
 		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
