@@ -55,7 +55,6 @@ static bool machine_slept(struct node *n, mono_t now)
 mono_t node_now(struct node *n)
 {
 	mono_t now = clock_mono();
-
 	bool slept = machine_slept(n, now);
 
 	if (n->last.ns && mono_diff(now, n->last) > SLEPT_NS)

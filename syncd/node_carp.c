@@ -10,7 +10,6 @@
  */
 #include "node.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +22,6 @@
 #define LEASE_TABLE "statesync"
 /* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
 #define LEASE_FIRST_NS(i) ((i)*5 / 2)
-
-/* --- address and lease ---------------------------------------------------- */
 
 static int grant(struct node *n, struct node_vhost *v)
 {
