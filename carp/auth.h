@@ -32,10 +32,6 @@ enum carp_conf_error {
 /* A phrase for the operator: "the password is longer than 19 bytes". */
 const char *carp_conf_error_text(enum carp_conf_error e);
 
-struct carp_addr6 {
-	uint8_t b[16];
-};
-
 /* Key and message. Addresses are kept ascending, each once. */
 struct carp_auth {
 	uint8_t key[CARP_KEY_LEN]; /* the password itself, padded with zeroes */

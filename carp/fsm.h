@@ -73,7 +73,7 @@ enum carp_tie { CARP_TIE_WIN, CARP_TIE_LOSE };
 
 /* Who sent the advert, as far as the caller knows. */
 struct carp_sender {
-	uint32_t addr;	   /* IPv4 source, for status only */
+	struct carp_address addr; /* its family is that of the timer */
 	bool known;	   /* a peer of ours: it speaks our link protocol */
 	bool asks;	   /* and can be asked for a handover now */
 	enum carp_tie tie; /* looked at only if known */

@@ -2,7 +2,7 @@
 /*
  * CARP version 2 on the wire: an advert to and from its 36 bytes, and the
  * IPv4 packet and Ethernet frame around it. Pure. IPv4 addresses are integers
- * in host byte order everywhere in this floor.
+ * in host byte order everywhere in this floor, IPv6 addresses 16 bytes.
  */
 #ifndef STATESYNC_CARP_WIRE_H
 #define STATESYNC_CARP_WIRE_H
@@ -19,6 +19,21 @@
 #define CARP_TTL	 255
 #define CARP_GROUP_V4	 0xe0000012U /* 224.0.0.18 */
 #define CARP_ADVSKEW_MAX 254	     /* 255 stands in a bow-out only */
+
+struct carp_addr6 {
+	uint8_t b[16];
+};
+
+/* Adverts are sent and waited for in each family apart. */
+enum carp_family { CARP_V4, CARP_V6, CARP_FAMILIES };
+
+struct carp_address {
+	enum carp_family family;
+	union {
+		uint32_t v4;
+		struct carp_addr6 v6;
+	};
+};
 
 /*
  * Why a packet was not used. Who finds out: [W] this module, [V] carp/vhost,

@@ -133,7 +133,8 @@ static void got_packet(struct node *n, unsigned iface, const uint8_t *packet,
 		refused(n, iface, a.vhid, why);
 		return;
 	}
-	engine_advert(n->engine, vhost, &a, ip.src, n->last);
+	engine_advert(n->engine, vhost, &a,
+		      &(struct carp_address){ .v4 = ip.src }, n->last);
 	node_settle(n);
 }
 

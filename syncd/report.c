@@ -346,7 +346,7 @@ static void print_strangers(struct node *n, FILE *out)
 {
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
-		struct in_addr from = { htonl(v->master.from.addr) };
+		struct in_addr from = { htonl(v->master.from.addr.v4) };
 		char text[INET_ADDRSTRLEN];
 
 		if (!v->master.any || v->master.from.known ||

@@ -9,6 +9,7 @@
 static const char *const names[DEMOTION_NAMES] = {
 	[DEMOTION_INTERFACE] = "interface",
 	[DEMOTION_OPERATOR] = "operator",
+	[DEMOTION_TRACK] = "track",
 };
 
 const char *demotion_name(enum demotion_name name)

@@ -53,10 +53,11 @@ struct engine_vhost {
 	unsigned interface;
 	bool own_mac;
 	bool link_up;
-	bool taking;	/* TAKE was given out, not yet answered */
-	bool held;	/* it was, and nothing was released since */
-	bool unusable;	/* the last TAKE failed */
-	mono_t lost_at; /* the lease ran out then; 0 once that is settled */
+	bool taking;	 /* TAKE was given out, not yet answered */
+	bool held;	 /* it was, and nothing was released since */
+	bool unusable;	 /* the last TAKE failed */
+	int32_t tracked; /* as engine_track said */
+	mono_t lost_at;	 /* the lease ran out then; 0 once that is settled */
 	int64_t lease_ns;
 	struct carp_vhost carp;
 };
@@ -261,6 +262,9 @@ void engine_free(struct engine *e);
 /* --- facts ------------------------------------------------------------ */
 
 void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now);
+/* The sum of the weights of what the vhost tracks and is down (track {}). */
+void engine_track(struct engine *e, unsigned vhost, int32_t weights,
+		  mono_t now);
 /* All addresses of this machine, shared ones left out. 0 or -ENOMEM. */
 int engine_addresses(struct engine *e, const struct session_address *list,
 		     size_t n) __attribute__((warn_unused_result));
@@ -268,7 +272,8 @@ void engine_table(struct engine *e, uint64_t entries);
 /* A packet for this vhost that did not parse; counted. */
 void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why);
 void engine_advert(struct engine *e, unsigned vhost,
-		   const struct carp_advert *a, uint32_t source, mono_t now);
+		   const struct carp_advert *a,
+		   const struct carp_address *source, mono_t now);
 /* Answer to ENGINE_TAKE: microseconds for address, lease, announcement. */
 void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 		  mono_t now);

@@ -65,6 +65,17 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 	carp_vhost_link(&v->carp, up, now);
 }
 
+void engine_track(struct engine *e, unsigned vhost, int32_t weights, mono_t now)
+{
+	int32_t sum = 0;
+
+	(void)now;
+	e->vhosts[vhost].tracked = weights;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		sum += e->vhosts[i].tracked;
+	demotion_set(&e->demotion, DEMOTION_TRACK, sum);
+}
+
 void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why)
 {
 	carp_vhost_count(&e->vhosts[vhost].carp, why);
@@ -116,21 +127,26 @@ static enum carp_tie tie(const struct engine *e, unsigned vhost, unsigned peer,
 	return strcmp(e->node, p->name) < 0 ? CARP_TIE_WIN : CARP_TIE_LOSE;
 }
 
-static bool peer_owns(const struct engine_peer *p, uint32_t source)
+static bool peer_owns(const struct engine_peer *p,
+		      const struct carp_address *source)
 {
-	uint32_t v4 = htonl(source);
+	uint32_t v4 = htonl(source->v4);
+	bool is_v6 = source->family == CARP_V6;
+	const void *bytes = is_v6 ? (const void *)source->v6.b : &v4;
 
 	for (size_t i = 0; i < p->naddresses; i++)
-		if (p->addresses[i].family == AF_INET &&
-		    memcmp(p->addresses[i].addr.b, &v4, sizeof(v4)) == 0)
+		if (p->addresses[i].family == (is_v6 ? AF_INET6 : AF_INET) &&
+		    memcmp(p->addresses[i].addr.b, bytes,
+			   is_v6 ? sizeof(source->v6) : sizeof(v4)) == 0)
 			return true;
 	return false;
 }
 
 void engine_advert(struct engine *e, unsigned vhost,
-		   const struct carp_advert *a, uint32_t source, mono_t now)
+		   const struct carp_advert *a,
+		   const struct carp_address *source, mono_t now)
 {
-	struct carp_sender from = { .addr = source };
+	struct carp_sender from = { .addr = *source };
 
 	for (unsigned i = 0; i < e->npeers && !from.known; i++) {
 		if (!peer_owns(&e->peers[i], source))

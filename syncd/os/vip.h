@@ -29,8 +29,12 @@ enum vip_condition {
 #define VIP_RTPROT 112
 
 struct vip_addr {
-	struct in_addr addr;
+	union {
+		struct in_addr addr;
+		struct in6_addr addr6;
+	};
 	uint8_t prefixlen; /* as configured; 32 when none was given */
+	bool v6;
 };
 
 /* One virtual host on one interface. The caller owns all of it. */

@@ -144,7 +144,8 @@ static bool lan_receive(struct sim *s, unsigned i)
 		n->heard[p.vhost] = s->now;
 		if (carp_wire_parse(p.bytes, CARP_ADVERT_LEN, &a))
 			sim_fail(s, "a broken advert");
-		engine_advert(n->engine, p.vhost, &a, p.source, s->now);
+		engine_advert(n->engine, p.vhost, &a,
+			      &(struct carp_address){ .v4 = p.source }, s->now);
 		world_actions(s, i);
 	}
 	return any;

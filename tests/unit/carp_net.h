@@ -239,6 +239,6 @@ static struct carp_advert stranger(uint8_t base, uint8_t skew, uint8_t demote)
 	return a;
 }
 
-static const struct carp_sender unknown = { .addr = 0x0a000063 };
+static const struct carp_sender unknown = { .addr.v4 = 0x0a000063 };
 
 #endif

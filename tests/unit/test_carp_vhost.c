@@ -151,7 +151,7 @@ START_TEST(test_receive_refused)
 	ck_assert_uint_eq(n->v.counters[CARP_REFUSED_AUTH], 2);
 	ck_assert_uint_eq(n->v.counters[CARP_REFUSED_LOOP], 1);
 	ck_assert_uint_eq(n->v.counters[CARP_REFUSED_TTL], 1);
-	ck_assert_uint_eq(n->v.master.from.addr, unknown.addr);
+	ck_assert_uint_eq(n->v.master.from.addr.v4, unknown.addr.v4);
 }
 END_TEST
 

@@ -34,7 +34,8 @@ LAB_FN void gw_describe(void)
 	snprintf(gw.state, sizeof(gw.state), "%s/vip.state", lab.dir);
 	for (i = 0; i < 2; i++) {
 		inet_aton(text[i], &gw.addr[i]);
-		gw.vaddr[i] = (struct vip_addr){ gw.addr[i], 24 };
+		gw.vaddr[i] = (struct vip_addr){ .addr = gw.addr[i],
+						 .prefixlen = 24 };
 		strcpy(gw.vhosts[i].ifname, ifname[i]);
 		gw.vhosts[i].virtual_mac = true;
 		memcpy(gw.vhosts[i].mac, i ? wan_mac : lan_mac, 6);
