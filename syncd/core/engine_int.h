@@ -84,6 +84,8 @@ void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
 
 /* --- engine_sync.c: what we tell */
+/* This node has flows to tell: as master, or that it had as one (legacy). */
+bool engine_telling(const struct engine *e);
 /* Mastership began or ended: new epochs for the peers, or none. */
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now);
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now);

@@ -305,7 +305,11 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		/* it is there again: a delete that waits is not told back */
 		if (e->masters && c->op != FLOW_DESTROY)
 			destroys_revive(&e->destroys, &c->flow, DESTROYS_ALL);
-		engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
+		/* what passes here is newer than a table that was elsewhere */
+		if (e->masters && ev->flows.bulk && !e->independent)
+			engine_op(e, FLOW_ADD, &c->flow, timeout(e, &c->flow));
+		else
+			engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
 	}
 	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
 		p->rx.entries += ev->flows.n;
@@ -449,9 +453,10 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	rx->result = BULK_RUNNING;
 	rx->entries = rx->total = rx->suspects = rx->missing = 0;
 	e->raise = false; /* it sets timeouts anew */
-	/* a master's entries are its own; who has nothing to tell confirms
-	 * nothing; an empty table has nothing to mark */
-	if (e->masters || !e->peers[peer].word.tx_epoch ||
+	/* a master's entries are its own, and those of one that was; who has
+	 * nothing to tell confirms nothing; an empty table has nothing to
+	 * mark */
+	if (engine_telling(e) || !e->peers[peer].word.tx_epoch ||
 	    (!e->table && !e->touched))
 		ask(e, peer, now);
 	else
