@@ -39,8 +39,8 @@ void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
 /* --- engine_witness.c */
 /* Says in from what is against the advert; its peer, or -1. */
 int engine_witness_sender(const struct engine *e, unsigned vhost,
-			  const struct carp_advert *a,
-			  struct carp_sender *from);
+			  const struct carp_advert *a, struct carp_sender *from,
+			  mono_t now);
 /* An advert was accepted. */
 void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 			  const struct carp_advert *a, enum carp_family family);
