@@ -114,6 +114,8 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
+/* What the peer has is more than what it told so far: the whole again. */
+void engine_rx_again(struct engine *e, unsigned peer, mono_t now);
 /* DUMP_LOWER may take a tenth of a core. */
 void engine_dump_rest(struct engine *e, mono_t now);
 /* DUMP_RAISE is done: what was handed over is a copy now. */

@@ -106,6 +106,15 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	answer(e, peer, true, "");
 }
 
+void engine_rx_again(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	if (rx->state != RX_IDLE)
+		failed(e, peer, "the peer has more now", 0, now);
+	rx->epoch = 0;
+}
+
 static void adopt_not(struct engine_rx *rx)
 {
 	rx->adopt = false;
@@ -427,10 +436,21 @@ int engine_bulk(struct engine *e, unsigned peer, mono_t now)
 	return 0;
 }
 
+/* Who was master waits until the peer's kernel has what it was told last: it is
+ * in the peer's table then. */
+static bool all_acked(const struct engine *e, const struct engine_peer *p)
+{
+	return e->masters ||
+	       (!session_filling(p->session) &&
+		session_seq_acked(p->session) == session_seq_sent(p->session));
+}
+
 static bool wants_bulk(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
+	if (!p->rx.asked && !all_acked(e, p))
+		return false;
 	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
 	       !p->rx.adopt && (p->rx.asked || !engine_rx_in_sync(e, peer));
 }

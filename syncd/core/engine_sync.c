@@ -58,7 +58,7 @@ static bool has_legacy(const struct engine *e)
 }
 
 /* Any living peer has it: the others hear it from there. */
-static void settle_legacy(struct engine *e)
+static void settle_legacy(struct engine *e, mono_t now)
 {
 	bool in_sync = false;
 
@@ -70,7 +70,7 @@ static void settle_legacy(struct engine *e)
 	for (unsigned i = 0; i < e->npeers; i++) {
 		new_epoch(e, &e->peers[i],
 			  e->peers[i].live ? TX_STREAM : TX_NONE);
-		e->peers[i].rx.epoch = 0; /* what it did not take goes */
+		engine_rx_again(e, i, now); /* what it did not take goes */
 	}
 }
 
@@ -304,7 +304,7 @@ void engine_sync_settle(struct engine *e, unsigned peer, mono_t now)
 
 	if (!p->live)
 		return;
-	settle_legacy(e);
+	settle_legacy(e, now);
 	/* who is master of nothing has an empty table to tell */
 	if (p->tx.want_bulk && !engine_telling(e)) {
 		if (bulk_begin(e, p, 0, now) == 0)
