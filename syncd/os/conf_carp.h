@@ -51,6 +51,7 @@ struct conf_address {
 struct conf_track {
 	enum conf_track_kind kind;
 	char name[CONF_NAME_SIZE]; /* its title */
+	struct conf_address to;	   /* of a route; prefixlen 0: default */
 	uint8_t weight; /* added to the demotion while it is down; 1 to 254 */
 	char *command;	/* of a script, for sh -c */
 	int64_t interval_ms, timeout_ms; /* of a script */

@@ -10,8 +10,10 @@
  *
  * Invariant: without a mistake each field that conf_carp.h promises is there.
  */
+#include "auth.h"
 #include "conf_int.h"
 #include "keyfile.h"
+#include "lease.h"
 
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
@@ -56,11 +58,6 @@ static void settle_skew(struct parser *p, struct draft_carp *d)
 			     "carp \"%s\": prefer does not name this node "
 			     "(\"%s\"); add it",
 			     name, p->conf->node);
-	if (!d->carp.advbase && !d->carp.advskew)
-		conf_mistake(p, d->at,
-			     "carp \"%s\": advbase 0 with advskew 0 has no "
-			     "interval; advskew of at least 1%s",
-			     name, d->num_prefer ? " in place of prefer" : "");
 }
 
 static void settle_pass(struct parser *p, struct draft_carp *d)
@@ -127,7 +124,7 @@ static void check_missing(struct parser *p, const struct draft_carp *d)
 			p, d->at,
 			"carp \"%s\" has no interface; add interface = \"...\"",
 			c->name);
-	if (!d->vhid_at.line)
+	if (!d->vhid_at.line && !d->balancing_at.line)
 		conf_mistake(p, d->at,
 			     "carp \"%s\" has no vhid; add vhid = 1 to 255",
 			     c->name);
@@ -157,12 +154,78 @@ static bool shares_address(const struct conf_carp *a, const struct conf_carp *b,
 	return false;
 }
 
+static bool same_route(const struct conf_route *a, const struct conf_route *b)
+{
+	return conf_is_given(&a->to) && a->table == b->table &&
+	       a->metric == b->metric && a->to.prefixlen == b->to.prefixlen &&
+	       conf_same_address(&a->to, &b->to);
+}
+
+/* In one table of the kernel: all vhosts, this one too. */
+static void check_routes(struct parser *p, const struct draft_carp *a,
+			 const struct draft_carp *b)
+{
+	const struct conf_carp *x = &a->carp, *y = &b->carp;
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < x->num_routes; i++)
+		for (size_t j = a == b ? i + 1 : 0; j < y->num_routes; j++)
+			if (same_route(&x->routes[i], &y->routes[j]))
+				conf_mistake(
+					p, b->at,
+					"route %s/%u stands twice, in carp "
+					"\"%s\" (line %d) and in carp \"%s\"; "
+					"keep one, or another metric",
+					inet_ntop(x->routes[i].to.family,
+						  &x->routes[i].to.v4, text,
+						  sizeof(text)),
+					x->routes[i].to.prefixlen, x->name,
+					a->at.line, y->name);
+}
+
+/* A vhid that both use on one interface, or 0. */
+static uint8_t common_vhid(const struct conf_carp *a, const struct conf_carp *b)
+{
+	const struct conf_node one = { a->vhid, 0 }, two = { b->vhid, 0 };
+	const struct conf_node *x = a->num_nodes ? a->nodes : &one;
+	const struct conf_node *y = b->num_nodes ? b->nodes : &two;
+
+	if (strcmp(a->interface, b->interface))
+		return 0;
+	for (unsigned int i = 0; i == 0 || i < a->num_nodes; i++)
+		for (unsigned int j = 0; j == 0 || j < b->num_nodes; j++)
+			if (x[i].vhid == y[j].vhid && x[i].vhid)
+				return x[i].vhid;
+	return 0;
+}
+
+/* `carpN` of a policy must mean one vhost. */
+static void check_aliases(struct parser *p, const struct draft_carp *a,
+			  const struct draft_carp *b)
+{
+	const struct conf_carp *x = &a->carp, *y = &b->carp;
+
+	if (*y->alias &&
+	    (!strcmp(y->alias, x->name) || !strcmp(y->alias, x->alias)))
+		conf_mistake(p, b->alias_at,
+			     "carp \"%s\" has alias \"%s\", which carp \"%s\" "
+			     "(line %d) is called already; choose another",
+			     y->name, y->alias, x->name, a->at.line);
+	else if (*x->alias && !strcmp(x->alias, y->name))
+		conf_mistake(p, b->at,
+			     "carp \"%s\" is called like the alias of carp "
+			     "\"%s\" (line %d); choose another",
+			     y->name, x->name, a->alias_at.line);
+}
+
 /* Two blocks that clash; the later one is told. */
 static void check_pair(struct parser *p, const struct draft_carp *a,
 		       const struct draft_carp *b)
 {
+	const uint8_t vhid = common_vhid(&a->carp, &b->carp);
 	char text[INET6_ADDRSTRLEN];
 
+	check_routes(p, a, b);
 	if (shares_address(&a->carp, &b->carp, text))
 		conf_mistake(p, b->at,
 			     "address %s stands twice, in carp \"%s\" (line "
@@ -175,14 +238,14 @@ static void check_pair(struct parser *p, const struct draft_carp *a,
 			     "two blocks of carp \"%s\" (line %d too); give "
 			     "each its own name",
 			     b->carp.name, a->at.line);
-	if (a->carp.vhid && a->carp.vhid == b->carp.vhid &&
-	    !strcmp(a->carp.interface, b->carp.interface))
+	check_aliases(p, a, b);
+	if (vhid)
 		conf_mistake(
 			p, (struct place){ .line = b->vhid_at.line },
 			"carp \"%s\" uses vhid %u on %s, which carp \"%s\" "
 			"(line %d) has already; choose another vhid",
-			b->carp.name, b->carp.vhid, b->carp.interface,
-			a->carp.name, a->vhid_at.line);
+			b->carp.name, vhid, b->carp.interface, a->carp.name,
+			a->vhid_at.line);
 }
 
 /* What OpenBSD gives every carp interface: of the virtual MAC. */
@@ -208,70 +271,15 @@ static void add_link_local(struct conf_carp *c)
 	c->addresses[c->num_addresses++] = a;
 }
 
-static unsigned int count_family(const struct conf_address *a, size_t count,
-				 sa_family_t family)
+/* Adding the automatic one may have made one too many. */
+static void check_count(struct parser *p, const struct draft_carp *d)
 {
-	unsigned int n = 0;
-
-	for (size_t i = 0; i < count; i++)
-		n += a[i].family == family;
-	return n;
-}
-
-/* Each family that the vhost has needs somebody to be told. */
-static void check_unicast(struct parser *p, const struct draft_carp *d)
-{
-	static const struct {
-		sa_family_t family;
-		const char *name;
-	} families[] = { { AF_INET, "IPv4" }, { AF_INET6, "IPv6" } };
-	const struct conf_carp *c = &d->carp;
-
-	if (d->ttl_at.line && !d->peer_at.line)
-		conf_mistake(p, d->ttl_at,
-			     "carp \"%s\" has ttl without peer; by multicast "
-			     "it is always 255, remove it",
-			     c->name);
-	for (unsigned int i = 0; i < c->num_unicast; i++)
-		if (!conf_is_given(&c->unicast[i]))
-			return;
-	for (size_t i = 0; i < 2 && c->num_unicast; i++) {
-		const char *family = families[i].name;
-		unsigned int ours = count_family(c->addresses, c->num_addresses,
-						 families[i].family);
-		unsigned int theirs = count_family(c->unicast, c->num_unicast,
-						   families[i].family);
-
-		if (ours && !theirs)
-			conf_mistake(p, d->peer_at,
-				     "carp \"%s\" has %s addresses, but no %s "
-				     "address in peer; add one",
-				     c->name, family, family);
-		if (theirs && !ours)
-			conf_mistake(p, d->peer_at,
-				     "carp \"%s\" has no %s addresses, but an "
-				     "%s address in peer; remove it",
-				     c->name, family, family);
-	}
-	for (unsigned int i = 0; i < c->num_unicast; i++)
-		for (size_t j = 0; j < c->num_addresses; j++)
-			if (conf_same_address(&c->unicast[i], &c->addresses[j]))
-				conf_mistake(p, d->peer_at,
-					     "carp \"%s\": peer names a shared "
-					     "address; the peer's own one",
-					     c->name);
-}
-
-static void check_modes(struct parser *p, const struct draft_carp *d)
-{
-	const struct conf_carp *c = &d->carp;
-
-	if (c->source_mac == CONF_SOURCE_VIRTUAL &&
-	    c->mac == CONF_MAC_INTERFACE)
-		conf_mistake(p, d->source_at,
-			     "carp \"%s\" has source-mac = virtual with mac = "
-			     "interface, where no virtual MAC is; keep one",
-			     c->name);
+	if (d->carp.num_addresses > CARP_ADDR_MAX)
+		conf_mistake(p, d->at,
+			     "carp \"%s\" has %zu addresses, an automatic "
+			     "link-local one included; at most %d",
+			     d->carp.name, d->carp.num_addresses,
+			     CARP_ADDR_MAX);
 }
 
 void conf_check_carps(struct parser *p)
@@ -283,12 +291,17 @@ void conf_check_carps(struct parser *p)
 			     "no carp block; nothing to share. carp \"lan\" { "
 			     "interface = ... vhid = ... addresses = ... }");
 	for (size_t i = 0; i < p->num_carps; i++) {
-		check_missing(p, &p->carps[i]);
-		settle_skew(p, &p->carps[i]);
-		settle_pass(p, &p->carps[i]);
-		add_link_local(&p->carps[i].carp);
-		check_unicast(p, &p->carps[i]);
-		check_modes(p, &p->carps[i]);
+		struct draft_carp *d = &p->carps[i];
+
+		settle_skew(p, d);
+		conf_settle_nodes(p, d);
+		check_missing(p, d);
+		settle_pass(p, d);
+		add_link_local(&d->carp);
+		check_count(p, d);
+		conf_check_unicast(p, d);
+		conf_check_modes(p, d);
+		conf_check_interval(p, d, lease_jiffy_ns());
 		for (size_t j = 0; j <= i; j++)
 			check_pair(p, &p->carps[j], &p->carps[i]);
 	}

@@ -191,3 +191,92 @@ void conf_carp_prefer(struct parser *p, const char *value)
 				     "prefer names \"%s\" twice; once", value);
 	conf_set_name(p, value, "prefer", d->prefer[d->num_prefer++]);
 }
+
+void conf_carp_alias(struct parser *p, const char *value)
+{
+	conf_set_name(p, value, "alias", p->carp.carp.alias);
+	p->carp.alias_at = p->at;
+}
+
+void conf_carp_balancing(struct parser *p, const char *value)
+{
+	static const char *const words[] = { "none", "ip", "ip-stealth", NULL };
+
+	p->carp.carp.balancing =
+		(enum conf_balancing)conf_set_word(p, value, words);
+	p->carp.balancing_at = p->at;
+}
+
+/* "vhid:advskew", kept in the order of the vhids. */
+void conf_carp_nodes(struct parser *p, const char *value)
+{
+	struct conf_carp *c = &p->carp.carp;
+	const char *rest, *unit;
+	long vhid, advskew;
+	unsigned int i;
+
+	if (!c->num_nodes)
+		p->carp.nodes_at = p->at;
+	if (!conf_parse_number(value, &vhid, &rest) || *rest != ':' ||
+	    !conf_parse_number(rest + 1, &advskew, &unit) || *unit ||
+	    vhid < 1 || vhid > 255 || advskew > 254) {
+		conf_mistake(p, p->at,
+			     "nodes has \"%s\", which is not vhid:advskew; 1:0 "
+			     "to 255:254",
+			     value);
+		return;
+	}
+	if (c->num_nodes == CONF_NODES_MAX) {
+		conf_mistake(p, p->at, "nodes names more than %d vhids; %d",
+			     CONF_NODES_MAX, CONF_NODES_MAX);
+		return;
+	}
+	for (i = c->num_nodes++; i && c->nodes[i - 1].vhid >= vhid; i--) {
+		if (c->nodes[i - 1].vhid == vhid)
+			conf_mistake(p, p->at,
+				     "nodes names vhid %ld twice; once", vhid);
+		c->nodes[i] = c->nodes[i - 1];
+	}
+	c->nodes[i] = (struct conf_node){ (uint8_t)vhid, (uint8_t)advskew };
+}
+
+void conf_allow_init(struct parser *p)
+{
+	p->allowed = (struct conf_allowed){ .advbase = -1, .advskew = -1 };
+}
+
+void conf_allow_advbase(struct parser *p, const char *value)
+{
+	p->allowed.advbase = (int)conf_set_number(p, value, 0, 255);
+}
+
+void conf_allow_advskew(struct parser *p, const char *value)
+{
+	p->allowed.advskew = (int)conf_set_number(p, value, 0, 254);
+}
+
+void conf_allow_closed(struct parser *p, const char *title)
+{
+	struct conf_carp *c = &p->carp.carp;
+	struct conf_address *a = &p->allowed.address;
+
+	if (!c->num_allowed)
+		p->carp.allow_at = p->at;
+	conf_set_address(p, title, a);
+	if (conf_is_given(a) && !conf_is_host(a))
+		conf_mistake(p, p->at,
+			     "allow %s is not the address of one host; that of "
+			     "its adverts",
+			     title);
+	for (unsigned int i = 0; i < c->num_allowed; i++)
+		if (conf_same_address(&c->allowed[i].address, a))
+			conf_mistake(p, p->at,
+				     "two blocks of allow \"%s\"; keep one",
+				     title);
+	if (c->num_allowed == CONF_PEERS_MAX)
+		conf_mistake(p, p->at, "more than %d blocks of allow; %d",
+			     CONF_PEERS_MAX, CONF_PEERS_MAX);
+	else
+		c->allowed[c->num_allowed++] = p->allowed;
+	conf_allow_init(p);
+}

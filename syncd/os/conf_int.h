@@ -38,7 +38,8 @@ struct draft_peer {
 struct draft_carp {
 	struct conf_carp carp;
 	struct place at, vhid_at, skew_at, pass_at, file_at, prefer_at;
-	struct place peer_at, ttl_at, source_at;
+	struct place peer_at, ttl_at, source_at, alias_at, nodes_at;
+	struct place balancing_at, allow_at;
 	char *pass_file;
 	char prefer[CONF_PREFER_MAX][CONF_NAME_SIZE];
 	unsigned int num_prefer;
@@ -65,6 +66,10 @@ struct parser {
 	struct draft_peer peer, *peers;
 	size_t num_peers;
 	struct draft_carp carp, *carps;
+	struct conf_allowed allowed;
+	struct conf_track track;
+	struct conf_route route;
+	struct conf_rule rule;
 	size_t num_carps;
 };
 
@@ -77,6 +82,14 @@ void conf_mistake_elsewhere(struct parser *p, struct place at,
 
 /* conf_parse.c: all passes over p->text; 0 or -ENOMEM. */
 int conf_parse(struct parser *p);
+/* A block with this title has ended at p->at: into p->carp, the next one
+ * starts anew. p->key is its kind. */
+void conf_allow_closed(struct parser *p, const char *title);
+void conf_track_closed(struct parser *p, const char *title);
+void conf_route_closed(struct parser *p, const char *title);
+void conf_rule_closed(struct parser *p, const char *title);
+void conf_allow_init(struct parser *p);
+void conf_track_init(struct parser *p);
 /* What a vhost has allocated, the password overwritten; it is empty then. */
 void conf_carp_drop(struct conf_carp *carp);
 /* Drops what a pass has found, the passwords overwritten. */
@@ -84,6 +97,15 @@ void conf_parse_drop(struct parser *p);
 
 /* conf_carp_check.c: what holds between the values of carp blocks. */
 void conf_check_carps(struct parser *p);
+
+/* conf_carp_modes.c: the modes of one. nodes stand for vhid and advskew. */
+void conf_settle_nodes(struct parser *p, struct draft_carp *d);
+void conf_check_unicast(struct parser *p, const struct draft_carp *d);
+void conf_check_modes(struct parser *p, const struct draft_carp *d);
+/* The right to be master outlives an advert by a step of the kernel's clock,
+ * jiffy_ns (lease.h). */
+void conf_check_interval(struct parser *p, const struct draft_carp *d,
+			 int64_t jiffy_ns);
 
 /* conf_check.c: what holds between values, into p->conf; 0 or -ENOMEM. */
 int conf_check(struct parser *p);

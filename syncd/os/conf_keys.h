@@ -54,6 +54,17 @@ conf_set_fn conf_carp_interface, conf_carp_vhid, conf_carp_addresses,
 	conf_carp_pass, conf_carp_pass_file, conf_carp_advbase,
 	conf_carp_advskew, conf_carp_mac, conf_carp_prefer, conf_carp_peer,
 	conf_carp_ttl, conf_carp_source_mac, conf_carp_shared,
-	conf_carp_refresh;
+	conf_carp_refresh, conf_carp_alias, conf_carp_balancing,
+	conf_carp_nodes;
+/* Into p->allowed. */
+conf_set_fn conf_allow_advbase, conf_allow_advskew;
+/* conf_track.c: into p->track. */
+conf_set_fn conf_track_weight, conf_track_command, conf_track_interval,
+	conf_track_timeout, conf_track_rise, conf_track_fall;
+/* conf_routes.c: into p->route and p->rule. */
+conf_set_fn conf_route_via, conf_route_source, conf_route_interface,
+	conf_route_table, conf_route_metric;
+conf_set_fn conf_rule_from, conf_rule_to, conf_rule_mark, conf_rule_iif,
+	conf_rule_table, conf_rule_priority;
 
 #endif

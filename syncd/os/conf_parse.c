@@ -33,6 +33,17 @@ static const struct block {
 	{ IN_ROOT, IN_LINK, "link", CFGF_NONE },
 	{ IN_LINK, IN_PEER, "peer", CFGF_MULTI | CFGF_TITLE },
 	{ IN_ROOT, IN_CARP, "carp", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_ALLOW, "allow", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_TRACK, "track", CFGF_NONE },
+	{ IN_TRACK, IN_WATCH, "interface", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_WATCH, "route", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_SCRIPT, "script", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_WATCH, "process", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_WATCH, "file", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_ROUTES, "routes", CFGF_NONE },
+	{ IN_ROUTES, IN_ROUTE, "route", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_RULES, "rules", CFGF_NONE },
+	{ IN_RULES, IN_RULE, "rule", CFGF_MULTI | CFGF_TITLE },
 	{ IN_ROOT, IN_STATS, "stats", CFGF_NONE },
 };
 
@@ -133,6 +144,9 @@ static void carp_closed(struct parser *p, const char *title)
 
 	p->carp.at = p->at;
 	conf_set_name(p, title, "carp", p->carp.carp.name);
+	p->block_at[IN_TRACK] = (struct place){ 0 };
+	p->block_at[IN_ROUTES] = (struct place){ 0 };
+	p->block_at[IN_RULES] = (struct place){ 0 };
 	if (more) {
 		p->carps = more;
 		p->carps[p->num_carps++] = p->carp;
@@ -190,13 +204,21 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 		p->conf->link.present = true;
 		break;
 	case IN_ALLOW:
-	case IN_TRACK:
+		conf_allow_closed(p, title);
+		break;
 	case IN_SCRIPT:
 	case IN_WATCH:
-	case IN_ROUTES:
+		conf_track_closed(p, title);
+		break;
 	case IN_ROUTE:
-	case IN_RULES:
+		conf_route_closed(p, title);
+		break;
 	case IN_RULE:
+		conf_rule_closed(p, title);
+		break;
+	case IN_TRACK:
+	case IN_ROUTES:
+	case IN_RULES:
 	case IN_ROOT:
 	case IN_STATS:
 	case SECTIONS:
@@ -354,7 +376,11 @@ void conf_parse_drop(struct parser *p)
 	memset(p->seen, 0, sizeof(p->seen));
 	memset(p->block_at, 0, sizeof(p->block_at));
 	memset(&p->peer, 0, sizeof(p->peer));
+	memset(&p->route, 0, sizeof(p->route));
+	memset(&p->rule, 0, sizeof(p->rule));
 	carp_init(&p->carp);
+	conf_allow_init(p);
+	conf_track_init(p);
 }
 
 /* 0 or -ENOMEM. */

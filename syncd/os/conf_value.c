@@ -218,6 +218,34 @@ enum conf_prefix conf_parse_prefix(const char *value, struct conf_address *a)
 	return CONF_PREFIX_OK;
 }
 
+/* No bit behind the prefix is set. */
+static bool is_network(const struct conf_address *a)
+{
+	const uint8_t *bytes = (const uint8_t *)&a->v4;
+	const unsigned int bits = a->family == AF_INET ? 32 : 128;
+
+	for (unsigned int i = a->prefixlen; i < bits; i++)
+		if (bytes[i / 8] & 0x80 >> i % 8)
+			return false;
+	return true;
+}
+
+void conf_set_network(struct parser *p, const char *value,
+		      struct conf_address *out)
+{
+	const char *prefix = !strcmp(value, "default")	  ? "0.0.0.0/0"
+			     : !strcmp(value, "default6") ? "::/0"
+							  : value;
+
+	if (conf_parse_prefix(prefix, out) == CONF_PREFIX_OK && is_network(out))
+		return;
+	out->family = AF_MAX;
+	conf_mistake(p, p->at,
+		     "%s \"%s\" is not a network; 10.3.0.0/16, 2001:db8::/32, "
+		     "default or default6",
+		     p->key, value);
+}
+
 bool conf_same_address(const struct conf_address *a,
 		       const struct conf_address *b)
 {

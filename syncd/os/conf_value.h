@@ -33,6 +33,9 @@ void conf_set_path(struct parser *p, const char *value, size_t size,
 /* An address without a prefix; its family is AF_MAX when it is none. */
 void conf_set_address(struct parser *p, const char *value,
 		      struct conf_address *out);
+/* A network, "default" or "default6"; its family is AF_MAX when it is none. */
+void conf_set_network(struct parser *p, const char *value,
+		      struct conf_address *out);
 
 /* Digits, then a unit that is handed back; false when it is no number. */
 bool conf_parse_number(const char *s, long *number, const char **unit);

@@ -91,7 +91,8 @@ static void refused_as(const char *node, const char *text, unsigned int more,
 #define refused(text, sentence) refused_as("fw1", text, 0, sentence)
 
 /* One line of a carp block; its mistake must be the only one. */
-static void carp_line(const char *line, const char *sentence)
+__attribute__((unused)) static void carp_line(const char *line,
+					      const char *sentence)
 {
 	char text[1024];
 

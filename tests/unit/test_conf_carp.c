@@ -4,6 +4,7 @@
  * and what goes with them at the top.
  */
 #include "conf_file.h"
+#include "conf_int.h"
 
 START_TEST(top_defaults)
 {
@@ -210,6 +211,194 @@ START_TEST(macs_and_refresh)
 }
 END_TEST
 
+#define BALANCED(more)                                    \
+	"carp lan { interface = e pass = x addresses = {" \
+	" 10.1.0.1/24, \"2001:db8::1/64\" }\n" more " }\n"
+
+START_TEST(balancing)
+{
+	const struct conf_carp *c;
+
+	accepted(BALANCED("balancing = ip nodes = { \"9:100\", \"3:0\" }"));
+	c = &conf->carps[0];
+	ck_assert_int_eq(c->balancing, CONF_BALANCING_IP);
+	ck_assert_uint_eq(c->num_nodes, 2);
+	ck_assert_uint_eq(c->nodes[0].vhid, 3);
+	ck_assert_uint_eq(c->nodes[0].advskew, 0);
+	ck_assert_uint_eq(c->nodes[1].vhid, 9);
+	ck_assert_uint_eq(c->nodes[1].advskew, 100);
+	ck_assert_uint_eq(c->vhid, 3);
+	ck_assert_uint_eq(c->advskew, 0);
+	address_is(&c->addresses[2], "fe80::200:5eff:fe00:103");
+	accepted(BALANCED("balancing = none vhid = 7"));
+	accepted(BALANCED("balancing = \"ip-stealth\"\n"
+			  "nodes = { \"1:0\", \"2:1\", \"3:2\", \"4:3\" }"));
+	ck_assert_int_eq(conf->carps[0].balancing, CONF_BALANCING_STEALTH);
+}
+END_TEST
+
+START_TEST(balancing_refused)
+{
+#define WITH(more) BALANCED("balancing = ip nodes = { \"1:0\", \"2:9\" }" more)
+	refused(BALANCED("balancing = ip"),
+		"2:13: carp \"lan\" has balancing without nodes; add nodes = { "
+		"\"1:0\", \"2:100\" }, vhid:advskew");
+	refused(BALANCED("nodes = { \"1:0\", \"2:0\" }"),
+		"2:11: carp \"lan\" has nodes without balancing; add balancing "
+		"= \"ip\" or \"ip-stealth\"");
+	refused(BALANCED("balancing = ip nodes = \"1:0\""),
+		"2:24: carp \"lan\" has one of nodes; at least 2, one for each "
+		"gateway");
+	refused(BALANCED("balancing = arp vhid = 1"),
+		"2:13: balancing \"arp\" is not known; none, ip or ip-stealth");
+	refused(BALANCED("balancing = ip nodes = { \"1:0\", \"2\", \"3:0\" }"),
+		"2:33: nodes has \"2\", which is not vhid:advskew; 1:0 to "
+		"255:254");
+	refused(BALANCED("balancing = ip nodes = { \"1:0\", \"1:100\" }"),
+		"2:33: nodes names vhid 1 twice; once");
+	refused(WITH(" vhid = 4"),
+		"2:26: carp \"lan\" has nodes and vhid (line 2); keep nodes, "
+		"which say both vhid and advskew");
+	refused(WITH(" advskew = 4"), "2:26: carp \"lan\" has nodes and "
+				      "advskew (line 2); keep nodes, "
+				      "which say both vhid and advskew");
+	refused(WITH(" prefer = { fw1, fw2 }"),
+		"2:26: carp \"lan\" has nodes and prefer (line 2); keep nodes, "
+		"which say both vhid and advskew");
+	refused(WITH(" mac = interface"),
+		"2:13: carp \"lan\" has balancing with mac = interface; all "
+		"nodes have to receive what comes to the virtual MAC, keep "
+		"one");
+	refused(WITH(" source-mac = virtual"),
+		"2:13: carp \"lan\" has balancing with source-mac = virtual; "
+		"all nodes have to receive what comes to the virtual MAC, keep "
+		"one");
+	refused(WITH(" peer = { 10.1.0.2, \"fe80::2\" }"),
+		"2:13: carp \"lan\" has balancing with peer; all nodes have to "
+		"receive what comes to the virtual MAC, keep one");
+	refused(WITH(" advbase = 0"),
+		"1: carp \"lan\": advbase 0 with advskew 0 has no interval; "
+		"advskew of at least 1");
+	refused(WITH("") "carp b { interface = e pass = x vhid = 2\n"
+			 "addresses = { 10.1.0.2/24 } }\n",
+		"3: carp \"b\" uses vhid 2 on e, which carp \"lan\" (line 2) "
+		"has already; choose another vhid");
+	accepted(WITH("") "carp b { interface = f pass = x vhid = 2\n"
+			  "addresses = { 10.1.0.2/24 } }\n");
+}
+END_TEST
+
+START_TEST(aliases)
+{
+#define TWO(a, b)                                                        \
+	"carp " a " interface = e vhid = 1 pass = x\naddresses = {"      \
+	" 10.1.0.1/24 } }\ncarp " b " interface = f vhid = 1 pass = x\n" \
+	"addresses = { 10.2.0.1/24 } }\n"
+	accepted(TWO("a { alias = carp0", "b { alias = carp1"));
+	ck_assert_str_eq(conf->carps[1].alias, "carp1");
+	refused(TWO("a { alias = carp0", "b { alias = carp0"),
+		"3:18: carp \"b\" has alias \"carp0\", which carp \"a\" (line "
+		"1) "
+		"is called already; choose another");
+	refused(TWO("a {", "b { alias = a"),
+		"3:18: carp \"b\" has alias \"a\", which carp \"a\" (line 1) "
+		"is "
+		"called already; choose another");
+	refused(TWO("a { alias = b", "b {"), "3: carp \"b\" is called like the "
+					     "alias of carp \"a\" (line 1); "
+					     "choose another");
+	carp_line("alias = \"carp 0\"",
+		  "6:13: alias \"carp 0\" cannot be a name; 1 to 63 letters, "
+		  "digits and . _ -");
+}
+END_TEST
+
+START_TEST(allowed)
+{
+#define OPEN(more)                                     \
+	"carp lan { interface = e vhid = 1 pass = x\n" \
+	"addresses = { 10.1.0.1/24 }\n" more " }\n"
+	const struct conf_carp *c;
+
+	accepted("strict-peers = true\n" OPEN(
+		"allow 10.1.0.12 { }\n"
+		"allow \"fe80::12\" { advbase = 1 advskew = 100 }"));
+	c = &conf->carps[0];
+	ck_assert(conf->strict_peers);
+	ck_assert_uint_eq(c->num_allowed, 2);
+	address_is(&c->allowed[0].address, "10.1.0.12");
+	ck_assert_int_eq(c->allowed[0].advbase, -1);
+	ck_assert_int_eq(c->allowed[0].advskew, -1);
+	ck_assert_int_eq(c->allowed[1].advbase, 1);
+	ck_assert_int_eq(c->allowed[1].advskew, 100);
+	accepted("strict-peers = true\n" LINK CARP);
+	refused("strict-peers = true\n" CARP,
+		"1:16: strict-peers without link: carp \"lan\" would hear "
+		"nobody; add allow \"10.1.0.12\" { } there");
+	refused(OPEN("allow 10.1.0.12 { }"),
+		"3: carp \"lan\" has allow without strict-peers, so that "
+		"everybody may advertise; strict-peers = true");
+	refused("strict-peers = true\n" OPEN("allow \"224.0.0.1\" { }"),
+		"4: allow 224.0.0.1 is not the address of one host; that of "
+		"its adverts");
+	refused("strict-peers = true\n" OPEN("allow lan { }"),
+		"4: allow \"lan\" is not an IP address without prefix; "
+		"10.9.0.1");
+	refused("strict-peers = true\n" OPEN(
+			"allow 10.1.0.2 { advskew = 255 }"),
+		"4:28: advskew 255 is out of range; 0 to 254");
+	refused("strict-peers = true\n" OPEN("allow 10.1.0.2 { }\n"
+					     "allow 10.1.0.3 { }\n"
+					     "allow 10.1.0.2 { }"),
+		"6: two blocks of allow \"10.1.0.2\"; keep one");
+}
+END_TEST
+
+static const char *interval(unsigned int advskew, enum conf_mac mac, int jiffy)
+{
+	static struct parser p;
+	struct draft_carp d = { .carp = { .name = "lan",
+					  .advskew = (uint8_t)advskew,
+					  .mac = mac } };
+
+	p = (struct parser){ .path = "c" };
+	conf_check_interval(&p, &d, jiffy * 1000000LL);
+	return p.num_mistakes ? p.mistakes[0].text : NULL;
+}
+
+/* 2.5 intervals in whole jiffies: more than one interval and one jiffy. */
+START_TEST(intervals)
+{
+	ck_assert_ptr_null(interval(1, CONF_MAC_VIRTUAL, 4));
+	ck_assert_ptr_null(interval(1, CONF_MAC_VIRTUAL, 1));
+	ck_assert_ptr_null(interval(1, CONF_MAC_INTERFACE, 10));
+	ck_assert_ptr_null(interval(4, CONF_MAC_VIRTUAL, 10));
+	ck_assert_str_eq(
+		interval(1, CONF_MAC_VIRTUAL, 10),
+		"c: carp \"lan\": advskew 1 is an advert every 3.9 "
+		"ms, too often for this kernel, where the right to be "
+		"master ends in steps of 10 ms; advskew of at least 4");
+	ck_assert_ptr_nonnull(interval(3, CONF_MAC_VIRTUAL, 10));
+	/* As the kernel that this runs on says. */
+	accepted("carp lan { interface = e vhid = 1 pass = x advbase = 0\n"
+		 "advskew = 20 addresses = { 10.1.0.1/24 } }\n");
+}
+END_TEST
+
+START_TEST(too_many)
+{
+	char text[2048];
+	int n = sprintf(text, "carp lan { interface = e vhid = 1 pass = x\n"
+			      "addresses = { ");
+
+	for (int i = 1; i <= 32; i++)
+		n += sprintf(text + n, "\"2001:db8::%x/64\",", i);
+	sprintf(text + n - 1, "} }\n");
+	refused(text, "1: carp \"lan\" has 33 addresses, an automatic "
+		      "link-local one included; at most 32");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("conf_carp");
@@ -222,5 +411,11 @@ int main(void)
 	tcase_add_test(tc, unicast);
 	tcase_add_test(tc, unicast_refused);
 	tcase_add_test(tc, macs_and_refresh);
+	tcase_add_test(tc, balancing);
+	tcase_add_test(tc, balancing_refused);
+	tcase_add_test(tc, aliases);
+	tcase_add_test(tc, allowed);
+	tcase_add_test(tc, intervals);
+	tcase_add_test(tc, too_many);
 	return run_case(tc);
 }
