@@ -35,7 +35,7 @@ enum conf_track_kind {
 	CONF_TRACK_ROUTE,     /* there, and not unreachable or blackhole */
 	CONF_TRACK_SCRIPT,    /* the command exits with 0 */
 	CONF_TRACK_PROCESS,   /* one of this name runs */
-	CONF_TRACK_FILE,      /* it exists, or it holds 0 or is not there */
+	CONF_TRACK_FILE,      /* it is not there, or holds the number 0 */
 };
 
 struct conf_address {

@@ -5,6 +5,8 @@
  */
 #include "conf_file.h"
 
+#include <glob.h>
+
 START_TEST(defaults)
 {
 	accepted(CARP);
@@ -364,17 +366,14 @@ START_TEST(mutilated_text)
 }
 END_TEST
 
-/* The shipped example, with our directory in place of /etc/statesync. */
-START_TEST(shipped_example)
+/* A shipped example, with our directory in place of /etc/statesync. */
+static void load_example(const char *name, const char *node)
 {
 	static const char etc[] = "/etc/statesync";
-	char here[] = __FILE__;
-	char name[512], text[8192], *s;
-	FILE *f;
+	char text[8192], *s;
+	FILE *f = fopen(name, "r");
+	int rc;
 
-	*strstr(here, "tests/unit") = '\0';
-	snprintf(name, sizeof(name), "%scontrib/examples/pair.conf", here);
-	f = fopen(name, "r");
 	ck_assert_msg(f != NULL, "%s", name);
 	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
 	fclose(f);
@@ -382,14 +381,40 @@ START_TEST(shipped_example)
 		*s = '@';
 		memmove(s + 1, s + strlen(etc), strlen(s + strlen(etc)) + 1);
 	}
-	for (int i = 0; i < 2; i++) {
-		int rc = load_as(i ? "fw2" : "fw1", text);
+	rc = load_as(node, text);
+	ck_assert_msg(rc == 0, "%s: %s", name, errors.text[0]);
+	ck_assert_uint_eq(conf->link.num_peers, 1);
+}
 
-		ck_assert_msg(rc == 0, "%s", errors.text[0]);
-		ck_assert_uint_eq(conf->num_carps, 2);
-		ck_assert_uint_eq(conf->carps[1].advskew, i ? 100 : 0);
-		ck_assert_uint_eq(conf->link.num_peers, 1);
+/* All of them are accepted, on both nodes. */
+START_TEST(shipped_examples)
+{
+	char here[] = __FILE__;
+	char pattern[512];
+	unsigned int seen = 0;
+	glob_t found;
+
+	*strstr(here, "tests/unit") = '\0';
+	snprintf(pattern, sizeof(pattern), "%scontrib/examples/*.conf", here);
+	ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *name = found.gl_pathv[i];
+
+		if (strstr(name, "nftables.conf"))
+			continue;
+		seen++;
+		load_example(name, "fw1");
+		ck_assert_uint_eq(conf->carps[0].advskew, 0);
+		load_example(name, "fw2");
+		ck_assert_uint_eq(conf->carps[0].advskew, 100);
+		if (!strstr(name, "active.conf"))
+			continue;
+		ck_assert(conf->independent);
+		ck_assert_uint_eq(conf->num_carps, 4);
+		ck_assert_uint_eq(conf->carps[2].advskew, 0);
 	}
+	globfree(&found);
+	ck_assert_uint_ge(seen, 3);
 }
 END_TEST
 
@@ -412,6 +437,6 @@ int main(void)
 	tcase_add_test(tc, many_mistakes);
 	tcase_add_test(tc, broken_text);
 	tcase_add_test(tc, mutilated_text);
-	tcase_add_test(tc, shipped_example);
+	tcase_add_test(tc, shipped_examples);
 	return run_case(tc);
 }
