@@ -102,10 +102,14 @@ int engine_witness_sender(const struct engine *e, unsigned vhost,
 	int peer = -1;
 
 	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
-		if (counter_of(&v->counters[i], a->counter))
-			peer = (int)i;
-	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
 		if (peer_owns(&e->peers[i], &from->addr))
+			peer = (int)i;
+	/* or somebody who sends its adverts again; FreeBSD and ucarp go on
+	 * counting from the last advert that they heard */
+	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
+		if (counter_of(&v->counters[i], a->counter) &&
+		    (a->counter - v->counters[i].first) % CARP_COUNTER_STEP ==
+			    0)
 			peer = (int)i;
 	if (peer >= 0 &&
 	    replayed(e, v, (unsigned)peer, a, from->addr.family, now))
