@@ -249,11 +249,18 @@ static int open_vhost(struct node *n, unsigned i)
 	if (!v->addrs)
 		return -ENOMEM;
 	for (size_t k = 0; k < count; k++) {
-		v->addrs[k].addr = c->addresses[k].v4;
-		v->addrs[k].prefixlen = c->addresses[k].prefixlen;
+		struct vip_addr *a = &v->addrs[k];
+
+		a->v6 = c->addresses[k].family == AF_INET6;
+		a->prefixlen = c->addresses[k].prefixlen;
+		if (a->v6)
+			a->addr6 = c->addresses[k].v6;
+		else
+			a->addr = c->addresses[k].v4;
 	}
 	strcpy(v->vip.ifname, c->interface);
 	v->vip.virtual_mac = c->mac == CONF_MAC_VIRTUAL;
+	v->vip.on_lo = c->shared == CONF_SHARED_LO;
 	carp_vmac(c->vhid, v->vip.mac);
 	v->vip.addrs = v->addrs;
 	v->vip.addr_count = count;
