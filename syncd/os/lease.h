@@ -28,12 +28,13 @@ enum lease_condition {
 	LEASE_NOT_GRANTED = 2, /* lease_grant: not there when read back */
 };
 
-#define LEASE_TABLE_MAX 32
+#define LEASE_TABLE_MAX	 32
+#define LEASE_SHARES_MAX 32
 
 /*
  * One virtual host on one interface. The caller owns it and keeps it, and
  * what it points at, from lease_add until lease_del or lease_close; it fills
- * all but the last two fields before lease_add and changes none after.
+ * all but the last three fields before lease_add and changes none after.
  *
  * A balanced address is one vhost for each node, all with the same addresses,
  * shared_mac and shares, share counting from 0: the first bears the addresses.
@@ -46,9 +47,11 @@ struct lease_vhost {
 	size_t addr_count;
 	uint8_t shared_mac[6];
 	uint8_t share, shares; /* shares 0: not balanced */
+	bool source_virtual;   /* source-mac; not of a balanced one */
 	int64_t timeout_ns;    /* later by lease_set_timeout only */
 	struct lease_vhost *next;
 	uint32_t timeout_ms; /* as the kernel has it */
+	uint8_t own_mac[6];  /* of the interface, when rules were made */
 };
 
 struct lease {
@@ -122,6 +125,14 @@ int lease_revoke(struct lease *l, struct lease_vhost *h)
 /* Does the kernel say that it is held? 0 or -errno. */
 int lease_present(struct lease *l, const struct lease_vhost *h, bool *present)
 	__attribute__((warn_unused_result));
+
+/* What passed by the share h since its first lease_add. 0 or -errno. */
+int lease_share_counters(struct lease *l, const struct lease_vhost *h,
+			 uint64_t *packets, uint64_t *bytes)
+	__attribute__((warn_unused_result));
+
+/* How shares are told apart: "xor" (OpenBSD's, for 2 and 4) or "jhash". */
+const char *lease_share_hash(unsigned shares);
 
 /*
  * Are the interface's chains, hooks, sets and rules there? Changes nothing.

@@ -16,8 +16,10 @@
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <linux/netfilter/nf_tables.h>
+#include <netinet/in.h>
 #include <string.h>
 
+#define MAC_LEN	  6
 #define HASH_SEED 112
 
 static struct nftnl_expr *expr_new(struct lease_rule *w, const char *name)
@@ -159,6 +161,22 @@ void expr_is(struct lease_rule *w, uint32_t base, uint32_t offset,
 	expr_cmp(w, NFT_REG_1, NFT_CMP_EQ, data, len);
 }
 
+void expr_icmp6(struct lease_rule *w, uint8_t first, uint8_t last)
+{
+	expr_l4proto(w, IPPROTO_ICMPV6);
+	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
+	expr_cmp(w, NFT_REG_1, NFT_CMP_GTE, &first, 1);
+	expr_cmp(w, NFT_REG_1, NFT_CMP_LTE, &last, 1);
+}
+
+void expr_held(struct lease_rule *w, const struct lease_vhost *h)
+{
+	struct lease_label lease = lease_label("lease", h->ifname);
+
+	expr_load(w, NFT_REG_1, h->mac, MAC_LEN);
+	expr_lookup(w, NFT_REG_1, lease.s, 0);
+}
+
 void expr_mask(struct lease_rule *w, uint32_t reg, const void *mask,
 	       uint32_t len)
 {
@@ -174,32 +192,20 @@ void expr_mask(struct lease_rule *w, uint32_t reg, const void *mask,
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, zero, len);
 }
 
-void expr_jhash(struct lease_rule *w, uint32_t reg, uint32_t len,
-		uint32_t modulus)
+void expr_jhash(struct lease_rule *w, uint32_t sreg, uint32_t len,
+		uint32_t modulus, uint32_t dreg)
 {
 	struct nftnl_expr *e = expr_new(w, "hash");
 
 	if (!e)
 		return;
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, reg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, reg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, sreg);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, dreg);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_LEN, len);
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_MODULUS, modulus);
-	/* all nodes alike: without a seed the kernel draws one */
+	/* without one the kernel draws it */
 	nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SEED, HASH_SEED);
-}
-
-void expr_map(struct lease_rule *w, uint32_t sreg, const char *map,
-	      uint32_t dreg)
-{
-	struct nftnl_expr *e = expr_new(w, "lookup");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, sreg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, dreg);
-	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, map);
 }
 
 void expr_counter(struct lease_rule *w, const char *name)

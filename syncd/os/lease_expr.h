@@ -41,15 +41,13 @@ void expr_load(struct lease_rule *w, uint32_t dreg, const void *data,
 /* reg &= mask */
 void expr_mask(struct lease_rule *w, uint32_t reg, const void *mask,
 	       uint32_t len);
-/* reg = jhash(len bytes of reg) mod modulus, in host order */
-void expr_jhash(struct lease_rule *w, uint32_t reg, uint32_t len,
-		uint32_t modulus);
+/* dreg = jhash(len bytes of sreg) mod modulus, in host order; the seed is the
+ * same on all nodes */
+void expr_jhash(struct lease_rule *w, uint32_t sreg, uint32_t len,
+		uint32_t modulus, uint32_t dreg);
 /* Goes on only where the set has the register (or not: NFT_LOOKUP_F_INV). */
 void expr_lookup(struct lease_rule *w, uint32_t sreg, const char *set,
 		 uint32_t flags);
-/* The same in a map, whose value goes to dreg. */
-void expr_map(struct lease_rule *w, uint32_t sreg, const char *map,
-	      uint32_t dreg);
 /* Makes the element anew in the set, with a timeout. */
 void expr_update(struct lease_rule *w, uint32_t sreg, const char *set,
 		 uint32_t timeout_ms);
@@ -63,5 +61,9 @@ void expr_l4proto(struct lease_rule *w, uint8_t protocol);
 /* len bytes of the packet are these. */
 void expr_is(struct lease_rule *w, uint32_t base, uint32_t offset,
 	     const void *data, uint32_t len);
+/* An ICMPv6 type from first to last. */
+void expr_icmp6(struct lease_rule *w, uint8_t first, uint8_t last);
+/* The lease of h is held; its mac is in NFT_REG_1 then. */
+void expr_held(struct lease_rule *w, const struct lease_vhost *h);
 
 #endif

@@ -135,15 +135,6 @@ static void expr_marked_advert(struct lease_rule *w)
 	expr_l4proto(w, IPPROTO_CARP);
 }
 
-/* Goes on, with V in NFT_REG_1, only while its lease is held. */
-static void expr_held(struct lease_rule *w, const struct lease_vhost *h)
-{
-	struct lease_label lease = lease_label("lease", h->ifname);
-
-	expr_load(w, NFT_REG_1, h->mac, MAC_LEN);
-	expr_lookup(w, NFT_REG_1, lease.s, 0);
-}
-
 /* meta mark M, protocol 112 of vhid N, held: update, accept. Both families
  * and every source MAC: unicast adverts leave from our own. */
 static void rule_out_advert(struct lease_txn *t, const struct lease_vhost *h)
@@ -237,14 +228,6 @@ static void rules_out_arp(struct lease_txn *t, const struct lease_vhost *h,
 	rule_end(&w);
 }
 
-static void expr_icmp6(struct lease_rule *w, uint8_t first, uint8_t last)
-{
-	expr_l4proto(w, IPPROTO_ICMPV6);
-	expr_payload(w, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1, NFT_REG_1);
-	expr_cmp(w, NFT_REG_1, NFT_CMP_GTE, &first, 1);
-	expr_cmp(w, NFT_REG_1, NFT_CMP_LTE, &last, 1);
-}
-
 /* An advertisement of A. */
 static void expr_nd_target(struct lease_rule *w, const struct vip_addr *a)
 {
@@ -314,12 +297,93 @@ static void rules_out_told(struct lease_txn *t, const struct lease_vhost *h)
 			rules_out_arp(t, h, &h->addrs[i]);
 }
 
+/* --- out: what is forwarded ----------------------------------------------- */
+
+/*
+ * What has a socket is ours and leaves as it is, and so do the kernel's own
+ * words of neighbour discovery. What has none, and leaves from the interface's
+ * own MAC (a macvlan's guest does not), is forwarded.
+ */
+static void rules_out_local(struct lease_txn *t, const char *ifname)
+{
+	static const uint32_t root;
+	struct lease_rule w;
+
+	if (!rule_begin(&w, t, ifname, true))
+		return;
+	expr_meta(&w, NFT_META_SKUID, NFT_REG_1); /* none: no match */
+	expr_cmp(&w, NFT_REG_1, NFT_CMP_GTE, &root, sizeof(root));
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+	if (!rule_begin(&w, t, ifname, true))
+		return;
+	expr_icmp6(&w, ND_ROUTER_SOLICIT, ND_REDIRECT);
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+}
+
+static void rules_out_forwarded(struct lease_txn *t,
+				const struct lease_vhost *h)
+{
+	static const uint16_t type[2] = { ETHERTYPE_IP, ETHERTYPE_IPV6 };
+	struct lease_rule w;
+
+	for (int i = 0; i < 2; i++) {
+		if (!rule_begin(&w, t, h->ifname, true))
+			return;
+		expr_protocol(&w, type[i]);
+		expr_is(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, h->own_mac,
+			MAC_LEN);
+		expr_held(&w, h);
+		expr_payload_set(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, MAC_LEN,
+				 NFT_REG_1);
+		expr_verdict(&w, NF_ACCEPT);
+		rule_end(&w);
+	}
+}
+
+/* The first one that is held gives the source: the caller's first. */
+static void rules_out_source(struct lease_txn *t, const char *ifname,
+			     const struct lease_vhost *vhosts)
+{
+	const struct lease_vhost *h;
+	bool any = false;
+
+	for (h = vhosts; h; h = h->next) {
+		if (!on_iface(h, ifname) || !h->source_virtual || h->shares)
+			continue;
+		if (!any)
+			rules_out_local(t, ifname);
+		any = true;
+		rules_out_forwarded(t, h);
+	}
+}
+
 /* --- the two chains ----------------------------------------------------- */
 
-static void put_rules_in(struct lease_txn *t, const char *ifname)
+static bool has_shares(const char *ifname, const struct lease_vhost *vhosts)
 {
+	const struct lease_vhost *h;
+
+	for (h = vhosts; h; h = h->next)
+		if (h->shares && on_iface(h, ifname))
+			return true;
+	return false;
+}
+
+static void put_rules_in(struct lease_txn *t, const char *ifname,
+			 const struct lease_vhost *vhosts)
+{
+	bool shares = has_shares(ifname, vhosts);
+
+	/* The multicast MAC of shares is not that of another host. */
+	if (shares) {
+		rules_tagged(t, ifname, false);
+		lease_put_share_rules(t, ifname, vhosts);
+	}
 	rule_in_others(t, ifname);
-	rules_tagged(t, ifname, false);
+	if (!shares)
+		rules_tagged(t, ifname, false);
 	rule_in_held(t, ifname);
 	rule_in_ours(t, ifname);
 }
@@ -338,12 +402,13 @@ static void put_rules_out(struct lease_txn *t, const char *ifname,
 	for (h = vhosts; h; h = h->next)
 		if (on_iface(h, ifname))
 			rules_out_told(t, h);
+	rules_out_source(t, ifname, vhosts);
 }
 
 /* The order within a chain is the order of these calls. */
 void lease_put_rules(struct lease_txn *t, const char *ifname,
 		     const struct lease_vhost *vhosts)
 {
-	put_rules_in(t, ifname);
+	put_rules_in(t, ifname, vhosts);
 	put_rules_out(t, ifname, vhosts);
 }

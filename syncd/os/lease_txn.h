@@ -37,7 +37,7 @@ void lease_txn_done(struct lease_txn *t);
 
 /* The name of one of our objects for an interface: "lease_eth0". */
 struct lease_label {
-	char s[IF_NAMESIZE + 8];
+	char s[IF_NAMESIZE + 16];
 };
 struct lease_label lease_label(const char *what, const char *ifname);
 
@@ -64,6 +64,13 @@ void lease_put_elem(struct lease_txn *t, const struct lease_vhost *h, bool add);
 void lease_put_rules(struct lease_txn *t, const char *ifname,
 		     const struct lease_vhost *vhosts);
 
+/* For the shares of a balanced address (lease_share.c). The sets are those of
+ * the table, for all interfaces. */
+enum { LEASE_SET_FOLD = 100, LEASE_SET_PAIR = 200 }; /* ids */
+void lease_put_share_sets(struct lease_txn *t, const struct lease_vhost *h);
+void lease_put_share_rules(struct lease_txn *t, const char *ifname,
+			   const struct lease_vhost *vhosts);
+
 /* Single requests, no transaction, into LEASE_REQUEST_MAX bytes at buf. Return
  * the length, 0 without memory. */
 #define LEASE_REQUEST_MAX 1024
@@ -72,5 +79,7 @@ size_t lease_build_get_elem(char *buf, const char *table,
 			    const struct lease_vhost *h);
 size_t lease_build_get_chain(char *buf, const char *table, const char *ifname,
 			     bool egress);
+size_t lease_build_get_counter(char *buf, const char *table,
+			       const struct lease_vhost *h);
 
 #endif
