@@ -239,6 +239,19 @@ void node_carp_addresses(struct node *n, unsigned i)
 
 /* --- life -------------------------------------------------------------------------- */
 
+/* One of the nodes of a balanced address: neighbours are told the MAC of the
+ * first one, which all receive. */
+static void open_share(struct node_vhost *v, const struct conf_carp *c)
+{
+	carp_vmac(c->nodes[v->share].vhid, v->lease.mac);
+	carp_vmac(c->nodes[0].vhid, v->vip.mac);
+	if (c->balancing == CONF_BALANCING_IP)
+		v->vip.mac[0] = 0x01; /* multicast: switches flood */
+	memcpy(v->lease.shared_mac, v->vip.mac, sizeof(v->vip.mac));
+	v->lease.share = v->share;
+	v->lease.shares = (uint8_t)c->num_nodes;
+}
+
 static int open_vhost(struct node *n, unsigned i)
 {
 	struct node_vhost *v = &n->vhosts[i];
@@ -261,11 +274,14 @@ static int open_vhost(struct node *n, unsigned i)
 	strcpy(v->vip.ifname, c->interface);
 	v->vip.virtual_mac = c->mac == CONF_MAC_VIRTUAL;
 	v->vip.on_lo = c->shared == CONF_SHARED_LO;
-	carp_vmac(c->vhid, v->vip.mac);
 	v->vip.addrs = v->addrs;
 	v->vip.addr_count = count;
 	strcpy(v->lease.ifname, c->interface);
+	carp_vmac(c->vhid, v->vip.mac);
 	memcpy(v->lease.mac, v->vip.mac, sizeof(v->lease.mac));
+	if (c->balancing != CONF_BALANCING_NONE)
+		open_share(v, c);
+	v->lease.source_virtual = c->source_mac == CONF_SOURCE_VIRTUAL;
 	v->lease.addrs = v->addrs;
 	v->lease.addr_count = count;
 	v->lease.timeout_ns = LEASE_FIRST_NS(

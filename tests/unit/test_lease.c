@@ -321,43 +321,6 @@ START_TEST(test_device_made_anew)
 }
 END_TEST
 
-/* The bridge has learnt the virtual MAC from the other master before. */
-START_TEST(test_on_a_bridge)
-{
-	uint8_t frame[CARP_FRAME_LEN];
-	size_t len = advert(frame);
-	int fd;
-
-	if (run("ip link add br0 type bridge 2>/dev/null")) {
-		printf("skipped: no bridges in this kernel\n");
-		return;
-	}
-	sh("ip addr flush dev g0 && ip link set g0 master br0");
-	sh("ip addr add 10.1.0.2/24 dev br0 && ip link set br0 up");
-	lab_static_arp();
-	fd = packet_socket(lab.client, "c0", 0);
-	ck_assert_int_eq(send(fd, frame, len, 0), (int)len);
-	close(fd);
-	sleep_ns(50 * MS);
-	ck_assert(says("bridge fdb show br br0", lan_mac_text));
-	gw_describe();
-	strcpy(gw.vhosts[0].ifname, "br0");
-	strcpy(gw.lan.ifname, "br0");
-	gw.lan.timeout_ns = 60 * SEC;
-	ck_assert_int_eq(vip_open(&gw.vip, gw.state), 0);
-	ck_assert_int_eq(vip_prepare(&gw.vip, gw.vhosts, 1), 0);
-	ck_assert_int_eq(lease_open(&gw.lease, "statesync", MARK), 0);
-	ck_assert_int_eq(lease_add(&gw.lease, &gw.lan), 0);
-	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
-	ck_assert(!pings(lab.client, "10.1.0.1", "-c 1 -W 0.3"));
-	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
-	ck_assert(pings(lab.client, "10.1.0.1", PING_ONE));
-	ck_assert_int_eq(lease_revoke(&gw.lease, &gw.lan), 0);
-	ck_assert_int_eq(vip_remove(&gw.vip, &gw.vhosts[0]), 0);
-	ck_assert(!says("bridge fdb show br br0", lan_mac_text));
-}
-END_TEST
-
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -372,7 +335,6 @@ int main(void)
 		test_flush_leaves_it,
 		test_lease_bookkeeping,
 		test_device_made_anew,
-		test_on_a_bridge,
 	};
 
 	return lab_main("lease", tests, sizeof(tests) / sizeof(*tests));
