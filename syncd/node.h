@@ -47,9 +47,9 @@ struct node_iface {
 struct node_vhost {
 	const struct conf_carp *conf;
 	unsigned iface;
+	uint8_t share; /* index in conf's nodes, of a balanced address */
 	struct vip_vhost vip;
 	struct vip_addr *addrs;
-	struct in_addr *lease_addrs;
 	struct lease_vhost lease;
 	bool leased;	  /* lease knows it */
 	bool answering;	  /* ARP is answered */
