@@ -74,23 +74,23 @@ START_TEST(test_advert_renews)
 	int i;
 
 	gw_open(timeout);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK), 0);
-	ck_assert_int_eq(carpsock_send(&s, frame, len), -ENOBUFS);
+	ck_assert_int_eq(sock_open(&s, "g0", MARK), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len), -ENOBUFS);
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	for (i = 0; i < 20; i++) {
-		ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+		ck_assert_int_eq(sock_send(&s, frame, len), 0);
 		sleep_ns(50 * MS);
 		ck_assert(held(&gw.lan));
 	}
-	ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len), 0);
 	life = lives(SEC);
 	/* Never longer than asked for; the look comes half a ms late. */
 	ck_assert_int_le(life, timeout + 5 * MS);
 	ck_assert_int_ge(life, timeout - 3 * lease_jiffy_ns());
-	ck_assert_int_eq(carpsock_send(&s, frame, len), -ENOBUFS);
+	ck_assert_int_eq(sock_send(&s, frame, len), -ENOBUFS);
 	ck_assert(!held(&gw.lan));
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
-	ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len), 0);
 	carpsock_close(&s);
 }
 END_TEST
@@ -103,10 +103,10 @@ START_TEST(test_only_marked_adverts_renew)
 	int i;
 
 	gw_open(200 * MS);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK + 1), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", MARK + 1), 0);
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	for (i = 0; i < 30 && held(&gw.lan); i++) {
-		(void)!carpsock_send(&s, frame, len);
+		(void)!sock_send(&s, frame, len);
 		sleep_ns(20 * MS);
 	}
 	ck_assert(!held(&gw.lan));

@@ -45,7 +45,7 @@ static int heard(int ms)
 	for (;;) {
 		int left = (int)(mono_diff(end, now()) / MONO_MS);
 		struct pollfd p = { .fd = pair[1], .events = POLLIN };
-		char frame[STANDIN_FRAME];
+		char frame[128];
 
 		if (left <= 0 || poll(&p, 1, left) <= 0)
 			return n;
@@ -57,7 +57,11 @@ static int heard(int ms)
 
 static void sent(void)
 {
-	standin_sent(s, 3, pair[0], "advert", 6, INTERVAL, now());
+	const struct carpsock_out out = { .fd = pair[0],
+					  .len = 6,
+					  .bytes = "advert" };
+
+	standin_sent(s, 3, &out, 1, INTERVAL, now());
 }
 
 START_TEST(silent_while_the_loop_is_in_time)
