@@ -51,7 +51,6 @@ struct node_vhost {
 	unsigned iface;
 	struct vip_vhost vip;
 	struct vip_addr *addrs;
-	struct in_addr *lease_addrs;
 	struct lease_vhost lease;
 	bool leased;	  /* lease knows it */
 	bool answering;	  /* ARP is answered */

@@ -250,22 +250,27 @@ static int open_vhost(struct node *n, unsigned i)
 	size_t count = c->num_addresses;
 
 	v->addrs = calloc(count, sizeof(*v->addrs));
-	v->lease_addrs = calloc(count, sizeof(*v->lease_addrs));
-	if (!v->addrs || !v->lease_addrs)
+	if (!v->addrs)
 		return -ENOMEM;
 	for (size_t k = 0; k < count; k++) {
-		v->addrs[k].addr = c->addresses[k].v4;
-		v->addrs[k].prefixlen = c->addresses[k].prefixlen;
-		v->lease_addrs[k] = c->addresses[k].v4;
+		struct vip_addr *a = &v->addrs[k];
+
+		a->v6 = c->addresses[k].family == AF_INET6;
+		a->prefixlen = c->addresses[k].prefixlen;
+		if (a->v6)
+			a->addr6 = c->addresses[k].v6;
+		else
+			a->addr = c->addresses[k].v4;
 	}
 	strcpy(v->vip.ifname, c->interface);
 	v->vip.virtual_mac = c->mac == CONF_MAC_VIRTUAL;
+	v->vip.on_lo = c->shared == CONF_SHARED_LO;
 	carp_vmac(c->vhid, v->vip.mac);
 	v->vip.addrs = v->addrs;
 	v->vip.addr_count = count;
 	strcpy(v->lease.ifname, c->interface);
 	memcpy(v->lease.mac, v->vip.mac, sizeof(v->lease.mac));
-	v->lease.addrs = v->lease_addrs;
+	v->lease.addrs = v->addrs;
 	v->lease.addr_count = count;
 	v->lease.timeout_ns = LEASE_FIRST_NS(
 		carp_vhost_interval_ns(&n->engine->vhosts[i].carp));
@@ -370,10 +375,8 @@ void node_carp_close(struct node *n)
 		carpsock_close(&f->carp);
 		neigh_close(&f->neigh);
 	}
-	for (size_t i = 0; n->vhosts && i < n->nvhosts; i++) {
+	for (size_t i = 0; n->vhosts && i < n->nvhosts; i++)
 		free(n->vhosts[i].addrs);
-		free(n->vhosts[i].lease_addrs);
-	}
 	free(n->vip_vhosts);
 	free(n->addrs);
 }

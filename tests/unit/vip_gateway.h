@@ -19,7 +19,6 @@ struct gateway {
 	struct vip_addr vaddr[2];
 	struct lease lease;
 	struct lease_vhost lan, wan;
-	struct in_addr addr[2];
 	char state[64];
 };
 
@@ -34,9 +33,8 @@ LAB_FN void gw_describe(void)
 	memset(&gw, 0, sizeof(gw));
 	snprintf(gw.state, sizeof(gw.state), "%s/vip.state", lab.dir);
 	for (i = 0; i < 2; i++) {
-		inet_aton(text[i], &gw.addr[i]);
-		gw.vaddr[i] = (struct vip_addr){ .addr = gw.addr[i],
-						 .prefixlen = 24 };
+		gw.vaddr[i].prefixlen = 24;
+		inet_aton(text[i], &gw.vaddr[i].addr);
 		strcpy(gw.vhosts[i].ifname, ifname[i]);
 		gw.vhosts[i].virtual_mac = true;
 		memcpy(gw.vhosts[i].mac, i ? wan_mac : lan_mac, 6);
@@ -45,11 +43,11 @@ LAB_FN void gw_describe(void)
 	}
 	strcpy(gw.lan.ifname, "g0");
 	memcpy(gw.lan.mac, lan_mac, 6);
-	gw.lan.addrs = &gw.addr[0];
+	gw.lan.addrs = &gw.vaddr[0];
 	gw.lan.addr_count = 1;
 	strcpy(gw.wan.ifname, "g1");
 	memcpy(gw.wan.mac, wan_mac, 6);
-	gw.wan.addrs = &gw.addr[1];
+	gw.wan.addrs = &gw.vaddr[1];
 	gw.wan.addr_count = 1;
 }
 
