@@ -25,6 +25,8 @@ struct slot {
 	struct carpsock_out packets[STANDIN_PACKETS];
 	int64_t interval_ns;
 	mono_t due; /* a quarter of an interval after the loop's turn */
+	mono_t sent_at;
+	struct standin_stats stats;
 };
 
 struct standin {
@@ -33,7 +35,6 @@ struct standin {
 	pthread_cond_t changed;
 	bool ending;
 	mono_t alive;
-	uint64_t count;
 	struct slot slots[STANDIN_SLOTS];
 };
 
@@ -55,6 +56,15 @@ static bool send_slot(const struct slot *slot)
 	return sent;
 }
 
+static void note_sent(struct slot *slot, mono_t now, bool first)
+{
+	int64_t gap = first ? 0 : mono_diff(now, slot->sent_at);
+
+	if (gap > slot->stats.longest_ns)
+		slot->stats.longest_ns = gap;
+	slot->sent_at = now;
+}
+
 /* Sends what is due and returns when to look again. */
 static mono_t send_due(struct standin *s, mono_t now)
 {
@@ -67,8 +77,11 @@ static mono_t send_due(struct standin *s, mono_t now)
 		if (!slot->active)
 			continue;
 		if (mono_due(slot->due, now)) {
-			if (alive && send_slot(slot))
-				s->count++;
+			if (alive && send_slot(slot)) {
+				slot->stats.late++;
+				slot->stats.late_at = now;
+				note_sent(slot, now, false);
+			}
 			slot->due = mono_add(now, slot->interval_ns);
 		}
 		next = mono_min(next, slot->due);
@@ -166,6 +179,8 @@ void standin_sent(struct standin *s, unsigned slot,
 
 	pthread_mutex_lock(&s->mutex);
 	was_active = p->active;
+	/* the time of the loop's turn is older than the packet */
+	note_sent(p, clock_mono(), !was_active);
 	p->active = count <= STANDIN_PACKETS;
 	p->count = p->active ? count : 0;
 	memcpy(p->packets, packets, p->count * sizeof(*packets));
@@ -184,12 +199,20 @@ void standin_clear(struct standin *s, unsigned slot)
 	pthread_mutex_unlock(&s->mutex);
 }
 
+void standin_stats(struct standin *s, unsigned slot, struct standin_stats *out)
+{
+	pthread_mutex_lock(&s->mutex);
+	*out = s->slots[slot].stats;
+	pthread_mutex_unlock(&s->mutex);
+}
+
 uint64_t standin_count(struct standin *s)
 {
-	uint64_t count;
+	uint64_t count = 0;
 
 	pthread_mutex_lock(&s->mutex);
-	count = s->count;
+	for (size_t i = 0; i < STANDIN_SLOTS; i++)
+		count += s->slots[i].stats.late;
 	pthread_mutex_unlock(&s->mutex);
 	return count;
 }

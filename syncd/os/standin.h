@@ -45,7 +45,17 @@ void standin_sent(struct standin *s, unsigned slot,
 /* Nothing is sent for this slot any more once it returns. */
 void standin_clear(struct standin *s, unsigned slot);
 
-/* Adverts sent in the loop's place since the start. */
+/* How punctual the adverts of a slot were since the start. */
+struct standin_stats {
+	uint64_t late;	    /* adverts sent in the loop's place */
+	mono_t late_at;	    /* the last of them */
+	int64_t longest_ns; /* between two that were sent without a
+			     * standin_clear in between; 0: not two yet */
+};
+
+void standin_stats(struct standin *s, unsigned slot, struct standin_stats *out);
+
+/* Adverts sent in the loop's place since the start, of all slots. */
 uint64_t standin_count(struct standin *s);
 
 #endif
