@@ -212,11 +212,12 @@ void node_carp_bind(struct node *n, unsigned i)
 	put_back(n, i);
 }
 
-static bool has_own_address(const struct node *n, unsigned ifindex)
+static bool has_own_address(const struct node *n, unsigned ifindex,
+			    uint8_t family)
 {
 	for (size_t i = 0; i < n->naddrs; i++)
 		if (n->addrs[i].ifindex == ifindex &&
-		    n->addrs[i].addr.family == AF_INET)
+		    n->addrs[i].addr.family == family)
 			return true;
 	return false;
 }
@@ -224,12 +225,15 @@ static bool has_own_address(const struct node *n, unsigned ifindex)
 void node_carp_addresses(struct node *n, unsigned i)
 {
 	struct node_iface *f = &n->ifaces[i];
-	bool packet = !has_own_address(n, f->ifindex);
+	const bool packet[CARP_FAMILIES] = {
+		[CARP_V4] = !has_own_address(n, f->ifindex, AF_INET),
+		[CARP_V6] = !has_own_address(n, f->ifindex, AF_INET6),
+	};
 
 	if (!f->ifindex)
 		return;
 	put_back(n, i);
-	if (packet == f->carp.packet)
+	if (memcmp(packet, f->carp.packet, sizeof(packet)) == 0)
 		return;
 	stop_adverts(n, i);
 	if (carpsock_packet(&f->carp, packet) == 0)
@@ -356,7 +360,7 @@ int node_carp_open(struct node *n)
 
 		/* an interface that is not there yet is opened when it comes,
 		 * by both: each has to know its name */
-		int missing = carpsock_open(&f->carp, f->name, n->mark);
+		int missing = node_advert_open(n, i);
 
 		missing |=
 			neigh_open(&f->neigh, f->name, node_neigh_conflict, f);
