@@ -226,8 +226,8 @@ def test_a_great_set_loaded_and_flushed_beside_it(lab, pair):
             lab.run("gw1", "nft", "-f", path)
             lab.run("gw1", "nft", "flush", "set", "inet", "admin", "big")
             lab.run("gw1", "nft", "flush", "ruleset")
-    # each within 10 ms, on a machine that has much to do
-    undisturbed(lab, pair, work, 400)
+    # each within 10 ms: not where nft has the only CPU that is left
+    undisturbed(lab, pair, work, 250)
 
 
 @pytest.mark.full
