@@ -160,10 +160,8 @@ static json_t *carp_counters(const struct node *n, size_t i)
 	return o;
 }
 
-static json_t *neigh_counters(const struct node *n, size_t i)
+static json_t *neigh_counters(const struct neigh_counters *c)
 {
-	const struct neigh_counters *c =
-		&n->ifaces[n->vhosts[i].iface].neigh.counters;
 	json_t *o = json_object();
 
 	set(o, "answered", number(c->answered));
@@ -182,6 +180,7 @@ static json_t *carp(struct node *n)
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
 		json_t *o = json_object();
 
 		set(o, "name", json_string(c->name));
@@ -196,7 +195,10 @@ static json_t *carp(struct node *n)
 		set(o, "lease_ms",
 		    json_integer(n->engine->vhosts[i].lease_ns / MONO_MS));
 		set(o, "counters", carp_counters(n, i));
-		set(o, "neighbors", neigh_counters(n, i));
+		set(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
+		if (f->v6)
+			set(o, "neighbors6",
+			    neigh_counters(&f->neigh6.sock.counters));
 		json_array_append_new(list, o);
 	}
 	return list;
