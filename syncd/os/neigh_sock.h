@@ -22,8 +22,8 @@ enum neigh_condition {
 #define NEIGH_ANSWERS_PER_S 1000 /* of one protocol on one interface */
 #define NEIGH_ENTRIES_MAX   1000 /* BPF_MAXINSNS is 4096, four an address */
 
-/* Another machine said that a shared address is at its own MAC, or (IPv6) asked
- * whether it may have it. */
+/* Another machine said that a shared address is at its own MAC, or asked, in
+ * IPv6, whether it may have it. */
 struct neigh_conflict {
 	sa_family_t family;
 	union {
@@ -64,12 +64,10 @@ struct neigh_program {
 	unsigned short len, room;
 };
 
-/*
- * Begins a program of at most 16 + words more instructions: not our own
- * frames, not those for other machines (PACKET_OTHERHOST: the lease's ingress
- * rule makes those to a held virtual MAC PACKET_HOST). 0 or -ENOMEM; the
- * caller frees code.
- */
+/* Begins a program of at most 16 + more instructions: not our own frames, not
+ * those for other machines (PACKET_OTHERHOST: the lease's ingress rule makes
+ * those to a held virtual MAC PACKET_HOST). 0 or -ENOMEM; the caller frees
+ * code. */
 int neigh_program_begin(struct neigh_program *p, size_t more)
 	__attribute__((warn_unused_result));
 void neigh_program_emit(struct neigh_program *p, uint16_t code, uint8_t jt,
@@ -77,13 +75,12 @@ void neigh_program_emit(struct neigh_program *p, uint16_t code, uint8_t jt,
 /* Two instructions: accept where what was loaded is k. */
 void neigh_program_accept(struct neigh_program *p, uint32_t k);
 
-/* Closed, with that interface in mind. 0, -ENODEV: no name for an interface.
- */
+/* Closed, with that interface in mind. 0, -ENODEV: no such name. */
 int neigh_sock_init(struct neigh_sock *s, const char *ifname,
 		    uint16_t ethertype) __attribute__((warn_unused_result));
 
-/* Opens both sockets (CLOEXEC, non-blocking). 0; -ENODEV: no such interface;
- * -errno. After an error nothing is open. */
+/* Opens both sockets (CLOEXEC, non-blocking). 0, -ENODEV or -errno, and then
+ * nothing is open. */
 int neigh_sock_open(struct neigh_sock *s, const struct neigh_program *p)
 	__attribute__((warn_unused_result));
 void neigh_sock_close(struct neigh_sock *s);
@@ -95,15 +92,13 @@ bool neigh_sock_current(const struct neigh_sock *s);
 int neigh_sock_filter(struct neigh_sock *s, const struct neigh_program *p)
 	__attribute__((warn_unused_result));
 
-/* at_ns: CLOCK_REALTIME when the kernel received it; 0, older than any grant,
- * if it does not say. */
+/* at_ns: CLOCK_REALTIME when the kernel received it; 0, before any grant, if
+ * it does not say. */
 typedef void neigh_packet_cb(const void *frame, size_t len, int64_t at_ns,
 			     void *arg);
 
-/*
- * Handles at most max packets that wait. 0 when none is left, NEIGH_MORE, or
- * -errno (-ENETDOWN: the interface went down; the socket stays good).
- */
+/* Handles at most max packets that wait. 0 when none is left, NEIGH_MORE, or
+ * -errno (-ENETDOWN: the interface went down; the socket stays good). */
 int neigh_sock_read(struct neigh_sock *s, unsigned int max, neigh_packet_cb *cb,
 		    void *arg) __attribute__((warn_unused_result));
 
