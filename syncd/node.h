@@ -43,6 +43,8 @@ struct node_iface {
 	struct carpsock carp;
 	struct neigh neigh;
 	struct event *carp_event, *neigh_event;
+	mono_t flood_since; /* adverts that came from then on */
+	unsigned flood;
 	bool v6; /* a vhost has IPv6, and neigh6 is in use */
 	struct neigh6 neigh6;
 	struct event *neigh6_event;
@@ -62,7 +64,6 @@ struct node_vhost {
 	unsigned iface;
 	struct vip_vhost vip;
 	struct vip_addr *addrs;
-	struct in_addr *lease_addrs;
 	struct lease_vhost lease;
 	bool leased;	  /* lease knows it */
 	bool answering;	  /* ARP is answered */
@@ -72,6 +73,7 @@ struct node_vhost {
 	mono_t conflict_at, conflict_said_at; /* answered, and logged */
 	unsigned conflicts;		      /* since it was logged */
 	struct node_ra ra;
+	mono_t advert_said_at; /* that a unicast peer cannot be reached */
 };
 
 /* An address of this machine, shared ones left out. */
@@ -177,6 +179,9 @@ void node_ra_set(struct node *n, unsigned vhost, bool on);
 neigh6_solicited_cb node_ra_solicited;
 
 /* --- node_advert.c */
+/* The sockets of one interface, for the vhosts on it. As carpsock_open. */
+int node_advert_open(struct node *n, unsigned iface)
+	__attribute__((warn_unused_result));
 void node_advert(struct node *n, unsigned vhost,
 		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
 /* An event's function: adverts wait on an interface (struct node_iface). */

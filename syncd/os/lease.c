@@ -356,13 +356,11 @@ static int chain_look_cb(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-static int lease_check_chain(struct lease *l, const char *ifname, bool egress)
+static int lease_check_chain(struct lease *l, const char *ifname, bool egress,
+			     uint32_t rules)
 {
 	char buf[LEASE_REQUEST_MAX];
-	struct chain_look look = {
-		.ifname = ifname,
-		.rules = lease_rule_count(ifname, l->vhosts, egress),
-	};
+	struct chain_look look = { .ifname = ifname, .rules = rules };
 	size_t len = lease_build_get_chain(buf, l->table, ifname, egress);
 	int r = lease_talk(l, buf, len, chain_look_cb, &look);
 
@@ -375,12 +373,18 @@ static int lease_check_chain(struct lease *l, const char *ifname, bool egress)
 
 int lease_check(struct lease *l, const char *ifname)
 {
+	struct lease_txn t;
 	int r;
 
 	if (!lease_find(l, ifname, NULL))
 		return 0;
-	r = lease_check_chain(l, ifname, false);
-	return r ? r : lease_check_chain(l, ifname, true);
+	lease_begin(l, &t); /* never sent, only counted */
+	lease_put_rules(&t, ifname, l->vhosts);
+	r = t.err;
+	lease_txn_free(&t);
+	if (!r)
+		r = lease_check_chain(l, ifname, false, t.rules[0]);
+	return r ? r : lease_check_chain(l, ifname, true, t.rules[1]);
 }
 
 int lease_repair(struct lease *l, const char *ifname)

@@ -17,8 +17,7 @@ struct lease_txn {
 	uint32_t mark;
 	char *buf;
 	size_t size, used;
-	uint32_t first, last,
-		seq;	       /* of BATCH_BEGIN, of the last message, next */
+	uint32_t rules[2];     /* put into the chain in, out */
 	struct nlmsghdr *tail; /* the last message, asks for the ack */
 	int err;	       /* -ENOMEM; every later put does nothing */
 };
@@ -60,13 +59,10 @@ void lease_put_drop(struct lease_txn *t, const char *ifname, bool chains);
  * held), or deletes it. */
 void lease_put_elem(struct lease_txn *t, const struct lease_vhost *h, bool add);
 
-/* Only the rules (lease_rules.c); the chains are there and empty. */
+/* Only the rules (lease_rules.c); the chains are there and empty. Their number
+ * is in t->rules afterwards. */
 void lease_put_rules(struct lease_txn *t, const char *ifname,
 		     const struct lease_vhost *vhosts);
-
-/* How many rules lease_put_iface makes in a chain. */
-uint32_t lease_rule_count(const char *ifname, const struct lease_vhost *vhosts,
-			  bool egress);
 
 /* Single requests, no transaction, into LEASE_REQUEST_MAX bytes at buf. Return
  * the length, 0 without memory. */
