@@ -169,6 +169,7 @@ static json_t *neigh_counters(const struct neigh_counters *c)
 	set(o, "stale", number(c->stale));
 	set(o, "limited", number(c->limited));
 	set(o, "refused", number(c->refused));
+	set(o, "malformed", number(c->malformed));
 	set(o, "conflicts", number(c->conflicts));
 	return o;
 }

@@ -257,6 +257,9 @@ class Lab:
                                for dev, a in OWN6[host].items()))
             self.nft(host, "insert rule inet fw input"
                      " meta l4proto { 112, ipv6-icmp } accept")
+        wait_for("link-local addresses", lambda: not any(
+            self.ip(host, "-6", "addr", "show", "tentative")
+            for host in HOSTS))
 
     # -- what happens to it
 
