@@ -68,6 +68,15 @@ void conf_mistake_elsewhere(struct parser *p, struct place at,
 		snprintf(m->text, sizeof(m->text), "%s", sentence);
 }
 
+void *conf_grow(struct parser *p, void *array, size_t count, size_t size)
+{
+	void *more = reallocarray(array, count + 1, size);
+
+	if (!more)
+		p->no_memory = true;
+	return more;
+}
+
 static int compare_mistakes(const void *a, const void *b)
 {
 	const struct mistake *x = a, *y = b;
@@ -134,6 +143,8 @@ int conf_load(const char *path, const char *node, struct conf **out,
 	for (unsigned int i = 0; i < p.num_mistakes; i++)
 		memcpy(errors->text[errors->count++], p.mistakes[i].text,
 		       CONF_ERROR_SIZE);
+	if (p.no_memory)
+		rc = -ENOMEM;
 	if (!rc && errors->count)
 		rc = CONF_REFUSED;
 	if (!rc) {

@@ -249,7 +249,7 @@ static void check_pair(struct parser *p, const struct draft_carp *a,
 }
 
 /* What OpenBSD gives every carp interface: of the virtual MAC. */
-static void add_link_local(struct conf_carp *c)
+static void add_link_local(struct parser *p, struct conf_carp *c)
 {
 	struct conf_address a = { .family = AF_INET6, .prefixlen = 64 };
 	struct conf_address *more;
@@ -264,7 +264,7 @@ static void add_link_local(struct conf_carp *c)
 		return;
 	a.v6 = (struct in6_addr){ { { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x02, 0,
 				      0x5e, 0xff, 0xfe, 0, 0x01, c->vhid } } };
-	more = reallocarray(c->addresses, c->num_addresses + 1, sizeof(*more));
+	more = conf_grow(p, c->addresses, c->num_addresses, sizeof(*more));
 	if (!more)
 		return;
 	c->addresses = more;
@@ -297,7 +297,7 @@ void conf_check_carps(struct parser *p)
 		conf_settle_nodes(p, d);
 		check_missing(p, d);
 		settle_pass(p, d);
-		add_link_local(&d->carp);
+		add_link_local(p, &d->carp);
 		check_count(p, d);
 		conf_check_unicast(p, d);
 		conf_check_modes(p, d);

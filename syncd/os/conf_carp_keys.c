@@ -32,7 +32,7 @@ static void add_address(struct parser *p, const struct conf_address *a)
 {
 	struct conf_carp *c = &p->carp.carp;
 	struct conf_address *more =
-		reallocarray(c->addresses, c->num_addresses + 1, sizeof(*more));
+		conf_grow(p, c->addresses, c->num_addresses, sizeof(*more));
 
 	if (!more)
 		return;

@@ -53,7 +53,8 @@ struct parser {
 	struct slot slots[SECTIONS];
 	struct mistake mistakes[CONF_ERRORS_MAX];
 	unsigned int num_mistakes;
-	bool again;  /* a statement was blanked out */
+	bool again; /* a statement was blanked out */
+	bool no_memory;
 	bool broken; /* the pass ended before the text did */
 	/* The value at hand. */
 	struct place at;
@@ -79,6 +80,10 @@ void conf_mistake(struct parser *p, struct place at, const char *fmt, ...)
 /* A sentence that has another file's name in front already. */
 void conf_mistake_elsewhere(struct parser *p, struct place at,
 			    const char *sentence);
+
+/* Room for one more in an array of `count`; NULL, and the load fails, where
+ * there is none. */
+void *conf_grow(struct parser *p, void *array, size_t count, size_t size);
 
 /* conf_parse.c: all passes over p->text; 0 or -ENOMEM. */
 int conf_parse(struct parser *p);

@@ -113,7 +113,7 @@ static void section_closed(struct parser *p, enum section section)
 static void peer_closed(struct parser *p, const char *title)
 {
 	struct draft_peer *more =
-		reallocarray(p->peers, p->num_peers + 1, sizeof(*more));
+		conf_grow(p, p->peers, p->num_peers, sizeof(*more));
 
 	p->peer.at = p->at;
 	conf_set_name(p, title, "peer", p->peer.peer.name);
@@ -140,7 +140,7 @@ static void carp_init(struct draft_carp *d)
 static void carp_closed(struct parser *p, const char *title)
 {
 	struct draft_carp *more =
-		reallocarray(p->carps, p->num_carps + 1, sizeof(*more));
+		conf_grow(p, p->carps, p->num_carps, sizeof(*more));
 
 	p->carp.at = p->at;
 	conf_set_name(p, title, "carp", p->carp.carp.name);

@@ -54,7 +54,7 @@ void conf_route_closed(struct parser *p, const char *title)
 	struct conf_carp *c = &p->carp.carp;
 	struct conf_route *r = &p->route;
 	struct conf_route *more =
-		reallocarray(c->routes, c->num_routes + 1, sizeof(*more));
+		conf_grow(p, c->routes, c->num_routes, sizeof(*more));
 
 	conf_set_network(p, title, &r->to);
 	if (conf_is_given(&r->to)) {
@@ -175,7 +175,7 @@ void conf_rule_closed(struct parser *p, const char *title)
 	struct conf_carp *c = &p->carp.carp;
 	struct conf_rule *r = &p->rule;
 	struct conf_rule *more =
-		reallocarray(c->rules, c->num_rules + 1, sizeof(*more));
+		conf_grow(p, c->rules, c->num_rules, sizeof(*more));
 
 	conf_set_name(p, title, "rule", r->name);
 	check_rule(p, r);

@@ -127,7 +127,7 @@ void conf_track_closed(struct parser *p, const char *title)
 	struct conf_carp *c = &p->carp.carp;
 	struct conf_track *t = &p->track;
 	struct conf_track *more =
-		reallocarray(c->tracks, c->num_tracks + 1, sizeof(*more));
+		conf_grow(p, c->tracks, c->num_tracks, sizeof(*more));
 
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(kinds[i], p->key))

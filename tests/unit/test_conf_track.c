@@ -165,6 +165,8 @@ START_TEST(routes_refused)
 		"4: route 0.0.0.0/0 stands twice, in carp \"lan\" (line 1) and "
 		"in carp \"b\"; keep one, or another metric");
 	accepted(ROUTES("route default { via = 10.1.0.9 }\n"
+			"route default { via = 10.1.0.9 metric = 2 }\n"
+			"route default { via = 10.1.0.9 table = 2 }\n"
 			"route default6 { interface = e }\n"
 			"route \"10.0.0.0/8\" { via = 10.1.0.9 }\n"
 			"route \"10.0.0.0/9\" { via = 10.1.0.9 }"));
