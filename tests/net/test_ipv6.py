@@ -63,6 +63,21 @@ def ping(lab, addr=SHARED6["lan"], *argv):
                    addr)
 
 
+def slaac(lab):
+    """The client as a host that nobody configures; its state begins anew."""
+    lab.ip("client", "-6", "route", "flush", "default")
+    lab.ip("client", "-6", "addr", "flush", "dev", "eth0", "scope", "global")
+    lab.sysctl("client", **{"net.ipv6.conf.eth0.accept_ra": 1,
+                            "net.ipv6.conf.eth0.autoconf": 1})
+
+
+def router(lab):
+    """The client's default routers, and how long they last at least."""
+    out = lab.ip("client", "-6", "route", "show", "default")
+    return (set(re.findall(r"via (\S+)", out)),
+            min(map(int, re.findall(r"expires (\d+)sec", out)), default=0))
+
+
 def test_a_client_finds_the_virtual_mac(lab, pair6):
     """The master answers, the backup says nothing at all about it."""
     with tap(lab, "gw1") as one, tap(lab, "gw2") as two:
@@ -126,8 +141,31 @@ def test_failover(lab, pair6, how):
             assert not leaks(one, two)
         assert (lab.neighbour("client", SHARED6["lan"])
                 == VIRTUAL_MAC["lan"])
+        for node in pair6.both():
+            assert "address-conflict" not in node.tail(100)
     finally:
         flow.close()
+
+
+def test_interface_mode(lab, pair):
+    """Without a virtual MAC the announcement moves the neighbours' caches;
+    the router stays the same address."""
+    lab.ipv6()
+    slaac(lab)
+    pair.start(address=BOTH, mac="interface", top=ADVERTISE)
+    forget(lab)
+    for node in pair.both():
+        mac = lab.mac(node.host, "lan")
+        pair.wait_master(node)
+        for addr in (SHARED6["lan"], LINK_LOCAL):
+            if node is pair.two:
+                wait_for("announced", lambda: lab.neighbour(
+                    "client", addr) == mac, 2)
+            ping(lab, addr + ("%eth0" if addr == LINK_LOCAL else ""))
+            assert lab.neighbour("client", addr) == mac
+        assert router(lab)[0] == {LINK_LOCAL}
+        if node is pair.one:
+            node.kill()
 
 
 def test_a_duplicate_is_found(lab, pair6):
@@ -159,21 +197,6 @@ def test_a_claim_is_put_right(lab, pair6):
 
 
 # --- router advertisements ---------------------------------------------------
-
-def slaac(lab):
-    """The client as a host that nobody configures; its state begins anew."""
-    lab.ip("client", "-6", "route", "flush", "default")
-    lab.ip("client", "-6", "addr", "flush", "dev", "eth0", "scope", "global")
-    lab.sysctl("client", **{"net.ipv6.conf.eth0.accept_ra": 1,
-                            "net.ipv6.conf.eth0.autoconf": 1})
-
-
-def router(lab):
-    """The client's default routers, and how long they last at least."""
-    out = lab.ip("client", "-6", "route", "show", "default")
-    return (set(re.findall(r"via (\S+)", out)),
-            min(map(int, re.findall(r"expires (\d+)sec", out)), default=0))
-
 
 def test_a_slaac_host_keeps_its_router(lab, pair):
     """Address and default route come from the master; at a failover neither
