@@ -373,6 +373,7 @@ static int open_vhosts(struct node *n)
 			n->ifaces[n->nifaces].node = n;
 			strcpy(n->ifaces[n->nifaces++].name, c->interface);
 		}
+		n->vhosts[i].node = n;
 		n->vhosts[i].conf = c;
 		n->vhosts[i].iface = k;
 	}

@@ -20,6 +20,7 @@
 #include "ifmon.h"
 #include "lease.h"
 #include "neigh.h"
+#include "neigh6.h"
 #include "peersock.h"
 #include "standin.h"
 #include "statsock.h"
@@ -44,9 +45,21 @@ struct node_iface {
 	struct event *carp_event, *neigh_event;
 	mono_t flood_since; /* adverts that came from then on */
 	unsigned flood;
+	bool v6; /* a vhost has IPv6, and neigh6 is in use */
+	struct neigh6 neigh6;
+	struct event *neigh6_event;
+};
+
+/* Router advertisements of one vhost. */
+struct node_ra {
+	struct event *timer;
+	unsigned initial;  /* of the quick ones, still to come */
+	int64_t last, due; /* CLOCK_MONOTONIC, ns; 0: none */
+	bool silent;	   /* the interface does not forward: told once */
 };
 
 struct node_vhost {
+	struct node *node;
 	const struct conf_carp *conf;
 	unsigned iface;
 	uint8_t share; /* index in conf's nodes, of a balanced address */
@@ -60,6 +73,7 @@ struct node_vhost {
 	int64_t take_us[3];
 	mono_t conflict_at, conflict_said_at; /* answered, and logged */
 	unsigned conflicts;		      /* since it was logged */
+	struct node_ra ra;
 	mono_t advert_said_at; /* that a unicast peer cannot be reached */
 };
 
@@ -138,19 +152,32 @@ void node_carp_bind(struct node *n, unsigned iface);
 /* Its addresses changed: puts back what went with them, and receives adverts
  * in the way that they ask for. */
 void node_carp_addresses(struct node *n, unsigned iface);
+/* Waits for reading on fd, an urgent event, from now on; -1: on nothing. 0 or
+ * -ENOMEM. */
+int node_watch(struct node_iface *f, struct event **ev, int fd,
+	       event_callback_fn cb);
 
 /* --- node_neigh.c */
+/* The sockets of an interface: 0, or -ENODEV or -errno where it is not there
+ * yet (bind opens them when it comes). */
+int node_neigh_open(struct node_iface *f) __attribute__((warn_unused_result));
+void node_neigh_bind(struct node_iface *f);
+void node_neigh_close(struct node_iface *f);
 /* The table of one interface: every shared address, answered or not. */
 void node_neigh_set(struct node *n, unsigned iface);
 void node_neigh_answer(struct node *n, unsigned vhost, bool on);
-/* Requests wait on an interface (struct node_iface). */
-void node_neigh_read(evutil_socket_t fd, short what, void *iface);
-neigh_conflict_cb node_neigh_conflict;
 void node_announce(struct node *n, unsigned vhost);
 /* The process slept: what waits in the sockets is old. */
 void node_woke(struct node *n);
 /* Microseconds since *t, which becomes now. */
 int64_t node_us_since(struct timespec *t);
+
+/* --- node_ra.c */
+/* Begins to advertise at once, or ends; does nothing without the option or
+ * without a link-local shared address. */
+void node_ra_set(struct node *n, unsigned vhost, bool on);
+/* A router solicitation came on an interface (struct node_iface). */
+neigh6_solicited_cb node_ra_solicited;
 
 /* --- node_advert.c */
 /* The sockets of one interface, for the vhosts on it. As carpsock_open. */
