@@ -429,6 +429,7 @@ bool report_screen(struct node *n, FILE *out)
 	block_node(n, out);
 	block_carp(n, out);
 	print_strangers(n, out);
+	report_track(n, out);
 	block_sync(n, out);
 	block_flows(n, out);
 	if (h && mono_diff(n->last, h->at) < RECENT_NS) {

@@ -197,6 +197,8 @@ static json_t *carp(struct node *n)
 		    json_integer(n->engine->vhosts[i].lease_ns / MONO_MS));
 		set(o, "counters", carp_counters(n, i));
 		set(o, "neighbors", neigh_counters(n, i));
+		set(o, "track", report_track_json(n, (unsigned)i));
+		set(o, "routes", report_policy_json(n, (unsigned)i));
 		json_array_append_new(list, o);
 	}
 	return list;
