@@ -147,15 +147,23 @@ int conf_load(const char *path, const char *node, struct conf **out,
 	return rc;
 }
 
+void conf_carp_drop(struct conf_carp *carp)
+{
+	for (size_t i = 0; i < carp->num_tracks; i++)
+		free(carp->tracks[i].command);
+	free(carp->addresses);
+	free(carp->tracks);
+	free(carp->routes);
+	free(carp->rules);
+	OPENSSL_cleanse(carp, sizeof(*carp));
+}
+
 void conf_free(struct conf *conf)
 {
 	if (!conf)
 		return;
-	for (size_t i = 0; i < conf->num_carps; i++) {
-		OPENSSL_cleanse(conf->carps[i].pass,
-				sizeof(conf->carps[i].pass));
-		free(conf->carps[i].addresses);
-	}
+	for (size_t i = 0; i < conf->num_carps; i++)
+		conf_carp_drop(&conf->carps[i]);
 	for (unsigned int i = 0; i < CONF_KEYS_MAX; i++)
 		free(conf->link.key_file[i]);
 	free(conf->carps);
