@@ -348,15 +348,10 @@ static void on_item(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static int open_route(struct item *it)
+static void open_route(struct item *it)
 {
-	const char *name = it->track.conf->name;
-
 	it->route = &it->node->track->route_list[it->node->track->nroutes++];
-	if (track_route_parse(name, &it->route->to) == 0)
-		return 0;
-	log_msg(LOG_ERR, "route \"%s\" that is tracked is no prefix", name);
-	return -EINVAL;
+	it->route->to = it->track.conf->to;
 }
 
 static int open_item(struct item *it)
@@ -384,7 +379,7 @@ static int open_item(struct item *it)
 		arm(it, POLL_NS);
 		break;
 	case CONF_TRACK_ROUTE:
-		err = open_route(it);
+		open_route(it);
 		break;
 	case CONF_TRACK_INTERFACE:
 		break;
@@ -427,7 +422,7 @@ int node_track_open(struct node *n)
 {
 	struct node_track *t = calloc(1, sizeof(*t));
 	size_t total = 0, k = 0;
-	int err;
+	int err = 0;
 
 	n->track = t;
 	for (size_t i = 0; i < n->nvhosts; i++)

@@ -10,11 +10,9 @@
  */
 #include "track_route.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vip.h"
@@ -27,48 +25,6 @@
 #ifndef NETLINK_GET_STRICT_CHK
 #define NETLINK_GET_STRICT_CHK 12
 #endif
-
-/* --- prefixes ----------------------------------------------------------- */
-
-static bool is_prefix(const uint8_t *addr, unsigned int len, unsigned int bits)
-{
-	for (unsigned int i = len; i < bits; i++)
-		if (addr[i / 8] & (0x80 >> i % 8))
-			return false;
-	return true;
-}
-
-int track_route_parse(const char *text, struct conf_address *to)
-{
-	char addr[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/');
-	size_t n = slash ? (size_t)(slash - text) : strlen(text);
-	unsigned int bits;
-	unsigned long len;
-	char *end;
-
-	*to = (struct conf_address){ .family = AF_INET };
-	if (strcmp(text, "default") == 0)
-		return 0;
-	if (n >= sizeof(addr))
-		return -EINVAL;
-	memcpy(addr, text, n);
-	addr[n] = '\0';
-	to->family = strchr(addr, ':') ? AF_INET6 : AF_INET;
-	bits = to->family == AF_INET ? 32 : 128;
-	if (inet_pton(to->family, addr, &to->v4) != 1)
-		return -EINVAL;
-	len = bits;
-	if (slash) {
-		if (slash[1] < '0' || slash[1] > '9')
-			return -EINVAL;
-		len = strtoul(slash + 1, &end, 10);
-		if (*end || len > bits)
-			return -EINVAL;
-	}
-	to->prefixlen = (uint8_t)len;
-	return is_prefix(to->v6.s6_addr, to->prefixlen, bits) ? 0 : -EINVAL;
-}
 
 /* --- one route of the kernel -------------------------------------------- */
 

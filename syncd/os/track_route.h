@@ -45,13 +45,6 @@ enum track_routes_condition {
 };
 
 /*
- * "10.3.0.0/16", "2001:db8::/32", "10.0.0.7" (a host), "default" (IPv4,
- * 0.0.0.0/0). 0, or -EINVAL: not a prefix, or one with bits beyond its length.
- */
-int track_route_parse(const char *text, struct conf_address *to)
-	__attribute__((warn_unused_result));
-
-/*
  * Opens both sockets (CLOEXEC), and reads the tables once to their end. routes
  * (with their `to` set) stays the caller's, and is kept. 0 or -errno.
  */
