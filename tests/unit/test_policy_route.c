@@ -269,6 +269,7 @@ START_TEST(test_clean)
 	sh("ip -6 rule add from 2001:db8::/48 table 100 protocol 112");
 	/* no carrier: "dead linkdown" in the dump */
 	sh("nsenter -t %d -n ip link set s0 down", lab.server);
+	usleep(100000);
 	ck_assert_int_eq(policy_clean(&nl), 0);
 	ck_assert_str_eq(out("ip route show table all proto 112; "
 			     "ip -6 route show table all proto 112; "
