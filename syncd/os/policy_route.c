@@ -266,14 +266,8 @@ static int dump(struct nl_sock *nl, uint16_t type, uint8_t family,
 /* What the kernel said of it is what it knows it by: as ip route flush. */
 static int delete_found(struct nl_sock *nl, struct nlmsghdr *nlh)
 {
-	struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
-
-	if (nlh->nlmsg_type == RTM_NEWROUTE) {
-		nlh->nlmsg_type = RTM_DELROUTE;
-		rtm->rtm_flags = 0; /* "dead" is refused */
-	} else {
-		nlh->nlmsg_type = RTM_DELRULE;
-	}
+	nlh->nlmsg_type =
+		nlh->nlmsg_type == RTM_NEWROUTE ? RTM_DELROUTE : RTM_DELRULE;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	return gone_is_fine(talk(nl, nlh));
 }
