@@ -83,6 +83,9 @@ struct node_addr {
 	struct ifmon_addr addr;
 };
 
+struct exec;
+struct node_track;
+struct node_policy;
 struct node_timeouts_file;
 
 struct node {
@@ -118,6 +121,11 @@ struct node {
 	size_t nchunk;
 	uint32_t table_max;
 	struct peersock *peersock;
+
+	struct exec *exec; /* the helper that runs commands */
+	struct event *exec_event;
+	struct node_track *track;
+	struct node_policy *policy;
 
 	struct statsock *statsock;
 	struct stats_client *bulk_client, *handover_client;
@@ -192,6 +200,39 @@ void node_advert_read(evutil_socket_t fd, short what, void *iface);
 /* Watches, and tells the engine what is there. 0 or -errno. */
 int node_ifaces_open(struct node *n) __attribute__((warn_unused_result));
 void node_ifaces_close(struct node *n);
+
+/* --- node_exec.c: n->exec, the helper that runs commands */
+/* Before anything else is open. 0 or -errno, logged. */
+int node_exec_fork(struct node *n) __attribute__((warn_unused_result));
+/* Once there is a loop. 0 or -ENOMEM. */
+int node_exec_open(struct node *n) __attribute__((warn_unused_result));
+void node_exec_close(struct node *n);
+
+/* --- node_track.c: what track {} asks to be watched */
+/* 0 or -errno, logged. */
+int node_track_open(struct node *n) __attribute__((warn_unused_result));
+void node_track_close(struct node *n);
+/* A link event, of any interface; after a dump; after all of a turn. */
+void node_track_link(struct node *n, const struct ifmon_event *ev);
+void node_track_links_dumped(struct node *n);
+void node_track_links_changed(struct node *n);
+/* The i-th of a vhost's conf->tracks. */
+const struct track *node_track_get(const struct node *n, unsigned vhost,
+				   size_t i);
+
+/* --- node_policy.c: routes {} and rules {}, which the master alone has */
+int node_policy_open(struct node *n) __attribute__((warn_unused_result));
+void node_policy_close(struct node *n);
+/* What cannot be set is logged, tried again, and stops nothing. */
+void node_policy_take(struct node *n, unsigned vhost);
+void node_policy_release(struct node *n, unsigned vhost);
+/* Sets again what is missing: an interface changed. */
+void node_policy_put_back(struct node *n);
+/* The same in a moment: somebody removed something of ours. */
+void node_policy_removed(struct node *n);
+/* Of the i-th of a vhost's routes, then rules: why it is not there, 0: it is,
+ * or is not to be; as policy_route_add(). */
+int node_policy_error(const struct node *n, unsigned vhost, size_t i);
 
 /* --- node_sync.c */
 int node_sync_open(struct node *n) __attribute__((warn_unused_result));

@@ -56,6 +56,7 @@ void node_take(struct node *n, unsigned vhost)
 	else if (err)
 		why = log_errno(-err);
 	if (!why) {
+		node_policy_take(n, vhost);
 		err = grant(n, v);
 		v->take_us[1] = node_us_since(&t);
 		if (err == LEASE_NOT_GRANTED)
@@ -120,6 +121,7 @@ void node_release(struct node *n, unsigned vhost)
 
 	v->unannounced = false;
 	node_fence(n, vhost);
+	node_policy_release(n, vhost);
 	(void)vip_remove(&n->vip, &v->vip);
 }
 

@@ -202,6 +202,8 @@ static json_t *carp(struct node *n)
 		if (f->v6)
 			set(o, "neighbors6",
 			    neigh_counters(&f->neigh6.sock.counters));
+		set(o, "track", report_track_json(n, (unsigned)i));
+		set(o, "routes", report_policy_json(n, (unsigned)i));
 		json_array_append_new(list, o);
 	}
 	return list;

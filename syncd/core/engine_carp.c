@@ -426,10 +426,12 @@ static bool same_env(const struct carp_env *a, const struct carp_env *b)
 	       a->may_preempt == b->may_preempt && a->ask_first == b->ask_first;
 }
 
-static void settle_env(struct engine *e, mono_t now)
+/* True when a vhost was told something: it may want to act at once. */
+static bool settle_env(struct engine *e, mono_t now)
 {
 	uint32_t holds = e->masters ? 0 : engine_peer_holds(e);
 	struct carp_env env;
+	bool told = false;
 
 	if (holds != e->gate.holds) {
 		gate_set(&e->gate, holds, now);
@@ -448,9 +450,12 @@ static void settle_env(struct engine *e, mono_t now)
 		struct carp_vhost *v = &e->vhosts[i].carp;
 
 		env.demotion = vhost_demotion(e, i);
-		if (!same_env(&env, &v->env))
-			carp_vhost_env(v, &env, now);
+		if (same_env(&env, &v->env))
+			continue;
+		carp_vhost_env(v, &env, now);
+		told = true;
 	}
+	return told;
 }
 
 bool engine_carp_settle(struct engine *e, mono_t now)
@@ -479,6 +484,5 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 			engine_push(e, ENGINE_UNSUBSCRIBE, 0);
 		}
 	}
-	settle_env(e, now);
-	return any;
+	return settle_env(e, now) || any;
 }
