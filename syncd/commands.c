@@ -280,7 +280,7 @@ static void cmd_handover(struct node *n, struct stats_client *c, int argc,
 		statsock_end(c, STATS_NO, "one is already going on");
 		return;
 	}
-	if (engine_handover(n->engine, force, why, node_now(n))) {
+	if (engine_handover(n->engine, force, 0, why, node_now(n))) {
 		snprintf(sentence, sizeof(sentence),
 			 "handover refused: %s. wait, or --force and lose what "
 			 "is missing",

@@ -120,7 +120,7 @@ static void tell(struct engine *e, enum flow_op op, const struct flow *f,
 static bool any_interface_down(const struct engine *e)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (!e->vhosts[i].link_up)
+		if (!e->vhosts[i].link_up && !e->vhosts[i].gone)
 			return true;
 	return false;
 }
