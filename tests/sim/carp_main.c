@@ -30,7 +30,7 @@ struct totals {
  * All nodes of a vhost have one key and one list of addresses, so what was
  * verified once need not be verified again; else it is most of the work.
  */
-#define VERIFIED 1024
+#define VERIFIED 1024 /* ten bits of a hash */
 
 bool __wrap_carp_auth_verify(const struct carp_auth *a, uint64_t counter,
 			     const uint8_t digest[CARP_DIGEST_LEN]);
@@ -40,14 +40,14 @@ bool __real_carp_auth_verify(const struct carp_auth *a, uint64_t counter,
 bool __wrap_carp_auth_verify(const struct carp_auth *a, uint64_t counter,
 			     const uint8_t digest[CARP_DIGEST_LEN])
 {
-	static struct {
+	static struct verified {
 		uint64_t counter;
 		size_t addresses;
 		uint8_t digest[CARP_DIGEST_LEN], vhid;
-	} verified[VERIFIED], *v;
+	} all[VERIFIED];
 	size_t addresses = a->v4_count << 8 | a->v6_count;
+	struct verified *v = &all[counter * 0x9e3779b97f4a7c15 >> 54];
 
-	v = &verified[counter % VERIFIED];
 	if (v->counter == counter && v->vhid == a->vhid &&
 	    v->addresses == addresses &&
 	    memcmp(v->digest, digest, CARP_DIGEST_LEN) == 0)

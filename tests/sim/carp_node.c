@@ -32,8 +32,7 @@ static void take(struct cs_sim *s, struct cs_node *n, unsigned k)
 	s->takes++;
 	if (n->failing_takes) {
 		n->failing_takes--;
-		v->able_since = s->now;
-		cs_say(s, 1, "%s: vhost %u cannot be taken", n->name, k);
+		cs_watch_waits(s, n, v);
 		engine_take_failed(n->engine, k, "made up", cs_local(s, n));
 		return;
 	}
@@ -52,25 +51,13 @@ static void advert(struct cs_sim *s, unsigned i, const struct engine_action *a)
 	if (!a->advert.own_mac) {
 		if (at.ns < v->lease_from.ns || at.ns >= v->lease_until.ns) {
 			cs_say(s, 1, "%s: advert refused", n->name);
-			v->able_since = s->now;
+			cs_watch_waits(s, n, v);
 			engine_lease_lost(n->engine, a->index, cs_local(s, n));
 			return;
 		}
 		v->lease_until = mono_add(at, v->lease_ns);
 	}
 	cs_send(s, i, a->index, a->advert.bytes, at);
-}
-
-static void tell_transition(const struct cs_sim *s, struct cs_node *n,
-			    unsigned k)
-{
-	const struct history_entry *h;
-
-	if (!s->conf.verbose)
-		return;
-	h = history_last(&n->engine->history, vhost_names[k]);
-	cs_say(s, 1, "%s: vhost %u: %s -> %s: %s", n->name, k,
-	       carp_state_name(h->from), carp_state_name(h->to), h->cause);
 }
 
 static void act(struct cs_sim *s, unsigned i, const struct engine_action *a)
@@ -92,11 +79,11 @@ static void act(struct cs_sim *s, unsigned i, const struct engine_action *a)
 		n->vhost[a->index].lease_ns = a->lease_ns;
 		return;
 	case ENGINE_LOG:
-		cs_say(s, 2, "%s: %s", n->name, a->log.text);
+		cs_say(s, a->log.level <= 5 ? 1 : 2, "%s: %s", n->name,
+		       a->log.text);
 		return;
 	case ENGINE_TRANSITION:
 		s->transitions++;
-		tell_transition(s, n, a->index);
 		return;
 	case ENGINE_STOPPED:
 		n->stopping = true;

@@ -176,6 +176,8 @@ bool cs_holds(const struct cs_sim *s, unsigned i, unsigned vhost);
 void cs_watch(struct cs_sim *s);
 /* Paths, carriers or who is awake have changed. */
 void cs_watch_paths(struct cs_sim *s);
+/* It is BACKUP from now on, and waits for a master-down time. */
+void cs_watch_waits(struct cs_sim *s, struct cs_node *n, struct cs_vhost *v);
 void cs_watch_heard(struct cs_sim *s, const struct cs_packet *p);
 void cs_watch_transition(struct cs_sim *s, unsigned i, unsigned vhost,
 			 enum carp_state to);

@@ -214,7 +214,8 @@ static int64_t patience_ns(const struct cs_sim *s, unsigned i, unsigned k)
 
 /*
  * Nobody holds it: any node of ours that could waits a master-down time from
- * the last advert that can still have been on its way.
+ * the last advert that can still have been on its way, or from when it became
+ * BACKUP: of two equals that take it at once none may come to hold it.
  */
 static void watch_none(struct cs_sim *s, unsigned k)
 {
@@ -239,10 +240,13 @@ static void watch_patience(struct cs_sim *s, unsigned i, unsigned k)
 {
 	const struct cs_node *n = &s->node[i];
 	const struct cs_vhost *v = &n->vhost[k];
-	int64_t from = v->waits_since.ns;
+	int64_t from = INT64_MAX;
 
+	/* each family apart, and the first that is silent counts */
 	for (unsigned f = 0; f < CARP_FAMILIES; f++)
-		from = max_ns(from, v->heard[f].ns);
+		if (s->conf.families[k] >> f & 1 && v->heard[f].ns < from)
+			from = v->heard[f].ns;
+	from = max_ns(from, v->waits_since.ns);
 	if (cs_local(s, n).ns - from > patience_ns(s, i, k))
 		cs_fail(s,
 			"%s: vhost %u: still BACKUP %lld us after the last "
@@ -349,6 +353,14 @@ static void watch_leases(struct cs_sim *s, unsigned i, unsigned k)
 	}
 }
 
+void cs_watch_waits(struct cs_sim *s, struct cs_node *n, struct cs_vhost *v)
+{
+	if (!mono_is_never(v->able_since))
+		v->able_since = s->now;
+	v->waits_since = cs_local(s, n);
+	memset(v->heard, 0, sizeof(v->heard));
+}
+
 void cs_watch_transition(struct cs_sim *s, unsigned i, unsigned k,
 			 enum carp_state to)
 {
@@ -371,10 +383,8 @@ void cs_watch_transition(struct cs_sim *s, unsigned i, unsigned k,
 	if (from == CARP_MASTER && s->stimulus == CS_ADVERT &&
 	    !may_yield(s, i, k))
 		cs_fail(s, "%s: vhost %u: yields to a weaker node", n->name, k);
-	if (to != CARP_BACKUP)
-		return;
-	v->waits_since = cs_local(s, n);
-	memset(v->heard, 0, sizeof(v->heard));
+	if (to == CARP_BACKUP)
+		cs_watch_waits(s, n, v);
 }
 
 /* --- the end ------------------------------------------------------------------------------ */
