@@ -248,6 +248,15 @@ void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why)
 	v->counters[why]++;
 }
 
+/* FreeBSD and ucarp go on counting from the last advert they heard, maybe one
+ * of ours: only the very counters that were sent are. */
+static bool is_own_counter(const struct carp_vhost *v, uint64_t counter)
+{
+	uint64_t n = counter - v->base;
+
+	return n <= v->counter - v->base && n % CARP_COUNTER_STEP == 0;
+}
+
 /* The checks that need the vhost, in the order of carp_proto_input_c. */
 static enum carp_refusal advert_check(const struct carp_vhost *v,
 				      const struct carp_advert *rx,
@@ -258,7 +267,7 @@ static enum carp_refusal advert_check(const struct carp_vhost *v,
 	if (!carp_auth_verify(&v->auth, rx->counter, rx->digest) &&
 	    !(v->has_old && carp_auth_verify(&v->old, rx->counter, rx->digest)))
 		return CARP_REFUSED_AUTH;
-	if (rx->counter - v->base < CARP_COUNTER_RANGE)
+	if (is_own_counter(v, rx->counter))
 		return CARP_REFUSED_LOOP;
 	return from->refused;
 }
