@@ -426,8 +426,10 @@ static bool same_env(const struct carp_env *a, const struct carp_env *b)
 	       a->may_preempt == b->may_preempt && a->ask_first == b->ask_first;
 }
 
-static void settle_env(struct engine *e, mono_t now)
+/* True if a vhost was told anything new: it may have an answer. */
+static bool settle_env(struct engine *e, mono_t now)
 {
+	bool any = false;
 	uint32_t holds = e->masters ? 0 : engine_peer_holds(e);
 	struct carp_env env;
 
@@ -448,9 +450,12 @@ static void settle_env(struct engine *e, mono_t now)
 		struct carp_vhost *v = &e->vhosts[i].carp;
 
 		env.demotion = vhost_demotion(e, i);
-		if (!same_env(&env, &v->env))
-			carp_vhost_env(v, &env, now);
+		if (same_env(&env, &v->env))
+			continue;
+		carp_vhost_env(v, &env, now);
+		any = true;
 	}
+	return any;
 }
 
 bool engine_carp_settle(struct engine *e, mono_t now)
@@ -479,6 +484,5 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 			engine_push(e, ENGINE_UNSUBSCRIBE, 0);
 		}
 	}
-	settle_env(e, now);
-	return any;
+	return settle_env(e, now) || any;
 }
