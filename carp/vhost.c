@@ -68,6 +68,7 @@ static int64_t master_down_ns(const struct carp_vhost *v)
 
 void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now)
 {
+	v->extra_ns = extra_ns;
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->master_down[f] =
 			v->uses[f] ? mono_add(now, master_down_ns(v) + extra_ns)
@@ -78,7 +79,8 @@ void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now)
 static void master_lives(struct carp_vhost *v, enum carp_family f, mono_t now)
 {
 	if (v->uses[f])
-		v->master_down[f] = mono_add(now, master_down_ns(v));
+		v->master_down[f] =
+			mono_add(now, master_down_ns(v) + v->extra_ns);
 }
 
 static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,

@@ -393,7 +393,8 @@ static void swaps(struct cs_sim *s)
 	unsigned h = holder_of(s, 0), least = 255;
 	bool stop = cs_chance(s, 50);
 
-	if (s->error[0] || h == CS_NODES)
+	/* equals take over together, and then both step down */
+	if (s->error[0] || h == CS_NODES || has_equals(s))
 		return;
 	for (unsigned i = 0; i < s->conf.nodes; i++) {
 		if (s->conf.node[i].kind != CS_OURS)

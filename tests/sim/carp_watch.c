@@ -174,7 +174,7 @@ void cs_watch_heard(struct cs_sim *s, const struct cs_packet *p)
 		v->heard_number[p->from][p->family] = p->number;
 	if ((!is_ours(s, a) && !is_ours(s, b)) ||
 	    mono_is_never(pair->both_since) ||
-	    p->sent.ns < both_since(s, p->vhost, a, b).ns ||
+	    p->sent.ns <= both_since(s, p->vhost, a, b).ns ||
 	    !cs_holds(s, a, p->vhost) || !cs_holds(s, b, p->vhost))
 		return;
 	pair->heard[p->to == b]++;

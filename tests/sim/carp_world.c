@@ -141,6 +141,9 @@ void cs_send(struct cs_sim *s, unsigned from, unsigned vhost,
 	};
 
 	memcpy(p.bytes, bytes, CARP_ADVERT_LEN);
+	/* also who hears a better one in that very moment held it */
+	if (!s->holders[vhost])
+		s->none_since[vhost] = leaves;
 	cs_say(s, 2, "%s: vhost %u: advert %u: advbase %u advskew %u demote %u",
 	       s->node[from].name, vhost, p.number, bytes[5], bytes[2],
 	       bytes[4]);
