@@ -142,7 +142,8 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	v->since = now;
 	v->transitions++;
 	v->fence = CARP_UNFENCED;
-	v->next_advert = v->next_announce = v->preempt_at = MONO_NEVER;
+	v->next_advert = v->next_announce = MONO_NEVER;
+	v->preempt_at = v->take_at = MONO_NEVER;
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->master_down[f] = v->waiting[f] = MONO_NEVER;
 	v->vouched.ns = 0;
@@ -300,6 +301,18 @@ static bool preempt_due(struct carp_vhost *v, mono_t now)
 	return mono_due(v->preempt_at, now);
 }
 
+/* Equals that stepped down together would at once do so again: whoever is
+ * first is heard by the others before they do it as well (rules 11). */
+static void take_soon(struct carp_vhost *v, enum carp_cause cause, mono_t now)
+{
+	if (!v->extra_ns || cause == CARP_CAUSE_BOW_OUT) {
+		carp_vhost_take(v, cause, now);
+	} else if (mono_is_never(v->take_at)) {
+		v->take_at = mono_add(now, v->extra_ns);
+		v->take_cause = cause;
+	}
+}
+
 static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 			  const struct carp_sender *from, mono_t now)
 {
@@ -322,6 +335,8 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 	if (v->fence == CARP_BOWED_OUT && !carp_fsm_is_bow_out(rx))
 		verdict = (struct carp_verdict){ CARP_YIELD,
 						 CARP_CAUSE_HANDOVER };
+	if (verdict.step != CARP_TAKE)
+		v->take_at = MONO_NEVER;
 	switch (verdict.step) {
 	case CARP_STAY:
 		if (v->state == CARP_MASTER && !carp_fsm_is_bow_out(rx))
@@ -335,7 +350,7 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 		master_lives(v, from->addr.family, now);
 		break;
 	case CARP_TAKE:
-		carp_vhost_take(v, verdict.cause, now);
+		take_soon(v, verdict.cause, now);
 		break;
 	case CARP_YIELD:
 		carp_vhost_yield(v, verdict.cause, now);
@@ -444,6 +459,8 @@ void carp_vhost_tick(struct carp_vhost *v, mono_t now)
 	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
 		if (mono_due(v->master_down[f], now))
 			master_is_down(v, f, now);
+	if (mono_due(v->take_at, now))
+		carp_vhost_take(v, v->take_cause, now);
 	if (mono_due(v->next_advert, now))
 		advert_due(v, now);
 	if (mono_due(v->next_announce, now)) {
@@ -457,6 +474,7 @@ mono_t carp_vhost_deadline(const struct carp_vhost *v)
 {
 	mono_t d = mono_min(v->next_advert, v->next_announce);
 
+	d = mono_min(d, v->take_at);
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		d = mono_min(d, v->master_down[f]);
 	return d;

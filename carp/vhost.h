@@ -64,6 +64,8 @@ struct carp_vhost {
 	mono_t next_advert, next_announce, next_ask, preempt_at;
 	mono_t master_down[CARP_FAMILIES];
 	int64_t extra_ns; /* of master-down, after an equal was heard */
+	mono_t take_at;	  /* for that cause, later than others */
+	enum carp_cause take_cause;
 	/* The witness: its word counts until then; how long it was believed;
 	 * it may be for ever, because that master took over from us. */
 	mono_t vouched, waiting[CARP_FAMILIES];

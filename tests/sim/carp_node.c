@@ -51,6 +51,7 @@ static void advert(struct cs_sim *s, unsigned i, const struct engine_action *a)
 	if (!a->advert.own_mac) {
 		if (at.ns < v->lease_from.ns || at.ns >= v->lease_until.ns) {
 			cs_say(s, 1, "%s: advert refused", n->name);
+			s->stimulus = CS_OTHER;
 			cs_watch_waits(s, n, v);
 			engine_lease_lost(n->engine, a->index, cs_local(s, n));
 			return;

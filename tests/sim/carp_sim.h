@@ -64,6 +64,7 @@ struct cs_vhost {
 	mono_t able_since;  /* MONO_NEVER: it cannot become master */
 	mono_t waits_since; /* BACKUP with armed timers; its own time */
 	mono_t heard[CARP_FAMILIES]; /* its own time */
+	bool provoked;		     /* by the last one: it may take over */
 	unsigned heard_number[CS_NODES][CARP_FAMILIES];
 };
 
@@ -95,6 +96,7 @@ struct cs_path {
 struct cs_pair {
 	mono_t both_since; /* MONO_NEVER: they do not */
 	unsigned heard[2]; /* adverts sent since, by the lesser number first */
+	mono_t counted_since;
 };
 
 /* What makes a node change its mind, for the watch. */

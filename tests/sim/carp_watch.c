@@ -153,6 +153,25 @@ static void watch_pair(struct cs_sim *s, unsigned k, unsigned a, unsigned b)
 			(long long)(bound / MONO_US));
 }
 
+static bool is_bow_out(const struct carp_advert *a)
+{
+	return a->advbase == 255 && a->advskew == 255;
+}
+
+/* Who hears a weaker node may take over if it preempts; a more demoted one,
+ * one that leaves, or one that is too slow is replaced by anybody. */
+static bool may_take(const struct cs_sim *s, unsigned i, unsigned k)
+{
+	const struct cs_node *n = &s->node[i];
+	const struct carp_advert *a = s->advert;
+	unsigned own = n->conf->advbase * 256U + n->conf->advskew[k];
+	unsigned other = a->advbase * 256U + a->advskew;
+
+	return is_bow_out(a) || a->demote > n->demote ||
+	       (n->conf->preempt && own < other && a->demote >= n->demote) ||
+	       (n->conf->advbase && own + 512U * n->conf->advbase < other);
+}
+
 /*
  * Two that hold it, and each has heard the other: one had to yield. Where
  * demotion is part of the advskew, adverts from before a node noticed that
@@ -165,18 +184,22 @@ void cs_watch_heard(struct cs_sim *s, const struct cs_packet *p)
 	unsigned a = p->from < p->to ? p->from : p->to;
 	unsigned b = p->from < p->to ? p->to : p->from;
 	struct cs_pair *pair = &s->pair[p->vhost][a][b];
+	mono_t since = both_since(s, p->vhost, a, b);
 	unsigned enough = s->node[a].demote || s->node[b].demote ? 2 : 1;
 
 	if (!to->running)
 		return;
 	v->heard[p->family] = cs_local(s, to);
+	v->provoked = is_ours(s, p->to) && may_take(s, p->to, p->vhost);
 	if (v->heard_number[p->from][p->family] < p->number)
 		v->heard_number[p->from][p->family] = p->number;
 	if ((!is_ours(s, a) && !is_ours(s, b)) ||
-	    mono_is_never(pair->both_since) ||
-	    p->sent.ns <= both_since(s, p->vhost, a, b).ns ||
+	    mono_is_never(pair->both_since) || p->sent.ns <= since.ns ||
 	    !cs_holds(s, a, p->vhost) || !cs_holds(s, b, p->vhost))
 		return;
+	if (pair->counted_since.ns != since.ns)
+		pair->heard[0] = pair->heard[1] = 0;
+	pair->counted_since = since;
 	pair->heard[p->to == b]++;
 	if (pair->heard[0] >= enough && pair->heard[1] >= enough)
 		cs_fail(s,
@@ -190,11 +213,8 @@ static void holders_changed(struct cs_sim *s, unsigned k, unsigned holders)
 	for (unsigned a = 0; a < s->conf.nodes; a++)
 		for (unsigned b = a + 1; b < s->conf.nodes; b++) {
 			struct cs_pair *p = &s->pair[k][a][b];
-			bool both = holders >> a & holders >> b & 1;
-
-			track(&p->both_since, both, s->now);
-			if (!both)
-				p->heard[0] = p->heard[1] = 0;
+			track(&p->both_since, holders >> a & holders >> b & 1,
+			      s->now);
 		}
 	s->holders[k] = holders;
 	if (!holders)
@@ -280,25 +300,6 @@ void cs_watch(struct cs_sim *s)
 
 /* --- changes of state -------------------------------------------------------------------- */
 
-static bool is_bow_out(const struct carp_advert *a)
-{
-	return a->advbase == 255 && a->advskew == 255;
-}
-
-/* Who hears a weaker node may take over if it preempts; a more demoted one,
- * one that leaves, or one that is too slow is replaced by anybody. */
-static bool may_take(const struct cs_sim *s, unsigned i, unsigned k)
-{
-	const struct cs_node *n = &s->node[i];
-	const struct carp_advert *a = s->advert;
-	unsigned own = n->conf->advbase * 256U + n->conf->advskew[k];
-	unsigned other = a->advbase * 256U + a->advskew;
-
-	return is_bow_out(a) || a->demote > n->demote ||
-	       (n->conf->preempt && own < other && a->demote >= n->demote) ||
-	       (n->conf->advbase && own + 512U * n->conf->advbase < other);
-}
-
 /* Its own advskew as it is, or as it tells it with its demotion. */
 static bool may_yield(const struct cs_sim *s, unsigned i, unsigned k)
 {
@@ -373,12 +374,13 @@ void cs_watch_transition(struct cs_sim *s, unsigned i, unsigned k,
 		cs_fail(s, "%s: vhost %u: takes over from a living master",
 			n->name, k);
 	if (to == CARP_MASTER && s->stimulus == CS_TIMER) {
-		if (!was_patient(s, i, k))
+		if (!v->provoked && !was_patient(s, i, k))
 			cs_fail(s,
 				"%s: vhost %u: did not wait for a "
 				"master-down time",
 				n->name, k);
-		watch_leases(s, i, k);
+		if (!v->provoked)
+			watch_leases(s, i, k);
 	}
 	if (from == CARP_MASTER && s->stimulus == CS_ADVERT &&
 	    !may_yield(s, i, k))
