@@ -303,14 +303,17 @@ static bool preempt_due(struct carp_vhost *v, mono_t now)
 
 /* Equals that stepped down together would at once do so again: whoever is
  * first is heard by the others before they do it as well (rules 11). */
-static void take_soon(struct carp_vhost *v, enum carp_cause cause, mono_t now)
+static void take_soon(struct carp_vhost *v, enum carp_cause cause,
+		      enum carp_family f, mono_t now)
 {
 	if (!v->extra_ns || cause == CARP_CAUSE_BOW_OUT) {
 		carp_vhost_take(v, cause, now);
-	} else if (mono_is_never(v->take_at)) {
-		v->take_at = mono_add(now, v->extra_ns);
-		v->take_cause = cause;
+		return;
 	}
+	if (mono_is_never(v->take_at))
+		v->take_at = mono_add(now, v->extra_ns);
+	v->take_cause = cause;
+	master_lives(v, f, now);
 }
 
 static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
@@ -350,7 +353,7 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 		master_lives(v, from->addr.family, now);
 		break;
 	case CARP_TAKE:
-		take_soon(v, verdict.cause, now);
+		take_soon(v, verdict.cause, from->addr.family, now);
 		break;
 	case CARP_YIELD:
 		carp_vhost_yield(v, verdict.cause, now);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SPINS_MAX 10000 /* things done at one time */
+
 /* --- chance and words ----------------------------------------------------- */
 
 /* splitmix64 */
@@ -209,6 +211,7 @@ static mono_t node_due(struct cs_sim *s, unsigned i)
 void cs_run(struct cs_sim *s, int64_t ns)
 {
 	mono_t end = mono_add(s->now, ns);
+	unsigned spins = 0;
 
 	while (!s->error[0]) {
 		mono_t next = s->nqueued ? s->heap[0].at : MONO_NEVER;
@@ -224,6 +227,10 @@ void cs_run(struct cs_sim *s, int64_t ns)
 		}
 		if (next.ns > end.ns)
 			break;
+		spins = next.ns > s->now.ns ? 0 : spins + 1;
+		if (spins > SPINS_MAX)
+			cs_fail(s, "%s: a deadline has passed and stays",
+				who < CS_NODES ? s->node[who].name : "LAN");
 		if (next.ns > s->now.ns)
 			s->now = next;
 		if (who == CS_NODES)
