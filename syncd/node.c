@@ -270,16 +270,25 @@ static enum require_sync require_sync(const struct conf *conf)
 	return REQUIRE_SYNC_STRICT;
 }
 
-/* The vhosts as the engine wants them; addresses in host byte order. */
-static void vhost_conf(const struct node *n, size_t i, uint32_t *v4,
+struct shared {
+	uint32_t v4[CARP_ADDR_MAX]; /* host byte order */
+	struct carp_addr6 v6[CARP_ADDR_MAX];
+};
+
+/* The vhosts as the engine wants them. */
+static void vhost_conf(const struct node *n, size_t i, struct shared *s,
 		       struct engine_vhost_conf *out)
 {
 	const struct conf_carp *c = &n->conf->carps[i];
+	size_t v4 = 0, v6 = 0;
 	uint64_t seed;
 
 	evutil_secure_rng_get_bytes(&seed, sizeof(seed));
 	for (size_t k = 0; k < c->num_addresses; k++)
-		v4[k] = ntohl(c->addresses[k].v4.s_addr);
+		if (c->addresses[k].family == AF_INET6)
+			memcpy(s->v6[v6++].b, &c->addresses[k].v6, 16);
+		else
+			s->v4[v4++] = ntohl(c->addresses[k].v4.s_addr);
 	*out = (struct engine_vhost_conf){
 		.name = c->name,
 		.interface = n->vhosts[i].iface,
@@ -290,8 +299,10 @@ static void vhost_conf(const struct node *n, size_t i, uint32_t *v4,
 			.advskew = c->advskew,
 			.preempt = n->conf->preempt,
 			.pass = (const char *)c->pass,
-			.v4 = v4,
-			.v4_count = c->num_addresses,
+			.v4 = s->v4,
+			.v4_count = v4,
+			.v6 = s->v6,
+			.v6_count = v6,
 			.seed = seed,
 		},
 	};
@@ -299,7 +310,7 @@ static void vhost_conf(const struct node *n, size_t i, uint32_t *v4,
 
 static int open_engine(struct node *n)
 {
-	static uint32_t v4[ENGINE_VHOSTS_MAX][CARP_ADDR_MAX];
+	static struct shared shared[ENGINE_VHOSTS_MAX];
 	static struct engine_vhost_conf vhosts[ENGINE_VHOSTS_MAX];
 	const char *peers[ENGINE_PEERS_MAX], *why;
 	struct engine_conf conf = {
@@ -327,7 +338,7 @@ static int open_engine(struct node *n)
 				n->conf->carps[i].name, CARP_ADDR_MAX);
 			return -E2BIG;
 		}
-		vhost_conf(n, i, v4[i], &vhosts[i]);
+		vhost_conf(n, i, &shared[i], &vhosts[i]);
 	}
 	for (size_t i = 0; i < conf.npeers; i++)
 		peers[i] = n->conf->link.peers[i].name;

@@ -42,14 +42,16 @@ struct node_iface {
 	struct carpsock carp;
 	struct neigh neigh;
 	struct event *carp_event, *neigh_event;
+	mono_t flood_since; /* adverts that came from then on */
+	unsigned flood;
 };
 
 struct node_vhost {
 	const struct conf_carp *conf;
 	unsigned iface;
+	uint8_t share; /* index in conf's nodes, of a balanced address */
 	struct vip_vhost vip;
 	struct vip_addr *addrs;
-	struct in_addr *lease_addrs;
 	struct lease_vhost lease;
 	bool leased;	  /* lease knows it */
 	bool answering;	  /* ARP is answered */
@@ -58,6 +60,7 @@ struct node_vhost {
 	int64_t take_us[3];
 	mono_t conflict_at, conflict_said_at; /* answered, and logged */
 	unsigned conflicts;		      /* since it was logged */
+	mono_t advert_said_at; /* that a unicast peer cannot be reached */
 };
 
 /* An address of this machine, shared ones left out. */
@@ -150,6 +153,9 @@ void node_woke(struct node *n);
 int64_t node_us_since(struct timespec *t);
 
 /* --- node_advert.c */
+/* The sockets of one interface, for the vhosts on it. As carpsock_open. */
+int node_advert_open(struct node *n, unsigned iface)
+	__attribute__((warn_unused_result));
 void node_advert(struct node *n, unsigned vhost,
 		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
 /* An event's function: adverts wait on an interface (struct node_iface). */

@@ -212,11 +212,12 @@ void node_carp_bind(struct node *n, unsigned i)
 	put_back(n, i);
 }
 
-static bool has_own_address(const struct node *n, unsigned ifindex)
+static bool has_own_address(const struct node *n, unsigned ifindex,
+			    uint8_t family)
 {
 	for (size_t i = 0; i < n->naddrs; i++)
 		if (n->addrs[i].ifindex == ifindex &&
-		    n->addrs[i].addr.family == AF_INET)
+		    n->addrs[i].addr.family == family)
 			return true;
 	return false;
 }
@@ -224,12 +225,15 @@ static bool has_own_address(const struct node *n, unsigned ifindex)
 void node_carp_addresses(struct node *n, unsigned i)
 {
 	struct node_iface *f = &n->ifaces[i];
-	bool packet = !has_own_address(n, f->ifindex);
+	const bool packet[CARP_FAMILIES] = {
+		[CARP_V4] = !has_own_address(n, f->ifindex, AF_INET),
+		[CARP_V6] = !has_own_address(n, f->ifindex, AF_INET6),
+	};
 
 	if (!f->ifindex)
 		return;
 	put_back(n, i);
-	if (packet == f->carp.packet)
+	if (memcmp(packet, f->carp.packet, sizeof(packet)) == 0)
 		return;
 	stop_adverts(n, i);
 	if (carpsock_packet(&f->carp, packet) == 0)
@@ -239,6 +243,19 @@ void node_carp_addresses(struct node *n, unsigned i)
 
 /* --- life -------------------------------------------------------------------------- */
 
+/* One of the nodes of a balanced address: neighbours are told the MAC of the
+ * first one, which all receive. */
+static void open_share(struct node_vhost *v, const struct conf_carp *c)
+{
+	carp_vmac(c->nodes[v->share].vhid, v->lease.mac);
+	carp_vmac(c->nodes[0].vhid, v->vip.mac);
+	if (c->balancing == CONF_BALANCING_IP)
+		v->vip.mac[0] = 0x01; /* multicast: switches flood */
+	memcpy(v->lease.shared_mac, v->vip.mac, sizeof(v->vip.mac));
+	v->lease.share = v->share;
+	v->lease.shares = (uint8_t)c->num_nodes;
+}
+
 static int open_vhost(struct node *n, unsigned i)
 {
 	struct node_vhost *v = &n->vhosts[i];
@@ -246,22 +263,30 @@ static int open_vhost(struct node *n, unsigned i)
 	size_t count = c->num_addresses;
 
 	v->addrs = calloc(count, sizeof(*v->addrs));
-	v->lease_addrs = calloc(count, sizeof(*v->lease_addrs));
-	if (!v->addrs || !v->lease_addrs)
+	if (!v->addrs)
 		return -ENOMEM;
 	for (size_t k = 0; k < count; k++) {
-		v->addrs[k].addr = c->addresses[k].v4;
-		v->addrs[k].prefixlen = c->addresses[k].prefixlen;
-		v->lease_addrs[k] = c->addresses[k].v4;
+		struct vip_addr *a = &v->addrs[k];
+
+		a->v6 = c->addresses[k].family == AF_INET6;
+		a->prefixlen = c->addresses[k].prefixlen;
+		if (a->v6)
+			a->addr6 = c->addresses[k].v6;
+		else
+			a->addr = c->addresses[k].v4;
 	}
 	strcpy(v->vip.ifname, c->interface);
 	v->vip.virtual_mac = c->mac == CONF_MAC_VIRTUAL;
-	carp_vmac(c->vhid, v->vip.mac);
+	v->vip.on_lo = c->shared == CONF_SHARED_LO;
 	v->vip.addrs = v->addrs;
 	v->vip.addr_count = count;
 	strcpy(v->lease.ifname, c->interface);
+	carp_vmac(c->vhid, v->vip.mac);
 	memcpy(v->lease.mac, v->vip.mac, sizeof(v->lease.mac));
-	v->lease.addrs = v->lease_addrs;
+	if (c->balancing != CONF_BALANCING_NONE)
+		open_share(v, c);
+	v->lease.source_virtual = c->source_mac == CONF_SOURCE_VIRTUAL;
+	v->lease.addrs = v->addrs;
 	v->lease.addr_count = count;
 	v->lease.timeout_ns = LEASE_FIRST_NS(
 		carp_vhost_interval_ns(&n->engine->vhosts[i].carp));
@@ -335,7 +360,7 @@ int node_carp_open(struct node *n)
 
 		/* an interface that is not there yet is opened when it comes,
 		 * by both: each has to know its name */
-		int missing = carpsock_open(&f->carp, f->name, n->mark);
+		int missing = node_advert_open(n, i);
 
 		missing |=
 			neigh_open(&f->neigh, f->name, node_neigh_conflict, f);
@@ -366,10 +391,8 @@ void node_carp_close(struct node *n)
 		carpsock_close(&f->carp);
 		neigh_close(&f->neigh);
 	}
-	for (size_t i = 0; n->vhosts && i < n->nvhosts; i++) {
+	for (size_t i = 0; n->vhosts && i < n->nvhosts; i++)
 		free(n->vhosts[i].addrs);
-		free(n->vhosts[i].lease_addrs);
-	}
 	free(n->vip_vhosts);
 	free(n->addrs);
 }

@@ -55,11 +55,16 @@ static void link_gone(struct node *n, unsigned i)
 
 static bool is_shared(const struct node *n, const struct ifmon_addr *a)
 {
-	for (size_t i = 0; a->family == AF_INET && i < n->nvhosts; i++)
-		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++)
-			if (memcmp(&n->vhosts[i].addrs[k].addr, a->addr, 4) ==
-			    0)
+	size_t len = a->family == AF_INET6 ? 16 : 4;
+
+	for (size_t i = 0; i < n->nvhosts; i++)
+		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++) {
+			const struct vip_addr *v = &n->vhosts[i].addrs[k];
+
+			if (v->v6 == (a->family == AF_INET6) &&
+			    memcmp(&v->addr6, a->addr, len) == 0)
 				return true;
+		}
 	return false;
 }
 

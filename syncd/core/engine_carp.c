@@ -132,7 +132,7 @@ void engine_advert(struct engine *e, unsigned vhost,
 		   const struct carp_address *source, mono_t now)
 {
 	struct carp_sender from = { .addr = *source };
-	int peer = engine_witness_sender(e, vhost, a, &from);
+	int peer = engine_witness_sender(e, vhost, a, &from, now);
 
 	if (peer >= 0) {
 		from.known = true;

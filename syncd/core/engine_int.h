@@ -39,8 +39,8 @@ void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
 /* --- engine_witness.c */
 /* Says in from what is against the advert; its peer, or -1. */
 int engine_witness_sender(const struct engine *e, unsigned vhost,
-			  const struct carp_advert *a,
-			  struct carp_sender *from);
+			  const struct carp_advert *a, struct carp_sender *from,
+			  mono_t now);
 /* An advert was accepted. */
 void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 			  const struct carp_advert *a, enum carp_family family);
@@ -84,6 +84,8 @@ void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
 
 /* --- engine_sync.c: what we tell */
+/* This node has flows to tell: as master, or that it had as one (legacy). */
+bool engine_telling(const struct engine *e);
 /* Mastership began or ended: new epochs for the peers, or none. */
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now);
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now);
@@ -112,6 +114,8 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
+/* What the peer has is more than what it told so far: the whole again. */
+void engine_rx_again(struct engine *e, unsigned peer, mono_t now);
 /* DUMP_LOWER may take a tenth of a core. */
 void engine_dump_rest(struct engine *e, mono_t now);
 /* DUMP_RAISE is done: what was handed over is a copy now. */

@@ -19,6 +19,8 @@ enum { LEVEL_WARNING = 4 };
 
 /* A word of a master counts for so many of its intervals. */
 #define VOUCHED_INTERVALS 2
+/* Words come at least twice in that time. */
+#define WORD_ALIVE_NS (1 * MONO_S)
 /* The link may tell of an advert before it is heard. */
 #define AHEAD_MAX (2 * CARP_COUNTER_STEP)
 
@@ -53,13 +55,17 @@ static bool counter_of(const struct engine_counters *c, uint64_t counter)
 
 static bool replayed(const struct engine *e, const struct engine_vhost *v,
 		     unsigned peer, const struct carp_advert *a,
-		     enum carp_family family)
+		     enum carp_family family, mono_t now)
 {
 	const struct engine_counters *c = &v->counters[peer];
 	uint64_t n = a->counter - c->first;
 
-	if (!counter_of(c, a->counter)) /* it told others than this one */
-		return c->first && e->peers[peer].live && e->peers[peer].heard;
+	/* It tells others than this one; unless it died, and the link does not
+	 * know that yet. */
+	if (!counter_of(c, a->counter))
+		return c->first && e->peers[peer].live &&
+		       e->peers[peer].heard &&
+		       mono_diff(now, e->peers[peer].word_at) < WORD_ALIVE_NS;
 	return n <= c->heard[family] || n + AHEAD_MAX < c->told;
 }
 
@@ -89,18 +95,24 @@ static bool allowed(const struct engine *e, const struct engine_vhost *v,
 }
 
 int engine_witness_sender(const struct engine *e, unsigned vhost,
-			  const struct carp_advert *a, struct carp_sender *from)
+			  const struct carp_advert *a, struct carp_sender *from,
+			  mono_t now)
 {
 	const struct engine_vhost *v = &e->vhosts[vhost];
 	int peer = -1;
 
 	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
-		if (counter_of(&v->counters[i], a->counter))
-			peer = (int)i;
-	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
 		if (peer_owns(&e->peers[i], &from->addr))
 			peer = (int)i;
-	if (peer >= 0 && replayed(e, v, (unsigned)peer, a, from->addr.family))
+	/* or somebody who sends its adverts again; FreeBSD and ucarp go on
+	 * counting from the last advert that they heard */
+	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
+		if (counter_of(&v->counters[i], a->counter) &&
+		    (a->counter - v->counters[i].first) % CARP_COUNTER_STEP ==
+			    0)
+			peer = (int)i;
+	if (peer >= 0 &&
+	    replayed(e, v, (unsigned)peer, a, from->addr.family, now))
 		from->refused = CARP_REFUSED_REPLAY;
 	else if (peer < 0 && v->strict && !allowed(e, v, a, &from->addr))
 		from->refused = CARP_REFUSED_SOURCE;

@@ -16,8 +16,11 @@
 
 #include <errno.h>
 #include <libnftnl/chain.h>
+#include <libnftnl/object.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #define NS_PER_MS 1000000
@@ -172,14 +175,33 @@ static void lease_unlink(struct lease *l, const struct lease_vhost *h)
 		*p = h->next;
 }
 
+static int own_mac(struct lease *l, const char *ifname, uint8_t mac[6])
+{
+	struct ifreq req = { 0 };
+
+	if (!l->nl.mnl)
+		return -EBADF;
+	strncpy(req.ifr_name, ifname, IFNAMSIZ - 1);
+	if (ioctl(l->nl.fd, SIOCGIFHWADDR, &req) < 0)
+		return -errno;
+	memcpy(mac, req.ifr_hwaddr.sa_data, 6);
+	return 0;
+}
+
 /* Everything that belongs to an interface, in one transaction. */
 static int lease_apply(struct lease *l, const char *ifname)
 {
+	struct lease_vhost *h;
 	struct lease_txn t;
 	int r;
 
-	if (!if_nametoindex(ifname))
-		return -ENODEV;
+	for (h = l->vhosts; h; h = h->next) {
+		if (strcmp(h->ifname, ifname) != 0)
+			continue;
+		r = own_mac(l, ifname, h->own_mac);
+		if (r)
+			return r;
+	}
 	lease_begin(l, &t);
 	lease_put_iface(&t, ifname, l->vhosts);
 	r = lease_commit(l, &t);
@@ -206,15 +228,20 @@ static int lease_drop_iface(struct lease *l, const char *ifname)
 
 int lease_add(struct lease *l, struct lease_vhost *h)
 {
+	struct lease_vhost **p;
 	int r;
 
 	h->timeout_ms = lease_timeout_ms(h->timeout_ns);
-	if (!h->timeout_ms || (h->mac[0] & 1) || !*h->ifname)
+	if (!h->timeout_ms || (h->mac[0] & 1) || !*h->ifname ||
+	    h->shares > LEASE_SHARES_MAX ||
+	    (h->shares && h->share >= h->shares))
 		return -EINVAL;
 	if (lease_find(l, h->ifname, h->mac))
 		return -EEXIST;
-	h->next = l->vhosts;
-	l->vhosts = h;
+	for (p = &l->vhosts; *p; p = &(*p)->next)
+		;
+	h->next = NULL;
+	*p = h;
 	r = lease_apply(l, h->ifname);
 	if (r && r != -ENODEV)
 		lease_unlink(l, h);
@@ -316,6 +343,30 @@ int lease_present(struct lease *l, const struct lease_vhost *h, bool *present)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* --- shares ------------------------------------------------------------- */
+
+static int counter_cb(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_obj *o = arg;
+
+	return nftnl_obj_nlmsg_parse(nlh, o) < 0 ? -EBADMSG : 0;
+}
+
+int lease_share_counters(struct lease *l, const struct lease_vhost *h,
+			 uint64_t *packets, uint64_t *bytes)
+{
+	char buf[LEASE_REQUEST_MAX];
+	size_t len = lease_build_get_counter(buf, l->table, h);
+	struct nftnl_obj *o = nftnl_obj_alloc();
+	int r = o ? lease_talk(l, buf, len, counter_cb, o) : -ENOMEM;
+
+	*packets = r ? 0 : nftnl_obj_get_u64(o, NFTNL_OBJ_CTR_PKTS);
+	*bytes = r ? 0 : nftnl_obj_get_u64(o, NFTNL_OBJ_CTR_BYTES);
+	if (o)
+		nftnl_obj_free(o);
+	return r;
+}
+
 /* --- is it all there ---------------------------------------------------- */
 
 struct chain_look {
@@ -356,13 +407,11 @@ static int chain_look_cb(const struct nlmsghdr *nlh, void *arg)
 	return 0;
 }
 
-static int lease_check_chain(struct lease *l, const char *ifname, bool egress)
+static int lease_check_chain(struct lease *l, const char *ifname, bool egress,
+			     uint32_t rules)
 {
 	char buf[LEASE_REQUEST_MAX];
-	struct chain_look look = {
-		.ifname = ifname,
-		.rules = lease_rule_count(ifname, l->vhosts, egress),
-	};
+	struct chain_look look = { .ifname = ifname, .rules = rules };
 	size_t len = lease_build_get_chain(buf, l->table, ifname, egress);
 	int r = lease_talk(l, buf, len, chain_look_cb, &look);
 
@@ -375,12 +424,25 @@ static int lease_check_chain(struct lease *l, const char *ifname, bool egress)
 
 int lease_check(struct lease *l, const char *ifname)
 {
+	const struct lease_vhost *h = lease_find(l, ifname, NULL);
+	uint8_t mac[6];
+	struct lease_txn t;
 	int r;
 
-	if (!lease_find(l, ifname, NULL))
+	if (!h)
 		return 0;
-	r = lease_check_chain(l, ifname, false);
-	return r ? r : lease_check_chain(l, ifname, true);
+	r = own_mac(l, ifname, mac);
+	if (r)
+		return r == -ENODEV ? LEASE_MISSING : r;
+	if (memcmp(mac, h->own_mac, sizeof(mac)) != 0)
+		return LEASE_MISSING;
+	lease_begin(l, &t); /* never sent, only counted */
+	lease_put_rules(&t, ifname, l->vhosts);
+	r = t.err;
+	lease_txn_free(&t);
+	if (!r)
+		r = lease_check_chain(l, ifname, false, t.rules[0]);
+	return r ? r : lease_check_chain(l, ifname, true, t.rules[1]);
 }
 
 int lease_repair(struct lease *l, const char *ifname)

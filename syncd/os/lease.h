@@ -4,7 +4,10 @@
  * netdev, that lives as long as its netlink socket, with one lease set, one
  * ingress and one egress chain for each interface. A virtual MAC that is in
  * the lease set may be received and sent; each of our adverts renews it as it
- * leaves. Facts: spec/linux-vip.md. Needs Linux 5.16.
+ * leaves: any packet of protocol 112, IPv4 or IPv6, whatever its source MAC,
+ * that bears the mark and the vhid. Without the lease it is refused, so what
+ * is to leave without (a bow-out, an advert of mac = "interface") bears no
+ * mark. Facts: spec/linux-vip.md. Needs Linux 5.16.
  *
  * A vhost with mac = "interface" is never given to this module.
  */
@@ -12,12 +15,12 @@
 #define STATESYNC_LEASE_H
 
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "nl.h"
+#include "vip.h"
 
 /* Positive results. */
 enum lease_condition {
@@ -25,21 +28,30 @@ enum lease_condition {
 	LEASE_NOT_GRANTED = 2, /* lease_grant: not there when read back */
 };
 
-#define LEASE_TABLE_MAX 32
+#define LEASE_TABLE_MAX	 32
+#define LEASE_SHARES_MAX 32
 
 /*
  * One virtual host on one interface. The caller owns it and keeps it, and
  * what it points at, from lease_add until lease_del or lease_close; it fills
- * all but the last two fields before lease_add and changes none after.
+ * all but the last three fields before lease_add and changes none after.
+ *
+ * A balanced address is one vhost for each node, all with the same addresses,
+ * shared_mac and shares, share counting from 0: the first bears the addresses.
+ * mac stays each one's own, and is never seen on the wire.
  */
 struct lease_vhost {
 	char ifname[IF_NAMESIZE];
-	uint8_t mac[6];
-	const struct in_addr *addrs;
+	uint8_t mac[6]; /* virtual; its last byte is the vhid */
+	const struct vip_addr *addrs;
 	size_t addr_count;
-	int64_t timeout_ns; /* later by lease_set_timeout only */
+	uint8_t shared_mac[6];
+	uint8_t share, shares; /* shares 0: not balanced */
+	bool source_virtual;   /* source-mac; not of a balanced one */
+	int64_t timeout_ns;    /* later by lease_set_timeout only */
 	struct lease_vhost *next;
 	uint32_t timeout_ms; /* as the kernel has it */
+	uint8_t own_mac[6];  /* of the interface, when rules were made */
 };
 
 struct lease {
@@ -113,6 +125,14 @@ int lease_revoke(struct lease *l, struct lease_vhost *h)
 /* Does the kernel say that it is held? 0 or -errno. */
 int lease_present(struct lease *l, const struct lease_vhost *h, bool *present)
 	__attribute__((warn_unused_result));
+
+/* What passed by the share h since its first lease_add. 0 or -errno. */
+int lease_share_counters(struct lease *l, const struct lease_vhost *h,
+			 uint64_t *packets, uint64_t *bytes)
+	__attribute__((warn_unused_result));
+
+/* How shares are told apart: "xor" (OpenBSD's, for 2 and 4) or "jhash". */
+const char *lease_share_hash(unsigned shares);
 
 /*
  * Are the interface's chains, hooks, sets and rules there? Changes nothing.

@@ -1,225 +1,97 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the lease's table looks like, as messages of nf_tables. It sends
- * nothing and knows no kernel; lease.c does.
+ * What the lease's table says, rule by rule. It sends nothing and knows no
+ * kernel; lease.c does.
  *
- * Implements spec/linux-vip.md. For one interface IF with virtual MACs V and
- * their addresses A:
+ * Implements spec/linux-vip.md. For one interface IF with virtual MACs V, their
+ * vhids N, lengths T and addresses A:
  *
- *   set vmac_IF  { type ether_addr }
- *   set lease_IF { type ether_addr; flags timeout,dynamic }
  *   chain in_IF  { hook ingress device IF priority -500
  *     meta pkttype != other accept
+ *     ether type { 802.1Q, 802.1ad } accept
  *     ether daddr @lease_IF meta pkttype set host accept
  *     ether daddr @vmac_IF drop }
  *   chain out_IF { hook egress device IF priority -500
- *     ether saddr V ip protocol 112 meta mark M ether saddr @lease_IF
- *         update @lease_IF { ether saddr timeout T } accept	 (each V)
+ *     ether type { 802.1Q, 802.1ad } accept
+ *     meta mark M meta l4proto 112 @th,8,8 N (V in @lease_IF)
+ *         update @lease_IF { V timeout T } accept		 (each V)
+ *     meta mark M meta l4proto 112 drop
  *     ether saddr @vmac_IF ether saddr != @lease_IF drop
  *     arp saddr ip A (V in @lease_IF) arp saddr ether set V
  *         ether saddr set V accept				 (each A)
- *     arp saddr ip A drop }					 (each A)
+ *     arp saddr ip A drop					 (each A)
+ *     the same for neighbour discovery of IPv6, see rules_out_nd
+ *     meta skuid >= 0 accept		   (source-mac = "virtual")
+ *     ether saddr OWN ip or ip6 (V in @lease_IF) ether saddr set V accept }
+ *
+ * Tagged frames belong to a VLAN device, which may have the same vhid and its
+ * own chains. Rules of one balanced address: lease_share.c.
  *
  * Invariant: a renewing rule looks before it updates, so an advert never
  * grants what has run out.
  */
-#include "lease_txn.h"
+#include "lease_expr.h"
 
-#include <errno.h>
-#include <libmnl/libmnl.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
 #include <linux/if_packet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <net/ethernet.h>
+#include <netinet/icmp6.h>
 #include <string.h>
 
-#define MAC_LEN		6
-#define IPPROTO_CARP	112
-#define ETHER_DST	0
-#define ETHER_SRC	6
-#define IP_PROTO_OFFSET 9
-#define ARP_SENDER_MAC	8
-#define ARP_SENDER_IP	14
+#define MAC_LEN	       6
+#define IPPROTO_CARP   112
+#define CARP_VHID      1 /* offset in the advert */
+#define ETHER_DST      0
+#define ETHER_SRC      6
+#define ETHER_TYPE     12
+#define ARP_SENDER_MAC 8
+#define ARP_SENDER_IP  14
+#define IP6_SRC	       8
+#define ND_TARGET      8  /* RFC 4861, 4.4 */
+#define ND_OPTIONS     24 /* of solicitation and advertisement */
 
-/* --- expressions -------------------------------------------------------- */
-
-/* A rule being written; what does not fit into memory is remembered in the
- * transaction. */
-struct rule {
-	struct lease_txn *t;
-	struct nftnl_rule *r;
-};
-
-static struct nftnl_expr *expr_new(struct rule *w, const char *name)
+static bool on_iface(const struct lease_vhost *h, const char *ifname)
 {
-	struct nftnl_expr *e = nftnl_expr_alloc(name);
-
-	if (!e)
-		w->t->err = -ENOMEM;
-	else
-		nftnl_rule_add_expr(w->r, e);
-	return e;
+	return !strcmp(h->ifname, ifname);
 }
 
-static void put_payload(struct rule *w, uint32_t base, uint32_t offset,
-			uint32_t len, uint32_t dreg)
+/* The bearer of the addresses of a balanced vhost is its first share. */
+static bool has_addresses(const struct lease_vhost *h)
 {
-	struct nftnl_expr *e = expr_new(w, "payload");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, dreg);
+	return !h->share;
 }
 
-static void put_payload_set(struct rule *w, uint32_t base, uint32_t offset,
-			    uint32_t len, uint32_t sreg)
+/* --- in and out --------------------------------------------------------- */
+
+/* ether type 802.1Q accept; 802.1ad the same */
+static void rules_tagged(struct lease_txn *t, const char *ifname, bool egress)
 {
-	struct nftnl_expr *e = expr_new(w, "payload");
+	static const uint8_t type[2][2] = { { 0x81, 0x00 }, { 0x88, 0xa8 } };
+	struct lease_rule w;
 
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_SREG, sreg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_TYPE,
-			   NFT_PAYLOAD_CSUM_NONE);
-}
-
-static void put_meta(struct rule *w, uint32_t key, uint32_t dreg)
-{
-	struct nftnl_expr *e = expr_new(w, "meta");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, dreg);
-}
-
-static void put_meta_set(struct rule *w, uint32_t key, uint32_t sreg)
-{
-	struct nftnl_expr *e = expr_new(w, "meta");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_META_SREG, sreg);
-}
-
-static void put_cmp(struct rule *w, uint32_t sreg, uint32_t op,
-		    const void *data, uint32_t len)
-{
-	struct nftnl_expr *e = expr_new(w, "cmp");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, sreg);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
-	nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, len);
-}
-
-static void put_load(struct rule *w, uint32_t dreg, const void *data,
-		     uint32_t len)
-{
-	struct nftnl_expr *e = expr_new(w, "immediate");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, dreg);
-	nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, data, len);
-}
-
-static void put_verdict(struct rule *w, uint32_t verdict)
-{
-	struct nftnl_expr *e = expr_new(w, "immediate");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, verdict);
-}
-
-static void put_lookup(struct rule *w, uint32_t sreg, const char *set,
-		       uint32_t flags)
-{
-	struct nftnl_expr *e = expr_new(w, "lookup");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, sreg);
-	nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set);
-	if (flags)
-		nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, flags);
-}
-
-static void put_update(struct rule *w, uint32_t sreg, const char *set,
-		       uint32_t timeout_ms)
-{
-	struct nftnl_expr *e = expr_new(w, "dynset");
-
-	if (!e)
-		return;
-	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, sreg);
-	nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, set);
-	nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
-	nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, timeout_ms);
-}
-
-static void put_protocol(struct rule *w, uint16_t ethertype)
-{
-	uint8_t be[2] = { (uint8_t)(ethertype >> 8), (uint8_t)ethertype };
-
-	put_meta(w, NFT_META_PROTOCOL, NFT_REG_1);
-	put_cmp(w, NFT_REG_1, NFT_CMP_EQ, be, sizeof(be));
-}
-
-/* --- rules -------------------------------------------------------------- */
-
-static bool rule_begin(struct rule *w, struct lease_txn *t, const char *ifname,
-		       bool egress)
-{
-	struct lease_label chain = lease_label(egress ? "out" : "in", ifname);
-
-	w->t = t;
-	w->r = NULL;
-	if (!lease_txn_room(t))
-		return false;
-	w->r = nftnl_rule_alloc();
-	if (!w->r) {
-		t->err = -ENOMEM;
-		return false;
+	for (int i = 0; i < 2; i++) {
+		if (!rule_begin(&w, t, ifname, egress))
+			return;
+		expr_is(&w, NFT_PAYLOAD_LL_HEADER, ETHER_TYPE, type[i], 2);
+		expr_verdict(&w, NF_ACCEPT);
+		rule_end(&w);
 	}
-	nftnl_rule_set_str(w->r, NFTNL_RULE_TABLE, t->table);
-	nftnl_rule_set_str(w->r, NFTNL_RULE_CHAIN, chain.s);
-	return true;
 }
 
-static void rule_end(struct rule *w)
-{
-	struct nlmsghdr *nlh;
-
-	nlh = lease_txn_msg(w->t, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
-	nftnl_rule_nlmsg_build_payload(nlh, w->r);
-	lease_txn_done(w->t);
-	nftnl_rule_free(w->r);
-}
+/* --- in ----------------------------------------------------------------- */
 
 /* meta pkttype != other accept */
 static void rule_in_others(struct lease_txn *t, const char *ifname)
 {
 	static const uint8_t otherhost = PACKET_OTHERHOST;
-	struct rule w;
+	struct lease_rule w;
 
 	if (!rule_begin(&w, t, ifname, false))
 		return;
-	put_meta(&w, NFT_META_PKTTYPE, NFT_REG_1);
-	put_cmp(&w, NFT_REG_1, NFT_CMP_NEQ, &otherhost, 1);
-	put_verdict(&w, NF_ACCEPT);
+	expr_meta(&w, NFT_META_PKTTYPE, NFT_REG_1);
+	expr_cmp(&w, NFT_REG_1, NFT_CMP_NEQ, &otherhost, 1);
+	expr_verdict(&w, NF_ACCEPT);
 	rule_end(&w);
 }
 
@@ -228,15 +100,15 @@ static void rule_in_held(struct lease_txn *t, const char *ifname)
 {
 	static const uint8_t host = PACKET_HOST;
 	struct lease_label lease = lease_label("lease", ifname);
-	struct rule w;
+	struct lease_rule w;
 
 	if (!rule_begin(&w, t, ifname, false))
 		return;
-	put_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_DST, MAC_LEN, NFT_REG_1);
-	put_lookup(&w, NFT_REG_1, lease.s, 0);
-	put_load(&w, NFT_REG_1, &host, 1);
-	put_meta_set(&w, NFT_META_PKTTYPE, NFT_REG_1);
-	put_verdict(&w, NF_ACCEPT);
+	expr_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_DST, MAC_LEN, NFT_REG_1);
+	expr_lookup(&w, NFT_REG_1, lease.s, 0);
+	expr_load(&w, NFT_REG_1, &host, 1);
+	expr_meta_set(&w, NFT_META_PKTTYPE, NFT_REG_1);
+	expr_verdict(&w, NF_ACCEPT);
 	rule_end(&w);
 }
 
@@ -244,36 +116,52 @@ static void rule_in_held(struct lease_txn *t, const char *ifname)
 static void rule_in_ours(struct lease_txn *t, const char *ifname)
 {
 	struct lease_label vmac = lease_label("vmac", ifname);
-	struct rule w;
+	struct lease_rule w;
 
 	if (!rule_begin(&w, t, ifname, false))
 		return;
-	put_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_DST, MAC_LEN, NFT_REG_1);
-	put_lookup(&w, NFT_REG_1, vmac.s, 0);
-	put_verdict(&w, NF_DROP);
+	expr_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_DST, MAC_LEN, NFT_REG_1);
+	expr_lookup(&w, NFT_REG_1, vmac.s, 0);
+	expr_verdict(&w, NF_DROP);
 	rule_end(&w);
 }
 
-/* ether saddr V ip protocol 112 meta mark M, held: update, accept */
+/* --- out: adverts ------------------------------------------------------- */
+
+static void expr_marked_advert(struct lease_rule *w)
+{
+	expr_meta(w, NFT_META_MARK, NFT_REG_1);
+	expr_cmp(w, NFT_REG_1, NFT_CMP_EQ, &w->t->mark, sizeof(w->t->mark));
+	expr_l4proto(w, IPPROTO_CARP);
+}
+
+/* meta mark M, protocol 112 of vhid N, held: update, accept. Both families
+ * and every source MAC: unicast adverts leave from our own. */
 static void rule_out_advert(struct lease_txn *t, const struct lease_vhost *h)
 {
-	static const uint8_t carp = IPPROTO_CARP;
 	struct lease_label lease = lease_label("lease", h->ifname);
-	struct rule w;
+	struct lease_rule w;
 
 	if (!rule_begin(&w, t, h->ifname, true))
 		return;
-	put_meta(&w, NFT_META_MARK, NFT_REG_1);
-	put_cmp(&w, NFT_REG_1, NFT_CMP_EQ, &t->mark, sizeof(t->mark));
-	put_protocol(&w, ETHERTYPE_IP);
-	put_payload(&w, NFT_PAYLOAD_NETWORK_HEADER, IP_PROTO_OFFSET, 1,
-		    NFT_REG_1);
-	put_cmp(&w, NFT_REG_1, NFT_CMP_EQ, &carp, 1);
-	put_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, MAC_LEN, NFT_REG_1);
-	put_cmp(&w, NFT_REG_1, NFT_CMP_EQ, h->mac, MAC_LEN);
-	put_lookup(&w, NFT_REG_1, lease.s, 0);
-	put_update(&w, NFT_REG_1, lease.s, h->timeout_ms);
-	put_verdict(&w, NF_ACCEPT);
+	expr_marked_advert(&w);
+	expr_is(&w, NFT_PAYLOAD_TRANSPORT_HEADER, CARP_VHID,
+		&h->mac[MAC_LEN - 1], 1);
+	expr_held(&w, h);
+	expr_update(&w, NFT_REG_1, lease.s, h->timeout_ms);
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+}
+
+/* meta mark M, protocol 112: drop */
+static void rule_out_unheld(struct lease_txn *t, const char *ifname)
+{
+	struct lease_rule w;
+
+	if (!rule_begin(&w, t, ifname, true))
+		return;
+	expr_marked_advert(&w);
+	expr_verdict(&w, NF_DROP);
 	rule_end(&w);
 }
 
@@ -282,99 +170,245 @@ static void rule_out_held(struct lease_txn *t, const char *ifname)
 {
 	struct lease_label vmac = lease_label("vmac", ifname);
 	struct lease_label lease = lease_label("lease", ifname);
-	struct rule w;
+	struct lease_rule w;
 
 	if (!rule_begin(&w, t, ifname, true))
 		return;
-	put_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, MAC_LEN, NFT_REG_1);
-	put_lookup(&w, NFT_REG_1, vmac.s, 0);
-	put_lookup(&w, NFT_REG_1, lease.s, NFT_LOOKUP_F_INV);
-	put_verdict(&w, NF_DROP);
+	expr_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, MAC_LEN, NFT_REG_1);
+	expr_lookup(&w, NFT_REG_1, vmac.s, 0);
+	expr_lookup(&w, NFT_REG_1, lease.s, NFT_LOOKUP_F_INV);
+	expr_verdict(&w, NF_DROP);
 	rule_end(&w);
 }
 
-static void put_arp_sender(struct rule *w, const struct in_addr *a)
+/* --- out: what neighbours learn ----------------------------------------- */
+
+/* V is in NFT_REG_1. A shared MAC is never a source: see lease_share.c. */
+static void expr_set_source(struct lease_rule *w, const struct lease_vhost *h)
 {
-	put_protocol(w, ETHERTYPE_ARP);
-	put_payload(w, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER_IP, sizeof(*a),
-		    NFT_REG_1);
-	put_cmp(w, NFT_REG_1, NFT_CMP_EQ, a, sizeof(*a));
+	if (!h->shares)
+		expr_payload_set(w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, MAC_LEN,
+				 NFT_REG_1);
 }
 
-/* arp saddr ip A, held: arp saddr ether set V ether saddr set V accept */
-static void rule_out_arp_held(struct lease_txn *t, const struct lease_vhost *h,
-			      const struct in_addr *a)
+/* What neighbours are told the addresses are at. */
+static const uint8_t *told_mac(const struct lease_vhost *h)
 {
-	struct lease_label lease = lease_label("lease", h->ifname);
-	struct rule w;
+	return h->shares ? h->shared_mac : h->mac;
+}
+
+static void expr_arp_sender(struct lease_rule *w, const struct vip_addr *a)
+{
+	expr_protocol(w, ETHERTYPE_ARP);
+	expr_is(w, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER_IP, &a->addr,
+		sizeof(a->addr));
+}
+
+/* arp saddr ip A, held: arp saddr ether set V ether saddr set V accept; then
+ * arp saddr ip A drop */
+static void rules_out_arp(struct lease_txn *t, const struct lease_vhost *h,
+			  const struct vip_addr *a)
+{
+	struct lease_rule w;
 
 	if (!rule_begin(&w, t, h->ifname, true))
 		return;
-	put_arp_sender(&w, a);
-	put_load(&w, NFT_REG_1, h->mac, MAC_LEN);
-	put_lookup(&w, NFT_REG_1, lease.s, 0);
-	put_payload_set(&w, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER_MAC, MAC_LEN,
-			NFT_REG_1);
-	put_payload_set(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, MAC_LEN,
-			NFT_REG_1);
-	put_verdict(&w, NF_ACCEPT);
+	expr_arp_sender(&w, a);
+	expr_held(&w, h);
+	expr_set_source(&w, h);
+	expr_load(&w, NFT_REG_1, told_mac(h), MAC_LEN);
+	expr_payload_set(&w, NFT_PAYLOAD_NETWORK_HEADER, ARP_SENDER_MAC,
+			 MAC_LEN, NFT_REG_1);
+	expr_verdict(&w, NF_ACCEPT);
 	rule_end(&w);
-}
-
-/* arp saddr ip A drop */
-static void rule_out_arp(struct lease_txn *t, const struct lease_vhost *h,
-			 const struct in_addr *a)
-{
-	struct rule w;
-
 	if (!rule_begin(&w, t, h->ifname, true))
 		return;
-	put_arp_sender(&w, a);
-	put_verdict(&w, NF_DROP);
+	expr_arp_sender(&w, a);
+	expr_verdict(&w, NF_DROP);
 	rule_end(&w);
 }
 
-static void rules_out_arp(struct lease_txn *t, const struct lease_vhost *h)
+/* An advertisement of A. */
+static void expr_nd_target(struct lease_rule *w, const struct vip_addr *a)
 {
-	size_t i;
+	expr_icmp6(w, ND_NEIGHBOR_ADVERT, ND_NEIGHBOR_ADVERT);
+	expr_is(w, NFT_PAYLOAD_TRANSPORT_HEADER, ND_TARGET, &a->addr6,
+		sizeof(a->addr6));
+}
 
-	for (i = 0; i < h->addr_count; i++) {
-		rule_out_arp_held(t, h, &h->addrs[i]);
-		rule_out_arp(t, h, &h->addrs[i]);
+/* Neighbour discovery, its types first to last, with the source A. */
+static void expr_nd_from(struct lease_rule *w, const struct vip_addr *a,
+			 uint8_t first, uint8_t last)
+{
+	expr_icmp6(w, first, last);
+	expr_is(w, NFT_PAYLOAD_NETWORK_HEADER, IP6_SRC, &a->addr6,
+		sizeof(a->addr6));
+}
+
+/*
+ * An advertisement of A leaves only under the lease, from V and with V in it:
+ * such are the daemon's own. A router advertisement from A, which another
+ * program may send, leaves from V under the lease; its options are left to
+ * who sent it. No other word of neighbour discovery comes from A: the kernel
+ * asks with the interface's link-local address.
+ */
+static void rules_out_nd(struct lease_txn *t, const struct lease_vhost *h,
+			 const struct vip_addr *a)
+{
+	uint8_t option[8] = { ND_OPT_TARGET_LINKADDR, 1 };
+	struct lease_rule w;
+
+	memcpy(option + 2, told_mac(h), MAC_LEN);
+	if (!rule_begin(&w, t, h->ifname, true))
+		return;
+	expr_nd_target(&w, a);
+	if (!h->shares)
+		expr_is(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, h->mac, MAC_LEN);
+	expr_is(&w, NFT_PAYLOAD_TRANSPORT_HEADER, ND_OPTIONS, option,
+		sizeof(option));
+	expr_held(&w, h);
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+	if (!rule_begin(&w, t, h->ifname, true))
+		return;
+	expr_nd_target(&w, a);
+	expr_verdict(&w, NF_DROP);
+	rule_end(&w);
+	if (!rule_begin(&w, t, h->ifname, true))
+		return;
+	expr_nd_from(&w, a, ND_ROUTER_ADVERT, ND_ROUTER_ADVERT);
+	expr_held(&w, h);
+	expr_set_source(&w, h);
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+	if (!rule_begin(&w, t, h->ifname, true))
+		return;
+	expr_nd_from(&w, a, ND_ROUTER_SOLICIT, ND_REDIRECT);
+	expr_verdict(&w, NF_DROP);
+	rule_end(&w);
+}
+
+static void rules_out_told(struct lease_txn *t, const struct lease_vhost *h)
+{
+	for (size_t i = 0; has_addresses(h) && i < h->addr_count; i++)
+		if (h->addrs[i].v6)
+			rules_out_nd(t, h, &h->addrs[i]);
+		else
+			rules_out_arp(t, h, &h->addrs[i]);
+}
+
+/* --- out: what is forwarded ----------------------------------------------- */
+
+/*
+ * What has a socket is ours and leaves as it is, and so do the kernel's own
+ * words of neighbour discovery. What has none, and leaves from the interface's
+ * own MAC (a macvlan's guest does not), is forwarded.
+ */
+static void rules_out_local(struct lease_txn *t, const char *ifname)
+{
+	static const uint32_t root;
+	struct lease_rule w;
+
+	if (!rule_begin(&w, t, ifname, true))
+		return;
+	expr_meta(&w, NFT_META_SKUID, NFT_REG_1); /* none: no match */
+	expr_cmp(&w, NFT_REG_1, NFT_CMP_GTE, &root, sizeof(root));
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+	if (!rule_begin(&w, t, ifname, true))
+		return;
+	expr_icmp6(&w, ND_ROUTER_SOLICIT, ND_REDIRECT);
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+}
+
+static void rules_out_forwarded(struct lease_txn *t,
+				const struct lease_vhost *h)
+{
+	static const uint16_t type[2] = { ETHERTYPE_IP, ETHERTYPE_IPV6 };
+	struct lease_rule w;
+
+	for (int i = 0; i < 2; i++) {
+		if (!rule_begin(&w, t, h->ifname, true))
+			return;
+		expr_protocol(&w, type[i]);
+		expr_is(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, h->own_mac,
+			MAC_LEN);
+		expr_held(&w, h);
+		expr_payload_set(&w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, MAC_LEN,
+				 NFT_REG_1);
+		expr_verdict(&w, NF_ACCEPT);
+		rule_end(&w);
 	}
 }
 
-static bool on_iface(const struct lease_vhost *h, const char *ifname)
-{
-	return !strcmp(h->ifname, ifname);
-}
-
-uint32_t lease_rule_count(const char *ifname, const struct lease_vhost *vhosts,
-			  bool egress)
+/* The first one that is held gives the source: the caller's first. */
+static void rules_out_source(struct lease_txn *t, const char *ifname,
+			     const struct lease_vhost *vhosts)
 {
 	const struct lease_vhost *h;
-	uint32_t n = egress ? 1 : 3;
+	bool any = false;
 
-	for (h = vhosts; egress && h; h = h->next)
+	for (h = vhosts; h; h = h->next) {
+		if (!on_iface(h, ifname) || !h->source_virtual || h->shares)
+			continue;
+		if (!any)
+			rules_out_local(t, ifname);
+		any = true;
+		rules_out_forwarded(t, h);
+	}
+}
+
+/* --- the two chains ----------------------------------------------------- */
+
+static bool has_shares(const char *ifname, const struct lease_vhost *vhosts)
+{
+	const struct lease_vhost *h;
+
+	for (h = vhosts; h; h = h->next)
+		if (h->shares && on_iface(h, ifname))
+			return true;
+	return false;
+}
+
+static void put_rules_in(struct lease_txn *t, const char *ifname,
+			 const struct lease_vhost *vhosts)
+{
+	bool shares = has_shares(ifname, vhosts);
+
+	/* The multicast MAC of shares is not that of another host. */
+	if (shares) {
+		rules_tagged(t, ifname, false);
+		lease_put_share_rules(t, ifname, vhosts);
+	}
+	rule_in_others(t, ifname);
+	if (!shares)
+		rules_tagged(t, ifname, false);
+	rule_in_held(t, ifname);
+	rule_in_ours(t, ifname);
+}
+
+static void put_rules_out(struct lease_txn *t, const char *ifname,
+			  const struct lease_vhost *vhosts)
+{
+	const struct lease_vhost *h;
+
+	rules_tagged(t, ifname, true);
+	for (h = vhosts; h; h = h->next)
 		if (on_iface(h, ifname))
-			n += 1 + 2 * (uint32_t)h->addr_count;
-	return n;
+			rule_out_advert(t, h);
+	rule_out_unheld(t, ifname);
+	rule_out_held(t, ifname);
+	for (h = vhosts; h; h = h->next)
+		if (on_iface(h, ifname))
+			rules_out_told(t, h);
+	rules_out_source(t, ifname, vhosts);
 }
 
 /* The order within a chain is the order of these calls. */
 void lease_put_rules(struct lease_txn *t, const char *ifname,
 		     const struct lease_vhost *vhosts)
 {
-	const struct lease_vhost *h;
-
-	rule_in_others(t, ifname);
-	rule_in_held(t, ifname);
-	rule_in_ours(t, ifname);
-	for (h = vhosts; h; h = h->next)
-		if (on_iface(h, ifname))
-			rule_out_advert(t, h);
-	rule_out_held(t, ifname);
-	for (h = vhosts; h; h = h->next)
-		if (on_iface(h, ifname))
-			rules_out_arp(t, h);
+	put_rules_in(t, ifname, vhosts);
+	put_rules_out(t, ifname, vhosts);
 }

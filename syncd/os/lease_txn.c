@@ -294,7 +294,12 @@ static void put_flush(struct lease_txn *t, const char *ifname, bool egress)
 void lease_put_iface(struct lease_txn *t, const char *ifname,
 		     const struct lease_vhost *vhosts)
 {
+	const struct lease_vhost *h;
+
 	put_sets(t, ifname);
+	for (h = vhosts; h; h = h->next)
+		if (h->shares && !strcmp(h->ifname, ifname))
+			lease_put_share_sets(t, h);
 	put_vmacs(t, ifname, vhosts);
 	put_chain(t, ifname, false, NFT_MSG_NEWCHAIN);
 	put_chain(t, ifname, true, NFT_MSG_NEWCHAIN);

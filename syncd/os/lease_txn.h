@@ -17,8 +17,7 @@ struct lease_txn {
 	uint32_t mark;
 	char *buf;
 	size_t size, used;
-	uint32_t first, last,
-		seq;	       /* of BATCH_BEGIN, of the last message, next */
+	uint32_t rules[2];     /* put into the chain in, out */
 	struct nlmsghdr *tail; /* the last message, asks for the ack */
 	int err;	       /* -ENOMEM; every later put does nothing */
 };
@@ -38,7 +37,7 @@ void lease_txn_done(struct lease_txn *t);
 
 /* The name of one of our objects for an interface: "lease_eth0". */
 struct lease_label {
-	char s[IF_NAMESIZE + 8];
+	char s[IF_NAMESIZE + 16];
 };
 struct lease_label lease_label(const char *what, const char *ifname);
 
@@ -60,13 +59,17 @@ void lease_put_drop(struct lease_txn *t, const char *ifname, bool chains);
  * held), or deletes it. */
 void lease_put_elem(struct lease_txn *t, const struct lease_vhost *h, bool add);
 
-/* Only the rules (lease_rules.c); the chains are there and empty. */
+/* Only the rules (lease_rules.c); the chains are there and empty. Their number
+ * is in t->rules afterwards. */
 void lease_put_rules(struct lease_txn *t, const char *ifname,
 		     const struct lease_vhost *vhosts);
 
-/* How many rules lease_put_iface makes in a chain. */
-uint32_t lease_rule_count(const char *ifname, const struct lease_vhost *vhosts,
-			  bool egress);
+/* For the shares of a balanced address (lease_share.c). The sets are those of
+ * the table, for all interfaces. */
+enum { LEASE_SET_FOLD = 100, LEASE_SET_PAIR = 200 }; /* ids */
+void lease_put_share_sets(struct lease_txn *t, const struct lease_vhost *h);
+void lease_put_share_rules(struct lease_txn *t, const char *ifname,
+			   const struct lease_vhost *vhosts);
 
 /* Single requests, no transaction, into LEASE_REQUEST_MAX bytes at buf. Return
  * the length, 0 without memory. */
@@ -76,5 +79,7 @@ size_t lease_build_get_elem(char *buf, const char *table,
 			    const struct lease_vhost *h);
 size_t lease_build_get_chain(char *buf, const char *table, const char *ifname,
 			     bool egress);
+size_t lease_build_get_counter(char *buf, const char *table,
+			       const struct lease_vhost *h);
 
 #endif

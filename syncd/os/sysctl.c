@@ -280,6 +280,10 @@ static int link_attr(const struct nlattr *a, void *arg)
 			strncpy(l->name, mnl_attr_get_str(a),
 				sizeof(l->name) - 1);
 		break;
+	case IFLA_MASTER:
+		if (mnl_attr_validate(a, MNL_TYPE_U32) == 0)
+			l->master = mnl_attr_get_u32(a);
+		break;
 	case IFLA_AF_SPEC:
 		link_devconf(l, a);
 		break;

@@ -56,7 +56,8 @@ struct sysctl_link {
 	bool arp;      /* speaks ARP: not IFF_NOARP, not loopback */
 	bool has_inet; /* the two values below are known */
 	uint32_t arp_ignore, arp_announce;
-	uint32_t vrf_table; /* of the VRF it belongs to; 0: none */
+	unsigned int master; /* the bridge, bond or VRF it belongs to */
+	uint32_t vrf_table;  /* of that VRF; 0: none */
 };
 
 /*

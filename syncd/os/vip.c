@@ -5,10 +5,10 @@
  * lease (lease.h) and the answers to ARP (neigh.h) nobody reaches the address.
  *
  * Implements spec/linux-vip.md: "the address", "no own address on the
- * interface", "the kernel stays silent about it", "Devices".
+ * interface", "Devices". The kernel's silence is vip_silence.c.
  *
  * Invariant: nothing is written to the kernel that the state file, or our
- * protocol number on a route, does not let the next run find and undo.
+ * protocol number on a route or address, does not let the next run find and undo.
  */
 #include "vip.h"
 
@@ -16,11 +16,9 @@
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define CLEAN_MAX  1000 /* rounds; a round removes one route */
-#define DUMP_TRIES 5
+#define CLEAN_MAX 1000 /* rounds; a round removes one */
 
 int vip_open(struct vip *v, const char *state_path)
 {
@@ -42,204 +40,126 @@ void vip_close(struct vip *v)
 	sysctl_store_close(&v->store);
 	v->vhosts = NULL;
 	v->vhost_count = 0;
-}
-
-/* --- silence ------------------------------------------------------------ */
-
-struct links {
-	struct sysctl_link *l;
-	size_t count;
-};
-
-static int links_take(const struct sysctl_link *l, void *arg)
-{
-	struct links *all = arg;
-	struct sysctl_link *p;
-
-	p = realloc(all->l, (all->count + 1) * sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	all->l = p;
-	p[all->count++] = *l;
-	return 0;
-}
-
-static bool link_is_ours(const struct vip *v, const struct sysctl_link *l)
-{
-	size_t i;
-
-	for (i = 0; i < v->vhost_count; i++)
-		if (!strcmp(v->vhosts[i].ifname, l->name))
-			return true;
-	return false;
-}
-
-/* What the interface should have; false when it has it already. */
-static bool link_wants(const struct vip *v, const struct sysctl_link *l,
-		       uint32_t *ignore, uint32_t *announce)
-{
-	*ignore = l->arp_ignore;
-	*announce = l->arp_announce;
-	if (!l->arp || !l->has_inet)
-		return false;
-	if (!l->arp_ignore)
-		*ignore = SYSCTL_ARP_IGNORE;
-	if (link_is_ours(v, l) && l->arp_announce < SYSCTL_ARP_ANNOUNCE)
-		*announce = SYSCTL_ARP_ANNOUNCE;
-	return *ignore != l->arp_ignore || *announce != l->arp_announce;
-}
-
-static int note_macs(struct vip *v, const struct sysctl_link *l)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < v->vhost_count; i++) {
-		const struct vip_vhost *h = &v->vhosts[i];
-
-		if (h->virtual_mac && !strcmp(h->ifname, l->name))
-			r = sysctl_store_note_mac(&v->store, l->ifindex,
-						  h->mac);
-	}
-	return r;
-}
-
-/* First everything into the file, then the first write. */
-static int links_prepare(struct vip *v, const struct links *all)
-{
-	uint32_t ignore, announce;
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < all->count; i++) {
-		r = note_macs(v, &all->l[i]);
-		if (!r && link_wants(v, &all->l[i], &ignore, &announce))
-			r = sysctl_store_note(&v->store, &all->l[i]);
-	}
-	if (!r)
-		r = sysctl_store_save(&v->store);
-	for (i = 0; !r && i < all->count; i++) {
-		if (!link_wants(v, &all->l[i], &ignore, &announce))
-			continue;
-		r = sysctl_link_set(&v->nl, all->l[i].ifindex, ignore,
-				    announce);
-		if (r == -ENODEV || r == -EAFNOSUPPORT)
-			r = 0; /* gone, or without IPv4, since we looked */
-	}
-	return r;
-}
-
-int vip_prepare(struct vip *v, const struct vip_vhost *vhosts, size_t count)
-{
-	struct links all = { 0 };
-	int tries = 0;
-	int r;
-
-	v->vhosts = vhosts;
-	v->vhost_count = count;
-	do {
-		all.count = 0;
-		r = sysctl_link_dump(&v->nl, links_take, &all);
-	} while (r == -EINTR && ++tries < DUMP_TRIES);
-	if (!r)
-		r = links_prepare(v, &all);
-	free(all.l);
-	if (!r && !v->clean) {
-		r = vip_clean(v);
-		v->clean = !r;
-	}
-	return r;
-}
-
-int vip_prepare_link(struct vip *v, unsigned int ifindex)
-{
-	struct sysctl_link l;
-	struct links one = { &l, 1 };
-	int r = sysctl_link_get(&v->nl, ifindex, NULL, &l);
-
-	if (r)
-		return r == -ENODEV ? 0 : r;
-	return links_prepare(v, &one);
-}
-
-static int link_restore(struct vip *v, const struct sysctl_original *o)
-{
-	struct sysctl_link l;
-	uint32_t ignore, announce;
-	int r = sysctl_link_get(&v->nl, o->ifindex, NULL, &l);
-
-	if (r == -ENODEV || (!r && !l.has_inet))
-		return 0;
-	if (r)
-		return r;
-	/* Another value than ours is somebody's later decision. */
-	ignore = l.arp_ignore == SYSCTL_ARP_IGNORE ? o->arp_ignore
-						   : l.arp_ignore;
-	announce = l.arp_announce == SYSCTL_ARP_ANNOUNCE ? o->arp_announce
-							 : l.arp_announce;
-	if (ignore == l.arp_ignore && announce == l.arp_announce)
-		return 0;
-	r = sysctl_link_set(&v->nl, o->ifindex, ignore, announce);
-	return r == -ENODEV || r == -EAFNOSUPPORT ? 0 : r;
-}
-
-int vip_restore(struct vip *v)
-{
-	int first = vip_clean(v);
-	size_t i;
-	int r;
-
-	for (i = 0; i < v->store.original_count; i++) {
-		r = link_restore(v, &v->store.originals[i]);
-		if (!first)
-			first = r;
-	}
-	if (first)
-		return first; /* the file stays: the next run tries again */
-	return sysctl_store_remove(&v->store);
+	v->held = NULL;
 }
 
 /* --- add, remove, clean ------------------------------------------------- */
 
+static uint8_t host_len(const struct vip_addr *a)
+{
+	return a->v6 ? 128 : 32;
+}
+
+static bool is_link_local(const struct vip_addr *a)
+{
+	return a->v6 && IN6_IS_ADDR_LINKLOCAL(&a->addr6);
+}
+
+static void addr_bytes(const struct vip_addr *a, uint8_t bytes[16])
+{
+	memset(bytes, 0, 16);
+	if (a->v6)
+		memcpy(bytes, &a->addr6, sizeof(a->addr6));
+	else
+		memcpy(bytes, &a->addr, sizeof(a->addr));
+}
+
 static struct vip_route route_local(const struct sysctl_link *l,
 				    const struct vip_addr *a)
 {
-	return (struct vip_route){
+	struct vip_route rt = {
+		.v6 = a->v6,
 		.table = l->vrf_table ? l->vrf_table : RT_TABLE_LOCAL,
 		.type = RTN_LOCAL,
 		.scope = RT_SCOPE_HOST,
-		.prefixlen = 32,
+		.prefixlen = host_len(a),
 		.oif = l->ifindex,
-		.dst = a->addr,
 	};
+
+	addr_bytes(a, rt.dst);
+	return rt;
 }
 
 static struct vip_route route_prefix(const struct sysctl_link *l,
 				     const struct vip_addr *a)
 {
-	return (struct vip_route){
+	struct vip_route rt = {
+		.v6 = a->v6,
 		.table = l->vrf_table ? l->vrf_table : RT_TABLE_MAIN,
 		.type = RTN_UNICAST,
 		.scope = RT_SCOPE_LINK,
 		.prefixlen = a->prefixlen,
 		.oif = l->ifindex,
-		.dst.s_addr = vip_prefix_of(a->addr.s_addr, a->prefixlen),
-		.src = a->addr,
+		.has_src = true,
 	};
+
+	addr_bytes(a, rt.dst);
+	vip_mask(rt.dst, a->v6, a->prefixlen);
+	addr_bytes(a, rt.src);
+	return rt;
+}
+
+/* Every interface has an address in the prefix of link-local ones. */
+static bool has_prefix(const struct vip_addr *a)
+{
+	return a->prefixlen < host_len(a) && !is_link_local(a);
+}
+
+static struct vip_ifaddr lo_address(const struct vip_vhost *h,
+				    const struct vip_addr *a)
+{
+	struct vip_ifaddr i = { .v6 = a->v6, .ifindex = h->lo_ifindex };
+
+	addr_bytes(a, i.addr);
+	return i;
+}
+
+/* Where IPv6 wants it, or the user. */
+static bool is_on_lo(const struct vip_vhost *h, const struct vip_addr *a)
+{
+	return a->v6 ? !is_link_local(a) : h->on_lo;
 }
 
 static int addr_add(struct vip *v, const struct sysctl_link *l,
-		    const struct vip_addr *a, bool prefix)
+		    const struct vip_vhost *h, const struct vip_addr *a,
+		    bool prefix)
 {
+	struct vip_ifaddr lo = lo_address(h, a);
 	struct vip_route rt = route_local(l, a);
-	int r = vip_route_add(&v->nl, &rt, VIP_ROUTE_REPLACE);
+	int r;
 
-	if (r || !prefix || a->prefixlen >= 32)
+	if (is_on_lo(h, a))
+		r = vip_ifaddr_add(&v->nl, &lo);
+	else
+		r = vip_route_add(&v->nl, &rt, VIP_ROUTE_REPLACE);
+	if (r || !prefix || !has_prefix(a))
 		return r;
 	/* Beside one with another of our addresses as source, not in place
 	 * of it: they come and go each with its vhost. */
 	rt = route_prefix(l, a);
 	return vip_route_add(&v->nl, &rt, VIP_ROUTE_BESIDE);
+}
+
+static void hold(struct vip *v, struct vip_vhost *h)
+{
+	struct vip_vhost *p = v->held;
+
+	while (p && p != h)
+		p = p->next;
+	if (p)
+		return;
+	h->next = v->held;
+	v->held = h;
+}
+
+static void unhold(struct vip *v, const struct vip_vhost *h)
+{
+	struct vip_vhost **p = &v->held;
+
+	while (*p && *p != h)
+		p = &(*p)->next;
+	if (*p)
+		*p = h->next;
 }
 
 int vip_add(struct vip *v, struct vip_vhost *h)
@@ -248,8 +168,12 @@ int vip_add(struct vip *v, struct vip_vhost *h)
 	size_t i;
 	int r = sysctl_link_get(&v->nl, 0, h->ifname, &l);
 
-	if (!r)
+	if (!r) {
 		h->ifindex = l.ifindex;
+		/* a VRF's device is the lo of its table */
+		h->lo_ifindex = l.vrf_table ? l.master : LO_IFINDEX;
+		hold(v, h);
+	}
 	for (i = 0; !r && i < h->addr_count; i++) {
 		struct vip_own o = { .ifindex = l.ifindex, .a = &h->addrs[i] };
 
@@ -257,42 +181,97 @@ int vip_add(struct vip *v, struct vip_vhost *h)
 		if (!r && o.same)
 			return VIP_OWN_ADDRESS;
 		if (!r)
-			r = addr_add(v, &l, o.a, !o.in_prefix);
+			r = addr_add(v, &l, h, o.a, !o.in_prefix);
 	}
 	if (!r && h->virtual_mac)
 		r = vip_mac_add(&v->nl, l.ifindex, h->mac);
 	return r;
 }
 
+static bool mac_is_held(const struct vip *v, unsigned int ifindex,
+			const uint8_t mac[6])
+{
+	const struct vip_vhost *h;
+
+	for (h = v->held; h; h = h->next)
+		if (h->virtual_mac && h->ifindex == ifindex &&
+		    !memcmp(h->mac, mac, sizeof(h->mac)))
+			return true;
+	return false;
+}
+
+static bool addr_is_held(const struct vip *v, unsigned int ifindex,
+			 const struct vip_addr *a)
+{
+	uint8_t want[16], have[16];
+	const struct vip_vhost *h;
+
+	addr_bytes(a, want);
+	for (h = v->held; h; h = h->next)
+		for (size_t i = 0; i < h->addr_count; i++) {
+			addr_bytes(&h->addrs[i], have);
+			if (h->addrs[i].v6 == a->v6 &&
+			    (h->ifindex == ifindex || !is_link_local(a)) &&
+			    !memcmp(want, have, sizeof(want)))
+				return true;
+		}
+	return false;
+}
+
 static int addr_remove(struct vip *v, const struct sysctl_link *l,
-		       const struct vip_addr *a)
+		       const struct vip_vhost *h, const struct vip_addr *a)
 {
 	struct vip_route prefix = route_prefix(l, a);
 	struct vip_route local = route_local(l, a);
-	int r = 0, r2;
+	int r = 0, r2 = 0;
 
-	if (a->prefixlen < 32)
+	if (addr_is_held(v, l->ifindex, a))
+		return 0;
+	if (has_prefix(a))
 		r = vip_route_del(&v->nl, &prefix);
-	r2 = vip_route_del(&v->nl, &local);
+	if (!is_on_lo(h, a))
+		r2 = vip_route_del(&v->nl, &local);
 	return r ? r : r2;
+}
+
+/* What is on lo stays there when the interface goes. */
+static int remove_lo(struct vip *v, const struct vip_vhost *h)
+{
+	int r, first = 0;
+
+	for (size_t i = 0; i < h->addr_count; i++) {
+		struct vip_ifaddr lo = lo_address(h, &h->addrs[i]);
+
+		if (!is_on_lo(h, &h->addrs[i]) ||
+		    addr_is_held(v, h->ifindex, &h->addrs[i]))
+			continue;
+		r = vip_ifaddr_del(&v->nl, &lo);
+		if (!first)
+			first = r;
+	}
+	return first;
 }
 
 int vip_remove(struct vip *v, struct vip_vhost *h)
 {
 	struct sysctl_link l;
 	size_t i;
-	int r, first = 0;
+	int r, there, first = 0;
 
 	if (!h->ifindex)
 		return 0;
-	r = sysctl_link_get(&v->nl, h->ifindex, NULL, &l);
-	h->ifindex = 0;
-	if (r)
-		return r == -ENODEV ? 0 : r;
-	if (h->virtual_mac)
+	unhold(v, h);
+	there = sysctl_link_get(&v->nl, h->ifindex, NULL, &l);
+	if (!there && h->virtual_mac && !mac_is_held(v, l.ifindex, h->mac))
 		first = vip_mac_del(&v->nl, l.ifindex, h->mac);
+	r = remove_lo(v, h);
+	if (!first)
+		first = r;
+	h->ifindex = 0;
+	if (there)
+		return there == -ENODEV ? first : there;
 	for (i = 0; i < h->addr_count; i++) {
-		r = addr_remove(v, &l, &h->addrs[i]);
+		r = addr_remove(v, &l, h, &h->addrs[i]);
 		if (!first)
 			first = r;
 	}
@@ -314,13 +293,13 @@ static int clean_macs(struct vip *v)
 	return first;
 }
 
-static int clean_routes(struct vip *v)
+static int clean_routes(struct vip *v, bool v6)
 {
 	struct vip_route rt;
 	int round, r;
 
 	for (round = 0; round < CLEAN_MAX; round++) {
-		r = vip_route_find(&v->nl, &rt);
+		r = vip_route_find(&v->nl, v6, &rt);
 		if (r)
 			return r == VIP_NO_ROUTE ? 0 : r;
 		r = vip_route_del(&v->nl, &rt);
@@ -330,10 +309,34 @@ static int clean_routes(struct vip *v)
 	return -ELOOP;
 }
 
+static int clean_addresses(struct vip *v, bool v6)
+{
+	struct vip_ifaddr a;
+	int round, r;
+
+	for (round = 0; round < CLEAN_MAX; round++) {
+		r = vip_ifaddr_find(&v->nl, v6, &a);
+		if (r)
+			return r == VIP_NO_ROUTE ? 0 : r;
+		r = vip_ifaddr_del(&v->nl, &a);
+		if (r)
+			return r;
+	}
+	return -ELOOP;
+}
+
 int vip_clean(struct vip *v)
 {
-	int r = clean_macs(v);
-	int r2 = clean_routes(v);
+	int first = clean_macs(v);
 
-	return r ? r : r2;
+	for (int v6 = 0; v6 <= 1; v6++) {
+		int r = clean_routes(v, v6);
+
+		if (!first)
+			first = r;
+		r = clean_addresses(v, v6);
+		if (!first)
+			first = r;
+	}
+	return first;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The shared address on this machine: a local route to it, the virtual MAC
- * in the interface's list of unicast addresses, and a kernel that says
- * nothing about it in ARP. Facts and order: spec/linux-vip.md.
+ * The shared address on this machine: IPv4 and IPv6 link-local a local route
+ * to it, IPv6 global an address on lo (in a VRF on its device) that is never
+ * a source; the virtual MAC in the interface's list of addresses, and a kernel
+ * that says nothing about it in ARP. Facts and order: spec/linux-vip.md.
  *
  * Order of calls: vip_open, vip_prepare, then for each takeover vip_add before
- * lease_grant, lease_revoke before vip_remove; at the end vip_restore,
- * vip_close.
+ * lease_grant, lease_revoke before vip_remove; then vip_restore, vip_close.
  */
 #ifndef STATESYNC_VIP_H
 #define STATESYNC_VIP_H
@@ -25,7 +25,7 @@ enum vip_condition {
 	VIP_OWN_ADDRESS = 1, /* an interface here bears a shared address */
 };
 
-/* Our routes bear this protocol number, by which left-overs are known. */
+/* Of our routes and addresses; by it left-overs are known. */
 #define VIP_RTPROT 112
 
 struct vip_addr {
@@ -33,18 +33,25 @@ struct vip_addr {
 		struct in_addr addr;
 		struct in6_addr addr6;
 	};
-	uint8_t prefixlen; /* as configured; 32 when none was given */
+	uint8_t prefixlen; /* as configured; 32 or 128 when none was given */
 	bool v6;
 };
 
-/* One virtual host on one interface. The caller owns all of it. */
+/*
+ * One virtual host on one interface. The caller owns all of it and keeps it in
+ * place from vip_add until vip_remove. Several may have the same MAC and
+ * addresses (those of a balanced address): what one holds stays.
+ */
 struct vip_vhost {
 	char ifname[IF_NAMESIZE];
 	bool virtual_mac; /* false: mac = "interface", no entry is made */
-	uint8_t mac[6];
+	bool on_lo;	  /* shared-address = "lo": IPv4 stands on lo, too */
+	uint8_t mac[6];	  /* to be received; also a multicast one */
 	const struct vip_addr *addrs;
 	size_t addr_count;
-	unsigned int ifindex; /* where vip_add put it; 0: nowhere */
+	unsigned int ifindex;	 /* where vip_add put it; 0: nowhere */
+	unsigned int lo_ifindex; /* where what is on lo is, then */
+	struct vip_vhost *next;
 };
 
 struct vip {
@@ -52,7 +59,8 @@ struct vip {
 	struct sysctl_store store;
 	const struct vip_vhost *vhosts; /* as given to vip_prepare */
 	size_t vhost_count;
-	bool clean; /* nothing of an earlier run is left */
+	struct vip_vhost *held; /* by vip_add */
+	bool clean;		/* nothing of an earlier run is left */
 };
 
 /*
@@ -63,12 +71,12 @@ int vip_open(struct vip *v, const char *state_path)
 	__attribute__((warn_unused_result));
 
 /*
- * Makes the kernel silent: arp_ignore 3 where it is 0, on every interface
- * that speaks ARP, and arp_announce 2 on the interfaces of vhosts. What stood
- * there, and the virtual MACs that may come, is in the state file before the
- * first write. The first call also does vip_clean. At the start and at each
- * reload; the array vhosts is kept by reference until the next vip_prepare or
- * vip_close. An interface that does not exist yet is no error. 0 or -errno.
+ * Makes the kernel silent: arp_ignore 3 where it is 0, on every interface that
+ * speaks ARP, and arp_announce 2 on those of vhosts. What stood there, and the
+ * virtual MACs that may come, is in the state file before the first write. The
+ * first call does vip_clean. At the start and at each reload; vhosts is kept
+ * by reference until the next vip_prepare or vip_close. A missing interface is
+ * no error. 0 or -errno.
  */
 int vip_prepare(struct vip *v, const struct vip_vhost *vhosts, size_t count)
 	__attribute__((warn_unused_result));
@@ -81,12 +89,11 @@ int vip_prepare_link(struct vip *v, unsigned int ifindex)
 	__attribute__((warn_unused_result));
 
 /*
- * Makes this machine hold the addresses: local routes, where the interface
- * has no address in the prefix the route to it, the MAC entry. Nothing of it
- * is seen in `ip addr`. May be called again at any time to put back what is
- * missing. 0; VIP_OWN_ADDRESS; -ENODEV: no such interface;
- * -ENETDOWN: it is down; -errno. After anything but 0 the
- * caller calls vip_remove.
+ * Makes this machine hold the addresses: local routes or addresses on lo, the
+ * route to the prefix where the interface has no address in it, the MAC entry.
+ * May be called again to put back what is missing. 0; VIP_OWN_ADDRESS;
+ * -ENODEV: no such interface; -ENETDOWN: it is down; -errno. After anything
+ * but 0 the caller calls vip_remove.
  */
 int vip_add(struct vip *v, struct vip_vhost *h)
 	__attribute__((warn_unused_result));
@@ -99,14 +106,12 @@ int vip_remove(struct vip *v, struct vip_vhost *h);
 /*
  * Removes what an earlier run left, or this one: first the MAC entries of all
  * vhosts given to vip_prepare and of those that the state file names, then
- * every route of our protocol number. 0 or the first -errno.
+ * every route and address of our protocol number. 0 or the first -errno.
  */
 int vip_clean(struct vip *v);
 
-/*
- * vip_clean, then puts the sysctls back and removes the state file. A value
- * that somebody changed meanwhile is left alone. 0 or the first -errno.
- */
+/* vip_clean, then puts the sysctls back and removes the state file. A value
+ * that somebody changed meanwhile is left alone. 0 or the first -errno. */
 int vip_restore(struct vip *v);
 
 /* Closes the socket; leaves the kernel as it is. */

@@ -7,6 +7,8 @@
 
 #include "vip.h"
 
+#define LO_IFINDEX 1 /* in every network namespace */
+
 /* A socket with NETLINK_GET_STRICT_CHK. 0 or -errno. */
 int vip_rtnl_open(struct nl_sock *nl) __attribute__((warn_unused_result));
 
@@ -20,10 +22,11 @@ int vip_mac_del(struct nl_sock *nl, unsigned int ifindex, const uint8_t mac[6])
 	__attribute__((warn_unused_result));
 
 struct vip_route {
-	uint32_t table;
+	bool v6, has_src;
 	uint8_t type, scope, prefixlen;
+	uint32_t table;
 	unsigned int oif;
-	struct in_addr dst, src; /* src 0: none */
+	uint8_t dst[16], src[16]; /* four bytes of them for IPv4 */
 };
 
 enum vip_route_mode {
@@ -39,22 +42,44 @@ int vip_route_del(struct nl_sock *nl, const struct vip_route *rt)
 	__attribute__((warn_unused_result));
 
 enum vip_route_condition {
-	VIP_NO_ROUTE = 1,
+	VIP_NO_ROUTE = 1, /* nor address */
 };
 
 /* Any one route of our protocol number, in any table. 0, VIP_NO_ROUTE or
  * -errno. */
-int vip_route_find(struct nl_sock *nl, struct vip_route *rt)
+int vip_route_find(struct nl_sock *nl, bool v6, struct vip_route *rt)
 	__attribute__((warn_unused_result));
 
-/* The network of addr, both in network byte order. */
-in_addr_t vip_prefix_of(in_addr_t addr, uint8_t len);
+/* Leaves the first prefixlen bits of an address of 4 or 16 bytes. */
+void vip_mask(uint8_t addr[16], bool v6, uint8_t prefixlen);
 
-/* What the machine's own addresses say about one of ours. */
+/*
+ * An address of ours, of host length, on lo or a VRF's device: IPv4 of scope
+ * host, IPv6 with no preferred lifetime, so that neither is ever chosen as a
+ * source. It bears our protocol number (IFA_PROTO, Linux 5.18); where there is
+ * none it is known by the rest.
+ */
+struct vip_ifaddr {
+	bool v6;
+	unsigned int ifindex;
+	uint8_t addr[16];
+};
+
+/* Adds it (there already: fine), deletes it (missing: fine). 0 or -errno. */
+int vip_ifaddr_add(struct nl_sock *nl, const struct vip_ifaddr *a)
+	__attribute__((warn_unused_result));
+int vip_ifaddr_del(struct nl_sock *nl, const struct vip_ifaddr *a)
+	__attribute__((warn_unused_result));
+/* Any one that is ours. 0, VIP_NO_ROUTE or -errno. */
+int vip_ifaddr_find(struct nl_sock *nl, bool v6, struct vip_ifaddr *a)
+	__attribute__((warn_unused_result));
+
+/* What the machine's other addresses say about one of ours. */
 struct vip_own {
 	unsigned int ifindex; /* in: the interface it is for */
 	const struct vip_addr *a;
-	bool same;	/* out: some interface bears it */
+	bool same;	/* out: some interface bears it (a link-local one:
+			 * this interface) */
 	bool in_prefix; /* out: that interface has one in its prefix */
 };
 

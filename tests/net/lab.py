@@ -55,7 +55,7 @@ table inet fw {
 	chain input {
 		type filter hook input priority filter; policy drop
 		iifname "lo" accept
-		ip protocol 112 accept
+		meta l4proto { 112, ipv6-icmp } accept
 		iifname "link" tcp dport 3790 accept
 		iifname "link" tcp sport 3790 accept
 		ct state invalid drop

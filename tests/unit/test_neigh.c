@@ -43,7 +43,7 @@ static void gw_open(void)
 	gw.vhost.addr_count = 1;
 	strcpy(gw.lan.ifname, "g0");
 	memcpy(gw.lan.mac, lan_mac, 6);
-	gw.lan.addrs = &gw.vaddr.addr;
+	gw.lan.addrs = &gw.vaddr;
 	gw.lan.addr_count = 1;
 	gw.lan.timeout_ns = 60 * SEC;
 	gw.entry.addr = gw.vaddr.addr;

@@ -226,7 +226,7 @@ START_TEST(test_bad_headers)
 		"\0\1\0\1",	    /* 64 KiB + 1, refused at the 4th byte */
 		"\xff\xff\xff\xff", /* refused before anything is allocated */
 		"\0\0\0\0\0",	    /* type 0 */
-		"\0\0\0\0\x08",	    /* unknown types */
+		"\0\0\0\0\x09",	    /* unknown types */
 		"\0\0\0\0\x14",
 		"\0\0\0\0\xff",
 		"\0\0\0\0\x02\0\0\0\0\0\0\0\1", /* a number on a word */
