@@ -68,6 +68,7 @@ static int64_t master_down_ns(const struct carp_vhost *v)
 
 void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now)
 {
+	v->extra_ns = extra_ns;
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->master_down[f] =
 			v->uses[f] ? mono_add(now, master_down_ns(v) + extra_ns)
@@ -78,7 +79,8 @@ void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now)
 static void master_lives(struct carp_vhost *v, enum carp_family f, mono_t now)
 {
 	if (v->uses[f])
-		v->master_down[f] = mono_add(now, master_down_ns(v));
+		v->master_down[f] =
+			mono_add(now, master_down_ns(v) + v->extra_ns);
 }
 
 static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
@@ -140,7 +142,8 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	v->since = now;
 	v->transitions++;
 	v->fence = CARP_UNFENCED;
-	v->next_advert = v->next_announce = v->preempt_at = MONO_NEVER;
+	v->next_advert = v->next_announce = MONO_NEVER;
+	v->preempt_at = v->take_at = MONO_NEVER;
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->master_down[f] = v->waiting[f] = MONO_NEVER;
 	v->vouched.ns = 0;
@@ -248,6 +251,15 @@ void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why)
 	v->counters[why]++;
 }
 
+/* FreeBSD and ucarp go on counting from the last advert they heard, maybe one
+ * of ours: only the very counters that were sent are. */
+static bool is_own_counter(const struct carp_vhost *v, uint64_t counter)
+{
+	uint64_t n = counter - v->base;
+
+	return n <= v->counter - v->base && n % CARP_COUNTER_STEP == 0;
+}
+
 /* The checks that need the vhost, in the order of carp_proto_input_c. */
 static enum carp_refusal advert_check(const struct carp_vhost *v,
 				      const struct carp_advert *rx,
@@ -258,7 +270,7 @@ static enum carp_refusal advert_check(const struct carp_vhost *v,
 	if (!carp_auth_verify(&v->auth, rx->counter, rx->digest) &&
 	    !(v->has_old && carp_auth_verify(&v->old, rx->counter, rx->digest)))
 		return CARP_REFUSED_AUTH;
-	if (rx->counter - v->base < CARP_COUNTER_RANGE)
+	if (is_own_counter(v, rx->counter))
 		return CARP_REFUSED_LOOP;
 	return from->refused;
 }
@@ -289,6 +301,21 @@ static bool preempt_due(struct carp_vhost *v, mono_t now)
 	return mono_due(v->preempt_at, now);
 }
 
+/* Equals that stepped down together would at once do so again: whoever is
+ * first is heard by the others before they do it as well (rules 11). */
+static void take_soon(struct carp_vhost *v, enum carp_cause cause,
+		      enum carp_family f, mono_t now)
+{
+	if (!v->extra_ns || cause == CARP_CAUSE_BOW_OUT) {
+		carp_vhost_take(v, cause, now);
+		return;
+	}
+	if (mono_is_never(v->take_at))
+		v->take_at = mono_add(now, v->extra_ns);
+	v->take_cause = cause;
+	master_lives(v, f, now);
+}
+
 static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 			  const struct carp_sender *from, mono_t now)
 {
@@ -311,6 +338,8 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 	if (v->fence == CARP_BOWED_OUT && !carp_fsm_is_bow_out(rx))
 		verdict = (struct carp_verdict){ CARP_YIELD,
 						 CARP_CAUSE_HANDOVER };
+	if (verdict.step != CARP_TAKE)
+		v->take_at = MONO_NEVER;
 	switch (verdict.step) {
 	case CARP_STAY:
 		if (v->state == CARP_MASTER && !carp_fsm_is_bow_out(rx))
@@ -324,7 +353,7 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 		master_lives(v, from->addr.family, now);
 		break;
 	case CARP_TAKE:
-		carp_vhost_take(v, verdict.cause, now);
+		take_soon(v, verdict.cause, from->addr.family, now);
 		break;
 	case CARP_YIELD:
 		carp_vhost_yield(v, verdict.cause, now);
@@ -433,6 +462,8 @@ void carp_vhost_tick(struct carp_vhost *v, mono_t now)
 	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
 		if (mono_due(v->master_down[f], now))
 			master_is_down(v, f, now);
+	if (mono_due(v->take_at, now))
+		carp_vhost_take(v, v->take_cause, now);
 	if (mono_due(v->next_advert, now))
 		advert_due(v, now);
 	if (mono_due(v->next_announce, now)) {
@@ -446,6 +477,7 @@ mono_t carp_vhost_deadline(const struct carp_vhost *v)
 {
 	mono_t d = mono_min(v->next_advert, v->next_announce);
 
+	d = mono_min(d, v->take_at);
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		d = mono_min(d, v->master_down[f]);
 	return d;

@@ -63,6 +63,9 @@ struct carp_vhost {
 	bool foreign; /* a node that is no peer of ours advertises here */
 	mono_t next_advert, next_announce, next_ask, preempt_at;
 	mono_t master_down[CARP_FAMILIES];
+	int64_t extra_ns; /* of master-down, after an equal was heard */
+	mono_t take_at;	  /* for that cause, later than others */
+	enum carp_cause take_cause;
 	/* The witness: its word counts until then; how long it was believed;
 	 * it may be for ever, because that master took over from us. */
 	mono_t vouched, waiting[CARP_FAMILIES];
