@@ -97,8 +97,8 @@ static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
 	};
 
 	/* OpenBSD sends NOV6LL and takes either */
-	carp_auth_sign(v->says_old ? &v->old : &v->auth, CARP_AUTH_NOV6LL,
-		       advert.counter, advert.digest);
+	carp_auth_sign(carp_vhost_auth(v), CARP_AUTH_NOV6LL, advert.counter,
+		       advert.digest);
 	carp_wire_build(&advert, a->advert.bytes);
 	a->advert.counter = advert.counter;
 	a->advert.own_mac = own_mac;

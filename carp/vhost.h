@@ -97,6 +97,13 @@ enum carp_conf_error carp_vhost_change(struct carp_vhost *v,
 /* says_old as above; neither: nobody uses the old ones any more. */
 void carp_vhost_changed(struct carp_vhost *v, bool says_old, bool accepts_old);
 
+/* What signs its adverts now. */
+const struct carp_auth *carp_vhost_auth(const struct carp_vhost *v);
+
+/* Makes the next advert of one, for who stands in for us: the next counter. */
+void carp_vhost_again(const struct carp_auth *auth,
+		      uint8_t advert[CARP_ADVERT_LEN]);
+
 /* Tells two sets of password and addresses apart. */
 uint64_t carp_vhost_identity(const struct carp_vhost *v);
 

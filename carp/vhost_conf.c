@@ -75,6 +75,23 @@ enum carp_conf_error carp_vhost_init(struct carp_vhost *v,
 	return auth_of(&v->auth, conf);
 }
 
+const struct carp_auth *carp_vhost_auth(const struct carp_vhost *v)
+{
+	return v->says_old ? &v->old : &v->auth;
+}
+
+void carp_vhost_again(const struct carp_auth *auth,
+		      uint8_t advert[CARP_ADVERT_LEN])
+{
+	struct carp_advert a;
+
+	if (carp_wire_parse(advert, CARP_ADVERT_LEN, &a))
+		return;
+	a.counter++;
+	carp_auth_sign(auth, CARP_AUTH_NOV6LL, a.counter, a.digest);
+	carp_wire_build(&a, advert);
+}
+
 uint64_t carp_vhost_identity(const struct carp_vhost *v)
 {
 	uint8_t digest[CARP_DIGEST_LEN];

@@ -257,129 +257,6 @@ static int open_loop(struct node *n)
 	return 0;
 }
 
-static enum require_sync require_sync(const struct conf *conf)
-{
-	switch (conf->require_sync) {
-	case CONF_SYNC_STRICT:
-		return REQUIRE_SYNC_STRICT;
-	case CONF_SYNC_LIMIT:
-		return REQUIRE_SYNC_LIMIT;
-	case CONF_SYNC_OFF:
-		return REQUIRE_SYNC_OFF;
-	}
-	return REQUIRE_SYNC_STRICT;
-}
-
-struct shared {
-	uint32_t v4[CARP_ADDR_MAX]; /* host byte order */
-	struct carp_addr6 v6[CARP_ADDR_MAX];
-};
-
-/* The vhosts as the engine wants them. */
-static void vhost_conf(const struct node *n, size_t i, struct shared *s,
-		       struct engine_vhost_conf *out)
-{
-	const struct conf_carp *c = &n->conf->carps[i];
-	size_t v4 = 0, v6 = 0;
-	uint64_t seed;
-
-	evutil_secure_rng_get_bytes(&seed, sizeof(seed));
-	for (size_t k = 0; k < c->num_addresses; k++)
-		if (c->addresses[k].family == AF_INET6)
-			memcpy(s->v6[v6++].b, &c->addresses[k].v6, 16);
-		else
-			s->v4[v4++] = ntohl(c->addresses[k].v4.s_addr);
-	*out = (struct engine_vhost_conf){
-		.name = c->name,
-		.interface = n->vhosts[i].iface,
-		.own_mac = c->mac == CONF_MAC_INTERFACE,
-		.carp = {
-			.vhid = c->vhid,
-			.advbase = c->advbase,
-			.advskew = c->advskew,
-			.preempt = n->conf->preempt,
-			.pass = (const char *)c->pass,
-			.v4 = s->v4,
-			.v4_count = v4,
-			.v6 = s->v6,
-			.v6_count = v6,
-			.seed = seed,
-		},
-	};
-}
-
-static int open_engine(struct node *n)
-{
-	static struct shared shared[ENGINE_VHOSTS_MAX];
-	static struct engine_vhost_conf vhosts[ENGINE_VHOSTS_MAX];
-	const char *peers[ENGINE_PEERS_MAX], *why;
-	struct engine_conf conf = {
-		.node = n->conf->node,
-		.version = STATESYNC_VERSION,
-		.require = require_sync(n->conf),
-		.require_ns = n->conf->require_sync_ms * MONO_MS,
-		.nvhosts = n->conf->num_carps,
-		.npeers = n->conf->link.num_peers,
-		.vhosts = vhosts,
-		.peers = peers,
-	};
-	int err;
-
-	if (conf.nvhosts > ENGINE_VHOSTS_MAX ||
-	    conf.npeers > ENGINE_PEERS_MAX) {
-		log_msg(LOG_ERR, "at most %d carp blocks and %d peers",
-			ENGINE_VHOSTS_MAX, ENGINE_PEERS_MAX);
-		return -E2BIG;
-	}
-	evutil_secure_rng_get_bytes(&conf.boot_id, sizeof(conf.boot_id));
-	for (size_t i = 0; i < conf.nvhosts; i++) {
-		if (n->conf->carps[i].num_addresses > CARP_ADDR_MAX) {
-			log_msg(LOG_ERR, "carp \"%s\": at most %d addresses",
-				n->conf->carps[i].name, CARP_ADDR_MAX);
-			return -E2BIG;
-		}
-		vhost_conf(n, i, &shared[i], &vhosts[i]);
-	}
-	for (size_t i = 0; i < conf.npeers; i++)
-		peers[i] = n->conf->link.peers[i].name;
-	n->engine = calloc(1, sizeof(*n->engine));
-	if (!n->engine)
-		return -ENOMEM;
-	err = engine_init(n->engine, &conf, &why, clock_mono());
-	if (err) {
-		log_msg(LOG_ERR, "the configuration cannot be used: %s", why);
-		free(n->engine);
-		n->engine = NULL;
-	}
-	return err;
-}
-
-/* Vhosts and the interfaces that they name, each once. */
-static int open_vhosts(struct node *n)
-{
-	n->nvhosts = n->conf->num_carps;
-	n->vhosts = calloc(n->nvhosts, sizeof(*n->vhosts));
-	n->ifaces = calloc(n->nvhosts, sizeof(*n->ifaces));
-	if (!n->vhosts || !n->ifaces)
-		return -ENOMEM;
-	for (size_t i = 0; i < n->nvhosts; i++) {
-		const struct conf_carp *c = &n->conf->carps[i];
-		unsigned k = 0;
-
-		while (k < n->nifaces &&
-		       strcmp(n->ifaces[k].name, c->interface))
-			k++;
-		if (k == n->nifaces) {
-			n->ifaces[n->nifaces].node = n;
-			strcpy(n->ifaces[n->nifaces++].name, c->interface);
-		}
-		n->vhosts[i].node = n;
-		n->vhosts[i].conf = c;
-		n->vhosts[i].iface = k;
-	}
-	return 0;
-}
-
 int node_open(struct node *n, struct conf *conf)
 {
 	int err;
@@ -388,11 +265,11 @@ int node_open(struct node *n, struct conf *conf)
 	n->conf = conf;
 	err = node_exec_fork(n); /* it inherits what is open */
 	if (!err)
-		err = open_vhosts(n);
+		err = node_conf_vhosts(n);
 	if (!err)
 		err = open_loop(n);
 	if (!err)
-		err = open_engine(n);
+		err = node_conf_engine(n);
 	if (!err)
 		err = node_sync_open(n);
 	if (!err)

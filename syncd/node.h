@@ -61,8 +61,12 @@ struct node_ra {
 struct node_vhost {
 	struct node *node;
 	const struct conf_carp *conf;
+	/* of conf, or, where it is balanced, of one of its nodes: then vhosts
+	 * of one conf follow each other, the leader first */
+	char name[SESSION_NAME_MAX];
+	uint8_t vhid, advskew;
 	unsigned iface;
-	uint8_t share; /* index in conf's nodes, of a balanced address */
+	uint8_t share; /* which of conf's nodes */
 	struct vip_vhost vip;
 	struct vip_addr *addrs;
 	struct lease_vhost lease;
@@ -145,6 +149,13 @@ void node_close(struct node *n);
 mono_t node_now(struct node *n);
 /* Carries out what the engine wants; after every input to it. */
 void node_settle(struct node *n);
+
+/* --- node_conf.c */
+/* The vhosts and their interfaces, of the configuration. 0, -E2BIG (logged) or
+ * -ENOMEM. */
+int node_conf_vhosts(struct node *n) __attribute__((warn_unused_result));
+/* The engine for them. 0 or -errno, logged. */
+int node_conf_engine(struct node *n) __attribute__((warn_unused_result));
 
 /* --- node_carp.c */
 int node_carp_open(struct node *n) __attribute__((warn_unused_result));

@@ -248,7 +248,7 @@ static void cannot_send(struct node *n, struct node_vhost *v,
 	else
 		inet_ntop(AF_INET, &o->to.v4.sin_addr, text, sizeof(text));
 	log_msg(LOG_WARNING, "carp \"%s\": no advert reaches the peer %s: %s%s",
-		v->conf->name, text, log_errno(-err),
+		v->name, text, log_errno(-err),
 		err == -EPERM ? "; an output rule drops protocol 112" : "");
 }
 
@@ -298,7 +298,10 @@ void node_advert(struct node *n, unsigned vhost,
 	}
 	if (sent && !own_mac)
 		standin_sent(n->standin, vhost, out, count,
+			     carp_vhost_auth(&n->engine->vhosts[vhost].carp),
 			     advert_interval(n, vhost), n->last);
+	if (!own_mac)
+		engine_advert_sent(n->engine, vhost, sent);
 }
 
 /* --- in ------------------------------------------------------------------- */
@@ -308,7 +311,7 @@ static struct node_vhost *find_vhost(struct node *n, unsigned iface,
 {
 	for (*index = 0; *index < n->nvhosts; (*index)++)
 		if (n->vhosts[*index].iface == iface &&
-		    n->vhosts[*index].conf->vhid == vhid)
+		    n->vhosts[*index].vhid == vhid)
 			return &n->vhosts[*index];
 	return NULL;
 }

@@ -111,7 +111,7 @@ void node_fence(struct node *n, unsigned vhost)
 	log_msg(LOG_ERR,
 		"carp \"%s\": the lease cannot be revoked (%s); all leases of "
 		"this node are dropped",
-		v->conf->name, log_errno(-err));
+		v->name, log_errno(-err));
 	drop_leases(n);
 }
 
@@ -134,9 +134,8 @@ void node_lease_time(struct node *n, unsigned vhost, int64_t ns)
 		return;
 	err = lease_set_timeout(&n->lease, &v->lease, ns);
 	if (err)
-		log_msg(LOG_ERR, "carp \"%s\": lease of %lld ms: %s",
-			v->conf->name, (long long)(ns / MONO_MS),
-			lease_strerror(err));
+		log_msg(LOG_ERR, "carp \"%s\": lease of %lld ms: %s", v->name,
+			(long long)(ns / MONO_MS), lease_strerror(err));
 }
 
 int node_watch(struct node_iface *f, struct event **ev, int fd,
@@ -183,10 +182,10 @@ static void put_back(struct node *n, unsigned iface)
 				"to an interface of this node, where it stays "
 				"when the other node takes over. ip address "
 				"del it",
-				v->conf->name);
+				v->name);
 		else if (err)
 			log_msg(LOG_DEBUG, "carp \"%s\": not put back: %s",
-				v->conf->name, log_errno(-err));
+				v->name, log_errno(-err));
 	}
 }
 

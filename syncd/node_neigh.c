@@ -314,7 +314,7 @@ void node_announce(struct node *n, unsigned vhost)
 	for (size_t i = 0; v->answering && i < v->vip.addr_count; i++)
 		if (announce(&n->ifaces[v->iface], v->vip.mac, &v->addrs[i]))
 			log_msg(LOG_DEBUG, "carp \"%s\": announcement refused",
-				v->conf->name);
+				v->name);
 	if (!v->unannounced)
 		return;
 	v->unannounced = false;

@@ -129,7 +129,7 @@ static void on_ra(evutil_socket_t fd, short what, void *arg)
 	v->ra.last = clock_mono();
 	if (advertise(n, v))
 		log_msg(LOG_DEBUG, "carp \"%s\": router advertisement refused",
-			v->conf->name);
+			v->name);
 	arm_next(v);
 }
 
@@ -149,7 +149,7 @@ void node_ra_set(struct node *n, unsigned vhost, bool on)
 		v->ra.timer = evtimer_new(n->base, on_ra, v);
 		if (!v->ra.timer) {
 			log_msg(LOG_ERR, "carp \"%s\": no memory to advertise",
-				v->conf->name);
+				v->name);
 			return;
 		}
 		event_priority_set(v->ra.timer, PRIORITY_NORMAL);

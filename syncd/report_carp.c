@@ -121,7 +121,7 @@ static void print_late(struct node *n, FILE *out)
 		fprintf(out,
 			"%-8s  %" PRIu64 " adverts late, the last %s ago; "
 			"longest gap %.1f ms, interval %.1f ms\n",
-			n->vhosts[i].conf->name, s.late,
+			n->vhosts[i].name, s.late,
 			report_duration(mono_diff(n->last, s.late_at), ago,
 					sizeof(ago)),
 			(double)s.longest_ns / 1e6,
@@ -141,7 +141,7 @@ static void print_strangers(struct node *n, FILE *out)
 			continue;
 		sender_text(&v->master.from.addr, text);
 		fprintf(out, "%-8s  %s is a peer without state sync\n",
-			n->vhosts[i].conf->name, text);
+			n->vhosts[i].name, text);
 	}
 }
 

@@ -67,7 +67,7 @@ static void check_interfaces(struct checker *c)
 
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
-		const char *name = n->vhosts[i].conf->name;
+		const char *name = n->vhosts[i].name;
 
 		if (!f->ifindex)
 			finding(c, LEVEL_BLOCKS,
@@ -228,7 +228,7 @@ static void check_adverts(struct checker *c)
 			"a gap of %.1f ms ends the mastership.\n"
 			"a larger advskew on both nodes, a CPU of its own, or "
 			"a preemptible kernel",
-			n->vhosts[i].conf->name, s.late,
+			n->vhosts[i].name, s.late,
 			report_duration(mono_diff(n->last, s.late_at), ago,
 					sizeof(ago)),
 			(double)s.longest_ns / 1e6,

@@ -70,8 +70,8 @@ static json_t *steps(const struct history_entry *h)
 static json_t *vhid_of(const struct node *n, const char *name)
 {
 	for (size_t i = 0; i < n->nvhosts; i++)
-		if (strcmp(n->vhosts[i].conf->name, name) == 0)
-			return json_integer(n->vhosts[i].conf->vhid);
+		if (strcmp(n->vhosts[i].name, name) == 0)
+			return json_integer(n->vhosts[i].vhid);
 	return json_null();
 }
 

@@ -74,7 +74,7 @@ void report_track(struct node *n, FILE *out)
 			fprintf(out,
 				"%-8s  %s \"%s\" is down since %s, demotion "
 				"+%u: %s\n",
-				n->vhosts[i].conf->name,
+				n->vhosts[i].name,
 				track_kind_name(t->conf->kind), t->conf->name,
 				report_duration(mono_diff(n->last, t->since),
 						since, sizeof(since)),

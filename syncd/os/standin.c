@@ -23,6 +23,7 @@ struct slot {
 	bool active;
 	size_t count;
 	struct carpsock_out packets[STANDIN_PACKETS];
+	struct carp_auth auth;
 	int64_t interval_ns;
 	mono_t due; /* a quarter of an interval after the loop's turn */
 	mono_t sent_at;
@@ -46,13 +47,18 @@ static mono_t clock_mono(void)
 	return (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec };
 }
 
-static bool send_slot(const struct slot *slot)
+static bool send_slot(struct slot *slot)
 {
 	bool sent = false;
 
-	for (size_t i = 0; i < slot->count; i++)
-		if (carpsock_send(&slot->packets[i]) == 0)
+	for (size_t i = 0; i < slot->count; i++) {
+		struct carpsock_out *o = &slot->packets[i];
+
+		carp_vhost_again(&slot->auth,
+				 o->bytes + o->len - CARP_ADVERT_LEN);
+		if (carpsock_send(o) == 0)
 			sent = true;
+	}
 	return sent;
 }
 
@@ -172,7 +178,7 @@ void standin_alive(struct standin *s, mono_t now)
 
 void standin_sent(struct standin *s, unsigned slot,
 		  const struct carpsock_out *packets, size_t count,
-		  int64_t interval_ns, mono_t now)
+		  const struct carp_auth *auth, int64_t interval_ns, mono_t now)
 {
 	struct slot *p = &s->slots[slot];
 	bool was_active;
@@ -184,6 +190,7 @@ void standin_sent(struct standin *s, unsigned slot,
 	p->active = count <= STANDIN_PACKETS;
 	p->count = p->active ? count : 0;
 	memcpy(p->packets, packets, p->count * sizeof(*packets));
+	p->auth = *auth;
 	p->interval_ns = interval_ns;
 	p->due = mono_add(now, interval_ns + interval_ns / 4);
 	s->alive = now;

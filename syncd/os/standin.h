@@ -7,8 +7,8 @@
  * lost by that.
  *
  * A thread of its own, ahead of ordinary processes where that is allowed. It
- * decides nothing: it repeats what the loop sent, while the loop gave a sign
- * of life within STANDIN_ALIVE_NS. A stopped process stops it, too.
+ * decides nothing: it repeats what the loop sent, with the next counter, while
+ * the loop gave a sign of life within STANDIN_ALIVE_NS. A stopped process stops it, too.
  */
 #ifndef STATESYNC_STANDIN_H
 #define STATESYNC_STANDIN_H
@@ -18,6 +18,7 @@
 
 #include "carpsock.h"
 #include "mono.h"
+#include "vhost.h"
 
 #define STANDIN_SLOTS	 32
 #define STANDIN_PACKETS	 9 /* of one advert: 8 peers, and the lease's */
@@ -36,11 +37,12 @@ void standin_alive(struct standin *s, mono_t now);
 /*
  * The loop just sent an advert as these packets (copied; at most
  * STANDIN_PACKETS), and will again after interval_ns. Their sockets stay open
- * until standin_clear.
+ * until standin_clear. auth (copied) signs the adverts that follow.
  */
 void standin_sent(struct standin *s, unsigned slot,
 		  const struct carpsock_out *packets, size_t count,
-		  int64_t interval_ns, mono_t now);
+		  const struct carp_auth *auth, int64_t interval_ns,
+		  mono_t now);
 
 /* Nothing is sent for this slot any more once it returns. */
 void standin_clear(struct standin *s, unsigned slot);

@@ -37,6 +37,10 @@ static void teardown(void)
 }
 
 /* Frames that come within ms. */
+static struct carp_auth auth;
+static uint64_t last; /* counter that was heard */
+
+/* Adverts, each with a new counter and rightly signed. */
 static int heard(int ms)
 {
 	mono_t end = mono_add(now(), ms * MONO_MS);
@@ -45,23 +49,30 @@ static int heard(int ms)
 	for (;;) {
 		int left = (int)(mono_diff(end, now()) / MONO_MS);
 		struct pollfd p = { .fd = pair[1], .events = POLLIN };
-		char frame[128];
+		uint8_t frame[128];
+		struct carp_advert a;
 
 		if (left <= 0 || poll(&p, 1, left) <= 0)
 			return n;
-		ck_assert_int_eq(read(pair[1], frame, sizeof(frame)), 6);
-		ck_assert_mem_eq(frame, "advert", 6);
+		ck_assert_int_eq(read(pair[1], frame, sizeof(frame)),
+				 CARP_ADVERT_LEN);
+		ck_assert_int_eq(carp_wire_parse(frame, CARP_ADVERT_LEN, &a),
+				 CARP_OK);
+		ck_assert_uint_gt(a.counter, last);
+		ck_assert(carp_auth_verify(&auth, a.counter, a.digest));
+		last = a.counter;
 		n++;
 	}
 }
 
 static void sent(void)
 {
-	const struct carpsock_out out = { .fd = pair[0],
-					  .len = 6,
-					  .bytes = "advert" };
+	struct carpsock_out out = { .fd = pair[0], .len = CARP_ADVERT_LEN };
+	const struct carp_advert a = { .vhid = 1, .counter = last + 1024 };
 
-	standin_sent(s, 3, &out, 1, INTERVAL, now());
+	ck_assert(!carp_auth_init(&auth, 1, "secret"));
+	carp_wire_build(&a, out.bytes);
+	standin_sent(s, 3, &out, 1, &auth, INTERVAL, now());
 }
 
 START_TEST(silent_while_the_loop_is_in_time)

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From the configuration to the engine and to the vhosts of the node. It
+ * opens nothing.
+ *
+ * Invariant: vhost i of the node is vhost i of the engine.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+
+/* Addresses as the engine wants them: IPv4 in host byte order. */
+struct shared {
+	uint32_t v4[CARP_ADDR_MAX];
+	struct carp_addr6 v6[CARP_ADDR_MAX];
+};
+
+static enum require_sync require_sync(const struct conf *conf)
+{
+	switch (conf->require_sync) {
+	case CONF_SYNC_STRICT:
+		return REQUIRE_SYNC_STRICT;
+	case CONF_SYNC_LIMIT:
+		return REQUIRE_SYNC_LIMIT;
+	case CONF_SYNC_OFF:
+		return REQUIRE_SYNC_OFF;
+	}
+	return REQUIRE_SYNC_STRICT;
+}
+
+static void allow(const struct conf_carp *c, struct engine_vhost_conf *out)
+{
+	for (unsigned i = 0; i < c->num_allowed; i++) {
+		const struct conf_allowed *a = &c->allowed[i];
+		struct engine_allowed *o = &out->allowed[out->nallowed++];
+
+		o->advbase = a->advbase;
+		o->advskew = a->advskew;
+		if (a->address.family == AF_INET6) {
+			o->address.family = CARP_V6;
+			memcpy(o->address.v6.b, &a->address.v6, 16);
+		} else {
+			o->address.v4 = ntohl(a->address.v4.s_addr);
+		}
+	}
+}
+
+static void vhost_conf(const struct node *n, const struct node_vhost *v,
+		       struct shared *s, struct engine_vhost_conf *out)
+{
+	const struct conf_carp *c = v->conf;
+	size_t v4 = 0, v6 = 0;
+
+	for (size_t k = 0; k < c->num_addresses; k++)
+		if (c->addresses[k].family == AF_INET6)
+			memcpy(s->v6[v6++].b, &c->addresses[k].v6, 16);
+		else
+			s->v4[v4++] = ntohl(c->addresses[k].v4.s_addr);
+	*out = (struct engine_vhost_conf){
+		.name = v->name,
+		.interface = v->iface,
+		.own_mac = c->mac == CONF_MAC_INTERFACE,
+		.strict = n->conf->strict_peers,
+		.carp = {
+			.vhid = v->vhid,
+			.advbase = c->advbase,
+			.advskew = v->advskew,
+			.preempt = n->conf->preempt,
+			.pass = (const char *)c->pass,
+			.v4 = s->v4,
+			.v4_count = v4,
+			.v6 = s->v6,
+			.v6_count = v6,
+			.preempt_delay_ns =
+				n->conf->preempt_delay_ms * MONO_MS,
+			.announce_ns = c->announce_refresh_ms * MONO_MS,
+			.witness_limit = n->conf->witness
+						 ? n->conf->witness_limit
+						 : 0,
+		},
+	};
+	allow(c, out);
+}
+
+/* The engine's configuration in *out, its parts in the others. */
+static int engine_conf(const struct node *n, struct shared *shared,
+		       struct engine_vhost_conf *vhosts, const char **peers,
+		       struct engine_conf *out)
+{
+	*out = (struct engine_conf){
+		.node = n->conf->node,
+		.version = STATESYNC_VERSION,
+		.require = require_sync(n->conf),
+		.require_ns = n->conf->require_sync_ms * MONO_MS,
+		.independent = n->conf->independent,
+		.nvhosts = n->nvhosts,
+		.npeers = n->conf->link.num_peers,
+		.vhosts = vhosts,
+		.peers = peers,
+	};
+	if (out->npeers > ENGINE_PEERS_MAX) {
+		log_msg(LOG_ERR, "at most %d peers", ENGINE_PEERS_MAX);
+		return -E2BIG;
+	}
+	for (size_t i = 0; i < n->nvhosts; i++)
+		vhost_conf(n, &n->vhosts[i], &shared[i], &vhosts[i]);
+	for (size_t i = 0; i < out->npeers; i++)
+		peers[i] = n->conf->link.peers[i].name;
+	return 0;
+}
+
+int node_conf_engine(struct node *n)
+{
+	static struct shared shared[ENGINE_VHOSTS_MAX];
+	static struct engine_vhost_conf vhosts[ENGINE_VHOSTS_MAX];
+	const char *peers[ENGINE_PEERS_MAX], *why;
+	struct timespec ts;
+	struct engine_conf conf;
+	int err = engine_conf(n, shared, vhosts, peers, &conf);
+
+	if (err)
+		return err;
+	evutil_secure_rng_get_bytes(&conf.boot_id, sizeof(conf.boot_id));
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	n->engine = calloc(1, sizeof(*n->engine));
+	if (!n->engine)
+		return -ENOMEM;
+	err = engine_init(n->engine, &conf, &why,
+			  (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec });
+	if (err) {
+		log_msg(LOG_ERR, "the configuration cannot be used: %s", why);
+		free(n->engine);
+		n->engine = NULL;
+	}
+	return err;
+}
+
+/* The interface of that name, a new one if need be. */
+static unsigned iface_named(struct node *n, const char *name)
+{
+	unsigned k = 0;
+
+	while (k < n->nifaces && strcmp(n->ifaces[k].name, name))
+		k++;
+	if (k == n->nifaces) {
+		n->ifaces[n->nifaces].node = n;
+		strcpy(n->ifaces[n->nifaces++].name, name);
+	}
+	return k;
+}
+
+/* A vhost for a block, or for one of the nodes of a balanced one. */
+static int add_vhost(struct node *n, const struct conf_carp *c, unsigned share)
+{
+	struct node_vhost *v = &n->vhosts[n->nvhosts];
+
+	if (n->nvhosts == ENGINE_VHOSTS_MAX) {
+		log_msg(LOG_ERR,
+			"at most %d virtual hosts, each of `nodes` is "
+			"one",
+			ENGINE_VHOSTS_MAX);
+		return -E2BIG;
+	}
+	n->nvhosts++;
+	v->node = n;
+	v->conf = c;
+	v->iface = iface_named(n, c->interface);
+	v->vhid = c->vhid;
+	v->advskew = c->advskew;
+	v->share = (uint8_t)share;
+	snprintf(v->name, sizeof(v->name), "%s", c->name);
+	if (c->balancing == CONF_BALANCING_NONE)
+		return 0;
+	v->vhid = c->nodes[share].vhid;
+	v->advskew = c->nodes[share].advskew;
+	snprintf(v->name, sizeof(v->name), "%.58s/%u", c->name, v->vhid);
+	return 0;
+}
+
+int node_conf_vhosts(struct node *n)
+{
+	int err = 0;
+
+	n->vhosts = calloc(ENGINE_VHOSTS_MAX, sizeof(*n->vhosts));
+	n->ifaces = calloc(ENGINE_VHOSTS_MAX, sizeof(*n->ifaces));
+	if (!n->vhosts || !n->ifaces)
+		return -ENOMEM;
+	for (size_t i = 0; i < n->conf->num_carps; i++) {
+		const struct conf_carp *c = &n->conf->carps[i];
+		unsigned shares = c->balancing ? c->num_nodes : 1;
+
+		for (unsigned k = 0; k < shares && !err; k++)
+			err = add_vhost(n, c, k);
+	}
+	return err;
+}
