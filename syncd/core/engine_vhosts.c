@@ -25,6 +25,7 @@ static void set_values(struct engine_vhost *v,
 	v->interface = c->interface;
 	v->own_mac = c->own_mac;
 	v->strict = c->strict;
+	v->balanced = c->balanced;
 	v->nallowed = c->nallowed;
 	memcpy(v->allowed, c->allowed, sizeof(v->allowed));
 }
