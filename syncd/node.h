@@ -138,6 +138,12 @@ struct node {
 	char last_error[ENGINE_TEXT_MAX];
 };
 
+/* The first vhost of the same conf: the leader of a balanced block, or itself. */
+static inline unsigned node_leader(const struct node *n, unsigned vhost)
+{
+	return vhost - n->vhosts[vhost].share;
+}
+
 /* --- node.c */
 /* conf is taken over. 0 or -errno, already logged. */
 int node_open(struct node *n, struct conf *conf)

@@ -90,6 +90,11 @@ static void weigh(struct node *n, unsigned vhost)
 		if (n->track->items[i].vhost == vhost)
 			sum += track_weight(&n->track->items[i].track);
 	engine_track(n->engine, vhost, sum, n->last);
+	/* each share hears it where each is judged by itself */
+	for (unsigned i = vhost + 1; n->conf->independent && i < n->nvhosts &&
+				     n->vhosts[i].conf == n->vhosts[vhost].conf;
+	     i++)
+		engine_track(n->engine, i, sum, n->last);
 	if (n->track->running)
 		node_settle(n);
 }
@@ -317,11 +322,17 @@ void node_track_links_changed(struct node *n)
 
 /* --- life ------------------------------------------------------------------ */
 
+/* The shares of a balanced block have one set of them. */
+static size_t count_of(const struct node_vhost *v)
+{
+	return v->share ? 0 : v->conf->num_tracks;
+}
+
 const struct track *node_track_get(const struct node *n, unsigned vhost,
 				   size_t i)
 {
-	for (unsigned k = 0; k < vhost; k++)
-		i += n->vhosts[k].conf->num_tracks;
+	for (unsigned k = 0; k < node_leader(n, vhost); k++)
+		i += count_of(&n->vhosts[k]);
 	return &n->track->items[i].track;
 }
 
@@ -426,7 +437,7 @@ int node_track_open(struct node *n)
 
 	n->track = t;
 	for (size_t i = 0; i < n->nvhosts; i++)
-		total += n->vhosts[i].conf->num_tracks;
+		total += count_of(&n->vhosts[i]);
 	if (!t)
 		return -ENOMEM;
 	/* one more: calloc(0) may be NULL */
@@ -436,7 +447,7 @@ int node_track_open(struct node *n)
 		return -ENOMEM;
 	(void)node_now(n);
 	for (unsigned i = 0; i < n->nvhosts; i++)
-		for (size_t j = 0; j < n->vhosts[i].conf->num_tracks; j++) {
+		for (size_t j = 0; j < count_of(&n->vhosts[i]); j++) {
 			struct item *it = &t->items[k++];
 
 			it->node = n;
