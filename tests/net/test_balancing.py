@@ -116,8 +116,9 @@ class Flows:
             s.close()
 
 
-def share_blocks(mode, better, families):
-    """lan and wan, each in two shares; better: of which this node is."""
+def share_blocks(mode, better, families, more=""):
+    """lan and wan, each in two shares; better: of which this node is; more:
+    what else is in the block lan."""
     skews = [WORSE, WORSE]
     skews[better] = GOOD
     blocks = []
@@ -133,16 +134,18 @@ def share_blocks(mode, better, families):
         blocks.append("\n".join(line for line in text.splitlines()
                                 if "vhid =" not in line
                                 and "advskew =" not in line))
+        if name == "lan":
+            blocks[-1] = blocks[-1][:-1] + more + "\n}"
     return "\n".join(blocks)
 
 
 class Balanced:
-    def __init__(self, lab, mode, families=(socket.AF_INET,)):
+    def __init__(self, lab, mode, families=(socket.AF_INET,), more=""):
         self.lab = lab
         self.nodes = [lab.nodes["gw1"], lab.nodes["gw2"]]
         for better, node in enumerate(self.nodes):
             node.configure(preempt=True, carps=(),
-                           top=share_blocks(mode, better, families))
+                           top=share_blocks(mode, better, families, more))
             lab.nft(node.host, NO_NAT)
         lab.batch("client", *("addr add %s/24 dev eth0" % a
                               for a in SOURCES))
@@ -295,5 +298,54 @@ def test_ipv6(lab):
         time.sleep(1)
         assert max(flows.silences()) < 0.5, flows.silences()
         assert not flows.doubled
+    finally:
+        flows.close()
+
+
+@pytest.mark.full
+def test_a_block_is_one(lab):
+    """Its address, routes and tracks are there once, while it has a share; a
+    node that serves badly gives up all, and by a handover."""
+    bad = lab.dir / "bad"
+    balanced = Balanced(
+        lab, "ip", more='track { file "%s" { weight = 3 } }\n'
+        'routes { route "10.3.0.0/16" { via = "10.1.0.100" } }' % bad).start()
+    one, two = balanced.nodes
+
+    def there(host):
+        routes = lab.ip(host, "route", "show", "table", "all")
+        fdb = lab.run(host, "bridge", "fdb", "show", "dev", "lan")
+        return ("local 10.1.0.1 " in routes, "10.3.0.0/16" in routes,
+                "01:00:5e:00:01:01" in fdb)
+
+    for host in ("gw1", "gw2"):
+        assert there(host) == (True, True, True)
+    # a share that goes leaves the other one what they have together
+    code, out, err = one.tool("handover", "lan/1", "wan/3")
+    assert code == 0, out + err
+    wait_for("fw2 has all", lambda: two.is_all("MASTER"), 5)
+    assert there("gw1") == (False, False, False)
+    assert there("gw2") == (True, True, True)
+    wait_for("handed back",
+             lambda: two.tool("handover", "lan/1", "wan/3")[0] == 0, 10)
+    balanced.wait_each()
+    for host in ("gw1", "gw2"):
+        assert there(host) == (True, True, True)
+    flows = Flows(lab)
+    try:
+        time.sleep(1)
+        lab.freeze()
+        flows.begin()
+        assert two.tool("demote", "2")[0] == 0
+        wait_for("fw1 has all", lambda: one.is_all("MASTER"), 5)
+        time.sleep(1)
+        assert max(flows.silences()) < 0.5, flows.silences()
+        bad.touch()
+        wait_for("it counts once",
+                 lambda: two.status()["demotion"]["total"] == 5, 5)
+        assert one.status()["demotion"]["total"] == 3
+        bad.unlink()
+        assert two.tool("demote", "--", "-2")[0] == 0
+        balanced.wait_each()
     finally:
         flows.close()
