@@ -161,6 +161,12 @@ def test_a_handover_of_some(lab):
     assert one.tool("handover", "lan-b")[0] == 1
     code, _, err = one.tool("handover", "lan-x")
     assert code == 2 and 'no carp "lan-x"' in err
+    # who stops hands over all it has to one that has the rest
+    streams.stall()
+    assert two.stop() == 0
+    assert active.has(one, *A, *B)
+    time.sleep(1)
+    assert streams.stall() < 500
     streams.finish()
 
 
