@@ -63,6 +63,14 @@ static int64_t longest_interval(const struct engine *e)
 	return longest;
 }
 
+/* Why the peer lacks what it would need to go on. */
+static const char *lacks(const struct engine *e, unsigned peer)
+{
+	if (!e->peers[peer].live || !e->peers[peer].heard)
+		return "the link to it is down";
+	return engine_tx_in_sync(e, peer) ? NULL : "it is not in sync";
+}
+
 /* Rules 12, step 1. NULL when the peer can take over now. */
 const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 				    bool force)
@@ -71,10 +79,8 @@ const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 
 	if (force) /* by the bow-out alone, where the link is down */
 		return NULL;
-	if (!p->live || !p->heard)
-		return "the link to it is down";
-	if (!engine_tx_in_sync(e, peer))
-		return "it is not in sync";
+	if (lacks(e, peer))
+		return lacks(e, peer);
 	if (p->word.demotion > demotion_total(&e->demotion))
 		return "it is more demoted than this node";
 	if (!p->word.ready)
@@ -364,15 +370,24 @@ static uint32_t named(const struct engine *e, const struct engine_peer *p,
 	return ours;
 }
 
+/* With `independent` a peer asks for what it can serve by what it tracks of it,
+ * also where it is down on other interfaces. */
+static const char *request_refusal(const struct engine *e, unsigned peer,
+				   uint32_t set)
+{
+	if (!(engine_masters(e) & set))
+		return "this node is not master";
+	return e->independent ? lacks(e, peer)
+			      : engine_handover_refusal(e, peer, false);
+}
+
 static void requested(struct engine *e, unsigned peer, uint32_t set,
 		      const char *why, mono_t now)
 {
-	const char *reason = "this node is not master";
+	const char *reason = request_refusal(e, peer, set);
 
 	if (e->handover.state != HANDOVER_IDLE)
 		return;
-	if (engine_masters(e) & set)
-		reason = engine_handover_refusal(e, peer, false);
 	if (reason) {
 		say(&e->peers[peer], SESSION_HANDOVER_REFUSED, reason, 0);
 		return;

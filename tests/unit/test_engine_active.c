@@ -87,6 +87,20 @@ START_TEST(one_takes_over_both_and_gives_one_back)
 }
 END_TEST
 
+/* What is down is no matter of the other one. */
+START_TEST(with_one_interface_down_it_gets_the_other_one_back)
+{
+	crossed();
+	sim_kill(sim, A);
+	run(10 * S);
+	sim_carrier(sim, A, WAN, false);
+	sim_start(sim, A);
+	run(20 * S);
+	ck_assert(each_has_its_own());
+	ck_assert_str_eq(cause(A, LAN), "handover from fw2");
+}
+END_TEST
+
 /* What it still has passes on while it hands over the other one. */
 START_TEST(a_handover_of_one_keeps_nothing_back)
 {
@@ -222,6 +236,7 @@ int main(void)
 	const TTest *const list[] = {
 		each_is_master_of_one_and_stays_it,
 		one_takes_over_both_and_gives_one_back,
+		with_one_interface_down_it_gets_the_other_one_back,
 		a_handover_of_one_keeps_nothing_back,
 		after_a_handover_it_does_not_preempt_that_one,
 		a_bulk_ends_no_flow_that_goes_on_here,
