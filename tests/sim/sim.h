@@ -24,6 +24,7 @@ struct sim_conf {
 	uint8_t advbase, advskew[SIM_NODES];
 	bool preempt;
 	bool crossed; /* independent; the second is the better one of WAN */
+	bool shares;  /* not independent; WAN is balanced */
 	enum require_sync require;
 	int64_t require_ns;
 	unsigned lan_loss;     /* of 1000 adverts */

@@ -153,6 +153,7 @@ static void vhost_conf(struct sim *s, unsigned i, unsigned k, uint32_t *v4,
 	*c = (struct engine_vhost_conf){
 		.name = names[k],
 		.interface = k,
+		.balanced = s->conf.shares && k,
 		.carp = {
 			.vhid = (uint8_t)(k + 1),
 			.advbase = s->conf.advbase,
@@ -178,7 +179,7 @@ void world_begin_daemon(struct sim *s, unsigned i)
 		.boot_id = sim_random(s, 0),
 		.require = s->conf.require,
 		.require_ns = s->conf.require_ns,
-		.independent = s->conf.crossed,
+		.independent = s->conf.crossed && !s->conf.shares,
 		.nvhosts = s->conf.vhosts,
 		.npeers = 1,
 		.vhosts = vhosts,

@@ -101,6 +101,31 @@ START_TEST(with_one_interface_down_it_gets_the_other_one_back)
 }
 END_TEST
 
+/* A share moves by itself, but its node is one that serves well or not. */
+START_TEST(a_node_with_a_fault_gives_up_its_share)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.crossed = conf.shares = conf.preempt = true;
+	world(&conf);
+	sim_fill(sim, A, 200);
+	sim_start(sim, A);
+	run(5 * S);
+	sim_start(sim, B);
+	run(60 * S);
+	ck_assert(each_has_its_own());
+	ck_assert(both_in_sync());
+	ck_assert_uint_eq(sim->node[A].handovers_ok, 1);
+	sim_carrier(sim, B, LAN, false);
+	run(10 * S);
+	ck_assert(sim_holds(sim, A, LAN) && sim_holds(sim, A, WAN));
+	sim_carrier(sim, B, LAN, true);
+	run(20 * S);
+	ck_assert(each_has_its_own());
+	ck_assert_uint_eq(sim->node[A].takes[LAN], 1);
+}
+END_TEST
+
 /* What it still has passes on while it hands over the other one. */
 START_TEST(a_handover_of_one_keeps_nothing_back)
 {
@@ -237,6 +262,7 @@ int main(void)
 		each_is_master_of_one_and_stays_it,
 		one_takes_over_both_and_gives_one_back,
 		with_one_interface_down_it_gets_the_other_one_back,
+		a_node_with_a_fault_gives_up_its_share,
 		a_handover_of_one_keeps_nothing_back,
 		after_a_handover_it_does_not_preempt_that_one,
 		a_bulk_ends_no_flow_that_goes_on_here,
