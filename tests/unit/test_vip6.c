@@ -101,6 +101,27 @@ START_TEST(test_v6_master_serves)
 }
 END_TEST
 
+START_TEST(test_v4_on_lo)
+{
+	gw_describe();
+	gw.lan.timeout_ns = 60 * SEC;
+	gw.vhosts[0].on_lo = true;
+	ck_assert_int_eq(vip_open(&gw.vip, gw.state), 0);
+	ck_assert_int_eq(vip_prepare(&gw.vip, gw.vhosts, 1), 0);
+	ck_assert_int_eq(lease_open(&gw.lease, "statesync", MARK), 0);
+	ck_assert_int_eq(lease_add(&gw.lease, &gw.lan), 0);
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
+	ck_assert(says("ip addr show dev lo", "10.1.0.1/32 scope host"));
+	ck_assert(!pings(lab.client, "10.1.0.1", "-c 2 -i 0.2 -W 1.2"));
+	lab_static_arp();
+	ck_assert(pings(lab.client, "10.1.0.1", PING_ONE));
+	ck_assert_int_eq(vip_remove(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert(!says("ip addr", "10.1.0.1/"));
+}
+END_TEST
+
 START_TEST(test_v6_crash_leftovers)
 {
 	gw6_open();
@@ -316,6 +337,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		test_v6_master_serves,
+		test_v4_on_lo,
 		test_v6_crash_leftovers,
 		test_v6_own_address_is_refused,
 		test_v6_no_own_address,
