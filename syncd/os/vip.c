@@ -278,6 +278,29 @@ int vip_remove(struct vip *v, struct vip_vhost *h)
 	return first;
 }
 
+int vip_change(struct vip *v, struct vip_vhost *h, const struct vip_addr *addrs,
+	       size_t count)
+{
+	struct vip_vhost old = *h;
+	struct sysctl_link l;
+	int r, there, first = 0;
+
+	h->addrs = addrs; /* what is among them counts as held */
+	h->addr_count = count;
+	if (!h->ifindex)
+		return 0;
+	there = sysctl_link_get(&v->nl, h->ifindex, NULL, &l);
+	first = remove_lo(v, &old);
+	for (size_t i = 0; !there && i < old.addr_count; i++) {
+		r = addr_remove(v, &l, &old, &old.addrs[i]);
+		if (!first)
+			first = r;
+	}
+	if (!first && there != -ENODEV)
+		first = there;
+	return first;
+}
+
 static int clean_macs(struct vip *v)
 {
 	size_t i;

@@ -129,6 +129,7 @@ START_TEST(test_v6_crash_leftovers)
 	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
 	ck_assert(says("ip addr show dev lo", "10.1.0.1/32 scope host"));
 	vip_close(&gw.vip);
+	lease_close(&gw.lease);
 	sh("rm %s", gw.state); /* they are known by themselves */
 	sh("ip addr add 2001:db8:9::9/128 dev lo");
 	gw_describe();
@@ -194,6 +195,35 @@ START_TEST(test_addresses_of_two_vhosts)
 	ck_assert(!says("ip -6 route show table local proto 112", LINK_LOCAL));
 	ck_assert(!says("ip route show table local proto 112", "10.1.0.1"));
 	ck_assert(!says("bridge fdb show dev g0", lan_mac_text));
+}
+END_TEST
+
+/* Without giving up the others, nor the lease. */
+START_TEST(test_other_addresses)
+{
+	struct vip_addr other[2];
+
+	gw6_open();
+	neigh6_static();
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
+	other[0] = both[1];
+	other[1] = both[0];
+	inet_aton("10.1.0.3", &other[1].addr);
+	ck_assert_int_eq(vip_change(&gw.vip, &gw.vhosts[0], other, 2), 0);
+	ck_assert(says("ip -6 addr", GLOBAL "/128"));
+	ck_assert(!says("ip -6 route show table local proto 112", LINK_LOCAL));
+	ck_assert(!says("ip route show table local", "10.1.0.1 "));
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert(says("ip route show table local proto 112", "10.1.0.3"));
+	gw.lan.addrs = other;
+	gw.lan.addr_count = 2;
+	ck_assert_int_eq(lease_change(&gw.lease, &gw.lan), 0);
+	ck_assert_int_eq(lease_check(&gw.lease, "g0"), 0);
+	ck_assert(says("nft list ruleset", "10.1.0.3"));
+	ck_assert(!says("nft list ruleset", LINK_LOCAL));
+	ck_assert(held(&gw.lan));
+	ck_assert(pings(lab.client, GLOBAL, PING_ONE));
 }
 END_TEST
 
@@ -342,6 +372,7 @@ int main(void)
 		test_v6_own_address_is_refused,
 		test_v6_no_own_address,
 		test_addresses_of_two_vhosts,
+		test_other_addresses,
 		test_v6_interface_gone,
 		test_v6_vrf,
 		test_nd_is_held_to_the_lease,
