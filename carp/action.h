@@ -19,6 +19,7 @@ enum carp_do {
 	CARP_DO_ADVERT,	    /* send this */
 	CARP_DO_ANNOUNCE,   /* gratuitous ARP for every address */
 	CARP_DO_ASK,	    /* ask the master, a known peer, for a handover */
+	CARP_DO_WAIT,	    /* note for history: the witness is believed */
 };
 
 struct carp_action {
@@ -32,6 +33,7 @@ struct carp_action {
 		} transition;
 		struct {
 			uint8_t bytes[CARP_ADVERT_LEN];
+			uint64_t counter; /* in it */
 			/* Ethernet source: the interface's, not the virtual */
 			bool own_mac;
 		} advert;

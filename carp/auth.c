@@ -10,20 +10,24 @@
  *
  * Invariant: both address lists are strictly ascending.
  */
+/* HMAC() and EVP allocate at each call; these do not, and an advert must
+ * leave in time on a machine that is short of memory. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include "auth.h"
 
 #include "buf.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 
 /* Constants of the message, whatever the packet's first byte says. */
 #define AUTH_VERSION 2
 #define AUTH_TYPE    1
+
+#define HMAC_INNER 0x36
+#define HMAC_OUTER 0x5c
 
 #define AUTH_MESSAGE_MAX (3 + CARP_ADDR_MAX * (4 + 16) + 8)
 
@@ -44,10 +48,21 @@ const char *carp_conf_error_text(enum carp_conf_error e)
 		return "more than 32 addresses of one family";
 	case CARP_CONF_NO_ADDRESS:
 		return "there is no address to share";
-	case CARP_CONF_CRYPTO:
-		return "libcrypto offers no HMAC-SHA1";
 	}
 	return "unknown";
+}
+
+/* RFC 2104: the first block of either hash, the key padded with zeroes. */
+static void begin(SHA_CTX *sha, const char *key, size_t len, uint8_t pad)
+{
+	uint8_t block[SHA_CBLOCK];
+
+	memset(block, pad, sizeof(block));
+	for (size_t i = 0; i < len; i++)
+		block[i] ^= (uint8_t)key[i];
+	SHA1_Init(sha);
+	SHA1_Update(sha, block, sizeof(block));
+	OPENSSL_cleanse(block, sizeof(block));
 }
 
 enum carp_conf_error carp_auth_init(struct carp_auth *a, uint8_t vhid,
@@ -60,8 +75,8 @@ enum carp_conf_error carp_auth_init(struct carp_auth *a, uint8_t vhid,
 		return CARP_CONF_VHID;
 	if (len > CARP_PASS_MAX)
 		return CARP_CONF_PASS;
-	if (len)
-		memcpy(a->key, pass, len);
+	begin(&a->inner, pass, len, HMAC_INNER);
+	begin(&a->outer, pass, len, HMAC_OUTER);
 	return CARP_CONF_OK;
 }
 
@@ -152,21 +167,17 @@ static size_t auth_message(const struct carp_auth *a,
 	return w.used;
 }
 
-int carp_auth_sign(const struct carp_auth *a, enum carp_auth_variant variant,
-		   uint64_t counter, uint8_t digest[CARP_DIGEST_LEN])
+void carp_auth_sign(const struct carp_auth *a, enum carp_auth_variant variant,
+		    uint64_t counter, uint8_t digest[CARP_DIGEST_LEN])
 {
 	uint8_t message[AUTH_MESSAGE_MAX];
 	size_t len = auth_message(a, variant, counter, message);
-	unsigned int out = CARP_DIGEST_LEN;
+	SHA_CTX inner = a->inner, outer = a->outer;
 
-	/* zero padding of the key is HMAC's own, so 20 bytes are the password */
-	if (!HMAC(EVP_sha1(), a->key, CARP_KEY_LEN, message, len, digest,
-		  &out) ||
-	    out != CARP_DIGEST_LEN) {
-		memset(digest, 0, CARP_DIGEST_LEN);
-		return -EIO;
-	}
-	return 0;
+	SHA1_Update(&inner, message, len);
+	SHA1_Final(digest, &inner);
+	SHA1_Update(&outer, digest, CARP_DIGEST_LEN);
+	SHA1_Final(digest, &outer);
 }
 
 static bool auth_matches(const struct carp_auth *a,
@@ -175,8 +186,7 @@ static bool auth_matches(const struct carp_auth *a,
 {
 	uint8_t want[CARP_DIGEST_LEN];
 
-	if (carp_auth_sign(a, variant, counter, want))
-		return false;
+	carp_auth_sign(a, variant, counter, want);
 	return CRYPTO_memcmp(want, digest, CARP_DIGEST_LEN) == 0;
 }
 

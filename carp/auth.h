@@ -9,6 +9,7 @@
 
 #include "wire.h"
 
+#include <openssl/sha.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +27,6 @@ enum carp_conf_error {
 	CARP_CONF_ADDRESS,  /* 0.0.0.0, 255.255.255.255, :: or all ones */
 	CARP_CONF_TOO_MANY, /* more than CARP_ADDR_MAX of a family */
 	CARP_CONF_NO_ADDRESS,
-	CARP_CONF_CRYPTO, /* libcrypto offers no HMAC-SHA1 */
 };
 
 /* A phrase for the operator: "the password is longer than 19 bytes". */
@@ -34,7 +34,7 @@ const char *carp_conf_error_text(enum carp_conf_error e);
 
 /* Key and message. Addresses are kept ascending, each once. */
 struct carp_auth {
-	uint8_t key[CARP_KEY_LEN]; /* the password itself, padded with zeroes */
+	SHA_CTX inner, outer; /* of RFC 2104, with the padded password in */
 	uint8_t vhid;
 	size_t v4_count, v6_count;
 	uint32_t v4[CARP_ADDR_MAX];
@@ -60,11 +60,9 @@ enum carp_conf_error carp_auth_add_v6(struct carp_auth *a,
  */
 enum carp_auth_variant { CARP_AUTH_NOV6LL, CARP_AUTH_ORIG };
 
-/* Digest for that counter. 0, or -EIO when libcrypto fails (digest is then
- * all zeroes). */
-int carp_auth_sign(const struct carp_auth *a, enum carp_auth_variant variant,
-		   uint64_t counter, uint8_t digest[CARP_DIGEST_LEN])
-	__attribute__((warn_unused_result));
+/* Digest for that counter. Allocates nothing. */
+void carp_auth_sign(const struct carp_auth *a, enum carp_auth_variant variant,
+		    uint64_t counter, uint8_t digest[CARP_DIGEST_LEN]);
 
 /* True when the digest is one of the two for that counter; compared in
  * constant time. */

@@ -63,6 +63,12 @@ const char *carp_cause_name(enum carp_cause c)
 		return "lease expired";
 	case CARP_CAUSE_LEASE_BACK:
 		return "lease regained";
+	case CARP_CAUSE_WITNESS:
+		return "no adverts, but the link tells of a master";
+	case CARP_CAUSE_UNHEARD:
+		return "no adverts, though the link tells of a master";
+	case CARP_CAUSE_WORD:
+		return "the peer took over, it hears no adverts of this node";
 	}
 	return "unknown";
 }

@@ -37,6 +37,10 @@ enum carp_cause {
 	CARP_CAUSE_TIE,		 /* MASTER hears its equal and loses the tie */
 	CARP_CAUSE_LEASE,	 /* the kernel's lease ran out */
 	CARP_CAUSE_LEASE_BACK,	 /* got again, nobody else was master */
+	/* rules 10: BACKUP hears no adverts, the link speaks of a master ... */
+	CARP_CAUSE_WITNESS, /* ... and it waits; no transition */
+	CARP_CAUSE_UNHEARD, /* ... and it has waited long enough */
+	CARP_CAUSE_WORD, /* MASTER: the peer says over the link that it took */
 };
 
 /* Short words for history: "bow-out", "master more demoted". */
@@ -77,6 +81,8 @@ struct carp_sender {
 	bool known;	   /* a peer of ours: it speaks our link protocol */
 	bool asks;	   /* and can be asked for a handover now */
 	enum carp_tie tie; /* looked at only if known */
+	/* counted, if the HMAC is right, and not looked at: REPLAY, SOURCE */
+	enum carp_refusal refused;
 };
 
 enum carp_step {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One virtual host: keeps the state, the two timers and the queue of what is
- * to be done. Not here: the election's rules (carp/fsm), the lease itself,
- * holds and demotion (they come in as struct carp_env), sockets, clocks.
+ * One virtual host: keeps the state, the timers and the queue of what is to
+ * be done. Not here: the election's rules (carp/fsm), parameters and passwords
+ * (vhost_conf), the lease itself, holds and demotion (they come in as struct
+ * carp_env), sockets, clocks.
  *
  * Implements carp_setrun, carp_master_down, carp_set_state and carp_send_ad
  * of OpenBSD ip_carp.c: adverts each advbase + advskew/256 s, master-down
@@ -12,28 +13,19 @@
  * Invariant: an advert without own_mac is queued only after a TAKE that no
  * RELEASE followed, and each RELEASE has its TAKE.
  */
-#include "vhost.h"
+#include "vhost_int.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define INTERVALS_DOWN	3
+#define SKEW_MAX	240 /* FreeBSD's bound of demotion in the advskew */
 #define NS_PER_SKEW	(MONO_S / 256)
 #define ANNOUNCE_AGAIN	2 /* adverts after the first one */
 #define BOW_OUT_ADVBASE 255
 #define BOW_OUT_ADVSKEW 255
 
-/* splitmix64 (Steele, Lea, Flood 2014): nothing here needs to be secret. */
-static uint64_t random_next(struct carp_vhost *v)
-{
-	uint64_t z = v->random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
-static struct carp_action *action_push(struct carp_vhost *v, enum carp_do what)
+struct carp_action *carp_vhost_push(struct carp_vhost *v, enum carp_do what)
 {
 	struct carp_action *a;
 
@@ -53,51 +45,6 @@ bool carp_vhost_poll(struct carp_vhost *v, struct carp_action *a)
 	return true;
 }
 
-static enum carp_conf_error vhost_addresses(struct carp_vhost *v,
-					    const struct carp_vhost_conf *conf)
-{
-	enum carp_conf_error e = CARP_CONF_OK;
-
-	if (conf->v4_count + conf->v6_count == 0)
-		return CARP_CONF_NO_ADDRESS;
-	for (size_t i = 0; i < conf->v4_count && !e; i++)
-		e = carp_auth_add_v4(&v->auth, conf->v4[i]);
-	for (size_t i = 0; i < conf->v6_count && !e; i++)
-		e = carp_auth_add_v6(&v->auth, &conf->v6[i]);
-	return e;
-}
-
-enum carp_conf_error carp_vhost_init(struct carp_vhost *v,
-				     const struct carp_vhost_conf *conf,
-				     mono_t now)
-{
-	enum carp_conf_error e;
-
-	*v = (struct carp_vhost){
-		.advbase = conf->advbase,
-		.advskew = conf->advskew,
-		.preempt = conf->preempt,
-		.state = CARP_INIT,
-		.since = now,
-		.random = conf->seed,
-		.next_advert = MONO_NEVER,
-		.master_down = MONO_NEVER,
-		.next_ask = now,
-	};
-	if (conf->advskew > CARP_ADVSKEW_MAX)
-		return CARP_CONF_ADVSKEW;
-	e = carp_auth_init(&v->auth, conf->vhid, conf->pass);
-	if (!e)
-		e = vhost_addresses(v, conf);
-	if (e)
-		return e;
-	/* One counter for the whole life, as OpenBSD: so is the digest. */
-	v->cookie = random_next(v);
-	if (carp_auth_sign(&v->auth, CARP_AUTH_NOV6LL, v->cookie, v->digest))
-		return CARP_CONF_CRYPTO;
-	return CARP_CONF_OK;
-}
-
 int64_t carp_vhost_interval_ns(const struct carp_vhost *v)
 {
 	if (!v->advbase && !v->advskew)
@@ -105,55 +52,83 @@ int64_t carp_vhost_interval_ns(const struct carp_vhost *v)
 	return v->advbase * MONO_S + v->advskew * NS_PER_SKEW;
 }
 
-/* Waits for the next advert of a master (carp_setrun BACKUP). */
-static void master_down_arm(struct carp_vhost *v, int64_t extra_ns, mono_t now)
+uint8_t carp_vhost_said_skew(const struct carp_vhost *v)
 {
-	v->master_down = mono_add(
-		now, INTERVALS_DOWN * carp_vhost_interval_ns(v) + extra_ns);
+	unsigned skew = v->advskew + v->env.demotion;
+
+	if (!v->foreign || v->advskew >= SKEW_MAX)
+		return v->advskew;
+	return (uint8_t)(skew < SKEW_MAX ? skew : SKEW_MAX);
+}
+
+static int64_t master_down_ns(const struct carp_vhost *v)
+{
+	return INTERVALS_DOWN * carp_vhost_interval_ns(v);
+}
+
+void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now)
+{
+	v->extra_ns = extra_ns;
+	for (int f = 0; f < CARP_FAMILIES; f++)
+		v->master_down[f] =
+			v->uses[f] ? mono_add(now, master_down_ns(v) + extra_ns)
+				   : MONO_NEVER;
+}
+
+/* The master lives, as an advert of that family says. */
+static void master_lives(struct carp_vhost *v, enum carp_family f, mono_t now)
+{
+	if (v->uses[f])
+		v->master_down[f] =
+			mono_add(now, master_down_ns(v) + v->extra_ns);
 }
 
 static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
 			bool own_mac)
 {
-	struct carp_action *a = action_push(v, CARP_DO_ADVERT);
+	struct carp_action *a = carp_vhost_push(v, CARP_DO_ADVERT);
 	struct carp_advert advert = {
 		.vhid = v->auth.vhid,
 		.advskew = advskew,
 		.authlen = (8 + CARP_DIGEST_LEN) / 4,
 		.demote = (uint8_t)v->env.demotion,
 		.advbase = advbase,
-		.counter = v->cookie,
+		.counter = v->counter += CARP_COUNTER_STEP,
 	};
 
-	memcpy(advert.digest, v->digest, CARP_DIGEST_LEN);
+	/* OpenBSD sends NOV6LL and takes either */
+	carp_auth_sign(v->says_old ? &v->old : &v->auth, CARP_AUTH_NOV6LL,
+		       advert.counter, advert.digest);
 	carp_wire_build(&advert, a->advert.bytes);
+	a->advert.counter = advert.counter;
 	a->advert.own_mac = own_mac;
 }
 
 static void advert_send(struct carp_vhost *v)
 {
-	advert_push(v, v->advbase, v->advskew, false);
+	advert_push(v, v->advbase, carp_vhost_said_skew(v), false);
 	if (v->announce_after && --v->announce_after == 0)
-		action_push(v, CARP_DO_ANNOUNCE);
+		carp_vhost_push(v, CARP_DO_ANNOUNCE);
 }
 
-/* Takes the right and tells everybody (carp_master_down). */
-static void master_begin(struct carp_vhost *v, mono_t now)
+void carp_vhost_begin(struct carp_vhost *v, mono_t now)
 {
 	v->fence = CARP_UNFENCED;
 	v->announce_after = 0;
-	action_push(v, CARP_DO_TAKE);
+	carp_vhost_push(v, CARP_DO_TAKE);
 	advert_send(v);
-	action_push(v, CARP_DO_ANNOUNCE);
+	carp_vhost_push(v, CARP_DO_ANNOUNCE);
 	v->announce_after = ANNOUNCE_AGAIN;
 	v->next_advert = mono_add(now, carp_vhost_interval_ns(v));
+	v->next_announce =
+		v->announce_ns ? mono_add(now, v->announce_ns) : MONO_NEVER;
 }
 
 /* Changes the state; timers of the state that is left are off. */
 static void state_set(struct carp_vhost *v, enum carp_state to,
 		      enum carp_cause cause, mono_t now)
 {
-	struct carp_action *a = action_push(v, CARP_DO_TRANSITION);
+	struct carp_action *a = carp_vhost_push(v, CARP_DO_TRANSITION);
 
 	assert(v->state != to);
 	a->transition.from = v->state;
@@ -162,13 +137,17 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	a->transition.silent_ns =
 		v->master.any ? mono_diff(now, v->master.at) : -1;
 	if (v->state == CARP_MASTER)
-		action_push(v, CARP_DO_RELEASE);
+		carp_vhost_push(v, CARP_DO_RELEASE);
 	v->state = to;
 	v->since = now;
 	v->transitions++;
 	v->fence = CARP_UNFENCED;
-	v->next_advert = MONO_NEVER;
-	v->master_down = MONO_NEVER;
+	v->next_advert = v->next_announce = MONO_NEVER;
+	v->preempt_at = v->take_at = MONO_NEVER;
+	for (int f = 0; f < CARP_FAMILIES; f++)
+		v->master_down[f] = v->waiting[f] = MONO_NEVER;
+	v->vouched.ns = 0;
+	v->obeys = false;
 }
 
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now)
@@ -176,7 +155,7 @@ void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now)
 	if (v->state != CARP_BACKUP)
 		return;
 	state_set(v, CARP_MASTER, cause, now);
-	master_begin(v, now);
+	carp_vhost_begin(v, now);
 }
 
 void carp_vhost_give_up(struct carp_vhost *v, mono_t now)
@@ -195,10 +174,24 @@ void carp_vhost_yield(struct carp_vhost *v, enum carp_cause cause, mono_t now)
 	if (cause == CARP_CAUSE_EQUAL) {
 		int64_t most_ns = carp_vhost_interval_ns(v) / 8;
 
-		extra_ns = (int64_t)(random_next(v) % (uint64_t)(most_ns + 1));
+		extra_ns = (int64_t)(carp_vhost_random(v) %
+				     (uint64_t)(most_ns + 1));
 	}
 	state_set(v, CARP_BACKUP, cause, now);
-	master_down_arm(v, extra_ns, now);
+	carp_vhost_wait(v, extra_ns, now);
+}
+
+void carp_vhost_vouch(struct carp_vhost *v, mono_t until)
+{
+	v->vouched = until;
+}
+
+void carp_vhost_obey(struct carp_vhost *v, mono_t now)
+{
+	if (v->state != CARP_MASTER)
+		return;
+	carp_vhost_yield(v, CARP_CAUSE_WORD, now);
+	v->obeys = true;
 }
 
 void carp_vhost_lease_lost(struct carp_vhost *v, mono_t now)
@@ -210,7 +203,7 @@ void carp_vhost_link(struct carp_vhost *v, bool up, mono_t now)
 {
 	if (up && v->state == CARP_INIT && !v->stopped) {
 		state_set(v, CARP_BACKUP, CARP_CAUSE_LINK_UP, now);
-		master_down_arm(v, 0, now);
+		carp_vhost_wait(v, 0, now);
 	} else if (!up && v->state != CARP_INIT) {
 		state_set(v, CARP_INIT, CARP_CAUSE_LINK_DOWN, now);
 		v->master.any = false;
@@ -231,6 +224,12 @@ void carp_vhost_stop(struct carp_vhost *v, mono_t now)
 		advert_push(v, BOW_OUT_ADVBASE, BOW_OUT_ADVSKEW, true);
 }
 
+static void advert_now(struct carp_vhost *v, mono_t now)
+{
+	advert_send(v);
+	v->next_advert = mono_add(now, carp_vhost_interval_ns(v));
+}
+
 void carp_vhost_env(struct carp_vhost *v, const struct carp_env *env,
 		    mono_t now)
 {
@@ -243,8 +242,7 @@ void carp_vhost_env(struct carp_vhost *v, const struct carp_env *env,
 	if (v->state != CARP_MASTER || v->fence != CARP_UNFENCED ||
 	    v->env.demotion <= before)
 		return;
-	advert_send(v);
-	v->next_advert = mono_add(now, carp_vhost_interval_ns(v));
+	advert_now(v, now);
 }
 
 void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why)
@@ -253,24 +251,35 @@ void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why)
 	v->counters[why]++;
 }
 
+/* FreeBSD and ucarp go on counting from the last advert they heard, maybe one
+ * of ours: only the very counters that were sent are. */
+static bool is_own_counter(const struct carp_vhost *v, uint64_t counter)
+{
+	uint64_t n = counter - v->base;
+
+	return n <= v->counter - v->base && n % CARP_COUNTER_STEP == 0;
+}
+
 /* The checks that need the vhost, in the order of carp_proto_input_c. */
 static enum carp_refusal advert_check(const struct carp_vhost *v,
-				      const struct carp_advert *rx)
+				      const struct carp_advert *rx,
+				      const struct carp_sender *from)
 {
 	if (rx->vhid != v->auth.vhid)
 		return CARP_REFUSED_VHID;
-	if (!carp_auth_verify(&v->auth, rx->counter, rx->digest))
+	if (!carp_auth_verify(&v->auth, rx->counter, rx->digest) &&
+	    !(v->has_old && carp_auth_verify(&v->old, rx->counter, rx->digest)))
 		return CARP_REFUSED_AUTH;
-	if (rx->counter == v->cookie)
+	if (is_own_counter(v, rx->counter))
 		return CARP_REFUSED_LOOP;
-	return CARP_OK;
+	return from->refused;
 }
 
 static void ask(struct carp_vhost *v, mono_t now)
 {
 	if (!mono_due(v->next_ask, now))
 		return;
-	action_push(v, CARP_DO_ASK);
+	carp_vhost_push(v, CARP_DO_ASK);
 	v->next_ask = mono_add(now, carp_vhost_interval_ns(v));
 }
 
@@ -282,6 +291,29 @@ static void rival_heard(struct carp_vhost *v)
 {
 	if (!v->announce_after)
 		v->announce_after = 1;
+}
+
+/* preempt-delay: a worse master has been heard for so long. */
+static bool preempt_due(struct carp_vhost *v, mono_t now)
+{
+	if (mono_is_never(v->preempt_at))
+		v->preempt_at = mono_add(now, v->preempt_delay_ns);
+	return mono_due(v->preempt_at, now);
+}
+
+/* Equals that stepped down together would at once do so again: whoever is
+ * first is heard by the others before they do it as well (rules 11). */
+static void take_soon(struct carp_vhost *v, enum carp_cause cause,
+		      enum carp_family f, mono_t now)
+{
+	if (!v->extra_ns || cause == CARP_CAUSE_BOW_OUT) {
+		carp_vhost_take(v, cause, now);
+		return;
+	}
+	if (mono_is_never(v->take_at))
+		v->take_at = mono_add(now, v->extra_ns);
+	v->take_cause = cause;
+	master_lives(v, f, now);
 }
 
 static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
@@ -298,10 +330,16 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 	};
 	struct carp_verdict verdict = carp_fsm_decide(&self, rx, from);
 
+	if (verdict.cause == CARP_CAUSE_PREEMPT && !preempt_due(v, now))
+		verdict.step = CARP_REARM;
+	else if (verdict.cause != CARP_CAUSE_PREEMPT)
+		v->preempt_at = MONO_NEVER;
 	/* Handover, step 6: whoever advertises now has taken over. */
 	if (v->fence == CARP_BOWED_OUT && !carp_fsm_is_bow_out(rx))
 		verdict = (struct carp_verdict){ CARP_YIELD,
 						 CARP_CAUSE_HANDOVER };
+	if (verdict.step != CARP_TAKE)
+		v->take_at = MONO_NEVER;
 	switch (verdict.step) {
 	case CARP_STAY:
 		if (v->state == CARP_MASTER && !carp_fsm_is_bow_out(rx))
@@ -309,13 +347,13 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 		break;
 	case CARP_ASK:
 		ask(v, now);
-		master_down_arm(v, 0, now);
+		master_lives(v, from->addr.family, now);
 		break;
 	case CARP_REARM:
-		master_down_arm(v, 0, now);
+		master_lives(v, from->addr.family, now);
 		break;
 	case CARP_TAKE:
-		carp_vhost_take(v, verdict.cause, now);
+		take_soon(v, verdict.cause, from->addr.family, now);
 		break;
 	case CARP_YIELD:
 		carp_vhost_yield(v, verdict.cause, now);
@@ -327,7 +365,7 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 				     const struct carp_advert *rx,
 				     const struct carp_sender *from, mono_t now)
 {
-	enum carp_refusal why = advert_check(v, rx);
+	enum carp_refusal why = advert_check(v, rx, from);
 
 	carp_vhost_count(v, why);
 	if (why || v->state == CARP_INIT)
@@ -338,6 +376,14 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 		.advert = *rx,
 		.at = now,
 	};
+	v->waiting[from->addr.family] = MONO_NEVER;
+	v->obeys = false;
+	if (!from->known && !v->foreign) {
+		v->foreign = true;
+		if (v->state == CARP_MASTER && v->fence == CARP_UNFENCED &&
+		    v->env.demotion)
+			advert_now(v, now); /* with its advskew */
+	}
 	advert_follow(v, rx, from, now);
 	return CARP_OK;
 }
@@ -362,26 +408,77 @@ void carp_vhost_bow_out(struct carp_vhost *v)
 void carp_vhost_resume(struct carp_vhost *v, mono_t now)
 {
 	if (v->state == CARP_MASTER && v->fence != CARP_UNFENCED)
-		master_begin(v, now);
+		carp_vhost_begin(v, now);
+}
+
+/*
+ * Rules 10: while the link tells of a master that is well, lost adverts alone
+ * do not make a second one; for a while, and once for each silence. A copy
+ * that is not complete does not ask.
+ */
+static bool witness_says_wait(struct carp_vhost *v, enum carp_family f,
+			      mono_t now)
+{
+	mono_t end;
+
+	if (!v->witness_limit || v->env.holding || mono_due(v->vouched, now))
+		return false;
+	if (mono_is_never(v->waiting[f])) {
+		v->waiting[f] = now;
+		carp_vhost_push(v, CARP_DO_WAIT);
+	}
+	end = mono_add(v->waiting[f], v->witness_limit * master_down_ns(v));
+	if (v->obeys)
+		end = MONO_NEVER;
+	v->master_down[f] = mono_min(end, v->vouched);
+	return !mono_due(end, now);
+}
+
+static void master_is_down(struct carp_vhost *v, enum carp_family f, mono_t now)
+{
+	enum carp_cause cause = CARP_CAUSE_MASTER_DOWN;
+
+	if (witness_says_wait(v, f, now))
+		return;
+	if (!mono_is_never(v->waiting[f]) && !mono_due(v->vouched, now))
+		cause = CARP_CAUSE_UNHEARD;
+	carp_vhost_take(v, cause, now);
+}
+
+static void advert_due(struct carp_vhost *v, mono_t now)
+{
+	int64_t interval_ns = carp_vhost_interval_ns(v);
+
+	advert_send(v);
+	/* From deadline to deadline, so that adverts do not drift; from now
+	 * where we slept longer, so that they do not burst. */
+	v->next_advert = mono_add(v->next_advert, interval_ns);
+	if (mono_due(v->next_advert, now))
+		v->next_advert = mono_add(now, interval_ns);
 }
 
 void carp_vhost_tick(struct carp_vhost *v, mono_t now)
 {
-	if (mono_due(v->master_down, now)) {
-		carp_vhost_take(v, CARP_CAUSE_MASTER_DOWN, now);
-	} else if (mono_due(v->next_advert, now)) {
-		int64_t interval_ns = carp_vhost_interval_ns(v);
-
-		advert_send(v);
-		/* From deadline to deadline, so that adverts do not drift;
-		 * from now where we slept longer, so that they do not burst. */
-		v->next_advert = mono_add(v->next_advert, interval_ns);
-		if (mono_due(v->next_advert, now))
-			v->next_advert = mono_add(now, interval_ns);
+	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
+		if (mono_due(v->master_down[f], now))
+			master_is_down(v, f, now);
+	if (mono_due(v->take_at, now))
+		carp_vhost_take(v, v->take_cause, now);
+	if (mono_due(v->next_advert, now))
+		advert_due(v, now);
+	if (mono_due(v->next_announce, now)) {
+		if (v->fence == CARP_UNFENCED)
+			carp_vhost_push(v, CARP_DO_ANNOUNCE);
+		v->next_announce = mono_add(now, v->announce_ns);
 	}
 }
 
 mono_t carp_vhost_deadline(const struct carp_vhost *v)
 {
-	return mono_min(v->master_down, v->next_advert);
+	mono_t d = mono_min(v->next_advert, v->next_announce);
+
+	d = mono_min(d, v->take_at);
+	for (int f = 0; f < CARP_FAMILIES; f++)
+		d = mono_min(d, v->master_down[f]);
+	return d;
 }

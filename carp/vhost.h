@@ -2,8 +2,8 @@
 /*
  * One virtual host: state, timers, own adverts. A value: it is given packets,
  * facts and the time, and answers with actions. The caller drains
- * carp_vhost_poll after every other call. No function here fails but init and
- * receive; what makes no sense in the present state does nothing.
+ * carp_vhost_poll after every other call. No function here fails but init,
+ * change and receive; what makes no sense in the present state does nothing.
  */
 #ifndef STATESYNC_CARP_VHOST_H
 #define STATESYNC_CARP_VHOST_H
@@ -23,6 +23,9 @@ struct carp_vhost_conf {
 	size_t v4_count;
 	const struct carp_addr6 *v6;
 	size_t v6_count;
+	int64_t preempt_delay_ns; /* since a worse master is heard */
+	int64_t announce_ns;	  /* between announcements; 0: once is enough */
+	unsigned witness_limit;	  /* master-down times; 0: no witness */
 	uint64_t seed; /* random; another one for every vhost and start */
 };
 
@@ -36,19 +39,37 @@ struct carp_heard {
 
 enum carp_fence { CARP_UNFENCED, CARP_FENCED, CARP_BOWED_OUT };
 
+/* The counters of our adverts: base + n * CARP_COUNTER_STEP, and a few behind
+ * each that whoever stands in for us uses (standin.h). */
+#define CARP_COUNTER_STEP  1024
+#define CARP_COUNTER_RANGE (1ULL << 48)
+
 /* Callers may read; only vhost.c writes. */
 struct carp_vhost {
 	struct carp_auth auth; /* vhid and sorted addresses */
+	struct carp_auth old;  /* of before carp_vhost_change */
+	bool has_old, says_old;
 	uint8_t advbase, advskew;
 	bool preempt, stopped;
+	bool uses[CARP_FAMILIES]; /* has addresses of it, so adverts */
+	int64_t preempt_delay_ns, announce_ns;
+	unsigned witness_limit;
 	enum carp_state state;
 	enum carp_fence fence; /* in MASTER: how far a handover went */
 	mono_t since;	       /* of the state */
 	struct carp_env env;
-	uint64_t cookie; /* the counter of all our adverts */
+	uint64_t base, counter; /* of our first and our last advert */
 	uint64_t random;
-	uint8_t digest[CARP_DIGEST_LEN];
-	mono_t next_advert, master_down, next_ask;
+	bool foreign; /* a node that is no peer of ours advertises here */
+	mono_t next_advert, next_announce, next_ask, preempt_at;
+	mono_t master_down[CARP_FAMILIES];
+	int64_t extra_ns; /* of master-down, after an equal was heard */
+	mono_t take_at;	  /* for that cause, later than others */
+	enum carp_cause take_cause;
+	/* The witness: its word counts until then; how long it was believed;
+	 * it may be for ever, because that master took over from us. */
+	mono_t vouched, waiting[CARP_FAMILIES];
+	bool obeys;
 	unsigned announce_after; /* adverts until the next announcement */
 	struct carp_heard master;
 	uint64_t transitions;
@@ -63,8 +84,28 @@ enum carp_conf_error carp_vhost_init(struct carp_vhost *v,
 				     mono_t now)
 	__attribute__((warn_unused_result));
 
+/*
+ * Other parameters, passwords or addresses; the state stays, the vhid too.
+ * What the HMAC was before is accepted further, and sent while `says_old`,
+ * until carp_vhost_changed: the other nodes are not changed yet. As init; v is
+ * as it was then.
+ */
+enum carp_conf_error carp_vhost_change(struct carp_vhost *v,
+				       const struct carp_vhost_conf *conf,
+				       bool says_old, mono_t now)
+	__attribute__((warn_unused_result));
+/* says_old as above; neither: nobody uses the old ones any more. */
+void carp_vhost_changed(struct carp_vhost *v, bool says_old, bool accepts_old);
+
+/* Tells two sets of password and addresses apart. */
+uint64_t carp_vhost_identity(const struct carp_vhost *v);
+
 /* advbase + advskew/256 s; 1/256 s where that is 0 (carp_send_ad). */
 int64_t carp_vhost_interval_ns(const struct carp_vhost *v);
+
+/* The advskew in our adverts: to nodes that know no demotion (FreeBSD, ucarp)
+ * it is in there, up to 240. The interval is the configured one. */
+uint8_t carp_vhost_said_skew(const struct carp_vhost *v);
 
 /* The interface can be used, or not: INIT <-> BACKUP. Without a bow-out; a
  * BACKUP waits one master-down time (3 intervals) (carp_carpdev_state). */
@@ -74,8 +115,8 @@ void carp_vhost_link(struct carp_vhost *v, bool up, mono_t now);
 void carp_vhost_env(struct carp_vhost *v, const struct carp_env *env,
 		    mono_t now);
 
-/* An advert that passed carp_wire_parse: vhid, HMAC, own packet, election.
- * Counts and returns the result. */
+/* An advert that passed carp_wire_parse: vhid, HMAC, own packet, what the
+ * caller has against it, election. Counts and returns the result. */
 enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 				     const struct carp_advert *rx,
 				     const struct carp_sender *from,
@@ -87,6 +128,14 @@ void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why);
 /* The master's own word over the link that it is no longer: BACKUP becomes
  * MASTER at once, also on hold. */
 void carp_vhost_give_up(struct carp_vhost *v, mono_t now);
+
+/* The link tells that a peer is MASTER and well (rules 10); believed until
+ * then. MONO 0: not any more. */
+void carp_vhost_vouch(struct carp_vhost *v, mono_t until);
+
+/* A peer took over because it heard nothing of us: MASTER yields, and waits
+ * for adverts as long as it is vouched for. */
+void carp_vhost_obey(struct carp_vhost *v, mono_t now);
 
 /* BACKUP -> MASTER for that cause (the peer hands over; lease back). */
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now);
@@ -108,7 +157,7 @@ void carp_vhost_resume(struct carp_vhost *v, mono_t now);
 /* For good: INIT. A MASTER releases, then bows out from its own MAC. */
 void carp_vhost_stop(struct carp_vhost *v, mono_t now);
 
-/* What has become due: adverts, master-down. */
+/* What has become due: adverts, announcements, master-down. */
 void carp_vhost_tick(struct carp_vhost *v, mono_t now);
 
 /* When to tick next at the latest; MONO_NEVER in INIT. */

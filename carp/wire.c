@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * CARP version 2 between bytes and struct, with the IPv4 and Ethernet headers
- * around an advert. Not here: passwords (carp/auth), which vhost an advert is
- * for (carp/vhost), sockets.
+ * CARP version 2 between bytes and struct. Not here: IP and Ethernet around an
+ * advert (carp/packet), passwords (carp/auth), which vhost an advert is for
+ * (carp/vhost), sockets.
  *
  * Implements the layout of struct carp_header and the checks of
- * carp_proto_input_if and carp_proto_input_c, the packet of carp_send_ad
- * (OpenBSD ip_carp.c), RFC 791 for IPv4, RFC 1071 for both checksums.
+ * carp_proto_input_c (OpenBSD ip_carp.c), RFC 1071 for the checksum.
  *
  * Invariant: an advert that was built is parsed to the same values.
  */
@@ -17,15 +16,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define CARP_VERSION	   2
-#define CARP_TYPE_ADVERT   1
-#define CARP_CHECKSUM_AT   6
-#define ETHERTYPE_IPV4	   0x0800
-#define IPV4_HEADER_LEN	   20
-#define IPV4_TOS_LOWDELAY  0x10
-#define IPV4_DONT_FRAGMENT 0x4000
-#define IPV4_FRAGMENT_MASK 0x3fff /* more fragments, and the offset */
-#define IPV4_CHECKSUM_AT   10
+#define CARP_VERSION	 2
+#define CARP_TYPE_ADVERT 1
+#define CARP_CHECKSUM_AT 6
 
 const char *carp_refusal_name(enum carp_refusal why)
 {
@@ -121,85 +114,4 @@ void carp_wire_build(const struct carp_advert *a, uint8_t out[CARP_ADVERT_LEN])
 	writer_patch_u16(&w, CARP_CHECKSUM_AT,
 			 carp_wire_checksum(out, CARP_ADVERT_LEN));
 	assert(writer_ok(&w) && w.used == CARP_ADVERT_LEN);
-}
-
-enum carp_refusal carp_wire_parse_ipv4(const void *packet, size_t len,
-				       struct carp_ipv4 *ip)
-{
-	struct reader r;
-	uint8_t version_ihl, ttl, protocol;
-	uint16_t total, fragment;
-	size_t header;
-
-	*ip = (struct carp_ipv4){ 0 };
-	reader_init(&r, packet, len);
-	version_ihl = reader_u8(&r);
-	reader_u8(&r); /* TOS */
-	total = reader_u16(&r);
-	reader_u16(&r); /* identification */
-	fragment = reader_u16(&r);
-	ttl = reader_u8(&r);
-	protocol = reader_u8(&r);
-	reader_u16(&r); /* checksum */
-	ip->src = reader_u32(&r);
-	ip->dst = reader_u32(&r);
-	if (!reader_ok(&r)) {
-		*ip = (struct carp_ipv4){ 0 };
-		return CARP_REFUSED_SHORT;
-	}
-	if (version_ihl >> 4 != 4 || protocol != CARP_IP_PROTOCOL)
-		return CARP_REFUSED_VERSION;
-	if (ttl != CARP_TTL)
-		return CARP_REFUSED_TTL;
-	header = 4 * (size_t)(version_ihl & 0xf);
-	if (header < IPV4_HEADER_LEN || total > len ||
-	    total < header + CARP_ADVERT_LEN)
-		return CARP_REFUSED_SHORT;
-	if (fragment & IPV4_FRAGMENT_MASK)
-		return CARP_REFUSED_VERSION;
-	if (carp_wire_checksum(packet, header) != 0)
-		return CARP_REFUSED_CHECKSUM;
-	reader_skip(&r, header - IPV4_HEADER_LEN); /* options */
-	ip->len = total - header;
-	ip->payload = reader_skip(&r, ip->len);
-	return CARP_OK;
-}
-
-void carp_wire_group_mac(uint32_t group, uint8_t mac[CARP_MAC_LEN])
-{
-	struct writer w;
-
-	writer_init(&w, mac, CARP_MAC_LEN);
-	writer_u16(&w, 0x0100);
-	writer_u32(&w, 0x5e000000 | (group & 0x7fffff));
-	assert(writer_ok(&w));
-}
-
-size_t carp_wire_build_frame(const struct carp_frame *f,
-			     const uint8_t advert[CARP_ADVERT_LEN],
-			     uint8_t out[CARP_FRAME_LEN])
-{
-	struct writer w;
-	size_t ip;
-
-	writer_init(&w, out, CARP_FRAME_LEN);
-	writer_bytes(&w, f->dst_mac, CARP_MAC_LEN);
-	writer_bytes(&w, f->src_mac, CARP_MAC_LEN);
-	writer_u16(&w, ETHERTYPE_IPV4);
-	ip = w.used;
-	writer_u8(&w, 4 << 4 | IPV4_HEADER_LEN / 4);
-	writer_u8(&w, IPV4_TOS_LOWDELAY);
-	writer_u16(&w, CARP_IPV4_LEN);
-	writer_u16(&w, f->id);
-	writer_u16(&w, IPV4_DONT_FRAGMENT);
-	writer_u8(&w, CARP_TTL);
-	writer_u8(&w, CARP_IP_PROTOCOL);
-	writer_u16(&w, 0);
-	writer_u32(&w, f->src);
-	writer_u32(&w, f->dst);
-	writer_patch_u16(&w, ip + IPV4_CHECKSUM_AT,
-			 carp_wire_checksum(out + ip, IPV4_HEADER_LEN));
-	writer_bytes(&w, advert, CARP_ADVERT_LEN);
-	assert(writer_ok(&w) && w.used == CARP_FRAME_LEN);
-	return w.used;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * CARP version 2 on the wire: an advert to and from its 36 bytes, and the
- * IPv4 packet and Ethernet frame around it. Pure. IPv4 addresses are integers
- * in host byte order everywhere in this floor, IPv6 addresses 16 bytes.
+ * CARP version 2 on the wire: an advert to and from its 36 bytes. Pure. IPv4
+ * addresses are integers in host byte order everywhere in this floor, IPv6
+ * addresses 16 bytes.
  */
 #ifndef STATESYNC_CARP_WIRE_H
 #define STATESYNC_CARP_WIRE_H
@@ -11,8 +11,6 @@
 #include <stdint.h>
 
 #define CARP_ADVERT_LEN	 36
-#define CARP_IPV4_LEN	 (20 + CARP_ADVERT_LEN)
-#define CARP_FRAME_LEN	 (14 + CARP_IPV4_LEN)
 #define CARP_DIGEST_LEN	 20
 #define CARP_MAC_LEN	 6
 #define CARP_IP_PROTOCOL 112
@@ -36,16 +34,16 @@ struct carp_address {
 };
 
 /*
- * Why a packet was not used. Who finds out: [W] this module, [V] carp/vhost,
- * [E] its caller. Also the index of struct carp_vhost.counters, where CARP_OK
- * counts what was accepted.
+ * Why a packet was not used. Who finds out: [W] this module, [P] carp/packet,
+ * [V] carp/vhost, [E] its caller. Also the index of struct
+ * carp_vhost.counters, where CARP_OK counts what was accepted.
  */
 enum carp_refusal {
 	CARP_OK = 0,
-	CARP_REFUSED_TTL,	/* [W] not 255: came through a router */
-	CARP_REFUSED_SHORT,	/* [W] cut, or lengths that lie */
-	CARP_REFUSED_VERSION,	/* [W] not CARP 2, not IPv4, not protocol 112 */
-	CARP_REFUSED_CHECKSUM,	/* [W] of the advert or the IPv4 header */
+	CARP_REFUSED_TTL,	/* [P] too low: came through a router */
+	CARP_REFUSED_SHORT,	/* [W][P] cut, or lengths that lie */
+	CARP_REFUSED_VERSION,	/* [W][P] not CARP 2, not IP, not 112 */
+	CARP_REFUSED_CHECKSUM,	/* [W][P] of the advert or the IPv4 header */
 	CARP_REFUSED_VHID,	/* [V][E] no such virtual host here */
 	CARP_REFUSED_AUTH,	/* [V] HMAC: password or addresses differ */
 	CARP_REFUSED_REPLAY,	/* [E] nobody says so yet */
@@ -84,42 +82,6 @@ enum carp_refusal carp_wire_parse(const void *data, size_t len,
 /* Writes the 36 bytes of a, with their checksum (RFC 1071 over these bytes
  * only, carp_send_ad). */
 void carp_wire_build(const struct carp_advert *a, uint8_t out[CARP_ADVERT_LEN]);
-
-/* What carp_wire_parse_ipv4 found. The payload lies in the caller's packet. */
-struct carp_ipv4 {
-	uint32_t src, dst;
-	const uint8_t *payload;
-	size_t len; /* bytes of payload, as the total length says */
-};
-
-/*
- * Takes the header off an IPv4 packet as a raw socket delivers it. Returns
- * CARP_OK, or SHORT (header or total length do not fit what is there, or no
- * room for 36 bytes), VERSION (not IPv4, not protocol 112, a fragment), TTL,
- * CHECKSUM (header). src and dst are set whenever 20 bytes are there; payload
- * only with CARP_OK.
- */
-enum carp_refusal carp_wire_parse_ipv4(const void *packet, size_t len,
-				       struct carp_ipv4 *ip);
-
-/* Addresses of one advert on an Ethernet. */
-struct carp_frame {
-	uint8_t src_mac[CARP_MAC_LEN], dst_mac[CARP_MAC_LEN];
-	uint32_t src, dst;
-	uint16_t id; /* of the IPv4 header; OpenBSD takes a random one */
-};
-
-/*
- * Writes Ethernet, IPv4 (IHL 5, DF, TOS 0x10, TTL 255) and the advert as
- * carp_wire_build made it. Returns CARP_FRAME_LEN.
- */
-size_t carp_wire_build_frame(const struct carp_frame *f,
-			     const uint8_t advert[CARP_ADVERT_LEN],
-			     uint8_t out[CARP_FRAME_LEN]);
-
-/* The Ethernet address of an IPv4 group (RFC 1112, 6.4): 01:00:5e and its low
- * 23 bits. */
-void carp_wire_group_mac(uint32_t group, uint8_t mac[CARP_MAC_LEN]);
 
 /* RFC 1071: the complement of the one's-complement sum of data (an odd last
  * byte counts as the high one). 0 over data that holds its own checksum. */

@@ -58,6 +58,7 @@ enum flow_op {
 	FLOW_DESTROY,
 	FLOW_TIMEOUT, /* set the timeout of what is there, and make TCP liberal
 			about windows, as every copy is; never sent */
+	FLOW_ADD, /* a copy that changes nothing that is there; never sent */
 };
 
 /* What became of a change that was given to a kernel. */

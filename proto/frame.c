@@ -28,6 +28,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_ACK:
 	case FRAME_GAP:
 	case FRAME_HANDOVER:
+	case FRAME_ADVERT:
 		return false;
 	}
 	return false;
@@ -35,7 +36,7 @@ bool frame_type_numbered(enum frame_type type)
 
 static bool type_known(uint8_t type)
 {
-	return (type >= FRAME_HELLO && type <= FRAME_HANDOVER) ||
+	return (type >= FRAME_HELLO && type <= FRAME_ADVERT) ||
 	       (type >= FRAME_FLOWS && type <= FRAME_BULK_END);
 }
 

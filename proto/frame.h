@@ -28,6 +28,7 @@ enum frame_type {
 	FRAME_ACK = 5,
 	FRAME_GAP = 6,
 	FRAME_HANDOVER = 7,
+	FRAME_ADVERT = 8,
 	/* numbered: */
 	FRAME_FLOWS = 16,
 	FRAME_BULK_FLOWS = 17, /* Flows, part of the bulk */

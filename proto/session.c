@@ -162,6 +162,15 @@ static enum session_error hear_word(struct session *s, const struct frame *f,
 	return SESSION_OK;
 }
 
+static enum session_error hear_advert(struct session *s, const struct frame *f,
+				      struct session_event *e)
+{
+	e->type = SESSION_ADVERT;
+	return session_msg_get_advert(&s->rx.arena, f, &e->advert)
+		       ? SESSION_OK
+		       : SESSION_BAD_MESSAGE;
+}
+
 static enum session_error hear_addresses(struct session *s,
 					 const struct frame *f,
 					 struct session_event *e)
@@ -214,10 +223,9 @@ static enum session_error hear_handover(struct session *s,
 					struct session_event *e)
 {
 	e->type = SESSION_HANDOVER;
-	if (!session_msg_get_handover(&s->rx.arena, f, &e->handover.kind,
-				      s->rx.reason, e->handover.step_us))
+	if (!session_msg_get_handover(&s->rx.arena, f, &e->handover,
+				      s->rx.reason))
 		return SESSION_BAD_MESSAGE;
-	e->handover.reason = s->rx.reason;
 	return SESSION_OK;
 }
 
@@ -313,6 +321,8 @@ static enum session_error hear(struct session *s, const struct frame *f,
 		return SESSION_BAD_FRAME;
 	case FRAME_WORD:
 		return hear_word(s, f, e);
+	case FRAME_ADVERT:
+		return hear_advert(s, f, e);
 	case FRAME_ADDRESSES:
 		return hear_addresses(s, f, e);
 	case FRAME_BULK_REQUEST:

@@ -50,6 +50,15 @@ struct session_vhost {
 	uint8_t advskew;
 	uint32_t interval_us;
 	uint64_t master_ms;
+	uint64_t first, last; /* counters of its adverts */
+	uint64_t identity;    /* of its password and addresses */
+	bool unheard; /* it took over, though the link told of a master */
+	bool mute;    /* its adverts do not get out */
+};
+
+struct session_advert {
+	unsigned vhost; /* its place in the word */
+	uint64_t counter;
 };
 
 struct session_word {
@@ -76,9 +85,17 @@ enum session_handover {
 	SESSION_HANDOVER_BACK,
 };
 
+struct session_switch {
+	enum session_handover kind;
+	const char *reason;  /* NULL: none */
+	uint32_t step_us[3]; /* address, lease, announce; of DONE */
+	uint32_t vhosts; /* a bit for each place in the sender's word; 0: all */
+};
+
 enum session_event_type {
 	SESSION_HELLO, /* the peer is who it should be: the session is live */
 	SESSION_WORD,
+	SESSION_ADVERT, /* the peer sends one now */
 	SESSION_ADDRESSES,
 	SESSION_FLOWS, /* apply in order, then session_ack */
 	SESSION_BULK_REQUEST,
@@ -108,6 +125,7 @@ struct session_event {
 		enum session_error error;
 		struct session_hello hello;
 		const struct session_word *word;
+		struct session_advert advert;
 		struct {
 			const struct session_address *list;
 			size_t n;
@@ -134,11 +152,7 @@ struct session_event {
 			uint64_t epoch;
 			const char *reason;
 		} gap;
-		struct {
-			enum session_handover kind;
-			const char *reason;
-			uint32_t step_us[3]; /* address, lease, announce */
-		} handover;
+		struct session_switch handover;
 	};
 };
 
@@ -190,12 +204,12 @@ mono_t session_deadline(const struct session *s);
  */
 
 int session_send_word(struct session *s, const struct session_word *w);
+int session_send_advert(struct session *s, const struct session_advert *ad);
 int session_send_addresses(struct session *s,
 			   const struct session_address *list, size_t n);
 int session_send_bulk_request(struct session *s, uint64_t id);
 int session_send_gap(struct session *s, uint64_t epoch, const char *reason);
-int session_send_handover(struct session *s, enum session_handover kind,
-			  const char *reason, const uint32_t step_us[3]);
+int session_send_handover(struct session *s, const struct session_switch *h);
 /*
  * Every entry up to seq has its result. refused: n totals by reason since
  * the session began; n <= SESSION_REFUSALS_MAX. seq must have come on this

@@ -128,6 +128,11 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 		vhost[i].interval_us = v->interval_us;
 		vhost[i].advskew = v->advskew;
 		vhost[i].master_ms = v->master_ms;
+		vhost[i].first = v->first;
+		vhost[i].last = v->last;
+		vhost[i].identity = v->identity;
+		vhost[i].unheard = v->unheard;
+		vhost[i].mute = v->mute;
 	}
 	return frame_add(q, FRAME_WORD, 0, &m.base);
 }
@@ -142,6 +147,11 @@ static bool vhost_get(struct session_vhost *v, const Statesync__Vhost *m)
 	v->advskew = (uint8_t)m->advskew;
 	v->interval_us = m->interval_us;
 	v->master_ms = m->master_ms;
+	v->first = m->first;
+	v->last = m->last;
+	v->identity = m->identity;
+	v->unheard = m->unheard;
+	v->mute = m->mute;
 	return name_get(v->name, m->name);
 }
 
@@ -167,6 +177,28 @@ bool session_msg_get_word(struct arena *a, const struct frame *f,
 	for (size_t i = 0; i < m->n_vhost; i++)
 		if (!vhost_get(&w->vhosts[i], m->vhost[i]))
 			return false;
+	return true;
+}
+
+int session_msg_put_advert(struct queue *q, const struct session_advert *ad)
+{
+	Statesync__Advert m;
+
+	statesync__advert__init(&m);
+	m.vhost = ad->vhost;
+	m.counter = ad->counter;
+	return frame_add(q, FRAME_ADVERT, 0, &m.base);
+}
+
+bool session_msg_get_advert(struct arena *a, const struct frame *f,
+			    struct session_advert *ad)
+{
+	const Statesync__Advert *m = (const Statesync__Advert *)unpack(
+		a, f, &statesync__advert__descriptor);
+
+	if (!m || m->vhost >= SESSION_VHOSTS_MAX)
+		return false;
+	*ad = (struct session_advert){ m->vhost, m->counter };
 	return true;
 }
 
@@ -355,28 +387,25 @@ bool session_msg_get_gap(struct arena *a, const struct frame *f,
 	return true;
 }
 
-int session_msg_put_handover(struct queue *q, enum session_handover kind,
-			     const char *reason, const uint32_t step_us[3])
+int session_msg_put_handover(struct queue *q, const struct session_switch *h)
 {
-	uint32_t steps[3] = { 0 };
+	uint32_t steps[3];
 	char text[SESSION_REASON_MAX];
 	Statesync__Handover m;
 
+	memcpy(steps, h->step_us, sizeof(steps));
 	statesync__handover__init(&m);
-	m.kind = (Statesync__Handover__Kind)kind;
-	m.reason = text_put(text, sizeof(text), reason);
-	if (step_us) {
-		memcpy(steps, step_us, sizeof(steps));
-		m.n_step_us = 3;
-		m.step_us = steps;
-	}
+	m.kind = (Statesync__Handover__Kind)h->kind;
+	m.reason = text_put(text, sizeof(text), h->reason);
+	m.n_step_us = 3;
+	m.step_us = steps;
+	m.vhosts = h->vhosts;
 	return frame_add(q, FRAME_HANDOVER, 0, &m.base);
 }
 
 bool session_msg_get_handover(struct arena *a, const struct frame *f,
-			      enum session_handover *kind,
-			      char reason[SESSION_REASON_MAX],
-			      uint32_t step_us[3])
+			      struct session_switch *h,
+			      char reason[SESSION_REASON_MAX])
 {
 	const Statesync__Handover *m = (const Statesync__Handover *)unpack(
 		a, f, &statesync__handover__descriptor);
@@ -385,10 +414,12 @@ bool session_msg_get_handover(struct arena *a, const struct frame *f,
 	if (value < SESSION_HANDOVER_REQUEST || value > SESSION_HANDOVER_BACK ||
 	    m->n_step_us > 3)
 		return false;
-	*kind = (enum session_handover)value;
 	text_get(reason, SESSION_REASON_MAX, m->reason);
-	for (size_t i = 0; i < 3; i++)
-		step_us[i] = i < m->n_step_us ? m->step_us[i] : 0;
+	*h = (struct session_switch){ .kind = (enum session_handover)value,
+				      .reason = reason,
+				      .vhosts = m->vhosts };
+	for (size_t i = 0; i < m->n_step_us; i++)
+		h->step_us[i] = m->step_us[i];
 	return true;
 }
 

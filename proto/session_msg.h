@@ -48,6 +48,10 @@ int session_msg_put_word(struct queue *q, const struct session_word *w);
 bool session_msg_get_word(struct arena *a, const struct frame *f,
 			  struct session_word *w);
 
+int session_msg_put_advert(struct queue *q, const struct session_advert *ad);
+bool session_msg_get_advert(struct arena *a, const struct frame *f,
+			    struct session_advert *ad);
+
 int session_msg_put_addresses(struct queue *q,
 			      const struct session_address *list, size_t n);
 /* list has room for SESSION_ADDRESSES_MAX. */
@@ -78,12 +82,10 @@ int session_msg_put_gap(struct queue *q, uint64_t epoch, const char *reason);
 bool session_msg_get_gap(struct arena *a, const struct frame *f,
 			 uint64_t *epoch, char reason[SESSION_REASON_MAX]);
 
-/* step_us may be NULL: none, read as zeroes. */
-int session_msg_put_handover(struct queue *q, enum session_handover kind,
-			     const char *reason, const uint32_t step_us[3]);
+int session_msg_put_handover(struct queue *q, const struct session_switch *h);
+/* The reason points to the caller's text. */
 bool session_msg_get_handover(struct arena *a, const struct frame *f,
-			      enum session_handover *kind,
-			      char reason[SESSION_REASON_MAX],
-			      uint32_t step_us[3]);
+			      struct session_switch *h,
+			      char reason[SESSION_REASON_MAX]);
 
 #endif

@@ -73,6 +73,13 @@ int session_send_word(struct session *s, const struct session_word *w)
 	return session_msg_put_word(control(s), w);
 }
 
+int session_send_advert(struct session *s, const struct session_advert *ad)
+{
+	if (!session_is_open(s))
+		return 0;
+	return session_msg_put_advert(control(s), ad);
+}
+
 int session_send_addresses(struct session *s,
 			   const struct session_address *list, size_t n)
 {
@@ -95,12 +102,11 @@ int session_send_gap(struct session *s, uint64_t epoch, const char *reason)
 	return session_msg_put_gap(control(s), epoch, reason);
 }
 
-int session_send_handover(struct session *s, enum session_handover kind,
-			  const char *reason, const uint32_t step_us[3])
+int session_send_handover(struct session *s, const struct session_switch *h)
 {
 	if (!session_is_open(s))
 		return 0;
-	return session_msg_put_handover(control(s), kind, reason, step_us);
+	return session_msg_put_handover(control(s), h);
 }
 
 /*

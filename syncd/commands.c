@@ -100,6 +100,25 @@ static void cmd_status(struct node *n, struct stats_client *c, int argc,
 	free(verdict.text);
 }
 
+static void cmd_check(struct node *n, struct stats_client *c, int argc,
+		      char **argv)
+{
+	struct answer a;
+	char verdict[256];
+	bool good;
+
+	(void)argc;
+	(void)argv;
+	if (!answer_open(&a, c))
+		return;
+	good = report_check(n, a.out);
+	fflush(a.out);
+	snprintf(verdict, sizeof(verdict), "%.*s", (int)strcspn(a.text, "\n"),
+		 a.text);
+	answer_send(&a, c);
+	statsock_end(c, good ? STATS_OK : STATS_NO, good ? NULL : verdict);
+}
+
 static void cmd_history(struct node *n, struct stats_client *c, int argc,
 			char **argv)
 {
@@ -280,7 +299,7 @@ static void cmd_handover(struct node *n, struct stats_client *c, int argc,
 		statsock_end(c, STATS_NO, "one is already going on");
 		return;
 	}
-	if (engine_handover(n->engine, force, why, node_now(n))) {
+	if (engine_handover(n->engine, force, 0, why, node_now(n))) {
 		snprintf(sentence, sizeof(sentence),
 			 "handover refused: %s. wait, or --force and lose what "
 			 "is missing",
@@ -326,6 +345,7 @@ static void cmd_help(struct node *n, struct stats_client *c, int argc,
 
 static const struct command commands[] = {
 	{ "status", false, cmd_status, "status [json]" },
+	{ "check", false, cmd_check, "check" },
 	{ "history", false, cmd_history, "history [json] [n N]" },
 	{ "counters", false, cmd_counters, "counters [all]" },
 	{ "version", false, cmd_version, "version" },

@@ -270,16 +270,25 @@ static enum require_sync require_sync(const struct conf *conf)
 	return REQUIRE_SYNC_STRICT;
 }
 
-/* The vhosts as the engine wants them; addresses in host byte order. */
-static void vhost_conf(const struct node *n, size_t i, uint32_t *v4,
+struct shared {
+	uint32_t v4[CARP_ADDR_MAX]; /* host byte order */
+	struct carp_addr6 v6[CARP_ADDR_MAX];
+};
+
+/* The vhosts as the engine wants them. */
+static void vhost_conf(const struct node *n, size_t i, struct shared *s,
 		       struct engine_vhost_conf *out)
 {
 	const struct conf_carp *c = &n->conf->carps[i];
+	size_t v4 = 0, v6 = 0;
 	uint64_t seed;
 
 	evutil_secure_rng_get_bytes(&seed, sizeof(seed));
 	for (size_t k = 0; k < c->num_addresses; k++)
-		v4[k] = ntohl(c->addresses[k].v4.s_addr);
+		if (c->addresses[k].family == AF_INET6)
+			memcpy(s->v6[v6++].b, &c->addresses[k].v6, 16);
+		else
+			s->v4[v4++] = ntohl(c->addresses[k].v4.s_addr);
 	*out = (struct engine_vhost_conf){
 		.name = c->name,
 		.interface = n->vhosts[i].iface,
@@ -290,8 +299,10 @@ static void vhost_conf(const struct node *n, size_t i, uint32_t *v4,
 			.advskew = c->advskew,
 			.preempt = n->conf->preempt,
 			.pass = (const char *)c->pass,
-			.v4 = v4,
-			.v4_count = c->num_addresses,
+			.v4 = s->v4,
+			.v4_count = v4,
+			.v6 = s->v6,
+			.v6_count = v6,
 			.seed = seed,
 		},
 	};
@@ -299,7 +310,7 @@ static void vhost_conf(const struct node *n, size_t i, uint32_t *v4,
 
 static int open_engine(struct node *n)
 {
-	static uint32_t v4[ENGINE_VHOSTS_MAX][CARP_ADDR_MAX];
+	static struct shared shared[ENGINE_VHOSTS_MAX];
 	static struct engine_vhost_conf vhosts[ENGINE_VHOSTS_MAX];
 	const char *peers[ENGINE_PEERS_MAX], *why;
 	struct engine_conf conf = {
@@ -327,7 +338,7 @@ static int open_engine(struct node *n)
 				n->conf->carps[i].name, CARP_ADDR_MAX);
 			return -E2BIG;
 		}
-		vhost_conf(n, i, v4[i], &vhosts[i]);
+		vhost_conf(n, i, &shared[i], &vhosts[i]);
 	}
 	for (size_t i = 0; i < conf.npeers; i++)
 		peers[i] = n->conf->link.peers[i].name;
@@ -362,6 +373,7 @@ static int open_vhosts(struct node *n)
 			n->ifaces[n->nifaces].node = n;
 			strcpy(n->ifaces[n->nifaces++].name, c->interface);
 		}
+		n->vhosts[i].node = n;
 		n->vhosts[i].conf = c;
 		n->vhosts[i].iface = k;
 	}
@@ -374,7 +386,9 @@ int node_open(struct node *n, struct conf *conf)
 
 	memset(n, 0, sizeof(*n));
 	n->conf = conf;
-	err = open_vhosts(n);
+	err = node_exec_fork(n); /* it inherits what is open */
+	if (!err)
+		err = open_vhosts(n);
 	if (!err)
 		err = open_loop(n);
 	if (!err)
@@ -383,6 +397,12 @@ int node_open(struct node *n, struct conf *conf)
 		err = node_sync_open(n);
 	if (!err)
 		err = commands_open(n);
+	if (!err)
+		err = node_exec_open(n);
+	if (!err)
+		err = node_policy_open(n);
+	if (!err)
+		err = node_track_open(n);
 	if (!err)
 		err = node_carp_open(n);
 	if (err) {
@@ -420,6 +440,9 @@ int node_run(struct node *n)
 void node_close(struct node *n)
 {
 	commands_close(n);
+	node_track_close(n);
+	node_policy_close(n);
+	node_exec_close(n);
 	node_carp_close(n);
 	node_sync_close(n);
 	if (n->engine)

@@ -4,39 +4,156 @@
  * what one means, is not known here.
  *
  * Implements rules 12 (5): a bow-out leaves from the interface's own MAC. The
- * packets are carp/wire's.
+ * packets are carp/packet's.
  *
  * Invariant: every packet that is read is told to the engine or counted with
  * the reason of its refusal.
  */
 #include "node.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
 #include "log.h"
 
-#define ADVERTS_AT_ONCE 64
+#define ADVERTS_AT_ONCE 256
 #define PACKET_MAX	2048
 /* A full queue is drained in less than a millisecond. */
 #define ADVERT_TRIES 4
+#define SAY_EVERY_NS (60 * MONO_S)
+/* More than this is a flood: the loop's other work gets its turn in between.
+ * 32 vhosts at 1/256 s, each in both families, are 164 in that time. */
+#define FLOOD_PACKETS	256
+#define FLOOD_WINDOW_NS (10 * MONO_MS)
+#define FLOOD_REST_US	2000
 
-/* OpenBSD: the first IPv4 address of the parent, else the shared one. */
-static uint32_t advert_source(const struct node *n, const struct node_vhost *v)
+_Static_assert(STANDIN_PACKETS > CONF_PEERS_MAX, "an advert fits a slot");
+
+/* --- addresses -------------------------------------------------------- */
+
+static struct carp_address from_conf(const struct conf_address *a)
+{
+	struct carp_address out = { .family = CARP_V4 };
+
+	if (a->family == AF_INET6) {
+		out.family = CARP_V6;
+		memcpy(out.v6.b, &a->v6, sizeof(out.v6.b));
+	} else {
+		out.v4 = ntohl(a->v4.s_addr);
+	}
+	return out;
+}
+
+static struct carp_address from_ifmon(const struct ifmon_addr *a)
+{
+	struct carp_address out = { .family = CARP_V6 };
+	uint32_t v4;
+
+	if (a->family == AF_INET6) {
+		memcpy(out.v6.b, a->addr, sizeof(out.v6.b));
+		return out;
+	}
+	memcpy(&v4, a->addr, sizeof(v4));
+	return (struct carp_address){ .v4 = ntohl(v4) };
+}
+
+static bool is_group(const struct carp_address *a)
+{
+	return a->family == CARP_V6 ? a->v6.b[0] == 0xff : a->v4 >> 28 == 0xe;
+}
+
+static bool same_prefix(const struct ifmon_addr *a,
+			const struct carp_address *to)
+{
+	for (unsigned bit = 0; bit < a->prefixlen; bit++) {
+		uint8_t ours = a->addr[bit / 8];
+		uint8_t theirs =
+			to->family == CARP_V6
+				? to->v6.b[bit / 8]
+				: (uint8_t)(to->v4 >> (24 - bit / 8 * 8));
+
+		if ((ours ^ theirs) & 0x80 >> bit % 8)
+			return false;
+	}
+	return true;
+}
+
+/* An address that may stand as the source where `to` is the destination: IPv6
+ * adverts on the link come from a link-local address, others do not. */
+static bool fits(const struct carp_address *own, const struct carp_address *to)
+{
+	bool local = carp_address_is_link_local(to) ||
+		     (to->family == CARP_V6 && is_group(to));
+
+	return own->family == to->family &&
+	       carp_address_is_link_local(own) == local;
+}
+
+/* OpenBSD: the first address of the parent, else the shared one. For a peer
+ * the one that is in its network, if there is one. */
+static struct carp_address advert_source(const struct node *n,
+					 const struct node_vhost *v,
+					 const struct carp_address *to)
 {
 	const struct node_iface *f = &n->ifaces[v->iface];
+	struct carp_address first = { .family = CARP_FAMILIES }, own;
 
 	for (size_t i = 0; i < n->naddrs; i++) {
 		const struct node_addr *a = &n->addrs[i];
-		uint32_t v4;
 
-		if (a->ifindex != f->ifindex || a->addr.family != AF_INET)
+		own = from_ifmon(&a->addr);
+		if (a->ifindex != f->ifindex || !fits(&own, to))
 			continue;
-		memcpy(&v4, a->addr.addr, sizeof(v4));
-		return ntohl(v4);
+		if (same_prefix(&a->addr, to))
+			return own;
+		if (first.family == CARP_FAMILIES)
+			first = own;
 	}
-	return ntohl(v->addrs[0].addr.s_addr);
+	for (size_t i = 0; i < v->conf->num_addresses; i++) {
+		if (first.family != CARP_FAMILIES)
+			break;
+		own = from_conf(&v->conf->addresses[i]);
+		if (fits(&own, to))
+			first = own;
+	}
+	if (first.family == CARP_FAMILIES)
+		first = (struct carp_address){ .family = to->family };
+	return first;
 }
+
+static bool has_family(const struct conf_carp *c, enum carp_family family)
+{
+	for (size_t i = 0; i < c->num_addresses; i++)
+		if (from_conf(&c->addresses[i]).family == family)
+			return true;
+	return false;
+}
+
+int node_advert_open(struct node *n, unsigned iface)
+{
+	struct node_iface *f = &n->ifaces[iface];
+	struct carpsock_conf conf = { .mark = n->mark, .least_ttl = CARP_TTL };
+
+	strcpy(conf.ifname, f->name);
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct conf_carp *c = n->vhosts[i].conf;
+
+		if (n->vhosts[i].iface != iface)
+			continue;
+		for (unsigned k = 0; k < CARP_FAMILIES; k++) {
+			bool has = has_family(c, (enum carp_family)k);
+
+			conf.families[k] |= has;
+			conf.unicast[k] |= has && c->num_unicast;
+		}
+		if (c->num_unicast && c->ttl < conf.least_ttl)
+			conf.least_ttl = c->ttl;
+	}
+	return carpsock_open(&f->carp, &conf);
+}
+
+/* --- out ---------------------------------------------------------------- */
 
 static int64_t advert_interval(const struct node *n, unsigned vhost)
 {
@@ -52,41 +169,139 @@ static bool lease_held(struct node *n, const struct node_vhost *v)
 	       lease_present(&n->lease, &v->lease, &present) == 0 && present;
 }
 
+/*
+ * Unicast adverts wait for ARP and ND, and while a peer is dead none leaves.
+ * The lease is renewed by this frame, which every switch drops, because it is
+ * addressed to the port that it came from, and every host, because of its
+ * loopback addresses (RFC 1122, 3.2.1.3).
+ */
+static struct carp_frame lease_frame(const struct node_iface *f)
+{
+	struct carp_frame frame = { .src = { .v4 = INADDR_LOOPBACK },
+				    .dst = { .v4 = INADDR_LOOPBACK } };
+
+	memcpy(frame.src_mac, f->mac, sizeof(frame.src_mac));
+	memcpy(frame.dst_mac, f->mac, sizeof(frame.dst_mac));
+	return frame;
+}
+
+static struct carp_frame frame_to(const struct node *n,
+				  const struct node_vhost *v,
+				  const struct carp_address *to)
+{
+	struct carp_frame frame = { .src = advert_source(n, v, to),
+				    .dst = *to };
+
+	evutil_secure_rng_get_bytes(&frame.id, sizeof(frame.id));
+	return frame;
+}
+
+/* The packets that one advert is. How many. */
+static size_t compose(const struct node *n, const struct node_vhost *v,
+		      const uint8_t bytes[CARP_ADVERT_LEN], bool virtual,
+		      struct carpsock_out out[STANDIN_PACKETS])
+{
+	const struct node_iface *f = &n->ifaces[v->iface];
+	const struct conf_carp *c = v->conf;
+	struct carp_frame frame = lease_frame(f);
+	size_t count = 0;
+
+	if (c->num_unicast && virtual)
+		carpsock_frame(&f->carp, &frame, bytes, &out[count++]);
+	for (unsigned i = 0; i < c->num_unicast; i++) {
+		struct carp_address to = from_conf(&c->unicast[i]);
+
+		frame = frame_to(n, v, &to);
+		carpsock_unicast(&f->carp, &frame, bytes, &out[count++]);
+	}
+	for (unsigned i = 0; i < CARP_FAMILIES && !c->num_unicast; i++) {
+		struct carp_address to = carp_group((enum carp_family)i);
+
+		if (!has_family(c, to.family))
+			continue;
+		frame = frame_to(n, v, &to);
+		memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
+		       sizeof(frame.src_mac));
+		carp_group_mac(&to, frame.dst_mac);
+		carpsock_frame(&f->carp, &frame, bytes, &out[count++]);
+	}
+	/* a bow-out leaves when the lease is gone */
+	for (size_t i = 0; i < count; i++)
+		out[i].unmarked = !virtual;
+	return count;
+}
+
+/* What the administrator can mend; not an interface that is down. */
+static void cannot_send(struct node *n, struct node_vhost *v,
+			const struct carpsock_out *o, int err)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (!o->to_len || err == -ENETDOWN || err == -ENXIO || err == -EAGAIN)
+		return;
+	if (v->advert_said_at.ns &&
+	    mono_diff(n->last, v->advert_said_at) < SAY_EVERY_NS)
+		return;
+	v->advert_said_at = n->last;
+	if (o->to.sa.sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &o->to.v6.sin6_addr, text, sizeof(text));
+	else
+		inet_ntop(AF_INET, &o->to.v4.sin_addr, text, sizeof(text));
+	log_msg(LOG_WARNING, "carp \"%s\": no advert reaches the peer %s: %s%s",
+		v->conf->name, text, log_errno(-err),
+		err == -EPERM ? "; an output rule drops protocol 112" : "");
+}
+
+/* 0, or -ENOBUFS where the lease was found to be lost, or -errno. */
+static int send_one(struct node *n, unsigned vhost,
+		    const struct carpsock_out *o)
+{
+	struct node_vhost *v = &n->vhosts[vhost];
+	int err = 0;
+
+	for (int i = 0; i < ADVERT_TRIES; i++) {
+		err = carpsock_send(o);
+		if (err != -ENOBUFS)
+			break;
+		if (!o->unmarked && !lease_held(n, v)) {
+			engine_lease_lost(n->engine, vhost, n->last);
+			return err;
+		}
+	}
+	if (err == -ENOBUFS) {
+		log_msg(LOG_INFO, "%s: its queue is full, an advert was lost",
+			n->ifaces[v->iface].name);
+		return -EAGAIN;
+	}
+	if (err)
+		cannot_send(n, v, o, err);
+	return err;
+}
+
 void node_advert(struct node *n, unsigned vhost,
 		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac)
 {
 	struct node_vhost *v = &n->vhosts[vhost];
-	struct node_iface *f = &n->ifaces[n->vhosts[vhost].iface];
-	struct carp_frame frame = {
-		.src = advert_source(n, v),
-		.dst = CARP_GROUP_V4,
-	};
-	bool virtual = v->vip.virtual_mac && !own_mac;
-	uint8_t packet[CARP_FRAME_LEN];
-	int err;
+	struct carpsock_out out[STANDIN_PACKETS];
+	bool sent = false;
+	size_t count;
 
 	if (!own_mac && !v->answering)
 		return; /* it could not be taken */
-	evutil_secure_rng_get_bytes(&frame.id, sizeof(frame.id));
-	memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
-	       sizeof(frame.src_mac));
-	carp_wire_group_mac(CARP_GROUP_V4, frame.dst_mac);
-	carp_wire_build_frame(&frame, bytes, packet);
-	for (int i = 0; i < ADVERT_TRIES; i++) {
-		err = carpsock_send(&f->carp, packet, sizeof(packet));
-		if (!err && !own_mac)
-			standin_sent(n->standin, vhost, f->carp.tx, packet,
-				     sizeof(packet), advert_interval(n, vhost),
-				     n->last);
-		if (err != -ENOBUFS)
+	count = compose(n, v, bytes, v->vip.virtual_mac && !own_mac, out);
+	for (size_t i = 0; i < count; i++) {
+		int err = send_one(n, vhost, &out[i]);
+
+		if (err == -ENOBUFS)
 			return;
-		if (virtual && !lease_held(n, v)) {
-			engine_lease_lost(n->engine, vhost, n->last);
-			return;
-		}
+		sent |= !err;
 	}
-	log_msg(LOG_INFO, "%s: its queue is full, an advert was lost", f->name);
+	if (sent && !own_mac)
+		standin_sent(n->standin, vhost, out, count,
+			     advert_interval(n, vhost), n->last);
 }
+
+/* --- in ------------------------------------------------------------------- */
 
 static struct node_vhost *find_vhost(struct node *n, unsigned iface,
 				     uint8_t vhid, unsigned *index)
@@ -114,28 +329,78 @@ static void refused(struct node *n, unsigned iface, uint8_t vhid,
 			engine_refused(n->engine, i, why);
 }
 
-static void got_packet(struct node *n, unsigned iface, const uint8_t *packet,
-		       size_t len)
+/* Whether the vhost takes adverts that come like this one. */
+static enum carp_refusal accepts(const struct conf_carp *c,
+				 const struct carp_packet *p)
 {
-	struct carp_ipv4 ip;
+	struct carp_address group = carp_group(p->dst.family);
+
+	/* OpenBSD looks up a vhid for multicast and unicast apart (B.6) */
+	if (!has_family(c, p->dst.family) ||
+	    (c->num_unicast ? is_group(&p->dst)
+			    : !carp_address_equal(&p->dst, &group)))
+		return CARP_REFUSED_VHID;
+	if (p->ttl < (c->num_unicast ? c->ttl : CARP_TTL))
+		return CARP_REFUSED_TTL;
+	for (unsigned i = 0; i < c->num_unicast; i++) {
+		struct carp_address peer = from_conf(&c->unicast[i]);
+
+		if (carp_address_equal(&peer, &p->src))
+			return CARP_OK;
+	}
+	return c->num_unicast ? CARP_REFUSED_SOURCE : CARP_OK;
+}
+
+static void got_packet(struct node *n, unsigned iface,
+		       const struct carp_packet *p, enum carp_refusal why)
+{
 	struct carp_advert a = { 0 };
-	enum carp_refusal why = carp_wire_parse_ipv4(packet, len, &ip);
 	unsigned vhost;
 
 	if (why == CARP_OK)
-		why = carp_wire_parse(ip.payload, ip.len, &a);
-	/* OpenBSD looks up a vhid for multicast and unicast apart (B.6) */
-	if (why == CARP_OK && ip.dst != CARP_GROUP_V4)
-		why = CARP_REFUSED_VHID;
+		why = carp_wire_parse(p->payload, p->len, &a);
 	if (why == CARP_OK && !find_vhost(n, iface, a.vhid, &vhost))
 		why = CARP_REFUSED_VHID;
+	if (why == CARP_OK)
+		why = accepts(n->vhosts[vhost].conf, p);
 	if (why != CARP_OK) {
 		refused(n, iface, a.vhid, why);
 		return;
 	}
-	engine_advert(n->engine, vhost, &a,
-		      &(struct carp_address){ .v4 = ip.src }, n->last);
+	engine_advert(n->engine, vhost, &a, &p->src, n->last);
 	node_settle(n);
+}
+
+static bool flooded(struct node_iface *f, unsigned got)
+{
+	mono_t now = f->node->last;
+
+	if (mono_diff(now, f->flood_since) > FLOOD_WINDOW_NS) {
+		f->flood_since = now;
+		f->flood = 0;
+	}
+	f->flood += got;
+	return f->flood > FLOOD_PACKETS;
+}
+
+static void rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct node_iface *f = arg;
+
+	(void)fd;
+	(void)what;
+	if (f->carp_event)
+		event_add(f->carp_event, NULL);
+}
+
+/* An urgent event that is always active lets no other have its turn. */
+static void rest(struct node_iface *f)
+{
+	const struct timeval tv = { .tv_usec = FLOOD_REST_US };
+
+	if (f->carp_event &&
+	    event_base_once(f->node->base, -1, EV_TIMEOUT, rested, f, &tv) == 0)
+		event_del(f->carp_event);
 }
 
 void node_advert_read(evutil_socket_t fd, short what, void *arg)
@@ -143,21 +408,17 @@ void node_advert_read(evutil_socket_t fd, short what, void *arg)
 	struct node_iface *f = arg;
 	struct node *n = f->node;
 	uint8_t packet[PACKET_MAX];
-	size_t len;
+	struct carp_packet p;
+	enum carp_refusal why;
+	unsigned got = 0;
 
-	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	for (int i = 0; i < ADVERTS_AT_ONCE && carpsock_fd(&f->carp) >= 0;
-	     i++) {
-		int r = carpsock_read(&f->carp, packet, sizeof(packet), &len);
-
-		if (r == CARPSOCK_EMPTY || r < 0)
-			return;
-		if (r == 0)
-			got_packet(n, (unsigned)(f - n->ifaces), packet, len);
-		else
-			refused(n, (unsigned)(f - n->ifaces), 0,
-				CARP_REFUSED_SHORT);
+	while (got < ADVERTS_AT_ONCE && carpsock_fd(&f->carp) >= 0 &&
+	       carpsock_read(&f->carp, packet, sizeof(packet), &p, &why) == 0) {
+		got_packet(n, (unsigned)(f - n->ifaces), &p, why);
+		got++;
 	}
+	if (flooded(f, got) && fd >= 0)
+		rest(f);
 }

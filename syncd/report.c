@@ -9,13 +9,8 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
-/* A peer's word older than this is shown with a question mark. */
-#define WORD_OLD_NS (1500 * MONO_MS)
-#define RECENT_NS   (600 * MONO_S)
-#define STRANGER_NS (10 * MONO_S) /* after its last advert */
-#define RECENT_MAX  3
+#define RECENT_MAX 3
 
 const char *report_duration(int64_t ns, char *text, size_t size)
 {
@@ -57,14 +52,6 @@ static size_t print_names(const struct engine *e, enum carp_state state,
 	return total;
 }
 
-static enum carp_state peer_said(const struct engine_peer *p, const char *name)
-{
-	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
-		if (strcmp(p->word.vhosts[i].name, name) == 0)
-			return (enum carp_state)p->word.vhosts[i].state;
-	return CARP_INIT;
-}
-
 /* --- the verdict ----------------------------------------------------------- */
 
 static bool two_masters(struct node *n, FILE *out)
@@ -76,7 +63,8 @@ static bool two_masters(struct node *n, FILE *out)
 			const struct engine_vhost *v = &e->vhosts[i];
 
 			if (v->carp.state != CARP_MASTER ||
-			    peer_said(&e->peers[k], v->name) != CARP_MASTER)
+			    report_peer_said(&e->peers[k], v->name) !=
+				    CARP_MASTER)
 				continue;
 			fprintf(out,
 				"TWO MASTERS of %s: %s and %s both answer for "
@@ -285,79 +273,6 @@ static void block_node(struct node *n, FILE *out)
 	}
 }
 
-static const char *state_word(enum carp_state s)
-{
-	switch (s) {
-	case CARP_MASTER:
-		return "MASTER";
-	case CARP_BACKUP:
-		return "backup";
-	case CARP_INIT:
-		return "init";
-	}
-	return "?";
-}
-
-static void block_carp(struct node *n, FILE *out)
-{
-	const struct engine *e = n->engine;
-	char text[32];
-
-	fprintf(out, "\nCARP      VHID   IF           %-8s", e->node);
-	for (size_t i = 0; i < e->npeers; i++)
-		fprintf(out, " %-8s", e->peers[i].name);
-	fputs(" SINCE    ADDRESSES\n", out);
-	for (size_t i = 0; i < e->nvhosts; i++) {
-		const struct conf_carp *c = n->vhosts[i].conf;
-		const struct carp_vhost *v = &e->vhosts[i].carp;
-
-		fprintf(out, "%-8s  %4u   %-12s %-8s", c->name, c->vhid,
-			c->interface, state_word(v->state));
-		for (size_t k = 0; k < e->npeers; k++) {
-			const struct engine_peer *p = &e->peers[k];
-			bool old = !p->live ||
-				   mono_diff(n->last, p->word_at) > WORD_OLD_NS;
-
-			snprintf(text, sizeof(text), "%s%s",
-				 p->heard ? state_word(peer_said(p, c->name))
-					  : "-",
-				 p->heard && old ? "?" : "");
-			fprintf(out, " %-8s", text);
-		}
-		fprintf(out, " %-8s",
-			report_duration(mono_diff(n->last, v->since), text,
-					sizeof(text)));
-		for (size_t k = 0; k < c->num_addresses; k++) {
-			char ip[INET_ADDRSTRLEN];
-
-			inet_ntop(AF_INET, &c->addresses[k].v4, ip, sizeof(ip));
-			fprintf(out, "%s %s/%u",
-				k ? "\n                                      "
-				    "                   "
-				  : "",
-				ip, c->addresses[k].prefixlen);
-		}
-		fputc('\n', out);
-	}
-}
-
-/* FreeBSD, ucarp, an OpenBSD without us: they elect, and know no state. */
-static void print_strangers(struct node *n, FILE *out)
-{
-	for (size_t i = 0; i < n->nvhosts; i++) {
-		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
-		struct in_addr from = { htonl(v->master.from.addr.v4) };
-		char text[INET_ADDRSTRLEN];
-
-		if (!v->master.any || v->master.from.known ||
-		    mono_diff(n->last, v->master.at) > STRANGER_NS)
-			continue;
-		inet_ntop(AF_INET, &from, text, sizeof(text));
-		fprintf(out, "%-8s  %s is a peer without state sync\n",
-			n->vhosts[i].conf->name, text);
-	}
-}
-
 static void bulk_words(const struct engine_peer *p, char *text, size_t size)
 {
 	if (p->rx.result == BULK_RUNNING && p->rx.total)
@@ -427,44 +342,13 @@ bool report_screen(struct node *n, FILE *out)
 	bool good = report_verdict(n, out);
 
 	block_node(n, out);
-	block_carp(n, out);
-	print_strangers(n, out);
+	report_carp(n, out);
+	report_track(n, out);
 	block_sync(n, out);
 	block_flows(n, out);
-	if (h && mono_diff(n->last, h->at) < RECENT_NS) {
+	if (h && mono_diff(n->last, h->at) < REPORT_RECENT_NS) {
 		fputc('\n', out);
 		report_history(n, RECENT_MAX, out);
 	}
 	return good;
-}
-
-/* --- history -------------------------------------------------------- */
-
-void report_history(struct node *n, size_t max, FILE *out)
-{
-	const struct history_entry *h;
-
-	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
-	     i++) {
-		time_t at = (time_t)report_wall(n, h->at);
-		char when[32];
-		struct tm tm;
-		bool any = false;
-
-		localtime_r(&at, &tm);
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		fprintf(out, "%s  %-8s %-6s -> %-6s  %s\n", when, h->vhost,
-			state_word(h->from), state_word(h->to), h->cause);
-		for (int k = 0; k < STEP_COUNT; k++) {
-			if (h->step_us[k] < 0)
-				continue;
-			fprintf(out, "%s%s %.1f",
-				any ? "  " : "                     ",
-				history_step_name((enum history_step)k),
-				(double)h->step_us[k] / 1e3);
-			any = true;
-		}
-		if (any)
-			fputs(" ms\n", out);
-	}
 }

@@ -15,6 +15,12 @@
 /* The status object (schema 1), a new reference; NULL without memory. */
 json_t *report_json(struct node *n);
 
+/* What a vhost tracks, and its routes and rules, as arrays. */
+json_t *report_track_json(struct node *n, unsigned vhost);
+json_t *report_policy_json(struct node *n, unsigned vhost);
+/* A line for each thing that is down. */
+void report_track(struct node *n, FILE *out);
+
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
 
@@ -27,10 +33,33 @@ bool report_screen(struct node *n, FILE *out);
  */
 bool report_verdict(struct node *n, FILE *out);
 
+/* The block CARP of the screen, and what there is to say about it. */
+void report_carp(struct node *n, FILE *out);
+
+/* The state of the vhost of that name by the peer's last word. */
+enum carp_state report_peer_said(const struct engine_peer *p, const char *name);
+
+/* What is older is not on the screen. */
+#define REPORT_RECENT_NS (600 * MONO_S)
+
 void report_history(struct node *n, size_t max, FILE *out);
 
 /* Every counter that is not 0 (all: every one) as a sentence. */
 void report_counters(struct node *n, bool all, FILE *out);
+
+/*
+ * What would bite at a failover: a verdict, then each finding with what it
+ * breaks and what to do. True when there is none.
+ */
+bool report_check(struct node *n, FILE *out);
+
+/* How punctual the adverts of a vhost were. */
+void report_adverts(const struct node *n, size_t vhost,
+		    struct standin_stats *out);
+
+/* "10.1.0.1/24", "2001:db8::1/64". text holds REPORT_ADDRESS_SIZE. */
+#define REPORT_ADDRESS_SIZE (INET6_ADDRSTRLEN + 4)
+const char *report_address(const struct conf_address *a, char *text);
 
 /* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
 double report_wall(struct node *n, mono_t at);

@@ -15,13 +15,22 @@ static void counter(FILE *out, bool all, const char *who, uint64_t value,
 			*reason ? ": " : "", reason);
 }
 
+void report_adverts(const struct node *n, size_t vhost,
+		    struct standin_stats *out)
+{
+	standin_stats(n->standin, (unsigned)vhost, out);
+}
+
 void report_counters(struct node *n, bool all, FILE *out)
 {
 	const struct engine *e = n->engine;
 
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		const struct engine_vhost *v = &e->vhosts[i];
+		struct standin_stats adverts;
 
+		report_adverts(n, i, &adverts);
+		counter(out, all, v->name, adverts.late, "adverts late", "");
 		counter(out, all, v->name, v->carp.counters[CARP_OK],
 			"adverts accepted", "");
 		for (int k = CARP_OK + 1; k < CARP_REFUSAL_COUNT; k++)

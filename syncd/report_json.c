@@ -139,12 +139,10 @@ static json_t *addresses(const struct conf_carp *c)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->num_addresses; i++) {
-		char ip[INET_ADDRSTRLEN], text[INET_ADDRSTRLEN + 4];
+		char text[REPORT_ADDRESS_SIZE];
 
-		inet_ntop(AF_INET, &c->addresses[i].v4, ip, sizeof(ip));
-		snprintf(text, sizeof(text), "%s/%u", ip,
-			 c->addresses[i].prefixlen);
-		json_array_append_new(list, json_string(text));
+		json_array_append_new(list, json_string(report_address(
+						    &c->addresses[i], text)));
 	}
 	return list;
 }
@@ -160,10 +158,8 @@ static json_t *carp_counters(const struct node *n, size_t i)
 	return o;
 }
 
-static json_t *neigh_counters(const struct node *n, size_t i)
+static json_t *neigh_counters(const struct neigh_counters *c)
 {
-	const struct neigh_counters *c =
-		&n->ifaces[n->vhosts[i].iface].neigh.counters;
 	json_t *o = json_object();
 
 	set(o, "answered", number(c->answered));
@@ -171,6 +167,7 @@ static json_t *neigh_counters(const struct node *n, size_t i)
 	set(o, "stale", number(c->stale));
 	set(o, "limited", number(c->limited));
 	set(o, "refused", number(c->refused));
+	set(o, "malformed", number(c->malformed));
 	set(o, "conflicts", number(c->conflicts));
 	return o;
 }
@@ -182,8 +179,11 @@ static json_t *carp(struct node *n)
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
+		struct standin_stats adverts;
 		json_t *o = json_object();
 
+		report_adverts(n, i, &adverts);
 		set(o, "name", json_string(c->name));
 		set(o, "vhid", json_integer(c->vhid));
 		set(o, "interface", json_string(c->interface));
@@ -195,8 +195,15 @@ static json_t *carp(struct node *n)
 		set(o, "advskew", json_integer(v->advskew));
 		set(o, "lease_ms",
 		    json_integer(n->engine->vhosts[i].lease_ns / MONO_MS));
+		set(o, "adverts_late", number(adverts.late));
+		set(o, "longest_gap_ms", milliseconds(adverts.longest_ns));
 		set(o, "counters", carp_counters(n, i));
-		set(o, "neighbors", neigh_counters(n, i));
+		set(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
+		if (f->v6)
+			set(o, "neighbors6",
+			    neigh_counters(&f->neigh6.sock.counters));
+		set(o, "track", report_track_json(n, (unsigned)i));
+		set(o, "routes", report_policy_json(n, (unsigned)i));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -420,6 +427,7 @@ json_t *report_json(struct node *n)
 	set(o, "ready", json_boolean(engine_ready(e, now)));
 	set(o, "hold", hold(n));
 	set(o, "demotion", demotion(e));
+	set(o, "adverts_late", number(standin_count(n->standin)));
 	set(o, "carp", carp(n));
 	set(o, "peers", peers(n));
 	set(o, "flows", flows(n));

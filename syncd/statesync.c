@@ -14,6 +14,7 @@
 #include "near.h"
 #include "statesync_bar.h"
 #include "statesync_client.h"
+#include "statesync_ruleset.h"
 #include "statesync_wait.h"
 
 #include <errno.h>
@@ -241,6 +242,21 @@ static int run_wait(const struct command *cmd, int argc, char **argv)
 	return wait_for(argv[1], limit);
 }
 
+static int run_check(const struct command *cmd, int argc, char **argv)
+{
+	(void)argv;
+	return argc == 1 ? ask_screen("check") : usage(cmd);
+}
+
+static int run_save_ruleset(const struct command *cmd, int argc, char **argv)
+{
+	if (argc == 1)
+		return ruleset_save(NULL);
+	if (argc == 3 && !strcmp(argv[1], "-o"))
+		return ruleset_save(argv[2]);
+	return usage(cmd);
+}
+
 static run_fn run_help;
 
 static const struct command commands[] = {
@@ -252,19 +268,23 @@ static const struct command commands[] = {
 	{ "handover", "[--force] [VHID-NAME...]",
 	  "planned switch to the peer, nothing lost", run_handover },
 	{ "demote", "N | -- -N", "add to this node's demotion", run_demote },
+	{ "check", "", "what would bite at a failover, and what to do",
+	  run_check },
 	{ "history", "[-n N] [--json]", "the last transitions and why",
 	  run_history },
 	{ "counters", "[-a]", "what was counted, in sentences", run_counters },
 	{ "wait", "in-sync|master|backup [--timeout S]", "return when it is so",
 	  run_wait },
 	{ "genkey", "[-o FILE]", "a new link key", run_genkey },
+	{ "save-ruleset", "[-o FILE]", "nftables as it is, without our table",
+	  run_save_ruleset },
 	{ "help", "[COMMAND]", "this", run_help },
 };
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* Promised, not built yet. */
-static const char *const later[] = { "watch",	    "verify",  "check",
-				     "maintenance", "metrics", "reload" };
+static const char *const later[] = { "watch", "verify", "maintenance",
+				     "metrics", "reload" };
 
 static const struct command *find_command(const char *name)
 {
@@ -289,8 +309,8 @@ static int run_help(const struct command *cmd, int argc, char **argv)
 	}
 	puts("usage: statesync [-s PATH] [COMMAND]");
 	for (size_t i = 0; i < NUM_COMMANDS; i++)
-		printf("  %-9s %-36s %s\n", commands[i].name, commands[i].usage,
-		       commands[i].help);
+		printf("  %-12s %-36s %s\n", commands[i].name,
+		       commands[i].usage, commands[i].help);
 	puts("exit status: 0 yes or done, 1 no, 2 usage, 3 no daemon");
 	return EXIT_YES;
 }

@@ -52,27 +52,6 @@ uint64_t engine_random(struct engine *e)
 
 /* --- life ------------------------------------------------------------- */
 
-static int add_vhost(struct engine *e, const struct engine_vhost_conf *c,
-		     const char **why, mono_t now)
-{
-	struct engine_vhost *v = &e->vhosts[e->nvhosts];
-	struct carp_vhost_conf carp = c->carp;
-	enum carp_conf_error err;
-
-	/* equal nodes draw lots (rules 11): once for all vhosts */
-	carp.seed = e->boot_id;
-	snprintf(v->name, sizeof(v->name), "%s", c->name);
-	v->interface = c->interface;
-	v->own_mac = c->own_mac;
-	err = carp_vhost_init(&v->carp, &carp, now);
-	if (err != CARP_CONF_OK) {
-		*why = carp_conf_error_text(err);
-		return -EINVAL;
-	}
-	e->nvhosts++;
-	return 0;
-}
-
 static int add_peer(struct engine *e, const char *name, mono_t now)
 {
 	struct engine_peer *p = &e->peers[e->npeers];
@@ -114,8 +93,10 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	gate_init(&e->gate, conf->require, conf->require_ns);
 	destroys_init(&e->destroys);
 	timeouts_default(&e->timeouts);
-	for (size_t i = 0; !err && i < conf->nvhosts; i++)
-		err = add_vhost(e, &conf->vhosts[i], why, now);
+	e->independent = conf->independent;
+	for (unsigned i = 0; !err && i < conf->nvhosts; i++)
+		err = engine_vhost_set(e, i, &conf->vhosts[i], why, now);
+	*why = err ? *why : "not enough memory";
 	for (size_t i = 0; !err && i < conf->npeers; i++)
 		err = add_peer(e, conf->peers[i], now);
 	if (!err)
@@ -146,6 +127,8 @@ static size_t add_shared(const struct engine *e, struct session_address *list)
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		const struct carp_auth *a = &e->vhosts[i].carp.auth;
 
+		if (e->vhosts[i].gone)
+			continue;
 		for (size_t k = 0; k < a->v4_count; k++) {
 			struct session_address *s = &list[n++];
 			uint32_t v4 = htonl(a->v4[k]);
@@ -215,6 +198,7 @@ static void settle(struct engine *e, mono_t now)
 	 * make another vhost step. Each vhost steps at most twice before it
 	 * must hear something, so this ends.
 	 */
+	engine_vhosts_settle(e, now);
 	while (engine_carp_settle(e, now))
 		;
 	engine_handover_settle(e, now);
@@ -263,7 +247,7 @@ void engine_tick(struct engine *e, mono_t now)
 
 mono_t engine_deadline(const struct engine *e)
 {
-	mono_t d = engine_sync_deadline(e);
+	mono_t d = mono_min(engine_sync_deadline(e), engine_vhosts_deadline(e));
 
 	for (size_t i = 0; i < e->nvhosts; i++)
 		d = mono_min(d, carp_vhost_deadline(&e->vhosts[i].carp));

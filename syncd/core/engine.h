@@ -31,10 +31,20 @@
 #define ENGINE_REFUSED_FILTER FLOW_RESULT_COUNT
 #define ENGINE_REFUSED_COUNT  (FLOW_RESULT_COUNT + 1)
 
+/* Who may advertise on a vhost besides the peers (strict-peers). */
+struct engine_allowed {
+	struct carp_address address;
+	int advbase, advskew; /* -1: any */
+};
+#define ENGINE_ALLOWED_MAX 8
+
 struct engine_vhost_conf {
 	const char *name;
 	unsigned interface; /* vhosts on one interface have one number */
 	bool own_mac;	    /* mac = "interface": no lease */
+	bool strict;	    /* nobody but peers and the allowed */
+	size_t nallowed;
+	struct engine_allowed allowed[ENGINE_ALLOWED_MAX];
 	struct carp_vhost_conf carp;
 };
 
@@ -43,6 +53,7 @@ struct engine_conf {
 	uint64_t boot_id; /* random */
 	enum require_sync require;
 	int64_t require_ns;
+	bool independent; /* vhosts move each by itself */
 	size_t nvhosts, npeers;
 	const struct engine_vhost_conf *vhosts;
 	const char *const *peers; /* names */
@@ -57,8 +68,20 @@ struct engine_vhost {
 	bool held;	 /* it was, and nothing was released since */
 	bool unusable;	 /* the last TAKE failed */
 	int32_t tracked; /* as engine_track said */
-	mono_t lost_at;	 /* the lease ran out then; 0 once that is settled */
+	bool gone;	 /* not in the configuration any more */
+	bool unheard;	 /* taken although the link told of a master */
+	bool mute;	 /* the last advert did not get out */
+	bool strict;
+	size_t nallowed;
+	struct engine_allowed allowed[ENGINE_ALLOWED_MAX];
+	mono_t lost_at;	  /* the lease ran out then; 0 once that is settled */
+	mono_t old_until; /* what was before a change is accepted until then */
 	int64_t lease_ns;
+	/* How far the counters of each peer's adverts are, from the first one
+	 * on: in each family as heard, and as the link tells. */
+	struct engine_counters {
+		uint64_t first, heard[CARP_FAMILIES], told;
+	} counters[ENGINE_PEERS_MAX];
 	struct carp_vhost carp;
 };
 
@@ -100,7 +123,7 @@ struct engine_rx {
 struct engine_peer {
 	char name[SESSION_NAME_MAX];
 	struct session *session;
-	bool up, live;
+	bool up, live, was_live;
 	bool rest; /* down, but flows it told are still to be injected */
 	struct session_hello hello;
 	bool heard; /* word is valid */
@@ -191,7 +214,11 @@ struct engine {
 	struct demotion demotion;
 	struct gate gate;
 	struct carp_env env;
+	bool independent;
 	bool no_preempt; /* after a handover, rules 12 */
+	/* this node was master beside another one: its entries are told to
+	 * whoever is master now, before they are given up */
+	bool legacy;
 	struct filter filter;
 	struct session_address *own; /* without the shared ones */
 	size_t nown;
@@ -199,6 +226,7 @@ struct engine {
 	struct flow_timeouts timeouts;
 	struct handover handover;
 	unsigned handover_peer;
+	uint32_t handover_set; /* of vhosts, a bit each */
 	bool handover_read;    /* all events were read since its start */
 	bool handover_drained; /* nothing is told from here to its end */
 	bool handover_missed;  /* something would have been */
@@ -269,6 +297,8 @@ void engine_track(struct engine *e, unsigned vhost, int32_t weights,
 int engine_addresses(struct engine *e, const struct session_address *list,
 		     size_t n) __attribute__((warn_unused_result));
 void engine_table(struct engine *e, uint64_t entries);
+/* The vhost's advert was sent, or could not be. */
+void engine_advert_sent(struct engine *e, unsigned vhost, bool ok);
 /* A packet for this vhost that did not parse; counted. */
 void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why);
 void engine_advert(struct engine *e, unsigned vhost,
@@ -318,10 +348,25 @@ struct session *engine_session(struct engine *e, unsigned peer);
 /* Asks the peer for a bulk; ENGINE_BULK_ENDED follows. 0, -ENOTCONN. */
 int engine_bulk(struct engine *e, unsigned peer, mono_t now);
 /*
- * ENGINE_HANDOVER_ENDED follows after 0. Otherwise a sentence in why (at
- * least SESSION_REASON_MAX bytes) and -EAGAIN (refused), -EALREADY.
+ * Hands over the vhosts of the set (a bit each; 0: all). ENGINE_HANDOVER_ENDED
+ * follows after 0. Otherwise a sentence in why (at least SESSION_REASON_MAX
+ * bytes) and -EAGAIN (refused) or -EALREADY.
  */
-int engine_handover(struct engine *e, bool force, char *why, mono_t now);
+int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
+		    mono_t now);
+/*
+ * A new configuration while it runs, vhost by vhost: another one at its place
+ * (of the same name, vhid and interface, or at one that is free), or none any
+ * more. -EBUSY: a handover goes on; -EINVAL with a phrase in why: nothing is
+ * changed.
+ */
+int engine_vhost_set(struct engine *e, unsigned index,
+		     const struct engine_vhost_conf *conf, const char **why,
+		     mono_t now) __attribute__((warn_unused_result));
+int engine_vhost_drop(struct engine *e, unsigned index, mono_t now)
+	__attribute__((warn_unused_result));
+/* The other values of a new configuration: require, independent. */
+void engine_change(struct engine *e, const struct engine_conf *conf);
 /* Returns the operator's counter after the change. */
 int32_t engine_demote(struct engine *e, int32_t n, mono_t now);
 /* Hands over if it can, bows out; ENGINE_STOPPED ends it. */

@@ -34,12 +34,12 @@ static void count_interfaces_down(struct engine *e)
 	int32_t down = 0;
 
 	for (size_t i = 0; i < e->nvhosts; i++) {
-		bool first = true, serves = true;
+		bool first = !e->vhosts[i].gone, serves = true;
 
 		for (size_t k = 0; k < e->nvhosts; k++) {
 			const struct engine_vhost *v = &e->vhosts[k];
 
-			if (v->interface != e->vhosts[i].interface)
+			if (v->gone || v->interface != e->vhosts[i].interface)
 				continue;
 			first &= k >= i;
 			serves &= v->link_up && !v->unusable;
@@ -127,35 +127,21 @@ static enum carp_tie tie(const struct engine *e, unsigned vhost, unsigned peer,
 	return strcmp(e->node, p->name) < 0 ? CARP_TIE_WIN : CARP_TIE_LOSE;
 }
 
-static bool peer_owns(const struct engine_peer *p,
-		      const struct carp_address *source)
-{
-	uint32_t v4 = htonl(source->v4);
-	bool is_v6 = source->family == CARP_V6;
-	const void *bytes = is_v6 ? (const void *)source->v6.b : &v4;
-
-	for (size_t i = 0; i < p->naddresses; i++)
-		if (p->addresses[i].family == (is_v6 ? AF_INET6 : AF_INET) &&
-		    memcmp(p->addresses[i].addr.b, bytes,
-			   is_v6 ? sizeof(source->v6) : sizeof(v4)) == 0)
-			return true;
-	return false;
-}
-
 void engine_advert(struct engine *e, unsigned vhost,
 		   const struct carp_advert *a,
 		   const struct carp_address *source, mono_t now)
 {
 	struct carp_sender from = { .addr = *source };
+	int peer = engine_witness_sender(e, vhost, a, &from, now);
 
-	for (unsigned i = 0; i < e->npeers && !from.known; i++) {
-		if (!peer_owns(&e->peers[i], source))
-			continue;
+	if (peer >= 0) {
 		from.known = true;
-		from.asks = e->peers[i].live;
-		from.tie = tie(e, vhost, i, now);
+		from.asks = e->peers[peer].live;
+		from.tie = tie(e, vhost, (unsigned)peer, now);
 	}
-	(void)carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now);
+	if (carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now) ==
+	    CARP_OK)
+		engine_witness_heard(e, vhost, peer, a, source->family);
 }
 
 void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now)
@@ -311,6 +297,9 @@ static void transition(struct engine *e, unsigned i,
 			   v->name);
 	if (a->transition.to == CARP_MASTER)
 		e->no_preempt = false;
+	v->unheard = a->transition.cause == CARP_CAUSE_UNHEARD;
+	if (a->transition.to != CARP_MASTER)
+		v->mute = false;
 	if (a->transition.to != CARP_BACKUP)
 		v->lost_at.ns = 0;
 	engine_push(e, ENGINE_TRANSITION, i);
@@ -330,9 +319,12 @@ static void ask_for_handover(struct engine *e, unsigned vhost, mono_t now)
 		if (p->ask_at.ns > now.ns)
 			continue;
 		p->ask_at = mono_add(now, ASK_EVERY_NS);
-		(void)session_send_handover(p->session,
-					    SESSION_HANDOVER_REQUEST, "preempt",
-					    (const uint32_t[3]){ 0 });
+		(void)session_send_handover(
+			p->session,
+			&(struct session_switch){
+				.kind = SESSION_HANDOVER_REQUEST,
+				.reason = "preempt",
+				.vhosts = e->independent ? 1U << vhost : 0 });
 	}
 }
 
@@ -364,12 +356,17 @@ static void carry_over(struct engine *e, unsigned i,
 		memcpy(out->advert.bytes, a->advert.bytes,
 		       sizeof(out->advert.bytes));
 		out->advert.own_mac = a->advert.own_mac;
+		if (!a->advert.own_mac)
+			engine_witness_said(e, i, a->advert.counter, now);
 		return;
 	case CARP_DO_ANNOUNCE:
 		engine_push(e, ENGINE_ANNOUNCE, i);
 		return;
 	case CARP_DO_ASK:
 		ask_for_handover(e, i, now);
+		return;
+	case CARP_DO_WAIT:
+		engine_witness_waits(e, i, now);
 		return;
 	}
 }
@@ -381,6 +378,8 @@ static void settle_lease(struct engine *e, unsigned i)
 	struct engine_vhost *v = &e->vhosts[i];
 	int64_t own = carp_vhost_interval_ns(&v->carp), interval = own, t;
 
+	if (v->gone)
+		return;
 	/* what a peer once said holds while it is not heard, too */
 	for (size_t k = 0; k < e->npeers; k++) {
 		const struct session_word *w = &e->peers[k].word;
@@ -408,10 +407,31 @@ static void settle_lease(struct engine *e, unsigned i)
 	engine_push(e, ENGINE_LEASE_TIME, i)->lease_ns = t;
 }
 
-static void settle_env(struct engine *e, mono_t now)
+/* With `independent` what one vhost tracks is no matter of the others, nor is
+ * an interface that it is not on. */
+static unsigned vhost_demotion(const struct engine *e, size_t i)
+{
+	struct demotion d = e->demotion;
+
+	if (!e->independent)
+		return demotion_total(&d);
+	demotion_set(&d, DEMOTION_INTERFACE, 0);
+	demotion_set(&d, DEMOTION_TRACK, e->vhosts[i].tracked);
+	return demotion_total(&d);
+}
+
+static bool same_env(const struct carp_env *a, const struct carp_env *b)
+{
+	return a->demotion == b->demotion && a->holding == b->holding &&
+	       a->may_preempt == b->may_preempt && a->ask_first == b->ask_first;
+}
+
+/* True when a vhost was told something: it may want to act at once. */
+static bool settle_env(struct engine *e, mono_t now)
 {
 	uint32_t holds = e->masters ? 0 : engine_peer_holds(e);
 	struct carp_env env;
+	bool told = false;
 
 	if (holds != e->gate.holds) {
 		gate_set(&e->gate, holds, now);
@@ -423,14 +443,19 @@ static void settle_env(struct engine *e, mono_t now)
 		.may_preempt = !e->no_preempt,
 		.ask_first = e->npeers > 0,
 	};
-	if (env.demotion == e->env.demotion && env.holding == e->env.holding &&
-	    env.may_preempt == e->env.may_preempt &&
-	    env.ask_first == e->env.ask_first)
-		return;
+	if (!same_env(&env, &e->env))
+		engine_peer_say_word(e);
 	e->env = env;
-	engine_peer_say_word(e);
-	for (size_t i = 0; i < e->nvhosts; i++)
-		carp_vhost_env(&e->vhosts[i].carp, &env, now);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		struct carp_vhost *v = &e->vhosts[i].carp;
+
+		env.demotion = vhost_demotion(e, i);
+		if (same_env(&env, &v->env))
+			continue;
+		carp_vhost_env(v, &env, now);
+		told = true;
+	}
+	return told;
 }
 
 bool engine_carp_settle(struct engine *e, mono_t now)
@@ -459,6 +484,5 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 			engine_push(e, ENGINE_UNSUBSCRIBE, 0);
 		}
 	}
-	settle_env(e, now);
-	return any;
+	return settle_env(e, now) || any;
 }

@@ -53,7 +53,7 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 	 * overran stays congested until it is empty) */
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
 		if (e->peers[*peer].live && e->peers[*peer].tx.want_bulk &&
-		    e->masters && !e->congested &&
+		    engine_telling(e) && !e->congested &&
 		    e->handover.state == HANDOVER_IDLE)
 			return DUMP_BULK;
 	for (*peer = 0; *peer < e->npeers; (*peer)++)

@@ -13,14 +13,36 @@
 
 enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
-/* A takeover may be under way; and between two tries. */
-#define SPLIT_NS       (1 * MONO_S)
-#define SPLIT_AGAIN_NS (30 * MONO_S) /* each try costs a moment */
+/* Between two tries to bring all vhosts to one node. */
+#define SPLIT_AGAIN_NS (30 * MONO_S) /* each costs a moment */
 
 #define ASK_AGAIN_NS	 (5 * MONO_S)
 #define ASK_AGAIN_MAX_NS (60 * MONO_S)
 
-static const uint32_t no_steps[3];
+static void say(struct engine_peer *p, enum session_handover kind,
+		const char *reason, uint32_t set)
+{
+	(void)session_send_handover(p->session,
+				    &(struct session_switch){ .kind = kind,
+							      .reason = reason,
+							      .vhosts = set });
+}
+
+/* Is it one of those that are handed over now? */
+static bool in_set(const struct engine *e, size_t vhost)
+{
+	return e->handover_set >> vhost & 1;
+}
+
+uint32_t engine_masters(const struct engine *e)
+{
+	uint32_t set = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].carp.state == CARP_MASTER)
+			set |= 1U << i;
+	return set;
+}
 
 static int64_t longest_interval(const struct engine *e)
 {
@@ -36,7 +58,8 @@ static int64_t longest_interval(const struct engine *e)
 }
 
 /* Rules 12, step 1. NULL when the peer can take over now. */
-static const char *refusal(const struct engine *e, unsigned peer, bool force)
+const char *engine_handover_refusal(const struct engine *e, unsigned peer,
+				    bool force)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
@@ -53,10 +76,11 @@ static const char *refusal(const struct engine *e, unsigned peer, bool force)
 	return NULL;
 }
 
-static void start(struct engine *e, unsigned peer, bool force, const char *why,
-		  mono_t now)
+void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
+			   bool force, const char *why, mono_t now)
 {
 	e->handover_peer = peer;
+	e->handover_set = set ? set & engine_masters(e) : engine_masters(e);
 	e->handover_read = e->handover_drained = e->handover_missed = false;
 	e->handover_refused = false;
 	for (int i = 0; i < 3; i++)
@@ -72,14 +96,15 @@ static int choose(struct engine *e, bool force, const char **why)
 {
 	*why = "there is no peer";
 	for (unsigned i = 0; i < e->npeers; i++) {
-		*why = refusal(e, i, force);
+		*why = engine_handover_refusal(e, i, force);
 		if (!*why)
 			return (int)i;
 	}
 	return -1;
 }
 
-int engine_handover(struct engine *e, bool force, char *why, mono_t now)
+int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
+		    mono_t now)
 {
 	const char *reason;
 	int peer;
@@ -88,9 +113,9 @@ int engine_handover(struct engine *e, bool force, char *why, mono_t now)
 		snprintf(why, SESSION_REASON_MAX, "one is already going on");
 		return -EALREADY;
 	}
-	if (!e->masters) {
-		snprintf(why, SESSION_REASON_MAX,
-			 "this node is master of nothing");
+	if (!e->masters || (set && !(set & engine_masters(e)))) {
+		snprintf(why, SESSION_REASON_MAX, "this node is master of %s",
+			 e->masters ? "none of them" : "nothing");
 		return -EAGAIN;
 	}
 	peer = choose(e, force, &reason);
@@ -100,7 +125,7 @@ int engine_handover(struct engine *e, bool force, char *why, mono_t now)
 			 reason);
 		return -EAGAIN;
 	}
-	start(e, (unsigned)peer, force, "", now);
+	engine_handover_start(e, (unsigned)peer, set, force, "", now);
 	return 0;
 }
 
@@ -122,7 +147,7 @@ void engine_stop(struct engine *e, mono_t now)
 			   reason);
 		return;
 	}
-	start(e, (unsigned)peer, false, "stop", now);
+	engine_handover_start(e, (unsigned)peer, 0, false, "stop", now);
 }
 
 /* --- the old master's part ------------------------------------------------ */
@@ -143,7 +168,7 @@ static void ended(struct engine *e, bool ok, const char *why)
 static void fence(struct engine *e)
 {
 	for (unsigned i = 0; i < e->nvhosts; i++) {
-		if (e->vhosts[i].carp.state != CARP_MASTER)
+		if (!in_set(e, i) || e->vhosts[i].carp.state != CARP_MASTER)
 			continue;
 		carp_vhost_fence(&e->vhosts[i].carp);
 		engine_push(e, ENGINE_FENCE, i);
@@ -159,10 +184,10 @@ static void go(struct engine *e, bool complete)
 	/* it has all that we have, and tells from the moment it is master */
 	p->rx.adopt = complete && !p->word.tx_epoch;
 	for (size_t i = 0; i < e->nvhosts; i++)
-		carp_vhost_bow_out(&e->vhosts[i].carp);
+		if (in_set(e, i))
+			carp_vhost_bow_out(&e->vhosts[i].carp);
 	if (p->live)
-		(void)session_send_handover(p->session, SESSION_HANDOVER_GO,
-					    e->handover_why, no_steps);
+		say(p, SESSION_HANDOVER_GO, e->handover_why, e->handover_set);
 }
 
 static void back(struct engine *e, mono_t now)
@@ -177,8 +202,7 @@ static void back(struct engine *e, mono_t now)
 		return;
 	}
 	if (p->live)
-		(void)session_send_handover(p->session, SESSION_HANDOVER_BACK,
-					    e->handover.why, no_steps);
+		say(p, SESSION_HANDOVER_BACK, e->handover.why, e->handover_set);
 	for (size_t i = 0; i < e->nvhosts; i++)
 		carp_vhost_resume(&e->vhosts[i].carp, now);
 	ended(e, false, e->handover.why);
@@ -190,14 +214,16 @@ static void finish(struct engine *e, mono_t now)
 	const struct handover *h = &e->handover;
 
 	for (size_t i = 0; i < e->nvhosts; i++)
-		carp_vhost_yield(&e->vhosts[i].carp, CARP_CAUSE_HANDOVER, now);
+		if (in_set(e, i))
+			carp_vhost_yield(&e->vhosts[i].carp,
+					 CARP_CAUSE_HANDOVER, now);
 	/* it goes before the next actions, so that history has the entries */
 	engine_carp_settle(e, now);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!entry || entry->from != CARP_MASTER)
+		if (!in_set(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
 		entry->step_us[STEP_DRAIN] = h->drain_ns / MONO_US;
 		entry->step_us[STEP_FENCE] = h->fence_ns / MONO_US;
@@ -218,7 +244,7 @@ static bool peer_is_master(const struct engine *e)
 		const struct session_vhost *v =
 			engine_peer_vhost(p, e->vhosts[i].name);
 
-		if (e->vhosts[i].carp.state == CARP_MASTER &&
+		if (in_set(e, i) && e->vhosts[i].carp.state == CARP_MASTER &&
 		    (!v || v->state != CARP_MASTER))
 			return false;
 	}
@@ -229,75 +255,24 @@ static bool peer_is_master(const struct engine *e)
 static void answer(struct engine *e, mono_t now)
 {
 	struct engine_peer *p = &e->peers[e->go_from];
-	uint32_t us[3];
+	struct session_switch said = { .kind = SESSION_HANDOVER_REFUSED,
+				       .reason = "it could not be taken" };
 
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (e->vhosts[i].taking)
 			return;
 	for (int i = 0; i < 3; i++)
-		us[i] = (uint32_t)e->go_step_us[i];
-	if (e->masters)
+		said.step_us[i] = (uint32_t)e->go_step_us[i];
+	if (e->masters) {
+		said.kind = SESSION_HANDOVER_DONE;
+		said.reason = "";
 		p->ask_wait_ns = 0;
+	}
 	if (p->live) {
 		engine_peer_word(e, (unsigned)e->go_from, now);
-		(void)session_send_handover(
-			p->session,
-			e->masters ? SESSION_HANDOVER_DONE
-				   : SESSION_HANDOVER_REFUSED,
-			e->masters ? "" : "it could not be taken", us);
+		(void)session_send_handover(p->session, &said);
 	}
 	e->go_from = -1;
-}
-
-/* --- no two masters, one of this and one of that --------------------------- */
-
-/* Does the peer have some of the vhosts, and we others? */
-static bool split_with(const struct engine *e, const struct engine_peer *p)
-{
-	bool ours = false, theirs = false;
-
-	for (size_t i = 0; i < e->nvhosts; i++) {
-		const struct engine_vhost *v = &e->vhosts[i];
-		const struct session_vhost *w = engine_peer_vhost(p, v->name);
-		bool said = w && w->state == CARP_MASTER;
-
-		ours |= v->carp.state == CARP_MASTER && !said;
-		theirs |= v->carp.state == CARP_BACKUP && said;
-	}
-	return p->live && ours && theirs;
-}
-
-/* Rules 11, of what both know alike. */
-static bool goes_before_us(const struct engine *e, const struct engine_peer *p)
-{
-	const struct session_vhost *w = engine_peer_vhost(p, e->vhosts[0].name);
-	int64_t own = carp_vhost_interval_ns(&e->vhosts[0].carp) / MONO_US;
-
-	if (p->word.demotion != demotion_total(&e->demotion))
-		return p->word.demotion < demotion_total(&e->demotion);
-	if (w && w->interval_us != own)
-		return w->interval_us < own;
-	return strcmp(p->name, e->node) < 0;
-}
-
-/* A firewall that is half here and half there serves nobody: what we have
- * goes to the better node, by a handover. */
-static void settle_split(struct engine *e, mono_t now)
-{
-	for (unsigned i = 0; i < e->npeers; i++) {
-		if (!split_with(e, &e->peers[i]) ||
-		    !goes_before_us(e, &e->peers[i]))
-			continue;
-		if (mono_is_never(e->split_at))
-			e->split_at = mono_add(now, SPLIT_NS);
-		if (!mono_due(e->split_at, now))
-			return;
-		e->split_at = mono_add(now, SPLIT_NS);
-		if (!refusal(e, i, false))
-			start(e, i, false, "one master for all", now);
-		return;
-	}
-	e->split_at = MONO_NEVER;
 }
 
 void engine_handover_settle(struct engine *e, mono_t now)
@@ -308,7 +283,7 @@ void engine_handover_settle(struct engine *e, mono_t now)
 	if (e->go_from >= 0)
 		answer(e, now);
 	if (e->handover.state == HANDOVER_IDLE && !e->stopping)
-		settle_split(e, now);
+		engine_split_settle(e, now);
 	if (e->handover.state == HANDOVER_IDLE)
 		return;
 	f = (struct handover_facts){
@@ -360,34 +335,47 @@ void engine_drained(struct engine *e, mono_t now)
 
 /* --- the new master's part -------------------------------------------------- */
 
-static void requested(struct engine *e, unsigned peer, const char *why,
-		      mono_t now)
+/* Our vhosts of those that a peer names by their places in its word. */
+static uint32_t named(const struct engine *e, const struct engine_peer *p,
+		      uint32_t set)
+{
+	uint32_t ours = 0;
+
+	if (!set || !p->heard)
+		return 0;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		for (size_t k = 0; k < p->word.nvhosts; k++)
+			if (set >> k & 1 && !e->vhosts[i].gone &&
+			    !strcmp(e->vhosts[i].name, p->word.vhosts[k].name))
+				ours |= 1U << i;
+	return ours;
+}
+
+static void requested(struct engine *e, unsigned peer, uint32_t set,
+		      const char *why, mono_t now)
 {
 	const char *reason = "this node is master of nothing";
 
 	if (e->handover.state != HANDOVER_IDLE)
 		return;
 	if (e->masters)
-		reason = refusal(e, peer, false);
+		reason = engine_handover_refusal(e, peer, false);
 	if (reason) {
-		(void)session_send_handover(e->peers[peer].session,
-					    SESSION_HANDOVER_REFUSED, reason,
-					    no_steps);
+		say(&e->peers[peer], SESSION_HANDOVER_REFUSED, reason, 0);
 		return;
 	}
-	start(e, peer, false, why, now);
+	engine_handover_start(e, peer, set, false, why, now);
 }
 
-static void given(struct engine *e, unsigned peer, mono_t now)
+static void given(struct engine *e, unsigned peer, uint32_t set, mono_t now)
 {
 	unsigned usable = 0;
 
 	for (size_t i = 0; i < e->nvhosts; i++)
 		usable += e->vhosts[i].carp.state != CARP_INIT;
 	if (!usable || e->stopping) {
-		(void)session_send_handover(
-			e->peers[peer].session, SESSION_HANDOVER_REFUSED,
-			"no interface of mine is usable", no_steps);
+		say(&e->peers[peer], SESSION_HANDOVER_REFUSED,
+		    "no interface of mine is usable", 0);
 		return;
 	}
 	e->go_from = (int)peer;
@@ -395,6 +383,8 @@ static void given(struct engine *e, unsigned peer, mono_t now)
 		struct engine_vhost *v = &e->vhosts[i];
 		struct history_entry *h = history_last(&e->history, v->name);
 
+		if (set && !(set >> i & 1))
+			continue;
 		/* its bow-out was here before its word */
 		if (v->carp.state == CARP_MASTER && h &&
 		    mono_diff(now, h->at) < MONO_S)
@@ -440,7 +430,9 @@ void engine_handover_received(struct engine *e, unsigned peer,
 {
 	switch (ev->handover.kind) {
 	case SESSION_HANDOVER_REQUEST:
-		requested(e, peer, ev->handover.reason, now);
+		requested(e, peer,
+			  named(e, &e->peers[peer], ev->handover.vhosts),
+			  ev->handover.reason, now);
 		return;
 	case SESSION_HANDOVER_REFUSED:
 		engine_log(e, LEVEL_INFO, "%s does not hand over: %s",
@@ -450,7 +442,8 @@ void engine_handover_received(struct engine *e, unsigned peer,
 			e->handover_refused = true;
 		return;
 	case SESSION_HANDOVER_GO:
-		given(e, peer, now);
+		given(e, peer, named(e, &e->peers[peer], ev->handover.vhosts),
+		      now);
 		return;
 	case SESSION_HANDOVER_DONE:
 		done(e, ev);

@@ -4,7 +4,10 @@
  *
  * engine.c           life, time, the queue of actions, settling
  * engine_carp.c      virtual hosts, demotion, gate
+ * engine_vhosts.c    virtual hosts that come, change and go while it runs
+ * engine_witness.c   what the link says about adverts
  * engine_handover.c  the planned switch, both parts
+ * engine_split.c     who has to hand over so that one node has all
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
@@ -33,7 +36,39 @@ void engine_carp_answered(struct engine *e, mono_t now);
 /* A vhost of the peer is no longer master. */
 void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
 
+/* --- engine_witness.c */
+/* Says in from what is against the advert; its peer, or -1. */
+int engine_witness_sender(const struct engine *e, unsigned vhost,
+			  const struct carp_advert *a, struct carp_sender *from,
+			  mono_t now);
+/* An advert was accepted. */
+void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
+			  const struct carp_advert *a, enum carp_family family);
+void engine_witness_advert(struct engine *e, unsigned peer,
+			   const struct session_advert *ad, mono_t now);
+void engine_witness_word(struct engine *e, unsigned peer, mono_t now);
+/* The link to a peer is down: nobody vouches. */
+void engine_witness_gone(struct engine *e);
+/* Our advert of that counter leaves. */
+void engine_witness_said(struct engine *e, unsigned vhost, uint64_t counter,
+			 mono_t now);
+void engine_witness_waits(struct engine *e, unsigned vhost, mono_t now);
+
+/* --- engine_vhosts.c */
+void engine_vhosts_settle(struct engine *e, mono_t now);
+mono_t engine_vhosts_deadline(const struct engine *e);
+
+/* --- engine_split.c */
+void engine_split_settle(struct engine *e, mono_t now);
+
 /* --- engine_handover.c */
+/* NULL, or why the peer cannot take over now (rules 12, step 1). */
+const char *engine_handover_refusal(const struct engine *e, unsigned peer,
+				    bool force);
+void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
+			   bool force, const char *why, mono_t now);
+/* The vhosts of which this node is master, a bit each. */
+uint32_t engine_masters(const struct engine *e);
 void engine_handover_settle(struct engine *e, mono_t now);
 /* The peer's part of a handover, or its wish for one. */
 void engine_handover_received(struct engine *e, unsigned peer,
@@ -49,6 +84,8 @@ void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
 
 /* --- engine_sync.c: what we tell */
+/* This node has flows to tell: as master, or that it had as one (legacy). */
+bool engine_telling(const struct engine *e);
 /* Mastership began or ended: new epochs for the peers, or none. */
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now);
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now);
@@ -77,6 +114,8 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
+/* What the peer has is more than what it told so far: the whole again. */
+void engine_rx_again(struct engine *e, unsigned peer, mono_t now);
 /* DUMP_LOWER may take a tenth of a core. */
 void engine_dump_rest(struct engine *e, mono_t now);
 /* DUMP_RAISE is done: what was handed over is a copy now. */

@@ -51,6 +51,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	else if (strcmp(p->down_why, why) != 0)
 		engine_log(e, LEVEL_WARNING, "peer \"%s\": %s", p->name, why);
 	p->up = p->live = p->heard = false;
+	engine_witness_gone(e);
 	p->rest = true;
 	p->say_ack = false;
 	p->down_since = now;
@@ -78,7 +79,7 @@ static void hello(struct engine *e, unsigned peer,
 {
 	struct engine_peer *p = &e->peers[peer];
 
-	p->live = true;
+	p->live = p->was_live = true;
 	p->live_since = now;
 	p->words = p->asked = 0;
 	p->hello = ev->hello;
@@ -109,6 +110,7 @@ static void word(struct engine *e, unsigned peer, const struct session_word *w,
 	p->word_at = now;
 	p->heard = true;
 	engine_rx_word(e, peer, now);
+	engine_witness_word(e, peer, now);
 	if (w->answer)
 		p->say_word = true;
 	if (p->asked && w->heard >= p->asked) {
@@ -203,6 +205,9 @@ static void heard(struct engine *e, unsigned peer,
 	case SESSION_WORD:
 		word(e, peer, ev->word, now);
 		return;
+	case SESSION_ADVERT:
+		engine_witness_advert(e, peer, &ev->advert, now);
+		return;
 	case SESSION_ADDRESSES:
 		addresses(e, peer, ev);
 		return;
@@ -294,6 +299,11 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		s->advskew = v->carp.advskew;
 		s->interval_us =
 			(uint32_t)(carp_vhost_interval_ns(&v->carp) / MONO_US);
+		s->first = v->carp.base;
+		s->last = v->carp.counter;
+		s->identity = carp_vhost_identity(&v->carp);
+		s->unheard = v->unheard;
+		s->mute = v->mute;
 		if (state == CARP_MASTER)
 			s->master_ms =
 				(uint64_t)(mono_diff(now, v->carp.since) /
@@ -363,8 +373,9 @@ bool engine_ready(const struct engine *e, mono_t now)
 	if (e->stopping || gate_holding(&e->gate, now))
 		return false;
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (e->vhosts[i].carp.state == CARP_INIT ||
-		    e->vhosts[i].unusable)
+		if (!e->vhosts[i].gone &&
+		    (e->vhosts[i].carp.state == CARP_INIT ||
+		     e->vhosts[i].unusable))
 			return false;
 	return true;
 }

@@ -106,6 +106,15 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	answer(e, peer, true, "");
 }
 
+void engine_rx_again(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	if (rx->state != RX_IDLE)
+		failed(e, peer, "the peer has more now", 0, now);
+	rx->epoch = 0;
+}
+
 static void adopt_not(struct engine_rx *rx)
 {
 	rx->adopt = false;
@@ -305,7 +314,11 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		/* it is there again: a delete that waits is not told back */
 		if (e->masters && c->op != FLOW_DESTROY)
 			destroys_revive(&e->destroys, &c->flow, DESTROYS_ALL);
-		engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
+		/* what passes here is newer than a table that was elsewhere */
+		if (e->masters && ev->flows.bulk && !e->independent)
+			engine_op(e, FLOW_ADD, &c->flow, timeout(e, &c->flow));
+		else
+			engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
 	}
 	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
 		p->rx.entries += ev->flows.n;
@@ -423,10 +436,21 @@ int engine_bulk(struct engine *e, unsigned peer, mono_t now)
 	return 0;
 }
 
+/* Who was master waits until the peer's kernel has what it was told last: it is
+ * in the peer's table then. */
+static bool all_acked(const struct engine *e, const struct engine_peer *p)
+{
+	return e->masters ||
+	       (!session_filling(p->session) &&
+		session_seq_acked(p->session) == session_seq_sent(p->session));
+}
+
 static bool wants_bulk(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
+	if (!p->rx.asked && !all_acked(e, p))
+		return false;
 	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
 	       !p->rx.adopt && (p->rx.asked || !engine_rx_in_sync(e, peer));
 }
@@ -449,9 +473,10 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	rx->result = BULK_RUNNING;
 	rx->entries = rx->total = rx->suspects = rx->missing = 0;
 	e->raise = false; /* it sets timeouts anew */
-	/* a master's entries are its own; who has nothing to tell confirms
-	 * nothing; an empty table has nothing to mark */
-	if (e->masters || !e->peers[peer].word.tx_epoch ||
+	/* a master's entries are its own, and those of one that was; who has
+	 * nothing to tell confirms nothing; an empty table has nothing to
+	 * mark */
+	if (engine_telling(e) || !e->peers[peer].word.tx_epoch ||
 	    (!e->table && !e->touched))
 		ask(e, peer, now);
 	else

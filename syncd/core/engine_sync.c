@@ -26,6 +26,11 @@ enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
 /* The pass that lowers timeouts waits until the takeover is digested. */
 #define LOWER_AFTER_NS (2 * MONO_S)
 
+bool engine_telling(const struct engine *e)
+{
+	return e->masters || e->legacy;
+}
+
 static bool told(const struct engine_peer *p)
 {
 	return p->live && p->tx.state != TX_NONE;
@@ -37,13 +42,41 @@ static void new_epoch(struct engine *e, struct engine_peer *p,
 		      enum tx_state state)
 {
 	p->tx.state = state;
-	p->tx.epoch = e->masters ? ++e->epochs : 0;
+	p->tx.epoch = engine_telling(e) ? ++e->epochs : 0;
 	p->tx.gap = NULL;
 	p->say_word = true;
 }
 
+/* A peer that was not told everything while this node was master: there may be
+ * connections that only we know. */
+static bool has_legacy(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (!engine_tx_in_sync(e, i))
+			return true;
+	return false;
+}
+
+/* Any living peer has it: the others hear it from there. */
+static void settle_legacy(struct engine *e, mono_t now)
+{
+	bool in_sync = false;
+
+	for (unsigned i = 0; i < e->npeers; i++)
+		in_sync |= engine_tx_in_sync(e, i);
+	if (!e->legacy || !in_sync)
+		return;
+	e->legacy = false;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		new_epoch(e, &e->peers[i],
+			  e->peers[i].live ? TX_STREAM : TX_NONE);
+		engine_rx_again(e, i, now); /* what it did not take goes */
+	}
+}
+
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
+	e->legacy = !telling && has_legacy(e);
 	e->raise = false;
 	e->lower_at = MONO_NEVER;
 	if (telling) /* connections stand still where windows are old */
@@ -120,7 +153,7 @@ static void tell(struct engine *e, enum flow_op op, const struct flow *f,
 static bool any_interface_down(const struct engine *e)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (!e->vhosts[i].link_up)
+		if (!e->vhosts[i].link_up && !e->vhosts[i].gone)
 			return true;
 	return false;
 }
@@ -271,8 +304,9 @@ void engine_sync_settle(struct engine *e, unsigned peer, mono_t now)
 
 	if (!p->live)
 		return;
+	settle_legacy(e, now);
 	/* who is master of nothing has an empty table to tell */
-	if (p->tx.want_bulk && !e->masters) {
+	if (p->tx.want_bulk && !engine_telling(e)) {
 		if (bulk_begin(e, p, 0, now) == 0)
 			(void)session_bulk_end(p->session, now);
 	}

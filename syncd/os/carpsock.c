@@ -1,28 +1,31 @@
-/* SPDX-License-Identifier: GPL-3.0-or-later */
+// SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Two sockets for adverts on one interface. It does not look into them.
+ * Sockets for adverts on one interface: their life, and what is sent. How they
+ * receive is carpsock_rx. Which advert goes where is not known here.
  *
- * Text: spec/carp-pfsync-ifstated.md A.1 (protocol 112, 224.0.0.18); ip(7),
- * packet(7); spec/linux-vip.md (the mark, the refusal).
+ * Text: spec/carp-pfsync-ifstated.md A.1 (protocol 112, 224.0.0.18, ff02::12);
+ * raw(7), packet(7); spec/linux-vip.md (the mark, the refusal).
  *
  * Invariant: what is sent passes the netdev egress hook, where the lease
- * stands (so never PACKET_QDISC_BYPASS), and carries the mark.
+ * stands (so never PACKET_QDISC_BYPASS), and carries the mark unless its maker
+ * said otherwise.
  */
 #include "carpsock.h"
 
-#include "wire.h"
+#include "carpsock_rx.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/pkt_sched.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOCK_FLAGS	 (SOCK_CLOEXEC | SOCK_NONBLOCK)
-#define IPV4_PROTOCOL_AT 9
+#define SOCK_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
+/* The kernel keeps 208 kB for a peer that does not answer ARP or ND; eight of
+ * them must leave room for those that do. */
+#define UNICAST_BUFFER (1 << 20)
 
 static int set_int(int fd, int level, int name, int value)
 {
@@ -30,76 +33,11 @@ static int set_int(int fd, int level, int name, int value)
 								      : 0;
 }
 
-static int rx_join(int fd, unsigned int ifindex)
+static int set_tx(int fd, uint32_t mark)
 {
-	struct ip_mreqn mreq = {
-		.imr_multiaddr.s_addr = htonl(CARP_GROUP_V4),
-		.imr_ifindex = (int)ifindex,
-	};
+	int r = set_int(fd, SOL_SOCKET, SO_MARK, (int)mark);
 
-	if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &mreq, sizeof(mreq)))
-		return -errno;
-	/* Only the groups this socket joined, on the interface it joined. */
-	return set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
-}
-
-/* Protocol 112 to us, to the group or to all; nothing that we send. */
-static int rx_filter(int fd)
-{
-	static struct sock_filter code[] = {
-		{ BPF_LD | BPF_W | BPF_ABS, 0, 0,
-		  (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE) },
-		{ BPF_JMP | BPF_JGE | BPF_K, 3, 0, PACKET_OTHERHOST },
-		{ BPF_LD | BPF_B | BPF_ABS, 0, 0, IPV4_PROTOCOL_AT },
-		{ BPF_JMP | BPF_JEQ | BPF_K, 0, 1, CARP_IP_PROTOCOL },
-		{ BPF_RET | BPF_K, 0, 0, UINT32_MAX },
-		{ BPF_RET | BPF_K, 0, 0, 0 },
-	};
-	const struct sock_fprog prog = { 6, code };
-
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog))
-		       ? -errno
-		       : 0;
-}
-
-static int rx_open_packet(struct carpsock *s)
-{
-	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-				  .sll_protocol = htons(ETH_P_IP),
-				  .sll_ifindex = (int)s->ifindex };
-	struct packet_mreq group = { .mr_ifindex = (int)s->ifindex,
-				     .mr_type = PACKET_MR_MULTICAST,
-				     .mr_alen = CARP_MAC_LEN };
-	int r;
-
-	carp_wire_group_mac(CARP_GROUP_V4, group.mr_address);
-	/* Nothing comes in before the filter stands: protocol 0 until bind. */
-	s->rx = socket(AF_PACKET, SOCK_DGRAM | SOCK_FLAGS, 0);
-	if (s->rx < 0)
-		return -errno;
-	r = rx_filter(s->rx);
-	if (!r && setsockopt(s->rx, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &group,
-			     sizeof(group)) < 0)
-		r = -errno;
-	if (!r && bind(s->rx, (struct sockaddr *)&at, sizeof(at)) < 0)
-		r = -errno;
-	return r;
-}
-
-static int rx_open(struct carpsock *s)
-{
-	int r = 0;
-
-	if (s->packet)
-		return rx_open_packet(s);
-
-	s->rx = socket(AF_INET, SOCK_RAW | SOCK_FLAGS, CARP_IP_PROTOCOL);
-	if (s->rx < 0)
-		return -errno;
-	if (setsockopt(s->rx, SOL_SOCKET, SO_BINDTODEVICE, s->ifname,
-		       (socklen_t)strlen(s->ifname)) < 0)
-		r = -errno;
-	return r ? r : rx_join(s->rx, s->ifindex);
+	return r ? r : set_int(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL);
 }
 
 static int tx_open(struct carpsock *s)
@@ -107,27 +45,66 @@ static int tx_open(struct carpsock *s)
 	/* Protocol 0: no frame is ever handed to this socket. */
 	struct sockaddr_ll to = { .sll_family = AF_PACKET,
 				  .sll_ifindex = (int)s->ifindex };
-	int r;
 
 	s->tx = socket(AF_PACKET, SOCK_RAW | SOCK_FLAGS, 0);
 	if (s->tx < 0)
 		return -errno;
 	if (bind(s->tx, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return -errno;
-	r = set_int(s->tx, SOL_SOCKET, SO_MARK, (int)s->mark);
-	if (!r)
-		r = set_int(s->tx, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL);
+	return set_tx(s->tx, s->conf.mark);
+}
+
+/* For whole IP packets. Of IPPROTO_RAW nothing is ever received. */
+static int unicast_open(struct carpsock *s, enum carp_family family)
+{
+	int fd = socket(family == CARP_V6 ? AF_INET6 : AF_INET,
+			SOCK_RAW | SOCK_FLAGS, IPPROTO_RAW);
+
+	s->unicast[family] = fd;
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, s->conf.ifname,
+		       (socklen_t)strlen(s->conf.ifname)) < 0)
+		return -errno;
+	/* doubled by the kernel; the greater one needs CAP_NET_ADMIN */
+	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, UNICAST_BUFFER))
+		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, UNICAST_BUFFER);
+	return set_tx(fd, s->conf.mark);
+}
+
+static int watch(struct carpsock *s, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	return epoll_ctl(s->poll, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+static int family_open(struct carpsock *s, enum carp_family family)
+{
+	int r = 0;
+
+	if (s->conf.families[family]) {
+		r = carpsock_rx_open(s, family);
+		if (!r)
+			r = watch(s, s->rx[family]);
+	}
+	if (!r && s->conf.unicast[family])
+		r = unicast_open(s, family);
 	return r;
 }
 
 static int carpsock_start(struct carpsock *s)
 {
-	int r;
+	int r = 0;
 
-	s->ifindex = if_nametoindex(s->ifname);
+	s->ifindex = if_nametoindex(s->conf.ifname);
 	if (!s->ifindex)
 		return -ENODEV;
-	r = rx_open(s);
+	s->poll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->poll < 0)
+		r = -errno;
+	for (unsigned f = 0; f < CARP_FAMILIES && !r; f++)
+		r = family_open(s, (enum carp_family)f);
 	if (!r)
 		r = tx_open(s);
 	if (r)
@@ -135,73 +112,106 @@ static int carpsock_start(struct carpsock *s)
 	return r == -ENXIO ? -ENODEV : r;
 }
 
-int carpsock_open(struct carpsock *s, const char *ifname, uint32_t mark)
+int carpsock_open(struct carpsock *s, const struct carpsock_conf *conf)
 {
-	memset(s, 0, sizeof(*s));
-	s->rx = -1;
-	s->tx = -1;
-	s->mark = mark;
-	if (strlen(ifname) >= sizeof(s->ifname))
-		return -ENODEV;
-	strcpy(s->ifname, ifname);
+	*s = (struct carpsock){ .conf = *conf, .tx = -1, .poll = -1 };
+	for (int f = 0; f < CARP_FAMILIES; f++)
+		s->rx[f] = s->unicast[f] = -1;
 	return carpsock_start(s);
+}
+
+static void close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 void carpsock_close(struct carpsock *s)
 {
-	if (s->rx >= 0)
-		close(s->rx);
-	if (s->tx >= 0)
-		close(s->tx);
-	s->rx = -1;
-	s->tx = -1;
+	for (int f = 0; f < CARP_FAMILIES; f++) {
+		close_one(&s->rx[f]);
+		close_one(&s->unicast[f]);
+	}
+	close_one(&s->tx);
+	close_one(&s->poll);
 	s->ifindex = 0;
 }
 
 int carpsock_rebind(struct carpsock *s)
 {
-	if (s->rx >= 0 && if_nametoindex(s->ifname) == s->ifindex)
+	if (s->poll >= 0 && if_nametoindex(s->conf.ifname) == s->ifindex)
 		return 0;
 	carpsock_close(s);
 	return carpsock_start(s);
 }
 
-int carpsock_packet(struct carpsock *s, bool packet)
+int carpsock_packet(struct carpsock *s, const bool packet[CARP_FAMILIES])
 {
-	if (s->packet == packet)
+	if (memcmp(s->packet, packet, sizeof(s->packet)) == 0)
 		return 0;
-	s->packet = packet;
+	memcpy(s->packet, packet, sizeof(s->packet));
 	carpsock_close(s);
 	return carpsock_start(s);
 }
 
 int carpsock_fd(const struct carpsock *s)
 {
-	return s->rx;
+	return s->poll;
 }
 
-int carpsock_read(struct carpsock *s, void *buf, size_t size, size_t *len)
+void carpsock_frame(const struct carpsock *s, const struct carp_frame *f,
+		    const uint8_t advert[CARP_ADVERT_LEN],
+		    struct carpsock_out *o)
 {
-	ssize_t n;
-
-	*len = 0;
-	do
-		n = recv(s->rx, buf, size, MSG_TRUNC);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? CARPSOCK_EMPTY : -errno;
-	*len = (size_t)n < size ? (size_t)n : size;
-	return (size_t)n > size ? CARPSOCK_TRUNCATED : 0;
+	*o = (struct carpsock_out){ .fd = s->tx };
+	o->len = carp_frame_build(f, advert, o->bytes, sizeof(o->bytes));
 }
 
-int carpsock_send(struct carpsock *s, const void *frame, size_t len)
+void carpsock_unicast(const struct carpsock *s, const struct carp_frame *f,
+		      const uint8_t advert[CARP_ADVERT_LEN],
+		      struct carpsock_out *o)
 {
+	*o = (struct carpsock_out){ .fd = s->unicast[f->dst.family] };
+	o->len = carp_packet_build(f, advert, o->bytes, sizeof(o->bytes));
+	if (f->dst.family == CARP_V4) {
+		o->to_len = sizeof(o->to.v4);
+		o->to.v4.sin_family = AF_INET;
+		o->to.v4.sin_addr.s_addr = htonl(f->dst.v4);
+		return;
+	}
+	/* the scope is the device that the socket is bound to */
+	o->to_len = sizeof(o->to.v6);
+	o->to.v6.sin6_family = AF_INET6;
+	memcpy(&o->to.v6.sin6_addr, f->dst.v6.b, sizeof(f->dst.v6.b));
+}
+
+int carpsock_send(const struct carpsock_out *o)
+{
+	/* the kernel only reads what these point to */
+	struct carpsock_out copy = *o;
+	struct iovec iov = { .iov_base = copy.bytes, .iov_len = copy.len };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(uint32_t))];
+	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(uint32_t)),
+				 .cmsg_level = SOL_SOCKET,
+				 .cmsg_type = SO_MARK } };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
+	if (copy.to_len) {
+		m.msg_name = &copy.to;
+		m.msg_namelen = copy.to_len;
+	}
+	if (copy.unmarked) {
+		m.msg_control = &control; /* a mark of 0 */
+		m.msg_controllen = sizeof(control);
+	}
 	do
-		n = send(s->tx, frame, len, 0);
+		n = sendmsg(o->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	return (size_t)n == len ? 0 : -EIO;
+	return (size_t)n == copy.len ? 0 : -EIO;
 }

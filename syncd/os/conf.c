@@ -68,6 +68,15 @@ void conf_mistake_elsewhere(struct parser *p, struct place at,
 		snprintf(m->text, sizeof(m->text), "%s", sentence);
 }
 
+void *conf_grow(struct parser *p, void *array, size_t count, size_t size)
+{
+	void *more = reallocarray(array, count + 1, size);
+
+	if (!more)
+		p->no_memory = true;
+	return more;
+}
+
 static int compare_mistakes(const void *a, const void *b)
 {
 	const struct mistake *x = a, *y = b;
@@ -134,6 +143,8 @@ int conf_load(const char *path, const char *node, struct conf **out,
 	for (unsigned int i = 0; i < p.num_mistakes; i++)
 		memcpy(errors->text[errors->count++], p.mistakes[i].text,
 		       CONF_ERROR_SIZE);
+	if (p.no_memory)
+		rc = -ENOMEM;
 	if (!rc && errors->count)
 		rc = CONF_REFUSED;
 	if (!rc) {
@@ -147,15 +158,23 @@ int conf_load(const char *path, const char *node, struct conf **out,
 	return rc;
 }
 
+void conf_carp_drop(struct conf_carp *carp)
+{
+	for (size_t i = 0; i < carp->num_tracks; i++)
+		free(carp->tracks[i].command);
+	free(carp->addresses);
+	free(carp->tracks);
+	free(carp->routes);
+	free(carp->rules);
+	OPENSSL_cleanse(carp, sizeof(*carp));
+}
+
 void conf_free(struct conf *conf)
 {
 	if (!conf)
 		return;
-	for (size_t i = 0; i < conf->num_carps; i++) {
-		OPENSSL_cleanse(conf->carps[i].pass,
-				sizeof(conf->carps[i].pass));
-		free(conf->carps[i].addresses);
-	}
+	for (size_t i = 0; i < conf->num_carps; i++)
+		conf_carp_drop(&conf->carps[i]);
 	for (unsigned int i = 0; i < CONF_KEYS_MAX; i++)
 		free(conf->link.key_file[i]);
 	free(conf->carps);

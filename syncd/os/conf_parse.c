@@ -21,24 +21,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const section_names[SECTIONS] = { "root", "link", "peer",
-						     "carp", "stats" };
+/* No key can have this name: the option bears our slot. */
+#define SLOT_NAME   "|"
+#define OPTIONS_MAX 32 /* in one section, with room */
 
-static enum section section_of(const cfg_t *cfg)
-{
-	for (int i = IN_ROOT; i < SECTIONS; i++)
-		if (!strcmp(section_names[i], cfg->name))
-			return (enum section)i;
-	return IN_ROOT;
-}
+static const struct block {
+	enum section in, section;
+	const char *name;
+	cfg_flag_t flags;
+} blocks[] = {
+	{ IN_ROOT, IN_LINK, "link", CFGF_NONE },
+	{ IN_LINK, IN_PEER, "peer", CFGF_MULTI | CFGF_TITLE },
+	{ IN_ROOT, IN_CARP, "carp", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_ALLOW, "allow", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_TRACK, "track", CFGF_NONE },
+	{ IN_TRACK, IN_WATCH, "interface", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_WATCH, "route", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_SCRIPT, "script", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_WATCH, "process", CFGF_MULTI | CFGF_TITLE },
+	{ IN_TRACK, IN_WATCH, "file", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_ROUTES, "routes", CFGF_NONE },
+	{ IN_ROUTES, IN_ROUTE, "route", CFGF_MULTI | CFGF_TITLE },
+	{ IN_CARP, IN_RULES, "rules", CFGF_NONE },
+	{ IN_RULES, IN_RULE, "rule", CFGF_MULTI | CFGF_TITLE },
+	{ IN_ROOT, IN_STATS, "stats", CFGF_NONE },
+};
 
-/* The first option of every section has our scratch as its simple value. */
-static struct parser *parser_of(const cfg_t *cfg)
+/* The first option of every section has our slot's scratch as its simple
+ * value. */
+static const struct slot *slot_of(const cfg_t *cfg)
 {
 	char *scratch = (char *)cfg->opts[0].simple_value.string;
 
-	return (struct parser *)(void *)(scratch -
-					 offsetof(struct parser, scratch));
+	return (struct slot *)(void *)(scratch -
+				       offsetof(struct slot, scratch));
+}
+
+static enum section section_of(const cfg_t *cfg)
+{
+	return slot_of(cfg)->section;
+}
+
+static struct parser *parser_of(const cfg_t *cfg)
+{
+	return slot_of(cfg)->parser;
 }
 
 /* ` in carp "lan"`, or nothing at the top. */
@@ -57,12 +83,17 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
 	const struct conf_key *key = conf_key_find(section_of(cfg), opt->name);
 	struct parser *p = parser_of(cfg);
-	struct place *seen = &p->seen[key - conf_keys];
+	struct place *seen;
 	char buf[128];
 
 	*(const char **)result = value;
 	p->at = conf_text_value(p->text, cfg->line, opt->name, value);
+	if (!key) { /* libConfuse reaches into blocks: "link|port" */
+		conf_mistake(p, p->at, "a key cannot have | in it; remove it");
+		return 0;
+	}
 	p->key = key->name;
+	seen = &p->seen[key - conf_keys];
 	if (seen->line && key->kind == KEY_ONE)
 		conf_mistake(
 			p, p->at, "%s stands twice%s (line %d too); keep one",
@@ -82,10 +113,9 @@ static void section_closed(struct parser *p, enum section section)
 static void peer_closed(struct parser *p, const char *title)
 {
 	struct draft_peer *more =
-		reallocarray(p->peers, p->num_peers + 1, sizeof(*more));
+		conf_grow(p, p->peers, p->num_peers, sizeof(*more));
 
-	p->key = "peer";
-	p->at = p->peer.at;
+	p->peer.at = p->at;
 	conf_set_name(p, title, "peer", p->peer.peer.name);
 	for (size_t i = 0; i < p->num_peers && more; i++)
 		if (!strcmp(more[i].peer.name, title))
@@ -104,16 +134,19 @@ static void carp_init(struct draft_carp *d)
 {
 	memset(d, 0, sizeof(*d));
 	d->carp.advbase = 1;
+	d->carp.ttl = 255;
 }
 
 static void carp_closed(struct parser *p, const char *title)
 {
 	struct draft_carp *more =
-		reallocarray(p->carps, p->num_carps + 1, sizeof(*more));
+		conf_grow(p, p->carps, p->num_carps, sizeof(*more));
 
-	p->key = "carp";
-	p->at = p->carp.at;
+	p->carp.at = p->at;
 	conf_set_name(p, title, "carp", p->carp.carp.name);
+	p->block_at[IN_TRACK] = (struct place){ 0 };
+	p->block_at[IN_ROUTES] = (struct place){ 0 };
+	p->block_at[IN_RULES] = (struct place){ 0 };
 	if (more) {
 		p->carps = more;
 		p->carps[p->num_carps++] = p->carp;
@@ -121,33 +154,71 @@ static void carp_closed(struct parser *p, const char *title)
 	carp_init(&p->carp);
 }
 
+/* The block that has just been read: libConfuse puts one whose title stood
+ * before into the place of that. */
+static cfg_t *just_read(const cfg_t *cfg, cfg_opt_t *opt)
+{
+	unsigned int last = cfg_opt_size(opt) - 1;
+
+	for (unsigned int i = last + 1; i-- > 0;)
+		if (cfg_opt_getnsec(opt, i)->line == cfg->line)
+			return cfg_opt_getnsec(opt, i);
+	return cfg_opt_getnsec(opt, last);
+}
+
+/* One without a title may stand once in the block around it. */
+static void only_once(struct parser *p, const cfg_t *in, const char *name,
+		      enum section section)
+{
+	struct place *before = &p->block_at[section];
+	char buf[128];
+
+	if (before->line)
+		conf_mistake(p, p->at,
+			     "two %s blocks%s (line %d too); keep one", name,
+			     where(in, buf, sizeof(buf)), before->line);
+	*before = p->at;
+}
+
 /* A block has been read to its end. */
 static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 {
 	struct parser *p = parser_of(cfg);
-	cfg_t *sec = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+	cfg_t *sec = just_read(cfg, opt);
 	enum section section = section_of(sec);
-	struct place at =
-		conf_text_block(p->text, sec->line, sec->name, cfg_title(sec));
+	const char *title = cfg_title(sec);
 
+	p->at = conf_text_block(p->text, sec->line, sec->name, title);
+	p->key = sec->name;
 	section_closed(p, section);
+	if (!title)
+		only_once(p, cfg, sec->name, section);
 	switch (section) {
 	case IN_PEER:
-		p->peer.at = at;
-		peer_closed(p, cfg_title(sec));
+		peer_closed(p, title);
 		break;
 	case IN_CARP:
-		p->carp.at = at;
-		carp_closed(p, cfg_title(sec));
+		carp_closed(p, title);
 		break;
 	case IN_LINK:
-		if (p->conf->link.present)
-			conf_mistake(p, at,
-				     "two link blocks (line %d too); keep one",
-				     p->link_at.line);
 		p->conf->link.present = true;
-		p->link_at = at;
 		break;
+	case IN_ALLOW:
+		conf_allow_closed(p, title);
+		break;
+	case IN_SCRIPT:
+	case IN_WATCH:
+		conf_track_closed(p, title);
+		break;
+	case IN_ROUTE:
+		conf_route_closed(p, title);
+		break;
+	case IN_RULE:
+		conf_rule_closed(p, title);
+		break;
+	case IN_TRACK:
+	case IN_ROUTES:
+	case IN_RULES:
 	case IN_ROOT:
 	case IN_STATS:
 	case SECTIONS:
@@ -172,7 +243,7 @@ static void unknown_key(struct parser *p, const cfg_t *cfg, struct place at,
 		return;
 	}
 	near_init(&near, name);
-	for (const cfg_opt_t *o = cfg->opts; o->name; o++) {
+	for (const cfg_opt_t *o = cfg->opts + 1; o->name; o++) {
 		near_try(&near, o->name);
 		if (n < sizeof(all))
 			n += (size_t)snprintf(all + n, sizeof(all) - n, " %s",
@@ -226,51 +297,51 @@ static void on_syntax(cfg_t *cfg, const char *fmt, va_list ap)
 		     text);
 }
 
-/* libConfuse's options of one section, out of our table; where they end. */
-static cfg_opt_t *fill_options(struct parser *p, enum section section,
-			       cfg_opt_t *out)
+static cfg_opt_t *add_option(struct slot *slot, const char *name, bool list,
+			     cfg_opt_t *out)
 {
-	for (const struct conf_key *key = conf_keys; key->name; key++) {
-		if (key->section != section || key->kind == KEY_LATER)
+	*out = (cfg_opt_t)CFG_STR_CB(name, NULL, 0, on_value);
+	if (list)
+		out->flags |= CFGF_LIST;
+	out->simple_value.string = &slot->scratch;
+	return out + 1;
+}
+
+/* libConfuse's options of one section, out of our tables. */
+static void fill_options(struct parser *p, enum section section,
+			 cfg_opt_t options[SECTIONS][OPTIONS_MAX])
+{
+	cfg_opt_t *out = options[section];
+	struct slot *slot = &p->slots[section];
+
+	*slot = (struct slot){ NULL, section, p };
+	out = add_option(slot, SLOT_NAME, false, out);
+	for (const struct conf_key *key = conf_keys; key->name; key++)
+		if (key->section == section && key->kind != KEY_LATER)
+			out = add_option(slot, key->name, key->kind == KEY_LIST,
+					 out);
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		const struct block *b = &blocks[i];
+
+		if (b->in != section)
 			continue;
-		*out = (cfg_opt_t)CFG_STR_CB(key->name, NULL, 0, on_value);
-		if (key->kind == KEY_LIST)
-			out->flags |= CFGF_LIST;
-		out->simple_value.string = &p->scratch;
+		*out = (cfg_opt_t)CFG_SEC(b->name, options[b->section],
+					  b->flags);
+		out->validcb = on_section;
 		out++;
 	}
 	*out = (cfg_opt_t)CFG_END();
-	return out;
-}
-
-/* One more section behind these options; where they end now. */
-static cfg_opt_t *add_section(cfg_opt_t *out, const char *name,
-			      cfg_opt_t *options, cfg_flag_t flags)
-{
-	*out = (cfg_opt_t)CFG_SEC(name, options, flags);
-	out->validcb = on_section;
-	*++out = (cfg_opt_t)CFG_END();
-	return out;
 }
 
 /* libConfuse copies the options: ours are gone on return. */
 static cfg_t *make_parser(struct parser *p)
 {
-	cfg_opt_t peer[CONF_TABLE_MAX], link[CONF_TABLE_MAX];
-	cfg_opt_t carp[CONF_TABLE_MAX], stats[CONF_TABLE_MAX];
-	cfg_opt_t root[CONF_TABLE_MAX], *end;
+	cfg_opt_t options[SECTIONS][OPTIONS_MAX];
 	cfg_t *cfg;
 
-	fill_options(p, IN_PEER, peer);
-	fill_options(p, IN_CARP, carp);
-	fill_options(p, IN_STATS, stats);
-	end = fill_options(p, IN_LINK, link);
-	add_section(end, "peer", peer, CFGF_MULTI | CFGF_TITLE);
-	end = fill_options(p, IN_ROOT, root);
-	end = add_section(end, "link", link, CFGF_NONE);
-	end = add_section(end, "carp", carp, CFGF_MULTI | CFGF_TITLE);
-	add_section(end, "stats", stats, CFGF_NONE);
-	cfg = cfg_init(root, CFGF_NONE);
+	for (int i = IN_ROOT; i < SECTIONS; i++)
+		fill_options(p, (enum section)i, options);
+	cfg = cfg_init(options[IN_ROOT], CFGF_NONE);
 	if (cfg)
 		cfg_set_error_function(cfg, on_syntax);
 	return cfg;
@@ -291,12 +362,10 @@ void conf_parse_drop(struct parser *p)
 {
 	for (size_t i = 0; i < p->num_carps; i++) {
 		free(p->carps[i].pass_file);
-		free(p->carps[i].carp.addresses);
+		conf_carp_drop(&p->carps[i].carp);
 	}
 	free(p->carp.pass_file);
-	free(p->carp.carp.addresses);
-	if (p->carps)
-		OPENSSL_cleanse(p->carps, p->num_carps * sizeof(*p->carps));
+	conf_carp_drop(&p->carp.carp);
 	free(p->carps);
 	free(p->peers);
 	conf_free(p->conf);
@@ -305,8 +374,13 @@ void conf_parse_drop(struct parser *p)
 	p->conf = NULL;
 	p->num_carps = p->num_peers = 0;
 	memset(p->seen, 0, sizeof(p->seen));
+	memset(p->block_at, 0, sizeof(p->block_at));
 	memset(&p->peer, 0, sizeof(p->peer));
+	memset(&p->route, 0, sizeof(p->route));
+	memset(&p->rule, 0, sizeof(p->rule));
 	carp_init(&p->carp);
+	conf_allow_init(p);
+	conf_track_init(p);
 }
 
 /* 0 or -ENOMEM. */
@@ -322,6 +396,8 @@ static int run_pass(struct parser *p)
 		return -ENOMEM;
 	p->conf->link.port = CONF_DEFAULT_PORT;
 	p->conf->event_buffer_bytes = 32 * 1024 * 1024;
+	p->conf->witness = true;
+	p->conf->witness_limit = 3;
 	p->broken = cfg_parse_buf(cfg, p->text) != CFG_SUCCESS;
 	if (p->broken && !p->num_mistakes)
 		conf_mistake(p, (struct place){ 0 },
@@ -334,10 +410,14 @@ static int run_pass(struct parser *p)
 			"the file ends inside a block; add }");
 	}
 	cfg_free(cfg);
-	if (p->scratch)
-		OPENSSL_cleanse(p->scratch, strlen(p->scratch));
-	free(p->scratch);
-	p->scratch = NULL;
+	for (int i = IN_ROOT; i < SECTIONS; i++) {
+		char *scratch = p->slots[i].scratch;
+
+		if (scratch)
+			OPENSSL_cleanse(scratch, strlen(scratch));
+		free(scratch);
+		p->slots[i].scratch = NULL;
+	}
 	return 0;
 }
 

@@ -163,6 +163,7 @@ static enum stage first_stage(const struct call *c,
 		return STAGE_DONE;
 	switch (op->op) {
 	case FLOW_NEW:
+	case FLOW_ADD:
 		return complete(f) ? STAGE_CREATE : STAGE_DONE;
 	case FLOW_UPDATE:
 		return complete(f) ? STAGE_UPDATE : STAGE_DONE;
@@ -284,6 +285,10 @@ static void advance(struct call *c, size_t i)
 	}
 	if (idle && (s->error == -ENOENT || s->error == -ETIME)) {
 		finish(c, i, FLOW_GONE);
+		return;
+	}
+	if (c->ops[i].op == FLOW_ADD && s->error == -EEXIST) {
+		finish(c, i, FLOW_APPLIED);
 		return;
 	}
 	next = next_stage(c, &c->ops[i], s);

@@ -41,6 +41,7 @@ uint32_t ct_inject_portid(const struct ct_inject *in);
  * FLOW_NEW replaces what has its tuples. FLOW_UPDATE is created if it is not
  * there. FLOW_COPY updates the same connection and replaces another. A
  * connection that has seen more than it is told of is another incarnation.
+ * FLOW_ADD is applied, too, where one of its tuples is there already.
  * FLOW_DESTROY deletes by the original tuple; FLOW_TIMEOUT sets the timeout.
  * All but DESTROY need FLOW_HAS_TIMEOUT; NEW, UPDATE and COPY a flow_valid()
  * that is not in SYN_SENT: else FLOW_INVALID. After FLOW_OTHER, last_errno

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The stand-in of the loop for adverts. It knows frames and intervals, not
+ * The stand-in of the loop for adverts. It knows packets and intervals, not
  * CARP. Invariant: what is sent was sent by the loop before, at most
  * STANDIN_ALIVE_NS after its last sign of life, and never after
  * standin_clear, because both hold the mutex.
@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 /* Below the kernel's own threads, which stand at 50. */
@@ -22,11 +21,12 @@
 
 struct slot {
 	bool active;
-	int fd;
-	size_t len;
-	uint8_t frame[STANDIN_FRAME];
+	size_t count;
+	struct carpsock_out packets[STANDIN_PACKETS];
 	int64_t interval_ns;
 	mono_t due; /* a quarter of an interval after the loop's turn */
+	mono_t sent_at;
+	struct standin_stats stats;
 };
 
 struct standin {
@@ -35,7 +35,6 @@ struct standin {
 	pthread_cond_t changed;
 	bool ending;
 	mono_t alive;
-	uint64_t count;
 	struct slot slots[STANDIN_SLOTS];
 };
 
@@ -45,6 +44,25 @@ static mono_t clock_mono(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec };
+}
+
+static bool send_slot(const struct slot *slot)
+{
+	bool sent = false;
+
+	for (size_t i = 0; i < slot->count; i++)
+		if (carpsock_send(&slot->packets[i]) == 0)
+			sent = true;
+	return sent;
+}
+
+static void note_sent(struct slot *slot, mono_t now, bool first)
+{
+	int64_t gap = first ? 0 : mono_diff(now, slot->sent_at);
+
+	if (gap > slot->stats.longest_ns)
+		slot->stats.longest_ns = gap;
+	slot->sent_at = now;
 }
 
 /* Sends what is due and returns when to look again. */
@@ -59,9 +77,11 @@ static mono_t send_due(struct standin *s, mono_t now)
 		if (!slot->active)
 			continue;
 		if (mono_due(slot->due, now)) {
-			if (alive && send(slot->fd, slot->frame, slot->len,
-					  MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
-				s->count++;
+			if (alive && send_slot(slot)) {
+				slot->stats.late++;
+				slot->stats.late_at = now;
+				note_sent(slot, now, false);
+			}
 			slot->due = mono_add(now, slot->interval_ns);
 		}
 		next = mono_min(next, slot->due);
@@ -150,19 +170,20 @@ void standin_alive(struct standin *s, mono_t now)
 	pthread_mutex_unlock(&s->mutex);
 }
 
-void standin_sent(struct standin *s, unsigned slot, int fd, const void *frame,
-		  size_t len, int64_t interval_ns, mono_t now)
+void standin_sent(struct standin *s, unsigned slot,
+		  const struct carpsock_out *packets, size_t count,
+		  int64_t interval_ns, mono_t now)
 {
 	struct slot *p = &s->slots[slot];
 	bool was_active;
 
 	pthread_mutex_lock(&s->mutex);
 	was_active = p->active;
-	p->active = len <= sizeof(p->frame);
-	p->fd = fd;
-	p->len = len;
-	if (p->active)
-		memcpy(p->frame, frame, len);
+	/* the time of the loop's turn is older than the packet */
+	note_sent(p, clock_mono(), !was_active);
+	p->active = count <= STANDIN_PACKETS;
+	p->count = p->active ? count : 0;
+	memcpy(p->packets, packets, p->count * sizeof(*packets));
 	p->interval_ns = interval_ns;
 	p->due = mono_add(now, interval_ns + interval_ns / 4);
 	s->alive = now;
@@ -178,12 +199,20 @@ void standin_clear(struct standin *s, unsigned slot)
 	pthread_mutex_unlock(&s->mutex);
 }
 
+void standin_stats(struct standin *s, unsigned slot, struct standin_stats *out)
+{
+	pthread_mutex_lock(&s->mutex);
+	*out = s->slots[slot].stats;
+	pthread_mutex_unlock(&s->mutex);
+}
+
 uint64_t standin_count(struct standin *s)
 {
-	uint64_t count;
+	uint64_t count = 0;
 
 	pthread_mutex_lock(&s->mutex);
-	count = s->count;
+	for (size_t i = 0; i < STANDIN_SLOTS; i++)
+		count += s->slots[i].stats.late;
 	pthread_mutex_unlock(&s->mutex);
 	return count;
 }

@@ -16,10 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "carpsock.h"
 #include "mono.h"
 
 #define STANDIN_SLOTS	 32
-#define STANDIN_FRAME	 128 /* bytes of an advert at most */
+#define STANDIN_PACKETS	 9 /* of one advert: 8 peers, and the lease's */
 #define STANDIN_ALIVE_NS (1 * MONO_S)
 
 struct standin;
@@ -33,16 +34,28 @@ void standin_free(struct standin *s);
 void standin_alive(struct standin *s, mono_t now);
 
 /*
- * The loop just sent frame (len bytes, copied) on the socket fd, and will
- * again after interval_ns. fd stays open until standin_clear.
+ * The loop just sent an advert as these packets (copied; at most
+ * STANDIN_PACKETS), and will again after interval_ns. Their sockets stay open
+ * until standin_clear.
  */
-void standin_sent(struct standin *s, unsigned slot, int fd, const void *frame,
-		  size_t len, int64_t interval_ns, mono_t now);
+void standin_sent(struct standin *s, unsigned slot,
+		  const struct carpsock_out *packets, size_t count,
+		  int64_t interval_ns, mono_t now);
 
 /* Nothing is sent for this slot any more once it returns. */
 void standin_clear(struct standin *s, unsigned slot);
 
-/* Adverts sent in the loop's place since the start. */
+/* How punctual the adverts of a slot were since the start. */
+struct standin_stats {
+	uint64_t late;	    /* adverts sent in the loop's place */
+	mono_t late_at;	    /* the last of them */
+	int64_t longest_ns; /* between two that were sent without a
+			     * standin_clear in between; 0: not two yet */
+};
+
+void standin_stats(struct standin *s, unsigned slot, struct standin_stats *out);
+
+/* Adverts sent in the loop's place since the start, of all slots. */
 uint64_t standin_count(struct standin *s);
 
 #endif

@@ -15,8 +15,13 @@ from lab import BUILD
 ROOT = Path(__file__).resolve().parents[2]
 MANUALS = sorted((ROOT / "syncd").glob("*.[1-9]"))
 SECTIONS = {"IN_ROOT": "GENERAL", "IN_LINK": "LINK", "IN_PEER": "LINK",
-            "IN_CARP": "CARP", "IN_STATS": "STATS"}
-BLOCKS = {"LINK": ("link", "peer"), "CARP": ("carp",), "STATS": ("stats",)}
+            "IN_CARP": "CARP", "IN_ALLOW": "CARP", "IN_SCRIPT": "TRACK",
+            "IN_WATCH": "TRACK", "IN_ROUTE": "ROUTES AND RULES",
+            "IN_RULE": "ROUTES AND RULES", "IN_STATS": "STATS"}
+BLOCKS = {"LINK": ("link", "peer"),
+          "CARP": ("carp", "allow", "track", "routes", "rules"),
+          "TRACK": ("interface", "route", "script", "process", "file"),
+          "ROUTES AND RULES": ("route", "rule"), "STATS": ("stats",)}
 
 
 def text(path):
@@ -91,10 +96,17 @@ def test_manuals_are_mdoc(manual):
     assert p.returncode == 0, p.stdout + p.stderr
 
 
-def test_the_example_of_the_manual_is_accepted(tmp_path):
-    example = re.search(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed",
-                        section("syncd/statesync.conf.5", "EXAMPLES"),
-                        re.M | re.S).group(1)
+def literal(name):
+    return re.search(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed",
+                     section("syncd/statesync.conf.5", name),
+                     re.M | re.S).group(1)
+
+
+def test_the_examples_of_the_manual_are_accepted(tmp_path):
+    example = literal("EXAMPLES").replace(
+        'carp "lan" {\n', 'carp "lan" {\n' + literal("TRACK")
+        + literal("ROUTES AND RULES"))
+    assert "rule " in example
     for name in ("link.key", "carp.pass"):
         example = example.replace("/etc/statesync/" + name,
                                   str(tmp_path / name))

@@ -277,6 +277,10 @@ enum flow_result kernel_inject(struct kernel *k, const struct flow_change *c,
 			return FLOW_GONE;
 		drop(k, e);
 		return FLOW_APPLIED;
+	case FLOW_ADD:
+		if (e || kernel_find_reply(k, &c->flow))
+			return FLOW_APPLIED;
+		return create(k, &c->flow, now);
 	case FLOW_TIMEOUT:
 		if (!e)
 			return FLOW_GONE;

@@ -332,7 +332,7 @@ int sim_handover(struct sim *s, unsigned i, bool force)
 
 	if (!s->node[i].engine)
 		return -1;
-	err = engine_handover(s->node[i].engine, force, why, s->now);
+	err = engine_handover(s->node[i].engine, force, 0, why, s->now);
 	sim_say(s, "-- handover of %s: %s", s->node[i].name, err ? why : "ok");
 	if (!err)
 		s->node[i].handover_forced = force;

@@ -19,7 +19,7 @@ ALLOWED = """
     strchr strcmp strlen strncmp strnlen strrchr
     snprintf vsnprintf inet_ntop inet_pton qsort bsearch
     __assert_fail
-    HMAC EVP_sha1 CRYPTO_memcmp OPENSSL_cleanse
+    SHA1_Init SHA1_Update SHA1_Final CRYPTO_memcmp OPENSSL_cleanse
     _GLOBAL_OFFSET_TABLE_
 """.split()
 

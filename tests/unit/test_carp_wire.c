@@ -132,7 +132,7 @@ START_TEST(test_vector)
 	uint8_t bytes[CARP_ADVERT_LEN];
 
 	auth_of(t, &auth);
-	ck_assert(!carp_auth_sign(&auth, t->variant, COUNTER, out.digest));
+	carp_auth_sign(&auth, t->variant, COUNTER, out.digest);
 	carp_wire_build(&out, bytes);
 	hex_eq(bytes, 8, t->head);
 	hex_eq(bytes + 8, 8, HEX_COUNTER);
@@ -180,7 +180,7 @@ START_TEST(test_other_addresses_or_password)
 	uint8_t digest[CARP_DIGEST_LEN];
 
 	auth_of(&vectors[0], &a);
-	ck_assert(!carp_auth_sign(&a, CARP_AUTH_NOV6LL, COUNTER, digest));
+	carp_auth_sign(&a, CARP_AUTH_NOV6LL, COUNTER, digest);
 	ck_assert(!carp_auth_init(&b, 1, "secreT"));
 	ck_assert(!carp_auth_add_v4(&b, V4_12));
 	ck_assert(!carp_auth_verify(&b, COUNTER, digest));
@@ -192,7 +192,7 @@ START_TEST(test_other_addresses_or_password)
 	ck_assert(!carp_auth_add_v4(&b, V4_12));
 	ck_assert(!carp_auth_add_v4(&b, V4_2));
 	ck_assert_uint_eq(b.v4_count, 2);
-	ck_assert(!carp_auth_sign(&b, CARP_AUTH_NOV6LL, COUNTER, digest));
+	carp_auth_sign(&b, CARP_AUTH_NOV6LL, COUNTER, digest);
 	ck_assert(carp_auth_verify(&a, COUNTER, digest));
 }
 END_TEST
@@ -226,7 +226,7 @@ START_TEST(test_configuration_refused)
 	ck_assert(!carp_auth_add_v6(&a, &v6_local));
 	ck_assert(!carp_auth_add_v6(&a, &scoped));
 	ck_assert_uint_eq(a.v6_count, 1);
-	for (int e = CARP_CONF_OK; e <= CARP_CONF_CRYPTO; e++)
+	for (int e = CARP_CONF_OK; e <= CARP_CONF_NO_ADDRESS; e++)
 		ck_assert_str_ne(carp_conf_error_text((enum carp_conf_error)e),
 				 "unknown");
 }
@@ -246,7 +246,7 @@ START_TEST(test_many_addresses)
 		ck_assert(!carp_auth_add_v4(&a, 0x0a000001U + i));
 		ck_assert(!carp_auth_add_v6(&a, &v6));
 	}
-	ck_assert(!carp_auth_sign(&a, CARP_AUTH_ORIG, COUNTER, digest));
+	carp_auth_sign(&a, CARP_AUTH_ORIG, COUNTER, digest);
 	ck_assert(carp_auth_verify(&a, COUNTER, digest));
 }
 END_TEST
@@ -283,136 +283,6 @@ START_TEST(test_advert_refused)
 			 CARP_REFUSED_VERSION);
 	ck_assert_uint_eq(a.vhid, 1);
 	ck_assert_uint_eq(a.authlen, 0);
-}
-END_TEST
-
-#define FRAME_V1                                                              \
-	"01005e00001200005e00010108004510003812344000ff707efe0a000001e000001" \
-	"2" V1
-
-START_TEST(test_frame)
-{
-	struct carp_frame f = {
-		.src_mac = { 0x00, 0x00, 0x5e, 0x00, 0x01, 0x01 },
-		.src = 0x0a000001,
-		.dst = CARP_GROUP_V4,
-		.id = 0x1234,
-	};
-	uint8_t advert[CARP_ADVERT_LEN], frame[CARP_FRAME_LEN];
-	struct carp_ipv4 ip;
-
-	unhex(V1, advert);
-	carp_wire_group_mac(f.dst, f.dst_mac);
-	ck_assert_uint_eq(carp_wire_build_frame(&f, advert, frame),
-			  sizeof(frame));
-	/* the same packet as another implementation builds it */
-	hex_eq(frame, sizeof(frame), FRAME_V1);
-
-	ck_assert_int_eq(carp_wire_parse_ipv4(frame + 14, CARP_IPV4_LEN, &ip),
-			 CARP_OK);
-	ck_assert_uint_eq(ip.src, f.src);
-	ck_assert_uint_eq(ip.dst, f.dst);
-	ck_assert_ptr_eq(ip.payload, frame + 34);
-	ck_assert_uint_eq(ip.len, CARP_ADVERT_LEN);
-}
-END_TEST
-
-START_TEST(test_group_mac)
-{
-	uint8_t mac[CARP_MAC_LEN];
-
-	carp_wire_group_mac(0xefffffff, mac);
-	ck_assert_mem_eq(mac, "\x01\x00\x5e\x7f\xff\xff", 6);
-}
-END_TEST
-
-/* Puts a right header checksum on a packet that was edited. */
-static void ipv4_seal(uint8_t *p, size_t header)
-{
-	uint16_t sum;
-
-	p[10] = p[11] = 0;
-	sum = carp_wire_checksum(p, header);
-	p[10] = (uint8_t)(sum >> 8);
-	p[11] = (uint8_t)sum;
-}
-
-static enum carp_refusal ipv4_edited(size_t at, uint8_t value, size_t len)
-{
-	uint8_t frame[CARP_FRAME_LEN], *p;
-	enum carp_refusal why;
-	struct carp_ipv4 ip;
-
-	unhex(FRAME_V1, frame);
-	p = malloc(len ? len : 1);
-	memcpy(p, frame + 14, len);
-	if (at < len && len >= 20) {
-		p[at] = value;
-		ipv4_seal(p, 20);
-	}
-	why = carp_wire_parse_ipv4(p, len, &ip);
-	ck_assert(why == CARP_OK ? ip.payload != NULL : ip.payload == NULL);
-	if (len >= 20)
-		ck_assert_uint_eq(ip.src, 0x0a000001);
-	free(p);
-	return why;
-}
-
-START_TEST(test_ipv4_refused)
-{
-	static const struct {
-		size_t at;
-		uint8_t value;
-		enum carp_refusal want;
-	} t[] = {
-		{ 0, 0x45, CARP_OK },
-		{ 0, 0x65, CARP_REFUSED_VERSION },
-		{ 0, 0x44, CARP_REFUSED_SHORT },   /* IHL below 5 */
-		{ 0, 0x46, CARP_REFUSED_SHORT },   /* no room left */
-		{ 0, 0x4f, CARP_REFUSED_SHORT },   /* header past the end */
-		{ 2, 0x01, CARP_REFUSED_SHORT },   /* longer than is there */
-		{ 3, 55, CARP_REFUSED_SHORT },	   /* 35 bytes of advert */
-		{ 3, 10, CARP_REFUSED_SHORT },	   /* less than the header */
-		{ 6, 0x20, CARP_REFUSED_VERSION }, /* more fragments */
-		{ 7, 0x01, CARP_REFUSED_VERSION }, /* a later fragment */
-		{ 8, 254, CARP_REFUSED_TTL },
-		{ 8, 0, CARP_REFUSED_TTL },
-		{ 9, 17, CARP_REFUSED_VERSION }, /* UDP */
-		{ 1, 0, CARP_OK },		 /* TOS is free */
-	};
-
-	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
-		ck_assert_msg(ipv4_edited(t[i].at, t[i].value, CARP_IPV4_LEN) ==
-				      t[i].want,
-			      "row %zu", i);
-	for (size_t len = 0; len < CARP_IPV4_LEN; len++)
-		ck_assert_int_eq(ipv4_edited(99, 0, len), CARP_REFUSED_SHORT);
-}
-END_TEST
-
-START_TEST(test_ipv4_checksum_options_padding)
-{
-	uint8_t frame[CARP_FRAME_LEN], p[CARP_IPV4_LEN + 12] = { 0 };
-	struct carp_ipv4 ip;
-
-	unhex(FRAME_V1, frame);
-	memcpy(p, frame + 14, CARP_IPV4_LEN);
-	/* bytes after the total length are padding */
-	ck_assert_int_eq(carp_wire_parse_ipv4(p, sizeof(p), &ip), CARP_OK);
-	ck_assert_uint_eq(ip.len, CARP_ADVERT_LEN);
-	p[12] ^= 1;
-	ck_assert_int_eq(carp_wire_parse_ipv4(p, sizeof(p), &ip),
-			 CARP_REFUSED_CHECKSUM);
-	/* eight bytes of options, four bytes after the advert */
-	memcpy(p, frame + 14, 20);
-	memset(p + 20, 1, 8);
-	unhex(V1, p + 28);
-	p[0] = 0x47;
-	p[3] = sizeof(p);
-	ipv4_seal(p, 28);
-	ck_assert_int_eq(carp_wire_parse_ipv4(p, sizeof(p), &ip), CARP_OK);
-	ck_assert_ptr_eq(ip.payload, p + 28);
-	ck_assert_uint_eq(ip.len, CARP_ADVERT_LEN + 4);
 }
 END_TEST
 
@@ -456,10 +326,6 @@ int main(void)
 	tcase_add_test(tc, test_configuration_refused);
 	tcase_add_test(tc, test_many_addresses);
 	tcase_add_test(tc, test_advert_refused);
-	tcase_add_test(tc, test_frame);
-	tcase_add_test(tc, test_group_mac);
-	tcase_add_test(tc, test_ipv4_refused);
-	tcase_add_test(tc, test_ipv4_checksum_options_padding);
 	tcase_add_test(tc, test_checksum);
 	tcase_add_test(tc, test_refusal_names);
 	suite_add_tcase(s, tc);

@@ -74,23 +74,23 @@ START_TEST(test_advert_renews)
 	int i;
 
 	gw_open(timeout);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK), 0);
-	ck_assert_int_eq(carpsock_send(&s, frame, len), -ENOBUFS);
+	ck_assert_int_eq(sock_open(&s, "g0", MARK), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len), -ENOBUFS);
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	for (i = 0; i < 20; i++) {
-		ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+		ck_assert_int_eq(sock_send(&s, frame, len), 0);
 		sleep_ns(50 * MS);
 		ck_assert(held(&gw.lan));
 	}
-	ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len), 0);
 	life = lives(SEC);
 	/* Never longer than asked for; the look comes half a ms late. */
 	ck_assert_int_le(life, timeout + 5 * MS);
 	ck_assert_int_ge(life, timeout - 3 * lease_jiffy_ns());
-	ck_assert_int_eq(carpsock_send(&s, frame, len), -ENOBUFS);
+	ck_assert_int_eq(sock_send(&s, frame, len), -ENOBUFS);
 	ck_assert(!held(&gw.lan));
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
-	ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len), 0);
 	carpsock_close(&s);
 }
 END_TEST
@@ -121,16 +121,16 @@ static void renews(struct carpsock *s, const uint8_t *frame, size_t len)
 {
 	int i;
 
-	ck_assert_int_eq(carpsock_send(s, frame, len), -ENOBUFS);
+	ck_assert_int_eq(sock_send(s, frame, len), -ENOBUFS);
 	ck_assert(!held(&gw.lan));
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	for (i = 0; i < 10; i++) {
-		ck_assert_int_eq(carpsock_send(s, frame, len), 0);
+		ck_assert_int_eq(sock_send(s, frame, len), 0);
 		sleep_ns(50 * MS);
 		ck_assert(held(&gw.lan));
 	}
 	sleep_ns(250 * MS);
-	ck_assert_int_eq(carpsock_send(s, frame, len), -ENOBUFS);
+	ck_assert_int_eq(sock_send(s, frame, len), -ENOBUFS);
 	ck_assert(!held(&gw.lan));
 }
 
@@ -142,7 +142,7 @@ START_TEST(test_adverts_of_all_kinds_renew)
 	int i;
 
 	gw_open(200 * MS);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", MARK), 0);
 	frame[6] = 2; /* as a unicast one: another source MAC, not ours */
 	renews(&s, frame, len);
 	renews(&s, frame6, len6);
@@ -152,16 +152,16 @@ START_TEST(test_adverts_of_all_kinds_renew)
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	frame6[55] = 2;
 	for (i = 0; i < 6; i++) {
-		ck_assert_int_eq(carpsock_send(&s, frame6, len6), -ENOBUFS);
+		ck_assert_int_eq(sock_send(&s, frame6, len6), -ENOBUFS);
 		sleep_ns(50 * MS);
 	}
 	ck_assert(!held(&gw.lan));
 	carpsock_close(&s);
 	/* without the mark it leaves from our own MAC: a bow-out */
-	ck_assert_int_eq(carpsock_open(&s, "g0", 0), 0);
-	ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", 0), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len), 0);
 	memcpy(frame + 6, lan_mac, 6);
-	ck_assert_int_eq(carpsock_send(&s, frame, len), -ENOBUFS);
+	ck_assert_int_eq(sock_send(&s, frame, len), -ENOBUFS);
 	carpsock_close(&s);
 }
 END_TEST
@@ -174,10 +174,10 @@ START_TEST(test_only_marked_adverts_renew)
 	int i;
 
 	gw_open(200 * MS);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK + 1), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", MARK + 1), 0);
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	for (i = 0; i < 30 && held(&gw.lan); i++) {
-		(void)!carpsock_send(&s, frame, len);
+		(void)!sock_send(&s, frame, len);
 		sleep_ns(20 * MS);
 	}
 	ck_assert(!held(&gw.lan));

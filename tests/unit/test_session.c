@@ -136,6 +136,9 @@ END_TEST
 START_TEST(test_gap_request_handover)
 {
 	static const uint32_t steps[3] = { 1, 2, UINT32_MAX };
+	const struct session_switch back = { .kind = SESSION_HANDOVER_BACK,
+					     .step_us = { 1, 2, UINT32_MAX },
+					     .vhosts = 5 };
 	char reason[3 * SESSION_REASON_MAX];
 
 	connect_both();
@@ -144,8 +147,10 @@ START_TEST(test_gap_request_handover)
 	reason[1] = '\n';
 	session_send_gap(a, 99, reason);
 	session_send_bulk_request(a, 7);
-	session_send_handover(a, SESSION_HANDOVER_REQUEST, "please", NULL);
-	session_send_handover(a, SESSION_HANDOVER_BACK, NULL, steps);
+	session_send_handover(
+		a, &(struct session_switch){ .kind = SESSION_HANDOVER_REQUEST,
+					     .reason = "please" });
+	session_send_handover(a, &back);
 	carry(a, b);
 	ck_assert(next(b, SESSION_GAP));
 	ck_assert_uint_eq(ev.gap.epoch, 99);
@@ -161,6 +166,7 @@ START_TEST(test_gap_request_handover)
 	ck_assert_int_eq(ev.handover.kind, SESSION_HANDOVER_BACK);
 	ck_assert_str_eq(ev.handover.reason, "");
 	ck_assert_mem_eq(ev.handover.step_us, steps, sizeof(steps));
+	ck_assert_uint_eq(ev.handover.vhosts, 5);
 	ck_assert(!session_poll(b, &ev));
 }
 END_TEST
@@ -220,7 +226,7 @@ START_TEST(test_bad_headers)
 		"\0\1\0\1",	    /* 64 KiB + 1, refused at the 4th byte */
 		"\xff\xff\xff\xff", /* refused before anything is allocated */
 		"\0\0\0\0\0",	    /* type 0 */
-		"\0\0\0\0\x08",	    /* unknown types */
+		"\0\0\0\0\x09",	    /* unknown types */
 		"\0\0\0\0\x14",
 		"\0\0\0\0\xff",
 		"\0\0\0\0\x02\0\0\0\0\0\0\0\1", /* a number on a word */

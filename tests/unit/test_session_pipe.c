@@ -233,7 +233,9 @@ START_TEST(test_garbage)
 
 	session_send_word(b, &(struct session_word){ .nvhosts = 3 });
 	session_send_gap(b, 4, "reason");
-	session_send_handover(b, SESSION_HANDOVER_GO, "now", NULL);
+	session_send_handover(
+		b, &(struct session_switch){ .kind = SESSION_HANDOVER_GO,
+					     .reason = "now" });
 	bulk_of(b, 9, 20);
 	for (uint32_t i = 0; i < 10; i++)
 		tell(b, i);

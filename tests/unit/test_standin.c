@@ -45,7 +45,7 @@ static int heard(int ms)
 	for (;;) {
 		int left = (int)(mono_diff(end, now()) / MONO_MS);
 		struct pollfd p = { .fd = pair[1], .events = POLLIN };
-		char frame[STANDIN_FRAME];
+		char frame[128];
 
 		if (left <= 0 || poll(&p, 1, left) <= 0)
 			return n;
@@ -57,7 +57,11 @@ static int heard(int ms)
 
 static void sent(void)
 {
-	standin_sent(s, 3, pair[0], "advert", 6, INTERVAL, now());
+	const struct carpsock_out out = { .fd = pair[0],
+					  .len = 6,
+					  .bytes = "advert" };
+
+	standin_sent(s, 3, &out, 1, INTERVAL, now());
 }
 
 START_TEST(silent_while_the_loop_is_in_time)
@@ -94,6 +98,35 @@ START_TEST(nothing_after_clear)
 }
 END_TEST
 
+START_TEST(says_how_late_and_how_long_a_gap)
+{
+	struct standin_stats st;
+	int n;
+
+	sent();
+	standin_stats(s, 3, &st);
+	ck_assert(st.late == 0 && st.longest_ns == 0);
+	(void)heard(20);
+	sent();
+	standin_stats(s, 3, &st);
+	ck_assert_int_ge(st.longest_ns, 19 * MONO_MS);
+	n = heard(300);
+	standin_stats(s, 3, &st);
+	ck_assert_uint_ge(st.late, (unsigned)n);
+	ck_assert_uint_eq(st.late, standin_count(s));
+	ck_assert_int_ge(st.longest_ns, INTERVAL + INTERVAL / 4);
+	ck_assert_int_lt(mono_diff(now(), st.late_at), 250 * MONO_MS);
+	/* what lies between two masterships is no gap */
+	standin_clear(s, 3);
+	(void)heard(700);
+	sent();
+	standin_stats(s, 3, &st);
+	ck_assert_int_lt(st.longest_ns, 600 * MONO_MS);
+	standin_stats(s, 4, &st);
+	ck_assert(st.late == 0 && st.longest_ns == 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("standin");
@@ -105,6 +138,7 @@ int main(void)
 	tcase_add_test(tc, silent_while_the_loop_is_in_time);
 	tcase_add_test(tc, speaks_for_a_late_loop_and_not_for_a_dead_one);
 	tcase_add_test(tc, nothing_after_clear);
+	tcase_add_test(tc, says_how_late_and_how_long_a_gap);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

@@ -7,7 +7,6 @@
 #include "vip_gateway.h"
 
 #include "announce.h"
-#include "carpsock.h"
 #include "ifmon.h"
 
 /* --- silence ------------------------------------------------------------ */
@@ -198,91 +197,6 @@ START_TEST(test_own_address_is_refused)
 }
 END_TEST
 
-/* --- sockets ------------------------------------------------------------ */
-
-/* The advert as if from 10.1.0.HOST. */
-static void advert_from(uint8_t host, uint8_t frame[CARP_FRAME_LEN])
-{
-	uint16_t sum;
-
-	(void)advert(frame);
-	frame[29] = host;
-	frame[24] = frame[25] = 0;
-	sum = carp_wire_checksum(frame + 14, 20);
-	frame[24] = (uint8_t)(sum >> 8);
-	frame[25] = (uint8_t)sum;
-}
-
-START_TEST(test_carpsock_receives)
-{
-	uint8_t frame[CARP_FRAME_LEN], buf[CARP_IPV4_LEN];
-	size_t len;
-	struct carpsock s, other;
-	int fd = packet_socket(lab.client, "c0", 0);
-
-	/* from the client: the gateway drops its own address as a source */
-	advert_from(7, frame);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK), 0);
-	ck_assert_int_eq(carpsock_open(&other, "g1", MARK), 0);
-	ck_assert_int_eq(carpsock_read(&s, buf, sizeof(buf), &len),
-			 CARPSOCK_EMPTY);
-	ck_assert_int_eq(send(fd, frame, sizeof(frame), 0), sizeof(frame));
-	sleep_ns(20 * MS);
-	ck_assert_int_eq(carpsock_read(&s, buf, sizeof(buf), &len), 0);
-	ck_assert_uint_eq(len, CARP_IPV4_LEN);
-	ck_assert_mem_eq(buf, frame + 14, CARP_IPV4_LEN);
-	ck_assert_int_eq(carpsock_read(&other, buf, sizeof(buf), &len),
-			 CARPSOCK_EMPTY);
-	ck_assert_int_eq(send(fd, frame, sizeof(frame), 0), sizeof(frame));
-	sleep_ns(20 * MS);
-	ck_assert_int_eq(carpsock_read(&s, buf, 20, &len), CARPSOCK_TRUNCATED);
-	sh("ip link del g0");
-	ck_assert_int_eq(carpsock_rebind(&s), -ENODEV);
-	wire_up("g0", "c0", lab.client, "10.1.0.2/24", "10.1.0.7/24");
-	ck_assert_int_eq(carpsock_rebind(&s), 0);
-	close(fd);
-	fd = packet_socket(lab.client, "c0", 0);
-	ck_assert_int_eq(send(fd, frame, sizeof(frame), 0), sizeof(frame));
-	sleep_ns(20 * MS);
-	ck_assert_int_eq(carpsock_read(&s, buf, sizeof(buf), &len), 0);
-	carpsock_close(&s);
-	carpsock_close(&other);
-	close(fd);
-}
-END_TEST
-
-/* Two nodes without an address of their own advertise from the shared one: a
- * master hears the other, which its kernel takes for a martian. */
-START_TEST(test_carpsock_hears_a_twin)
-{
-	uint8_t frame[CARP_FRAME_LEN], buf[CARP_IPV4_LEN];
-	size_t len;
-	int fd = packet_socket(lab.client, "c0", 0);
-	struct carpsock s;
-
-	sh("ip addr del 10.1.0.2/24 dev g0");
-	gw_open(60 * SEC);
-	gw_master();
-	advert_from(1, frame);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK), 0);
-	ck_assert_int_eq(send(fd, frame, sizeof(frame), 0), sizeof(frame));
-	sleep_ns(20 * MS);
-	ck_assert_int_eq(carpsock_read(&s, buf, sizeof(buf), &len),
-			 CARPSOCK_EMPTY);
-	ck_assert_int_eq(carpsock_packet(&s, true), 0);
-	ck_assert_int_eq(send(fd, frame, sizeof(frame), 0), sizeof(frame));
-	sleep_ns(20 * MS);
-	ck_assert_int_eq(carpsock_read(&s, buf, sizeof(buf), &len), 0);
-	ck_assert_mem_eq(buf, frame + 14, CARP_IPV4_LEN);
-	/* nothing else, and nothing of what goes out */
-	ck_assert(!pings(lab.client, "10.1.0.1", PING_ONE));
-	ck_assert_int_eq(carpsock_read(&s, buf, sizeof(buf), &len),
-			 CARPSOCK_EMPTY);
-	carpsock_close(&s);
-	close(fd);
-}
-END_TEST
-
 struct news {
 	int links, addrs, gone, up, down;
 	struct ifmon_event last;
@@ -365,8 +279,7 @@ int main(void)
 		test_snat_never_tells_the_real_mac, test_sysctls,
 		test_others_keep_their_arp,	    test_crash_leftovers,
 		test_stale_file_is_ignored,	    test_no_own_address,
-		test_own_address_is_refused,	    test_carpsock_receives,
-		test_carpsock_hears_a_twin,	    test_ifmon,
+		test_own_address_is_refused,	    test_ifmon,
 	};
 
 	return lab_main("vip", tests, sizeof(tests) / sizeof(*tests));

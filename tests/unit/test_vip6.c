@@ -300,7 +300,7 @@ static int nd_send(struct carpsock *s, uint8_t type, const char *src,
 	uint8_t f[ND_LEN];
 
 	nd_frame(f, type, src, target, mac);
-	return carpsock_send(s, f, ND_LEN);
+	return sock_send(s, f, ND_LEN);
 }
 
 static const uint8_t real_mac[6] = { 2, 0, 0, 0, 0, 9 };
@@ -313,7 +313,7 @@ START_TEST(test_nd_is_held_to_the_lease)
 	uint8_t mixed[ND_LEN];
 
 	gw6_open();
-	ck_assert_int_eq(carpsock_open(&s, "g0", 0), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", 0), 0);
 	for (int i = 0; i < 2; i++) {
 		const char *a = addr[i];
 
@@ -331,10 +331,10 @@ START_TEST(test_nd_is_held_to_the_lease)
 		ck_assert_int_eq(nd_send(&s, 135, a, own, real_mac), -ENOBUFS);
 		nd_frame(mixed, 136, own, a, lan_mac);
 		mixed[11] = 9; /* from another MAC */
-		ck_assert_int_eq(carpsock_send(&s, mixed, ND_LEN), -ENOBUFS);
+		ck_assert_int_eq(sock_send(&s, mixed, ND_LEN), -ENOBUFS);
 		nd_frame(mixed, 136, own, a, lan_mac);
 		mixed[85] = 9; /* tells another MAC */
-		ck_assert_int_eq(carpsock_send(&s, mixed, ND_LEN), -ENOBUFS);
+		ck_assert_int_eq(sock_send(&s, mixed, ND_LEN), -ENOBUFS);
 		ck_assert_int_eq(lease_revoke(&gw.lease, &gw.lan), 0);
 	}
 	carpsock_close(&s);
@@ -351,7 +351,7 @@ START_TEST(test_router_advertisement_leaves_from_virtual)
 
 	gw6_open();
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
-	ck_assert_int_eq(carpsock_open(&s, "g0", 0), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", 0), 0);
 	fd = packet_socket(lab.client, "c0", ETHERTYPE_IPV6);
 	ck_assert_int_eq(nd_send(&s, 134, LINK_LOCAL, "::", real_mac), 0);
 	sleep_ns(20 * MS);

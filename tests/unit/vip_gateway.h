@@ -8,9 +8,10 @@
 
 #include "vip_lab.h"
 
+#include "carpsock.h"
 #include "lease.h"
+#include "packet.h"
 #include "vip.h"
-#include "wire.h"
 
 struct gateway {
 	struct vip vip;
@@ -81,11 +82,31 @@ LAB_FN bool held(const struct lease_vhost *h)
 LAB_FN size_t advert(uint8_t frame[CARP_FRAME_LEN])
 {
 	static const uint8_t bytes[CARP_ADVERT_LEN] = { 0x21, 1 };
-	struct carp_frame f = { .src = 0x0a010002, .dst = CARP_GROUP_V4 };
+	struct carp_frame f = { .src = { .v4 = 0x0a010002 },
+				.dst = carp_group(CARP_V4) };
 
 	memcpy(f.src_mac, lan_mac, 6);
-	carp_wire_group_mac(CARP_GROUP_V4, f.dst_mac);
-	return carp_wire_build_frame(&f, bytes, frame);
+	carp_group_mac(&f.dst, f.dst_mac);
+	return carp_frame_build(&f, bytes, frame, CARP_FRAME_LEN);
+}
+
+LAB_FN int sock_open(struct carpsock *s, const char *ifname, uint32_t mark)
+{
+	struct carpsock_conf conf = { .mark = mark,
+				      .least_ttl = 255,
+				      .families = { true, true } };
+
+	strcpy(conf.ifname, ifname);
+	return carpsock_open(s, &conf);
+}
+
+/* A whole frame, marked. */
+LAB_FN int sock_send(const struct carpsock *s, const uint8_t *frame, size_t len)
+{
+	struct carpsock_out out = { .fd = s->tx, .len = len };
+
+	memcpy(out.bytes, frame, len);
+	return carpsock_send(&out);
 }
 
 #endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * No two masters, one of this vhost and one of that: a firewall that is half
+ * here and half there serves nobody. Not with `independent`, where that is
+ * wanted. The switch itself is engine_handover's.
+ *
+ * Implements rules 11. Invariant: of two nodes that know the same, one hands
+ * over.
+ */
+#include "engine_int.h"
+
+#include <string.h>
+
+/* A takeover may be under way; and between two tries. */
+#define SPLIT_NS (1 * MONO_S)
+
+/* Does the peer have some of the vhosts, and we others? */
+static bool split_with(const struct engine *e, const struct engine_peer *p)
+{
+	bool ours = false, theirs = false;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+		const struct session_vhost *w = engine_peer_vhost(p, v->name);
+		bool said = w && w->state == CARP_MASTER;
+
+		ours |= v->carp.state == CARP_MASTER && !said;
+		theirs |= v->carp.state == CARP_BACKUP && said;
+	}
+	return p->live && ours && theirs;
+}
+
+/* Rules 11, of what both know alike. */
+static bool goes_before_us(const struct engine *e, const struct engine_peer *p)
+{
+	const struct session_vhost *w = engine_peer_vhost(p, e->vhosts[0].name);
+	int64_t own = carp_vhost_interval_ns(&e->vhosts[0].carp) / MONO_US;
+
+	if (p->word.demotion != demotion_total(&e->demotion))
+		return p->word.demotion < demotion_total(&e->demotion);
+	if (w && w->interval_us != own)
+		return w->interval_us < own;
+	return strcmp(p->name, e->node) < 0;
+}
+
+/* A firewall that is half here and half there serves nobody: what we have
+ * goes to the better node, by a handover. */
+void engine_split_settle(struct engine *e, mono_t now)
+{
+	for (unsigned i = 0; !e->independent && i < e->npeers; i++) {
+		if (!split_with(e, &e->peers[i]) ||
+		    !goes_before_us(e, &e->peers[i]))
+			continue;
+		if (mono_is_never(e->split_at))
+			e->split_at = mono_add(now, SPLIT_NS);
+		if (!mono_due(e->split_at, now))
+			return;
+		e->split_at = mono_add(now, SPLIT_NS);
+		if (!engine_handover_refusal(e, i, false))
+			engine_handover_start(e, i, 0, false,
+					      "one master for all", now);
+		return;
+	}
+	e->split_at = MONO_NEVER;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What would bite at a failover, found before one: a table of checks, one
+ * function each. It looks and mends nothing; differences between two nodes
+ * are not its business yet.
+ *
+ * Implements the screen of design/operating.md 2.9: each finding says what
+ * is, what it breaks, what to do.
+ *
+ * Invariant: a check that finds nothing says nothing but its name.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "log.h"
+#include "report.h"
+
+#define LATE_NS (3600 * MONO_S) /* adverts late within this are told */
+#define COLUMN	8
+#define WIDTH	79
+
+enum level { LEVEL_NOTE, LEVEL_WARNS, LEVEL_BLOCKS, LEVELS };
+
+struct checker {
+	struct node *n;
+	FILE *out;
+	unsigned found[LEVELS];
+};
+
+struct check {
+	const char *name;
+	void (*run)(struct checker *c);
+};
+
+/* A finding of several lines: what is, what it breaks, what to do. */
+__attribute__((format(printf, 3, 4))) static void finding(struct checker *c,
+							  enum level level,
+							  const char *fmt, ...)
+{
+	static const char *const words[LEVELS] = { "note", "WARNS", "BLOCKS" };
+	char text[1024], *line = text, *end;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	c->found[level]++;
+	for (bool first = true; line; first = false, line = end) {
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = '\0';
+		fprintf(c->out, "%-*s%s\n", COLUMN, first ? words[level] : "",
+			line);
+	}
+}
+
+/* --- interfaces ------------------------------------------------------------- */
+
+static void check_interfaces(struct checker *c)
+{
+	const struct node *n = c->n;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
+		const char *name = n->vhosts[i].conf->name;
+
+		if (!f->ifindex)
+			finding(c, LEVEL_BLOCKS,
+				"carp \"%s\": there is no interface %s\n"
+				"this node cannot be master of it, and yields "
+				"the others.\n"
+				"ip link; if its name is another now: "
+				"interface in statesync.conf",
+				name, f->name);
+		else if (!f->up)
+			finding(c, LEVEL_BLOCKS,
+				"carp \"%s\": %s is down, or has no carrier\n"
+				"this node cannot be master of it, and yields "
+				"the others.\n"
+				"ip link set %s up; then look at the cable",
+				name, f->name, f->name);
+	}
+}
+
+static bool in_prefix(const struct conf_address *a,
+		      const struct ifmon_addr *own)
+{
+	const uint8_t *want = (const uint8_t *)&a->v4;
+	unsigned bits = a->prefixlen, whole = bits / 8, rest = bits % 8;
+
+	return a->family == own->family && !memcmp(want, own->addr, whole) &&
+	       (!rest || !((want[whole] ^ own->addr[whole]) >> (8 - rest)));
+}
+
+static bool has_own(const struct node *n, unsigned ifindex,
+		    const struct conf_address *a)
+{
+	for (size_t i = 0; i < n->naddrs; i++)
+		if (n->addrs[i].ifindex == ifindex &&
+		    in_prefix(a, &n->addrs[i].addr))
+			return true;
+	return false;
+}
+
+static void check_own_addresses(struct checker *c)
+{
+	const struct node *n = c->n;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
+		const struct conf_carp *conf = n->vhosts[i].conf;
+
+		for (size_t k = 0; f->ifindex && k < conf->num_addresses; k++) {
+			const struct conf_address *a = &conf->addresses[k];
+			char text[REPORT_ADDRESS_SIZE];
+
+			if (a->prefixlen >= (a->family == AF_INET ? 32 : 128) ||
+			    has_own(n, f->ifindex, a))
+				continue;
+			finding(c, LEVEL_NOTE,
+				"carp \"%s\": %s has no address of its own in "
+				"the network of %s\n"
+				"as backup this node reaches nobody there.\n"
+				"if you have an address left: ip address add "
+				"ADDRESS/%u dev %s",
+				conf->name, f->name, report_address(a, text),
+				a->prefixlen, f->name);
+		}
+	}
+}
+
+/* --- sysctls ----------------------------------------------------------------- */
+
+/* The kernel takes the larger one of conf/all and the interface's own. */
+static uint32_t of_all(const char *name)
+{
+	char path[64];
+	uint32_t value = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/all/%s", name);
+	f = fopen(path, "re");
+	if (f && fscanf(f, "%" SCNu32, &value) != 1)
+		value = 0;
+	if (f)
+		fclose(f);
+	return value;
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static void check_arp(struct checker *c)
+{
+	struct node *n = c->n;
+
+	for (size_t i = 0; n->vip_open && i < n->nifaces; i++) {
+		const struct node_iface *f = &n->ifaces[i];
+		struct sysctl_link l;
+		uint32_t ignore, announce;
+
+		if (!f->ifindex ||
+		    sysctl_link_get(&n->vip.nl, f->ifindex, NULL, &l) ||
+		    !l.arp || !l.has_inet)
+			continue;
+		ignore = larger(l.arp_ignore, of_all("arp_ignore"));
+		announce = larger(l.arp_announce, of_all("arp_announce"));
+		if (!ignore)
+			finding(c, LEVEL_BLOCKS,
+				"%s: somebody set arp_ignore back to 0\n"
+				"the kernel answers for shared addresses with "
+				"the real MAC, also when this node hangs.\n"
+				"sysctl -w net.ipv4.conf.%s.arp_ignore=%d; "
+				"look in /etc/sysctl.d for who did it",
+				f->name, f->name, SYSCTL_ARP_IGNORE);
+		if (announce < SYSCTL_ARP_ANNOUNCE)
+			finding(c, LEVEL_BLOCKS,
+				"%s: somebody set arp_announce to %" PRIu32 "\n"
+				"the kernel tells neighbours that a shared "
+				"address is at the real MAC; after a failover "
+				"they go on sending there.\n"
+				"sysctl -w net.ipv4.conf.%s.arp_announce=%d; "
+				"look in /etc/sysctl.d for who did it",
+				f->name, announce, f->name,
+				SYSCTL_ARP_ANNOUNCE);
+	}
+}
+
+/* --- the machine -------------------------------------------------------------- */
+
+static void check_kernel(struct checker *c)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname u;
+
+	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2 ||
+	    major > 5 || (major == 5 && minor >= 16))
+		return;
+	finding(c, LEVEL_WARNS,
+		"kernel %u.%u is too old for mac = \"virtual\" (needs 5.16)\n"
+		"a master that hangs goes on answering.\n"
+		"boot a newer kernel",
+		major, minor);
+}
+
+static void check_adverts(struct checker *c)
+{
+	const struct node *n = c->n;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+		struct standin_stats s;
+		char ago[32];
+
+		report_adverts(n, i, &s);
+		if (!s.late || mono_diff(n->last, s.late_at) > LATE_NS)
+			continue;
+		finding(c, LEVEL_WARNS,
+			"carp \"%s\": %" PRIu64 " adverts were late, the last "
+			"%s ago; longest gap %.1f ms\n"
+			"a gap of %.1f ms ends the mastership.\n"
+			"a larger advskew on both nodes, a CPU of its own, or "
+			"a preemptible kernel",
+			n->vhosts[i].conf->name, s.late,
+			report_duration(mono_diff(n->last, s.late_at), ago,
+					sizeof(ago)),
+			(double)s.longest_ns / 1e6,
+			(double)carp_vhost_interval_ns(v) * 2.5 / 1e6);
+	}
+}
+
+/* The number of the line that makes our table in the file; 0: none does. */
+static unsigned our_table(FILE *f, const char *name)
+{
+	char line[4096], family[16], table[64];
+	unsigned number = 0;
+
+	while (fgets(line, sizeof(line), f)) {
+		number++;
+		if (sscanf(line, " table %15s %63[^ \t\n{;]", family, table) ==
+			    2 &&
+		    !strcmp(family, "netdev") && !strcmp(table, name))
+			return number;
+	}
+	return 0;
+}
+
+static void check_nftables_conf(struct checker *c)
+{
+	const char *path = getenv("STATESYNC_NFTABLES_CONF");
+	const char *name = *c->n->lease.table ? c->n->lease.table : "statesync";
+	unsigned line;
+	FILE *f;
+
+	if (!path)
+		path = "/etc/nftables.conf";
+	f = fopen(path, "re");
+	if (!f) {
+		if (errno != ENOENT)
+			finding(c, LEVEL_NOTE,
+				"%s: %s\n"
+				"so whether our table is in it is not known.\n"
+				"grep 'table netdev %s' %s",
+				path, log_errno(errno), name, path);
+		return;
+	}
+	line = our_table(f, name);
+	fclose(f);
+	if (line)
+		finding(c, LEVEL_WARNS,
+			"%s:%u: our table netdev %s is in it\n"
+			"while statesyncd runs the kernel refuses the file as "
+			"a whole: no change of your rules gets in.\n"
+			"statesync save-ruleset -o %s, or take the table out",
+			path, line, name, path);
+}
+
+/* --- all of it ----------------------------------------------------------------- */
+
+static const struct check checks[] = {
+	{ "interfaces", check_interfaces },
+	{ "own addresses", check_own_addresses },
+	{ "arp_ignore, arp_announce", check_arp },
+	{ "kernel", check_kernel },
+	{ "adverts in time", check_adverts },
+	{ "/etc/nftables.conf", check_nftables_conf },
+};
+#define CHECKS (sizeof(checks) / sizeof(checks[0]))
+
+static unsigned total(const struct checker *c)
+{
+	return c->found[LEVEL_NOTE] + c->found[LEVEL_WARNS] +
+	       c->found[LEVEL_BLOCKS];
+}
+
+static void print_verdict(const struct checker *c, FILE *out)
+{
+	unsigned warns = c->found[LEVEL_WARNS];
+	unsigned blocks = c->found[LEVEL_BLOCKS];
+
+	fprintf(out, "%s: ", c->n->engine->node);
+	if (warns + blocks == 0)
+		fputs("nothing here would bite at a failover.\n\n", out);
+	else
+		fprintf(out,
+			"%u finding%s, %u block%s a takeover, %u warn%s.\n\n",
+			warns + blocks, warns + blocks == 1 ? "" : "s", blocks,
+			blocks == 1 ? "s" : "", warns, warns == 1 ? "s" : "");
+}
+
+/* The names of the checks that found nothing, in lines. */
+static void print_good(const bool good[CHECKS], FILE *out)
+{
+	size_t column = 0;
+
+	for (size_t i = 0; i < CHECKS; i++) {
+		size_t len = strlen(checks[i].name);
+
+		if (!good[i])
+			continue;
+		if (!column)
+			column = (size_t)fprintf(out, "%-*s", COLUMN, "ok");
+		else if (column + 2 + len > WIDTH)
+			column = (size_t)fprintf(out, ",\n%*s", COLUMN, "") - 2;
+		else
+			column += (size_t)fprintf(out, ", ");
+		fputs(checks[i].name, out);
+		column += len;
+	}
+	if (column)
+		fputc('\n', out);
+}
+
+bool report_check(struct node *n, FILE *out)
+{
+	struct checker c = { .n = n };
+	bool good[CHECKS] = { false };
+	char *text = NULL;
+	size_t len;
+
+	(void)node_now(n);
+	c.out = open_memstream(&text, &len);
+	if (!c.out) {
+		fprintf(out, "%s: not enough memory to check\n",
+			n->engine->node);
+		return false;
+	}
+	for (size_t i = 0; i < CHECKS; i++) {
+		unsigned before = total(&c);
+
+		checks[i].run(&c);
+		good[i] = total(&c) == before;
+	}
+	fclose(c.out);
+	print_verdict(&c, out);
+	fputs(text, out);
+	free(text);
+	print_good(good, out);
+	return c.found[LEVEL_WARNS] + c.found[LEVEL_BLOCKS] == 0;
+}
