@@ -218,6 +218,28 @@ static bool addr_is_held(const struct vip *v, unsigned int ifindex,
 	return false;
 }
 
+/* IPv6 has one route to a prefix, whatever its source: with another of our
+ * addresses as its source it goes on. */
+static int prefix_again(struct vip *v, const struct sysctl_link *l,
+			const struct vip_route *gone)
+{
+	const struct vip_vhost *h;
+
+	for (h = v->held; h; h = h->next)
+		for (size_t i = 0; i < h->addr_count; i++) {
+			const struct vip_addr *a = &h->addrs[i];
+			struct vip_route rt = route_prefix(l, a);
+
+			if (a->v6 && has_prefix(a) &&
+			    h->ifindex == l->ifindex &&
+			    rt.prefixlen == gone->prefixlen &&
+			    !memcmp(rt.dst, gone->dst, sizeof(rt.dst)))
+				return vip_route_add(&v->nl, &rt,
+						     VIP_ROUTE_BESIDE);
+		}
+	return 0;
+}
+
 static int addr_remove(struct vip *v, const struct sysctl_link *l,
 		       const struct vip_vhost *h, const struct vip_addr *a)
 {
@@ -229,6 +251,8 @@ static int addr_remove(struct vip *v, const struct sysctl_link *l,
 		return 0;
 	if (has_prefix(a))
 		r = vip_route_del(&v->nl, &prefix);
+	if (!r && a->v6 && has_prefix(a))
+		r = prefix_again(v, l, &prefix);
 	if (!is_on_lo(h, a))
 		r2 = vip_route_del(&v->nl, &local);
 	return r ? r : r2;

@@ -50,14 +50,16 @@ static void neigh6(const char *how)
 	   how);
 }
 
-/* Link-local addresses are made with the interfaces. */
+/* Link-local addresses are made when the interfaces have a carrier. */
 static bool tentative(void)
 {
-	char cmd[64];
+	char cmd[96];
 
-	snprintf(cmd, sizeof(cmd), "nsenter -t %d -n ip -6 addr", lab.client);
+	snprintf(cmd, sizeof(cmd), "nsenter -t %d -n ip -6 addr show dev c0",
+		 lab.client);
 	return says("ip -6 addr show dev g0", "tentative") ||
-	       says(cmd, "tentative");
+	       !says("ip -6 addr show dev g0", "fe80") ||
+	       says(cmd, "tentative") || !says(cmd, "fe80");
 }
 
 static void neigh6_static(void)
@@ -172,6 +174,29 @@ START_TEST(test_v6_no_own_address)
 	ck_assert(says("ip -6 route show proto 112", "src " GLOBAL));
 	ck_assert(pings(lab.client, GLOBAL, PING_ONE));
 	ck_assert_int_eq(vip_remove(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert(!says("ip -6 route show table all proto 112", ":"));
+}
+END_TEST
+
+/* Two vhosts of one prefix, both without an own address in it. */
+START_TEST(test_v6_prefix_of_two)
+{
+	struct vip_vhost second;
+	struct vip_addr other;
+
+	gw6_open();
+	sh("ip addr del 2001:db8:1::2/64 dev g0");
+	second = gw.vhosts[0];
+	other = both[1];
+	other.addr6.s6_addr[15] = 3;
+	second.addrs = &other;
+	second.addr_count = 1;
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(vip_add(&gw.vip, &second), 0);
+	ck_assert(says("ip -6 route show proto 112", "src " GLOBAL));
+	ck_assert_int_eq(vip_remove(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert(says("ip -6 route show proto 112", "src 2001:db8:1::3"));
+	ck_assert_int_eq(vip_remove(&gw.vip, &second), 0);
 	ck_assert(!says("ip -6 route show table all proto 112", ":"));
 }
 END_TEST
@@ -371,6 +396,7 @@ int main(void)
 		test_v6_crash_leftovers,
 		test_v6_own_address_is_refused,
 		test_v6_no_own_address,
+		test_v6_prefix_of_two,
 		test_addresses_of_two_vhosts,
 		test_other_addresses,
 		test_v6_interface_gone,
