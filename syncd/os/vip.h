@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The shared address on this machine: IPv4 and IPv6 link-local a local route
- * to it, IPv6 global an address on lo (in a VRF on its device) that is never
- * a source; the virtual MAC in the interface's list of addresses, and a kernel
+ * The shared address on this machine: a local route to it, for a global IPv6
+ * one also an address on lo (in a VRF on its device) that is never a source;
+ * the virtual MAC in the interface's list of addresses, and a kernel
  * that says nothing about it in ARP. Facts and order: spec/linux-vip.md.
  *
  * Order of calls: vip_open, vip_prepare, then for each takeover vip_add before

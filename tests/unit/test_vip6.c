@@ -84,6 +84,7 @@ START_TEST(test_v6_master_serves)
 	ck_assert(says("ip -6 addr show dev lo", GLOBAL "/128"));
 	ck_assert(says("ip -6 addr show dev lo", "deprecated"));
 	ck_assert(!says("ip -6 addr", LINK_LOCAL));
+	ck_assert(says("ip -6 route show table local proto 112", GLOBAL));
 	ck_assert(!says("ip -6 route show proto 112", "2001:"));
 	/* never a source: */
 	ck_assert(says("ip -6 route get 2001:db8:1::7", "src 2001:db8:1::2"));
