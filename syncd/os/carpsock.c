@@ -180,11 +180,10 @@ void carpsock_unicast(const struct carpsock *s, const struct carp_frame *f,
 		o->to.v4.sin_addr.s_addr = htonl(f->dst.v4);
 		return;
 	}
+	/* the scope is the device that the socket is bound to */
 	o->to_len = sizeof(o->to.v6);
 	o->to.v6.sin6_family = AF_INET6;
 	memcpy(&o->to.v6.sin6_addr, f->dst.v6.b, sizeof(f->dst.v6.b));
-	if (carp_address_is_link_local(&f->dst))
-		o->to.v6.sin6_scope_id = s->ifindex;
 }
 
 int carpsock_send(const struct carpsock_out *o)

@@ -26,6 +26,7 @@ import socket, sys, time
 frames = [bytes.fromhex(a) for a in sys.argv[1:]]
 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(("eth0", 0))
+s.setsockopt(263, 20, 1)  # PACKET_QDISC_BYPASS
 sent, end = 0, time.monotonic() + 6
 while time.monotonic() < end:
     for i in range(250):
@@ -185,6 +186,29 @@ def test_who_may_send_unicast(lab):
             wire.send(carp.frame(good, src="10.1.0.12", **to))
             time.sleep(0.01)
         assert one.states()["lan"] == "BACKUP"
+
+
+def test_unicast_across_a_router(lab):
+    """The client routes between two networks; each hop takes one of the TTL,
+    and what comes with less than the configured one is refused."""
+    one, two = lab.nodes["gw1"], lab.nodes["gw2"]
+    lab.ip("gw2", "addr", "flush", "dev", "lan")
+    lab.ip("gw2", "addr", "add", "10.7.0.12/24", "dev", "lan")
+    lab.ip("client", "addr", "add", "10.7.0.100/24", "dev", "eth0")
+    lab.sysctl("client", **{"net.ipv4.ip_forward": 1,
+                            "net.ipv4.conf.all.send_redirects": 0,
+                            "net.ipv4.conf.eth0.send_redirects": 0})
+    lab.ip("gw1", "route", "add", "10.7.0.0/24", "via", "10.1.0.100")
+    lab.ip("gw2", "route", "add", "10.1.0.0/24", "via", "10.7.0.100")
+    start(one, vhost(peer=("10.7.0.12",), ttl=254))
+    start(two, vhost(peer=("10.1.0.11",), ttl=254, advskew=90))
+    settled(lab)
+    time.sleep(1)
+    assert two.carp("lan")["counters"]["accepted"] > 2
+    two.stop()
+    start(two, vhost(peer=("10.1.0.11",), advskew=90))
+    wait_for("it came through a router", lambda: two.carp("lan")[
+        "counters"]["ttl"] > 2, 5)
 
 
 def test_a_flood_of_bad_ones(lab):
