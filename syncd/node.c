@@ -373,6 +373,7 @@ static int open_vhosts(struct node *n)
 			n->ifaces[n->nifaces].node = n;
 			strcpy(n->ifaces[n->nifaces++].name, c->interface);
 		}
+		n->vhosts[i].node = n;
 		n->vhosts[i].conf = c;
 		n->vhosts[i].iface = k;
 	}
@@ -385,7 +386,9 @@ int node_open(struct node *n, struct conf *conf)
 
 	memset(n, 0, sizeof(*n));
 	n->conf = conf;
-	err = open_vhosts(n);
+	err = node_exec_fork(n); /* it inherits what is open */
+	if (!err)
+		err = open_vhosts(n);
 	if (!err)
 		err = open_loop(n);
 	if (!err)
@@ -394,6 +397,12 @@ int node_open(struct node *n, struct conf *conf)
 		err = node_sync_open(n);
 	if (!err)
 		err = commands_open(n);
+	if (!err)
+		err = node_exec_open(n);
+	if (!err)
+		err = node_policy_open(n);
+	if (!err)
+		err = node_track_open(n);
 	if (!err)
 		err = node_carp_open(n);
 	if (err) {
@@ -431,6 +440,9 @@ int node_run(struct node *n)
 void node_close(struct node *n)
 {
 	commands_close(n);
+	node_track_close(n);
+	node_policy_close(n);
+	node_exec_close(n);
 	node_carp_close(n);
 	node_sync_close(n);
 	if (n->engine)

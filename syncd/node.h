@@ -20,6 +20,7 @@
 #include "ifmon.h"
 #include "lease.h"
 #include "neigh.h"
+#include "neigh6.h"
 #include "peersock.h"
 #include "standin.h"
 #include "statsock.h"
@@ -44,9 +45,21 @@ struct node_iface {
 	struct event *carp_event, *neigh_event;
 	mono_t flood_since; /* adverts that came from then on */
 	unsigned flood;
+	bool v6; /* a vhost has IPv6, and neigh6 is in use */
+	struct neigh6 neigh6;
+	struct event *neigh6_event;
+};
+
+/* Router advertisements of one vhost. */
+struct node_ra {
+	struct event *timer;
+	unsigned initial;  /* of the quick ones, still to come */
+	int64_t last, due; /* CLOCK_MONOTONIC, ns; 0: none */
+	bool silent;	   /* the interface does not forward: told once */
 };
 
 struct node_vhost {
+	struct node *node;
 	const struct conf_carp *conf;
 	unsigned iface;
 	uint8_t share; /* index in conf's nodes, of a balanced address */
@@ -60,6 +73,7 @@ struct node_vhost {
 	int64_t take_us[3];
 	mono_t conflict_at, conflict_said_at; /* answered, and logged */
 	unsigned conflicts;		      /* since it was logged */
+	struct node_ra ra;
 	mono_t advert_said_at; /* that a unicast peer cannot be reached */
 };
 
@@ -69,6 +83,9 @@ struct node_addr {
 	struct ifmon_addr addr;
 };
 
+struct exec;
+struct node_track;
+struct node_policy;
 struct node_timeouts_file;
 
 struct node {
@@ -105,6 +122,11 @@ struct node {
 	uint32_t table_max;
 	struct peersock *peersock;
 
+	struct exec *exec; /* the helper that runs commands */
+	struct event *exec_event;
+	struct node_track *track;
+	struct node_policy *policy;
+
 	struct statsock *statsock;
 	struct stats_client *bulk_client, *handover_client;
 	unsigned bulk_peer;
@@ -138,19 +160,32 @@ void node_carp_bind(struct node *n, unsigned iface);
 /* Its addresses changed: puts back what went with them, and receives adverts
  * in the way that they ask for. */
 void node_carp_addresses(struct node *n, unsigned iface);
+/* Waits for reading on fd, an urgent event, from now on; -1: on nothing. 0 or
+ * -ENOMEM. */
+int node_watch(struct node_iface *f, struct event **ev, int fd,
+	       event_callback_fn cb);
 
 /* --- node_neigh.c */
+/* The sockets of an interface: 0, or -ENODEV or -errno where it is not there
+ * yet (bind opens them when it comes). */
+int node_neigh_open(struct node_iface *f) __attribute__((warn_unused_result));
+void node_neigh_bind(struct node_iface *f);
+void node_neigh_close(struct node_iface *f);
 /* The table of one interface: every shared address, answered or not. */
 void node_neigh_set(struct node *n, unsigned iface);
 void node_neigh_answer(struct node *n, unsigned vhost, bool on);
-/* Requests wait on an interface (struct node_iface). */
-void node_neigh_read(evutil_socket_t fd, short what, void *iface);
-neigh_conflict_cb node_neigh_conflict;
 void node_announce(struct node *n, unsigned vhost);
 /* The process slept: what waits in the sockets is old. */
 void node_woke(struct node *n);
 /* Microseconds since *t, which becomes now. */
 int64_t node_us_since(struct timespec *t);
+
+/* --- node_ra.c */
+/* Begins to advertise at once, or ends; does nothing without the option or
+ * without a link-local shared address. */
+void node_ra_set(struct node *n, unsigned vhost, bool on);
+/* A router solicitation came on an interface (struct node_iface). */
+neigh6_solicited_cb node_ra_solicited;
 
 /* --- node_advert.c */
 /* The sockets of one interface, for the vhosts on it. As carpsock_open. */
@@ -165,6 +200,39 @@ void node_advert_read(evutil_socket_t fd, short what, void *iface);
 /* Watches, and tells the engine what is there. 0 or -errno. */
 int node_ifaces_open(struct node *n) __attribute__((warn_unused_result));
 void node_ifaces_close(struct node *n);
+
+/* --- node_exec.c: n->exec, the helper that runs commands */
+/* Before anything else is open. 0 or -errno, logged. */
+int node_exec_fork(struct node *n) __attribute__((warn_unused_result));
+/* Once there is a loop. 0 or -ENOMEM. */
+int node_exec_open(struct node *n) __attribute__((warn_unused_result));
+void node_exec_close(struct node *n);
+
+/* --- node_track.c: what track {} asks to be watched */
+/* 0 or -errno, logged. */
+int node_track_open(struct node *n) __attribute__((warn_unused_result));
+void node_track_close(struct node *n);
+/* A link event, of any interface; after a dump; after all of a turn. */
+void node_track_link(struct node *n, const struct ifmon_event *ev);
+void node_track_links_dumped(struct node *n);
+void node_track_links_changed(struct node *n);
+/* The i-th of a vhost's conf->tracks. */
+const struct track *node_track_get(const struct node *n, unsigned vhost,
+				   size_t i);
+
+/* --- node_policy.c: routes {} and rules {}, which the master alone has */
+int node_policy_open(struct node *n) __attribute__((warn_unused_result));
+void node_policy_close(struct node *n);
+/* What cannot be set is logged, tried again, and stops nothing. */
+void node_policy_take(struct node *n, unsigned vhost);
+void node_policy_release(struct node *n, unsigned vhost);
+/* Sets again what is missing: an interface changed. */
+void node_policy_put_back(struct node *n);
+/* The same in a moment: somebody removed something of ours. */
+void node_policy_removed(struct node *n);
+/* Of the i-th of a vhost's routes, then rules: why it is not there, 0: it is,
+ * or is not to be; as policy_route_add(). */
+int node_policy_error(const struct node *n, unsigned vhost, size_t i);
 
 /* --- node_sync.c */
 int node_sync_open(struct node *n) __attribute__((warn_unused_result));

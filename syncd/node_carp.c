@@ -56,6 +56,7 @@ void node_take(struct node *n, unsigned vhost)
 	else if (err)
 		why = log_errno(-err);
 	if (!why) {
+		node_policy_take(n, vhost);
 		err = grant(n, v);
 		v->take_us[1] = node_us_since(&t);
 		if (err == LEASE_NOT_GRANTED)
@@ -120,6 +121,7 @@ void node_release(struct node *n, unsigned vhost)
 
 	v->unannounced = false;
 	node_fence(n, vhost);
+	node_policy_release(n, vhost);
 	(void)vip_remove(&n->vip, &v->vip);
 }
 
@@ -137,8 +139,8 @@ void node_lease_time(struct node *n, unsigned vhost, int64_t ns)
 			lease_strerror(err));
 }
 
-static int watch(struct node_iface *f, struct event **ev, int fd,
-		 event_callback_fn cb)
+int node_watch(struct node_iface *f, struct event **ev, int fd,
+	       event_callback_fn cb)
 {
 	if (*ev) {
 		if (event_get_fd(*ev) == fd)
@@ -160,7 +162,7 @@ static void stop_adverts(struct node *n, unsigned iface)
 {
 	struct node_iface *f = &n->ifaces[iface];
 
-	(void)watch(f, &f->carp_event, -1, node_advert_read);
+	(void)node_watch(f, &f->carp_event, -1, node_advert_read);
 	for (unsigned k = 0; k < n->nvhosts; k++)
 		if (n->vhosts[k].iface == iface)
 			standin_clear(n->standin, k);
@@ -192,15 +194,11 @@ void node_carp_bind(struct node *n, unsigned i)
 {
 	struct node_iface *f = &n->ifaces[i];
 
-	/* an event on a descriptor that is about to be another one */
-	(void)watch(f, &f->neigh_event, -1, node_neigh_read);
 	stop_adverts(n, i);
 	if (carpsock_rebind(&f->carp) == 0)
-		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp),
-			    node_advert_read);
-	if (neigh_rebind(&f->neigh) == 0)
-		(void)watch(f, &f->neigh_event, neigh_fd(&f->neigh),
-			    node_neigh_read);
+		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
+				 node_advert_read);
+	node_neigh_bind(f);
 	for (size_t k = 0; k < n->nvhosts; k++)
 		if (n->vhosts[k].iface == i && !n->vhosts[k].vip.virtual_mac)
 			memcpy(n->vhosts[k].vip.mac, f->mac, sizeof(f->mac));
@@ -237,8 +235,8 @@ void node_carp_addresses(struct node *n, unsigned i)
 		return;
 	stop_adverts(n, i);
 	if (carpsock_packet(&f->carp, packet) == 0)
-		(void)watch(f, &f->carp_event, carpsock_fd(&f->carp),
-			    node_advert_read);
+		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
+				 node_advert_read);
 }
 
 /* --- life -------------------------------------------------------------------------- */
@@ -362,8 +360,7 @@ int node_carp_open(struct node *n)
 		 * by both: each has to know its name */
 		int missing = node_advert_open(n, i);
 
-		missing |=
-			neigh_open(&f->neigh, f->name, node_neigh_conflict, f);
+		missing |= node_neigh_open(f);
 		if (missing)
 			log_msg(LOG_DEBUG, "%s: not there yet", f->name);
 	}
@@ -374,6 +371,8 @@ void node_carp_close(struct node *n)
 {
 	standin_free(n->standin);
 	n->standin = NULL;
+	for (unsigned i = 0; n->vhosts && i < n->nvhosts; i++)
+		node_ra_set(n, i, false);
 	node_ifaces_close(n);
 	if (n->lease_open)
 		lease_close(&n->lease);
@@ -386,10 +385,8 @@ void node_carp_close(struct node *n)
 
 		if (f->carp_event)
 			event_free(f->carp_event);
-		if (f->neigh_event)
-			event_free(f->neigh_event);
 		carpsock_close(&f->carp);
-		neigh_close(&f->neigh);
+		node_neigh_close(f);
 	}
 	for (size_t i = 0; n->vhosts && i < n->nvhosts; i++)
 		free(n->vhosts[i].addrs);

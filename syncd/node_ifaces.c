@@ -143,6 +143,7 @@ static void got_ifmon(const struct ifmon_event *ev, void *arg)
 			link_changed(n, i, ev->ifindex, &ev->link);
 		else if (n->ifaces[i].ifindex == ev->ifindex)
 			link_gone(n, i); /* it has another name now */
+	node_track_link(n, ev);
 }
 
 /* What the addresses that changed are for; also a new interface without. */
@@ -156,6 +157,8 @@ static void addresses_changed(struct node *n)
 			node_carp_addresses(n, i);
 		f->readdress = false;
 	}
+	node_policy_put_back(n);
+	node_track_links_changed(n);
 }
 
 /* Everything anew, after events were lost. */
@@ -172,6 +175,7 @@ static int dump_all(struct node *n)
 	for (unsigned i = 0; i < n->nifaces; i++)
 		if (!n->ifaces[i].seen && n->ifaces[i].ifindex)
 			link_gone(n, i);
+	node_track_links_dumped(n);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * ARP of the shared addresses on real interfaces: which are answered, what is
- * announced, who else claims one. The packets are os/neigh's, the decisions
- * the engine's.
+ * ARP and neighbour discovery of the shared addresses on real interfaces:
+ * which are answered, what is announced, who else claims one. The packets are
+ * os/neigh's and os/neigh6's, the decisions the engine's.
  *
  * Implements rules 6. Invariant: an address is answered for only between the
  * grant of its lease and the revocation.
@@ -38,8 +38,9 @@ int64_t node_us_since(struct timespec *t)
 	return us;
 }
 
-/* The table of one interface: every shared address, answered or not. */
-void node_neigh_set(struct node *n, unsigned iface)
+/* --- what is answered --------------------------------------------------- */
+
+static void set_v4(struct node *n, unsigned iface)
 {
 	struct neigh_entry entries[ENGINE_VHOSTS_MAX * CARP_ADDR_MAX];
 	size_t count = 0;
@@ -50,8 +51,11 @@ void node_neigh_set(struct node *n, unsigned iface)
 
 		for (size_t k = 0; v->iface == iface && k < v->vip.addr_count;
 		     k++) {
-			struct neigh_entry *e = &entries[count++];
+			struct neigh_entry *e = &entries[count];
 
+			if (v->addrs[k].v6)
+				continue;
+			count++;
 			e->addr = v->addrs[k].addr;
 			memcpy(e->mac, v->vip.mac, sizeof(e->mac));
 			e->answer = v->answering;
@@ -64,6 +68,48 @@ void node_neigh_set(struct node *n, unsigned iface)
 			n->ifaces[iface].name, log_errno(-err));
 }
 
+static void set_v6(struct node *n, unsigned iface)
+{
+	struct neigh6_entry entries[ENGINE_VHOSTS_MAX * CARP_ADDR_MAX];
+	struct node_iface *f = &n->ifaces[iface];
+	size_t count = 0;
+	int err;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct node_vhost *v = &n->vhosts[i];
+
+		for (size_t k = 0; v->iface == iface && k < v->vip.addr_count;
+		     k++) {
+			struct neigh6_entry *e = &entries[count];
+
+			if (!v->addrs[k].v6)
+				continue;
+			count++;
+			e->addr = v->addrs[k].addr6;
+			memcpy(e->mac, v->vip.mac, sizeof(e->mac));
+			e->answer = v->answering;
+			e->since_ns = v->since_ns;
+		}
+	}
+	err = neigh6_set(&f->neigh6, entries, count);
+	if (err)
+		log_msg(LOG_ERR,
+			"%s: neighbour solicitations cannot be answered: %s",
+			f->name, log_errno(-err));
+	else if (neigh6_fd(&f->neigh6) >= 0 && !f->neigh6.joined)
+		log_msg(LOG_WARNING,
+			"%s: the multicast groups of its shared IPv6 addresses "
+			"cannot be joined; is IPv6 disabled there?",
+			f->name);
+}
+
+void node_neigh_set(struct node *n, unsigned iface)
+{
+	set_v4(n, iface);
+	if (n->ifaces[iface].v6)
+		set_v6(n, iface);
+}
+
 void node_neigh_answer(struct node *n, unsigned vhost, bool on)
 {
 	struct node_vhost *v = &n->vhosts[vhost];
@@ -71,47 +117,7 @@ void node_neigh_answer(struct node *n, unsigned vhost, bool on)
 	v->answering = on;
 	v->since_ns = clock_real();
 	node_neigh_set(n, v->iface);
-}
-
-static struct node_vhost *vhost_of(struct node *n, struct in_addr addr)
-{
-	for (size_t i = 0; i < n->nvhosts; i++)
-		for (size_t k = 0; k < n->vhosts[i].vip.addr_count; k++)
-			if (n->vhosts[i].addrs[k].addr.s_addr == addr.s_addr)
-				return &n->vhosts[i];
-	return NULL;
-}
-
-/* Told once a minute; what neighbours learnt from it is put right at most once
- * a second (rules 6). */
-void node_neigh_conflict(const struct neigh_conflict *c, void *arg)
-{
-	struct node_iface *f = arg;
-	struct node *n = f->node;
-	struct node_vhost *v = vhost_of(n, c->addr);
-	const uint8_t *m = c->mac;
-	char text[INET_ADDRSTRLEN];
-
-	/* a backup does not know the real MAC of the master */
-	if (!v || (!v->vip.virtual_mac && !c->answering))
-		return;
-	v->conflicts++;
-	if (c->answering && mono_diff(n->last, v->conflict_at) >= MONO_S) {
-		v->conflict_at = n->last;
-		node_announce(n, (unsigned)(v - n->vhosts));
-	}
-	if (v->conflict_said_at.ns &&
-	    mono_diff(n->last, v->conflict_said_at) < CONFLICT_SAID_NS)
-		return;
-	v->conflict_said_at = n->last;
-	inet_ntop(AF_INET, &c->addr, text, sizeof(text));
-	log_msg(LOG_ERR,
-		"%s: address-conflict: %02x:%02x:%02x:%02x:%02x:%02x says that "
-		"it has the shared address %s (%u times). find that machine "
-		"and take the address from it",
-		f->name, m[0], m[1], m[2], m[3], m[4], m[5], text,
-		v->conflicts);
-	v->conflicts = 0;
+	node_ra_set(n, vhost, on);
 }
 
 /* Requests are told from older ones than the grant by this clock; a grant that
@@ -133,7 +139,90 @@ static void clock_set_back(struct node *n, unsigned iface)
 		node_neigh_set(n, iface);
 }
 
-void node_neigh_read(evutil_socket_t fd, short what, void *arg)
+/* --- who else claims one ------------------------------------------------ */
+
+static bool is_about(const struct neigh_conflict *c, const struct vip_addr *a)
+{
+	if ((c->family == AF_INET6) != a->v6)
+		return false;
+	return a->v6 ? IN6_ARE_ADDR_EQUAL(&a->addr6, &c->addr6)
+		     : a->addr.s_addr == c->addr.s_addr;
+}
+
+/* A link-local address may be on several interfaces. */
+static struct node_vhost *vhost_of(const struct node_iface *f,
+				   const struct neigh_conflict *c)
+{
+	struct node *n = f->node;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		struct node_vhost *v = &n->vhosts[i];
+
+		for (size_t k = 0; k < v->vip.addr_count; k++)
+			if (&n->ifaces[v->iface] == f &&
+			    is_about(c, &v->addrs[k]))
+				return v;
+	}
+	return NULL;
+}
+
+/* Told once a minute; what neighbours learnt from it is put right at most once
+ * a second (rules 6). */
+static void on_conflict(const struct neigh_conflict *c, void *arg)
+{
+	struct node_iface *f = arg;
+	struct node *n = f->node;
+	struct node_vhost *v = vhost_of(f, c);
+	const uint8_t *m = c->mac;
+	char text[INET6_ADDRSTRLEN];
+
+	/* a backup does not know the real MAC of the master */
+	if (!v || (!v->vip.virtual_mac && !c->answering))
+		return;
+	v->conflicts++;
+	if (c->answering && mono_diff(n->last, v->conflict_at) >= MONO_S) {
+		v->conflict_at = n->last;
+		node_announce(n, (unsigned)(v - n->vhosts));
+	}
+	if (v->conflict_said_at.ns &&
+	    mono_diff(n->last, v->conflict_said_at) < CONFLICT_SAID_NS)
+		return;
+	v->conflict_said_at = n->last;
+	inet_ntop(c->family, &c->addr6, text, sizeof(text));
+	log_msg(LOG_ERR,
+		"%s: address-conflict: %02x:%02x:%02x:%02x:%02x:%02x says that "
+		"it has the shared address %s (%u times). find that machine "
+		"and take the address from it",
+		f->name, m[0], m[1], m[2], m[3], m[4], m[5], text,
+		v->conflicts);
+	v->conflicts = 0;
+}
+
+/* --- sockets ------------------------------------------------------------ */
+
+/* Does a virtual host of the interface have IPv6? */
+static bool wants_v6(const struct node_iface *f)
+{
+	const struct node *n = f->node;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct node_vhost *v = &n->vhosts[i];
+
+		for (size_t k = 0; k < v->vip.addr_count; k++)
+			if (&n->ifaces[v->iface] == f && v->addrs[k].v6)
+				return true;
+	}
+	return false;
+}
+
+int node_neigh_open(struct node_iface *f)
+{
+	return neigh_open(&f->neigh, f->name, on_conflict, f);
+}
+
+/* What waits is read in the next turn; a socket that fails is opened anew when
+ * its interface comes back. */
+static void on_arp(evutil_socket_t fd, short what, void *arg)
 {
 	struct node_iface *f = arg;
 
@@ -141,17 +230,79 @@ void node_neigh_read(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)node_now(f->node);
 	clock_set_back(f->node, (unsigned)(f - f->node->ifaces));
-	/* what waits is read in the next turn; a socket that fails is opened
-	 * anew when its interface comes back */
 	if (neigh_read(&f->neigh, NEIGH_AT_ONCE) < 0)
 		log_msg(LOG_DEBUG, "%s: ARP cannot be read", f->name);
 }
 
+static void on_nd(evutil_socket_t fd, short what, void *arg)
+{
+	struct node_iface *f = arg;
+
+	(void)fd;
+	(void)what;
+	(void)node_now(f->node);
+	clock_set_back(f->node, (unsigned)(f - f->node->ifaces));
+	if (neigh6_read(&f->neigh6, NEIGH_AT_ONCE) < 0)
+		log_msg(LOG_DEBUG, "%s: neighbour discovery cannot be read",
+			f->name);
+}
+
+static int bind_v6(struct node_iface *f)
+{
+	struct neigh6_calls calls = { .conflict = on_conflict, .arg = f };
+
+	if (f->v6)
+		return neigh6_rebind(&f->neigh6);
+	if (f->node->conf->router_advertisement)
+		calls.solicited = node_ra_solicited;
+	f->v6 = true;
+	return neigh6_open(&f->neigh6, f->name, &calls);
+}
+
+void node_neigh_bind(struct node_iface *f)
+{
+	/* events on descriptors that are about to be others */
+	(void)node_watch(f, &f->neigh_event, -1, on_arp);
+	(void)node_watch(f, &f->neigh6_event, -1, on_nd);
+	if (neigh_rebind(&f->neigh) == 0)
+		(void)node_watch(f, &f->neigh_event, neigh_fd(&f->neigh),
+				 on_arp);
+	if (wants_v6(f) && bind_v6(f) == 0)
+		(void)node_watch(f, &f->neigh6_event, neigh6_fd(&f->neigh6),
+				 on_nd);
+}
+
+void node_neigh_close(struct node_iface *f)
+{
+	if (f->neigh_event)
+		event_free(f->neigh_event);
+	if (f->neigh6_event)
+		event_free(f->neigh6_event);
+	neigh_close(&f->neigh);
+	if (f->v6)
+		neigh6_close(&f->neigh6);
+}
+
 void node_woke(struct node *n)
 {
-	for (size_t i = 0; i < n->nifaces; i++)
-		if (neigh_fd(&n->ifaces[i].neigh) >= 0)
-			neigh_flush(&n->ifaces[i].neigh);
+	for (size_t i = 0; i < n->nifaces; i++) {
+		struct node_iface *f = &n->ifaces[i];
+
+		if (neigh_fd(&f->neigh) >= 0)
+			neigh_flush(&f->neigh);
+		if (f->v6)
+			neigh6_flush(&f->neigh6);
+	}
+}
+
+/* --- announcements ------------------------------------------------------ */
+
+static int announce(struct node_iface *f, const uint8_t mac[6],
+		    const struct vip_addr *a)
+{
+	if (a->v6)
+		return neigh6_announce(&f->neigh6, mac, &a->addr6);
+	return neigh_announce(&f->neigh, mac, a->addr);
 }
 
 void node_announce(struct node *n, unsigned vhost)
@@ -161,8 +312,7 @@ void node_announce(struct node *n, unsigned vhost)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	for (size_t i = 0; v->answering && i < v->vip.addr_count; i++)
-		if (neigh_announce(&n->ifaces[v->iface].neigh, v->vip.mac,
-				   v->addrs[i].addr))
+		if (announce(&n->ifaces[v->iface], v->vip.mac, &v->addrs[i]))
 			log_msg(LOG_DEBUG, "carp \"%s\": announcement refused",
 				v->conf->name);
 	if (!v->unannounced)

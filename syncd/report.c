@@ -343,6 +343,7 @@ bool report_screen(struct node *n, FILE *out)
 
 	block_node(n, out);
 	report_carp(n, out);
+	report_track(n, out);
 	block_sync(n, out);
 	block_flows(n, out);
 	if (h && mono_diff(n->last, h->at) < REPORT_RECENT_NS) {

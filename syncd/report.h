@@ -15,6 +15,12 @@
 /* The status object (schema 1), a new reference; NULL without memory. */
 json_t *report_json(struct node *n);
 
+/* What a vhost tracks, and its routes and rules, as arrays. */
+json_t *report_track_json(struct node *n, unsigned vhost);
+json_t *report_policy_json(struct node *n, unsigned vhost);
+/* A line for each thing that is down. */
+void report_track(struct node *n, FILE *out);
+
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
 

@@ -158,10 +158,8 @@ static json_t *carp_counters(const struct node *n, size_t i)
 	return o;
 }
 
-static json_t *neigh_counters(const struct node *n, size_t i)
+static json_t *neigh_counters(const struct neigh_counters *c)
 {
-	const struct neigh_counters *c =
-		&n->ifaces[n->vhosts[i].iface].neigh.counters;
 	json_t *o = json_object();
 
 	set(o, "answered", number(c->answered));
@@ -169,6 +167,7 @@ static json_t *neigh_counters(const struct node *n, size_t i)
 	set(o, "stale", number(c->stale));
 	set(o, "limited", number(c->limited));
 	set(o, "refused", number(c->refused));
+	set(o, "malformed", number(c->malformed));
 	set(o, "conflicts", number(c->conflicts));
 	return o;
 }
@@ -180,6 +179,7 @@ static json_t *carp(struct node *n)
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
 		struct standin_stats adverts;
 		json_t *o = json_object();
 
@@ -198,7 +198,12 @@ static json_t *carp(struct node *n)
 		set(o, "adverts_late", number(adverts.late));
 		set(o, "longest_gap_ms", milliseconds(adverts.longest_ns));
 		set(o, "counters", carp_counters(n, i));
-		set(o, "neighbors", neigh_counters(n, i));
+		set(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
+		if (f->v6)
+			set(o, "neighbors6",
+			    neigh_counters(&f->neigh6.sock.counters));
+		set(o, "track", report_track_json(n, (unsigned)i));
+		set(o, "routes", report_policy_json(n, (unsigned)i));
 		json_array_append_new(list, o);
 	}
 	return list;

@@ -426,12 +426,12 @@ static bool same_env(const struct carp_env *a, const struct carp_env *b)
 	       a->may_preempt == b->may_preempt && a->ask_first == b->ask_first;
 }
 
-/* True if a vhost was told anything new: it may have an answer. */
+/* True when a vhost was told something: it may want to act at once. */
 static bool settle_env(struct engine *e, mono_t now)
 {
-	bool any = false;
 	uint32_t holds = e->masters ? 0 : engine_peer_holds(e);
 	struct carp_env env;
+	bool told = false;
 
 	if (holds != e->gate.holds) {
 		gate_set(&e->gate, holds, now);
@@ -453,9 +453,9 @@ static bool settle_env(struct engine *e, mono_t now)
 		if (same_env(&env, &v->env))
 			continue;
 		carp_vhost_env(v, &env, now);
-		any = true;
+		told = true;
 	}
-	return any;
+	return told;
 }
 
 bool engine_carp_settle(struct engine *e, mono_t now)

@@ -7,18 +7,7 @@
 #ifndef STATESYNC_NEIGH_H
 #define STATESYNC_NEIGH_H
 
-#include <net/if.h>
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-/* Positive results. */
-enum neigh_condition {
-	NEIGH_MORE = 1, /* the limit of this call was reached, more waits */
-};
-
-#define NEIGH_ANSWERS_PER_S 1000
+#include "neigh_sock.h"
 
 /* A shared address of this interface. */
 struct neigh_entry {
@@ -28,38 +17,12 @@ struct neigh_entry {
 	int64_t since_ns; /* CLOCK_REALTIME right after the grant */
 };
 
-/* Another machine said that a shared address is at its own MAC. */
-struct neigh_conflict {
-	struct in_addr addr;
-	uint8_t mac[6];
-	bool answering; /* the entry's answer at that moment */
-};
-typedef void neigh_conflict_cb(const struct neigh_conflict *c, void *arg);
-
-struct neigh_counters {
-	uint64_t answered;
-	uint64_t not_master; /* asked, but the entry says no answer */
-	uint64_t stale;	     /* older than the grant, or without a time */
-	uint64_t limited;    /* more than NEIGH_ANSWERS_PER_S */
-	uint64_t refused;    /* our egress rule: the lease has run out */
-	uint64_t send_errors;
-	uint64_t malformed;
-	uint64_t conflicts;
-	uint64_t flushed;
-};
-
 struct neigh {
-	char ifname[IF_NAMESIZE];
-	unsigned int ifindex;
-	int rx, tx; /* -1: closed */
+	struct neigh_sock sock;
 	struct neigh_entry *entries;
 	size_t entry_count;
 	neigh_conflict_cb *conflict; /* may be NULL */
 	void *conflict_arg;
-	struct neigh_counters counters;
-	/* When the last answers were sent, a ring; decides the rate. */
-	int64_t sent_ns[NEIGH_ANSWERS_PER_S];
-	unsigned int sent_at;
 };
 
 /*
@@ -81,15 +44,12 @@ int neigh_fd(const struct neigh *n);
  * Replaces the table (copied). Give every configured address, those that this
  * node is not master of with answer = false: as long as the addresses stay
  * the same the socket's filter stays, so that no request is lost at a
- * takeover. 0, -E2BIG (more than 1000), -ENOMEM or -errno.
+ * takeover. 0, -E2BIG (more than NEIGH_ENTRIES_MAX), -ENOMEM or -errno.
  */
 int neigh_set(struct neigh *n, const struct neigh_entry *entries, size_t count)
 	__attribute__((warn_unused_result));
 
-/*
- * Handles at most max packets that wait. 0 when none is left, NEIGH_MORE, or
- * -errno (-ENETDOWN: the interface went down; the socket stays good).
- */
+/* As neigh_sock_read. */
 int neigh_read(struct neigh *n, unsigned int max)
 	__attribute__((warn_unused_result));
 

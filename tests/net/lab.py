@@ -36,6 +36,9 @@ HOSTS = ("client", "server", "gw1", "gw2")
 SHARED = {"lan": "10.1.0.1", "wan": "10.2.0.1"}
 OWN = {"gw1": {"lan": "10.1.0.11", "wan": "10.2.0.11", "link": "10.9.0.1"},
        "gw2": {"lan": "10.1.0.12", "wan": "10.2.0.12", "link": "10.9.0.2"}}
+SHARED6 = {"lan": "2001:db8:1::1", "wan": "2001:db8:2::1"}
+OWN6 = {"gw1": {"lan": "2001:db8:1::11", "wan": "2001:db8:2::11"},
+        "gw2": {"lan": "2001:db8:1::12", "wan": "2001:db8:2::12"}}
 
 RULESET = """
 table inet fw {
@@ -242,6 +245,21 @@ class Lab:
         """Routes to the played ranges; they go when an interface is down."""
         self.batch(host, "route replace 10.1.128.0/17 via 10.1.0.100",
                    "route replace 10.2.128.0/17 via 10.2.0.100")
+
+    def ipv6(self):
+        """The second family everywhere, as far as hosts have it by hand."""
+        for host, net in (("client", 1), ("server", 2)):
+            self.batch(host, "addr add 2001:db8:%d::100/64 dev eth0 nodad"
+                       % net, "route add default via 2001:db8:%d::1" % net)
+        for host in ("gw1", "gw2"):
+            self.sysctl(host, **{"net.ipv6.conf.all.forwarding": 1})
+            self.batch(host, *("addr add %s/64 dev %s nodad" % (a, dev)
+                               for dev, a in OWN6[host].items()))
+            self.nft(host, "insert rule inet fw input"
+                     " meta l4proto { 112, ipv6-icmp } accept")
+        wait_for("link-local addresses", lambda: not any(
+            self.ip(host, "-6", "addr", "show", "tentative")
+            for host in HOSTS))
 
     # -- what happens to it
 

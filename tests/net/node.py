@@ -42,7 +42,10 @@ class Node:
     def configure(self, advbase=0, advskew=20, preempt=False,
                   require_sync="strict", link=True, carps=("lan", "wan"),
                   password="secret", mac=None, top="", carp="", address=None):
-        """Writes the configuration; the key of the laboratory is shared."""
+        """Writes the configuration; the key of the laboratory is shared.
+        address: one for every vhost, or each one's by name."""
+        if not isinstance(address, dict):
+            address = dict.fromkeys(carps, address) if address else ADDRESS
         if link and not self.key.exists():
             self.share_key()
         text = ['node = "%s"' % self.name,
@@ -53,7 +56,7 @@ class Node:
             text.append(self._link())
         for name in carps:
             text.append(self._carp(name, advbase, advskew, password, mac,
-                                   carp, address or ADDRESS[name]))
+                                   carp, address[name]))
         text.append('stats {\n\tsocket = "%s"\n}' % self.sock)
         self.conf.write_text("\n".join(text) + "\n")
         self.conf.chmod(0o600)

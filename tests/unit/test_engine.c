@@ -274,6 +274,22 @@ START_TEST(who_sleeps_loses_the_right)
 }
 END_TEST
 
+/* The advert that says it does not wait for its turn, nor for other news. */
+START_TEST(a_demotion_is_told_at_once)
+{
+	struct engine_action a;
+	int adverts = 0;
+
+	pair();
+	while (engine_poll(engine(A), &a, sim->now))
+		;
+	engine_track(engine(A), LAN, 10, sim->now);
+	while (engine_poll(engine(A), &a, sim->now))
+		adverts += a.what == ENGINE_ADVERT;
+	ck_assert_int_eq(adverts, 2);
+}
+END_TEST
+
 static TCase *mastership(Suite *s)
 {
 	const TTest *const list[] = {
@@ -291,6 +307,7 @@ static TCase *mastership(Suite *s)
 		with_wan_down_and_no_such_peer_the_rest_stays,
 		a_split_pair_comes_together,
 		who_sleeps_loses_the_right,
+		a_demotion_is_told_at_once,
 	};
 
 	return SCENES(s, "mastership", list);

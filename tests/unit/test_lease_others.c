@@ -53,13 +53,13 @@ START_TEST(test_renewal_is_no_transaction)
 	uint32_t before;
 
 	gw_open(200 * MS);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", MARK), 0);
 	before = generation();
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	ck_assert_uint_ne(generation(), before);
 	before = generation();
 	for (int i = 0; i < 100; i++) {
-		ck_assert_int_eq(carpsock_send(&s, frame, len), 0);
+		ck_assert_int_eq(sock_send(&s, frame, len), 0);
 		sleep_ns(5 * MS);
 	}
 	ck_assert(held(&gw.lan));
@@ -89,10 +89,10 @@ static pid_t advertiser(int *end)
 	}
 	close(fds[1]);
 	p.fd = fds[0];
-	if (carpsock_open(&s, "g0", MARK))
+	if (sock_open(&s, "g0", MARK))
 		_exit(2);
 	do {
-		if (carpsock_send(&s, frame, len))
+		if (sock_send(&s, frame, len))
 			_exit(1);
 	} while (poll(&p, 1, 250) == 0);
 	_exit(0);
@@ -302,11 +302,11 @@ START_TEST(test_tagged_frames_are_not_ours)
 	memmove(frame + 16, frame + 12, len - 12);
 	memcpy(frame + 12, "\x81\0\0\x05", 4);
 	gw_open(200 * MS);
-	ck_assert_int_eq(carpsock_open(&s, "g0", MARK), 0);
-	ck_assert_int_eq(carpsock_send(&s, frame, len + 4), 0);
+	ck_assert_int_eq(sock_open(&s, "g0", MARK), 0);
+	ck_assert_int_eq(sock_send(&s, frame, len + 4), 0);
 	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
 	for (int i = 0; i < 6; i++) {
-		ck_assert_int_eq(carpsock_send(&s, frame, len + 4), 0);
+		ck_assert_int_eq(sock_send(&s, frame, len + 4), 0);
 		sleep_ns(50 * MS);
 	}
 	ck_assert(!held(&gw.lan)); /* they renew nothing */

@@ -171,13 +171,13 @@ START_TEST(test_master_answers)
 	q = question(bcast, 0); /* RFC 5227 probe */
 	ck_assert_int_eq(asked_once(fd, &q, &a), 1);
 	ck_assert_uint_eq(a.target, 0);
-	ck_assert_uint_eq(gw.neigh.counters.answered, 3);
+	ck_assert_uint_eq(gw.neigh.sock.counters.answered, 3);
 	q = question(asker, 0x0a010007); /* for another machine */
 	ck_assert_int_eq(asked_once(fd, &q, &a), 0);
 	q = question(bcast, 0x0a010007);
 	q.target = 0x0a010063; /* another address */
 	ck_assert_int_eq(asked_once(fd, &q, &a), 0);
-	ck_assert_uint_eq(gw.neigh.counters.answered, 3);
+	ck_assert_uint_eq(gw.neigh.sock.counters.answered, 3);
 	ck_assert(pings_served("10.1.0.1"));
 	ck_assert(pings_served("10.1.0.2")); /* the kernel's own */
 	close(fd);
@@ -191,13 +191,13 @@ START_TEST(test_backup_is_silent)
 
 	gw_open();
 	ck_assert_int_eq(asked_once(fd, &q, &a), 0);
-	ck_assert_uint_eq(gw.neigh.counters.not_master, 1);
+	ck_assert_uint_eq(gw.neigh.sock.counters.not_master, 1);
 	ck_assert(!pings_served("10.1.0.1"));
 	ck_assert(pings_served("10.1.0.2"));
 	/* table says master, the kernel says no right: it has the last word */
 	gw_role(true, 0);
 	ck_assert_int_eq(asked_once(fd, &q, &a), 0);
-	ck_assert_uint_ge(gw.neigh.counters.refused, 1);
+	ck_assert_uint_ge(gw.neigh.sock.counters.refused, 1);
 	close(fd);
 }
 END_TEST
@@ -216,11 +216,11 @@ START_TEST(test_old_questions)
 	gw_master();
 	serve(30 * MS);
 	ck_assert_int_eq(answers(fd, &a), 0);
-	ck_assert_uint_eq(gw.neigh.counters.stale, 1);
+	ck_assert_uint_eq(gw.neigh.sock.counters.stale, 1);
 	ask(fd, &q);
 	sleep_ns(20 * MS);
 	neigh_flush(&gw.neigh);
-	ck_assert_uint_eq(gw.neigh.counters.flushed, 1);
+	ck_assert_uint_eq(gw.neigh.sock.counters.flushed, 1);
 	serve(30 * MS);
 	ck_assert_int_eq(answers(fd, &a), 0);
 	ck_assert_int_eq(asked_once(fd, &q, &a), 1);
@@ -270,7 +270,7 @@ START_TEST(test_rate)
 	n += answers(fd, &a);
 	ck_assert_int_le(n, NEIGH_ANSWERS_PER_S);
 	ck_assert_int_ge(n, NEIGH_ANSWERS_PER_S * 9 / 10);
-	ck_assert_uint_gt(gw.neigh.counters.limited, 0);
+	ck_assert_uint_gt(gw.neigh.sock.counters.limited, 0);
 	sleep_ns(SEC + 100 * MS);
 	ck_assert_int_eq(asked_once(fd, &q, &a), 1);
 	close(fd);
@@ -285,18 +285,18 @@ START_TEST(test_conflicts)
 	gw_open();
 	gw_master();
 	ck_assert_int_eq(asked_once(fd, &claim, &a), 0);
-	ck_assert_uint_eq(gw.neigh.counters.conflicts, 1);
+	ck_assert_uint_eq(gw.neigh.sock.counters.conflicts, 1);
 	ck_assert_mem_eq(gw.conflict.mac, asker, 6);
 	ck_assert_uint_eq(gw.conflict.addr.s_addr, gw.vaddr.addr.s_addr);
 	ck_assert(gw.conflict.answering);
 	claim.op = CARP_ARP_REPLY;
 	(void)asked_once(fd, &claim, &a);
-	ck_assert_uint_eq(gw.neigh.counters.conflicts, 2);
+	ck_assert_uint_eq(gw.neigh.sock.counters.conflicts, 2);
 	/* the other node of the pair announces itself: no conflict */
 	memcpy(claim.sender_mac, lan_mac, 6);
 	claim.op = CARP_ARP_REQUEST;
 	(void)asked_once(fd, &claim, &a);
-	ck_assert_uint_eq(gw.neigh.counters.conflicts, 2);
+	ck_assert_uint_eq(gw.neigh.sock.counters.conflicts, 2);
 	close(fd);
 }
 END_TEST

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * routes {} and rules {} follow the mastership of their vhost. It does not
+ * decide who is master, and mastership does not depend on it.
+ *
+ * Implements issue part "routes and rules that follow mastership";
+ * keepalived.conf(5), virtual_routes and virtual_rules.
+ *
+ * Invariant: nothing of a vhost's is there unless the vhost is held.
+ */
+#include "node.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "policy_route.h"
+
+/* Who removes them again and again is not fought with at full speed. */
+#define AGAIN_US 100000
+
+struct item {
+	bool there; /* we added it and did not delete it since */
+	int err;    /* of the last attempt, as policy_route_add() */
+};
+
+struct policy_vhost {
+	bool held;
+	struct item *items; /* its routes, then its rules */
+};
+
+struct node_policy {
+	struct nl_sock nl;
+	struct event *timer;
+	struct policy_vhost *vhosts;
+};
+
+/* --- one of them -------------------------------------------------------- */
+
+static void item_text(const struct conf_carp *c, size_t i, char *text,
+		      size_t size)
+{
+	if (i < c->num_routes)
+		policy_route_text(&c->routes[i], text, size);
+	else
+		snprintf(text, size, "rule \"%s\"",
+			 c->rules[i - c->num_routes].name);
+}
+
+/* What is wrong and what to do, after "cannot be set: ". */
+static void say_why(const struct conf_carp *c, size_t i, int err, char *text,
+		    size_t size)
+{
+	const struct conf_route *r = i < c->num_routes ? &c->routes[i] : NULL;
+	char via[INET6_ADDRSTRLEN] = "";
+
+	if (r && r->via.family != AF_UNSPEC)
+		inet_ntop(r->via.family, &r->via.v4, via, sizeof(via));
+	if (err == POLICY_TAKEN)
+		snprintf(text, size,
+			 "another one of this node leads there with the same "
+			 "metric. give this one a metric, or ip route del "
+			 "the other");
+	else if (err == -ENODEV && r)
+		snprintf(text, size, "there is no interface %s", r->interface);
+	else if ((err == -ENETUNREACH || err == -EHOSTUNREACH) && *via)
+		snprintf(text, size,
+			 "via %s is in no network of an interface of this "
+			 "node that is up. try: ip route get %s",
+			 via, via);
+	else
+		snprintf(text, size, "%s", log_errno(-err));
+}
+
+static int add(struct node *n, const struct conf_carp *c, size_t i)
+{
+	if (i < c->num_routes)
+		return policy_route_add(&n->policy->nl, &c->routes[i]);
+	return policy_rule_add(&n->policy->nl, &c->rules[i - c->num_routes]);
+}
+
+static int del(struct node *n, const struct conf_carp *c, size_t i)
+{
+	if (i < c->num_routes)
+		return policy_route_del(&n->policy->nl, &c->routes[i]);
+	return policy_rule_del(&n->policy->nl, &c->rules[i - c->num_routes]);
+}
+
+static void set(struct node *n, const struct conf_carp *c, size_t i,
+		struct item *it)
+{
+	char name[CONF_NAME_SIZE + 16], why[256];
+	int err = add(n, c, i);
+
+	if (err == POLICY_TAKEN && it->there)
+		err = 0; /* it is ours */
+	it->there = !err;
+	if (err && err != it->err) {
+		item_text(c, i, name, sizeof(name));
+		say_why(c, i, err, why, sizeof(why));
+		log_msg(LOG_ERR,
+			"carp \"%s\": %s cannot be set: %s. it is tried again "
+			"whenever an interface changes",
+			c->name, name, why);
+	} else if (!err && it->err) {
+		item_text(c, i, name, sizeof(name));
+		log_msg(LOG_NOTICE, "carp \"%s\": %s is set now", c->name,
+			name);
+	}
+	it->err = err;
+}
+
+/* --- all of a vhost ------------------------------------------------------ */
+
+static size_t count_of(const struct conf_carp *c)
+{
+	return c->num_routes + c->num_rules;
+}
+
+static void set_all(struct node *n, unsigned vhost)
+{
+	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	const struct conf_carp *c = n->vhosts[vhost].conf;
+
+	for (size_t i = 0; i < count_of(c); i++)
+		set(n, c, i, &p->items[i]);
+}
+
+void node_policy_take(struct node *n, unsigned vhost)
+{
+	n->policy->vhosts[vhost].held = true;
+	set_all(n, vhost);
+}
+
+void node_policy_release(struct node *n, unsigned vhost)
+{
+	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	const struct conf_carp *c = n->vhosts[vhost].conf;
+	char name[CONF_NAME_SIZE + 16];
+
+	if (!p->held)
+		return;
+	p->held = false;
+	for (size_t i = count_of(c); i-- > 0;) {
+		int err = del(n, c, i);
+
+		p->items[i] = (struct item){ 0 };
+		if (!err)
+			continue;
+		item_text(c, i, name, sizeof(name));
+		log_msg(LOG_ERR,
+			"carp \"%s\": %s cannot be removed (%s); this node is "
+			"not master and should not have it. ip route or ip "
+			"rule del it",
+			c->name, name, log_errno(-err));
+	}
+}
+
+void node_policy_put_back(struct node *n)
+{
+	for (unsigned i = 0; n->policy && i < n->nvhosts; i++)
+		if (n->policy->vhosts[i].held)
+			set_all(n, i);
+}
+
+void node_policy_removed(struct node *n)
+{
+	const struct timeval moment = { .tv_usec = AGAIN_US };
+
+	if (!event_pending(n->policy->timer, EV_TIMEOUT, NULL))
+		event_add(n->policy->timer, &moment);
+}
+
+int node_policy_error(const struct node *n, unsigned vhost, size_t i)
+{
+	return n->policy->vhosts[vhost].items[i].err;
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	node_policy_put_back(arg);
+}
+
+int node_policy_open(struct node *n)
+{
+	int err;
+
+	n->policy = calloc(1, sizeof(*n->policy));
+	if (!n->policy)
+		return -ENOMEM;
+	n->policy->nl.fd = -1;
+	n->policy->vhosts = calloc(n->nvhosts, sizeof(*n->policy->vhosts));
+	n->policy->timer = event_new(n->base, -1, 0, on_timer, n);
+	if (!n->policy->vhosts || !n->policy->timer)
+		return -ENOMEM;
+	event_priority_set(n->policy->timer, PRIORITY_NORMAL);
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		/* one more: calloc(0) may be NULL */
+		n->policy->vhosts[i].items = calloc(
+			count_of(n->vhosts[i].conf) + 1, sizeof(struct item));
+		if (!n->policy->vhosts[i].items)
+			return -ENOMEM;
+	}
+	err = policy_open(&n->policy->nl);
+	if (!err)
+		err = policy_clean(&n->policy->nl);
+	if (err)
+		log_msg(LOG_ERR,
+			"routes and rules of an earlier run cannot be "
+			"removed: %s",
+			log_errno(-err));
+	return err;
+}
+
+void node_policy_close(struct node *n)
+{
+	struct node_policy *p = n->policy;
+
+	if (!p)
+		return;
+	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++) {
+		node_policy_release(n, i);
+		free(p->vhosts[i].items);
+	}
+	if (p->timer)
+		event_free(p->timer);
+	nl_close(&p->nl);
+	free(p->vhosts);
+	free(p);
+	n->policy = NULL;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Commands of the administrator, run by a helper process: checks (track {}),
+ * and what follows a change of role. The daemon never waits for one and never
+ * forks once it has a lease: a child would inherit the socket that owns the
+ * nftables table, and keep it alive (rules 14). So the helper is forked before
+ * there is anything to inherit, and holds a socket to the daemon, no more.
+ *
+ * Each command is run by `sh -c` in a process group of its own, standard input
+ * empty, with a time limit; beyond it the whole group is killed. What a
+ * command leaves in the background is left alone when it ends by itself.
+ *
+ * When the daemon ends, checks that run are killed. A command of a queue that
+ * runs is let finish, within its limit; those that wait are run too if the
+ * daemon left in order (exec_close), and dropped if it was killed.
+ */
+#ifndef STATESYNC_EXEC_H
+#define STATESYNC_EXEC_H
+
+#include <stdint.h>
+
+#define EXEC_JOBS_MAX	 256   /* that run or wait */
+#define EXEC_COMMAND_MAX 16384 /* bytes */
+#define EXEC_LINE_MAX	 400   /* bytes; longer lines come in pieces */
+#define EXEC_LINES_MAX	 20    /* of one run; the rest is counted */
+
+/*
+ * Commands of one queue are run one at a time, in the order of exec_run();
+ * those of EXEC_CHECK at once, beside whatever runs.
+ */
+#define EXEC_CHECK 0
+
+enum exec_how {
+	EXEC_LINE,	/* not the end: a line of its output, in text */
+	EXEC_EXITED,	/* status: its exit status */
+	EXEC_SIGNALLED, /* status: the signal that killed it */
+	EXEC_TIMEOUT,	/* killed, its time was up */
+	EXEC_NOT_RUN,	/* status: errno; there was no process for it */
+	EXEC_LOST,	/* the helper is gone, nobody knows how it ended */
+};
+
+struct exec_event {
+	enum exec_how how;
+	int status;
+	const char *text; /* of EXEC_LINE: until the callback returns */
+};
+
+/* Lines as they come, then exactly one other event. May call exec_run(). */
+typedef void exec_cb(const struct exec_event *ev, void *arg);
+
+/* Positive results. */
+enum exec_condition {
+	EXEC_GONE = 1, /* the helper died; it cannot be made again */
+};
+
+struct exec;
+
+/*
+ * Forks the helper. Before any other descriptor is opened and any thread
+ * started. NULL with errno set when it cannot be.
+ */
+struct exec *exec_open(void) __attribute__((warn_unused_result));
+
+/* Lets the helper end, see above, without waiting for it. No callback is
+ * called any more. NULL is fine. */
+void exec_close(struct exec *x);
+
+/* To wait on for reading; -1 when the helper is gone. */
+int exec_fd(const struct exec *x);
+
+/*
+ * Has a command run, for at most limit_ms (above 0). 0 and the callback comes
+ * later, from exec_read(). No callback: EXEC_GONE; -EAGAIN: too many run or
+ * wait; -E2BIG: longer than EXEC_COMMAND_MAX; -errno.
+ */
+int exec_run(struct exec *x, uint32_t queue, const char *command,
+	     int64_t limit_ms, exec_cb *cb, void *arg)
+	__attribute__((warn_unused_result));
+
+/* From now on nobody is called with this arg; what runs goes on. */
+void exec_forget(struct exec *x, const void *arg);
+
+/*
+ * Reads what the helper says and calls back; does not wait. 0, or EXEC_GONE,
+ * once, after EXEC_LOST to all whose commands were under way.
+ */
+int exec_read(struct exec *x) __attribute__((warn_unused_result));
+
+/* "exit status 1", "killed by signal 9", "timed out": of an end. Returns
+ * text; size >= 48. */
+const char *exec_words(const struct exec_event *ev, char *text, int size);
+
+#endif

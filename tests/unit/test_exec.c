@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The helper: ends, limits, order, output, and what outlives whom. */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "exec.h"
+
+#define LIMIT 5000
+
+static struct exec *x;
+static char dir[] = "/tmp/ssexecXXXXXX";
+
+struct got {
+	int ends, lines;
+	enum exec_how how;
+	int status;
+	char text[EXEC_LINE_MAX + 1]; /* the last line */
+	int order;		      /* the how-manieth end it was */
+};
+
+static int ends;
+
+static void cb(const struct exec_event *ev, void *arg)
+{
+	struct got *g = arg;
+
+	if (ev->how == EXEC_LINE) {
+		g->lines++;
+		strcpy(g->text, ev->text);
+		return;
+	}
+	g->ends++;
+	g->order = ++ends;
+	g->how = ev->how;
+	g->status = ev->status;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Leaves signs of life in a file, of a child of the shell's. */
+#define LIVES "(while sleep 0.02; do echo x >>%s/life; done) & wait"
+
+/* Once there were some, no more come. */
+static bool life_ended(void)
+{
+	struct stat before, after;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/life", dir);
+	ck_assert_int_eq(stat(path, &before), 0);
+	usleep(300000);
+	ck_assert_int_eq(stat(path, &after), 0);
+	return before.st_size > 0 && after.st_size == before.st_size;
+}
+
+/* Until n commands have ended. */
+static void wait_ends(int n)
+{
+	int64_t until = now_ms() + 10000;
+
+	while (ends < n && now_ms() < until) {
+		struct pollfd p = { .fd = exec_fd(x), .events = POLLIN };
+
+		(void)poll(&p, 1, 100);
+		(void)!exec_read(x);
+	}
+	ck_assert_int_eq(ends, n);
+}
+
+static void ask(struct got *g, uint32_t queue, const char *command, int64_t ms)
+{
+	ck_assert_int_eq(exec_run(x, queue, command, ms, cb, g), 0);
+}
+
+static void setup(void)
+{
+	strcpy(dir, "/tmp/ssexecXXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	x = exec_open();
+	ck_assert_ptr_nonnull(x);
+	ends = 0;
+}
+
+static void teardown(void)
+{
+	char cmd[64];
+
+	exec_close(x);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	ck_assert_int_eq(system(cmd), 0);
+}
+
+START_TEST(test_ends)
+{
+	struct got ok = { 0 }, three = { 0 }, killed = { 0 }, late = { 0 },
+		   none = { 0 };
+	int64_t start = now_ms();
+	char cmd[128];
+
+	snprintf(cmd, sizeof(cmd), LIVES, dir);
+	ask(&late, EXEC_CHECK, cmd, 300);
+	ask(&ok, EXEC_CHECK, "true", LIMIT);
+	ask(&three, EXEC_CHECK, "echo out; echo err >&2; exit 3", LIMIT);
+	ask(&killed, EXEC_CHECK, "kill -9 $$", LIMIT);
+	ask(&none, EXEC_CHECK, "exec /no/such/program", LIMIT);
+	wait_ends(5);
+	ck_assert_int_eq(ok.how, EXEC_EXITED);
+	ck_assert_int_eq(ok.status, 0);
+	ck_assert_int_eq(ok.lines, 0);
+	ck_assert_int_eq(three.how, EXEC_EXITED);
+	ck_assert_int_eq(three.status, 3);
+	ck_assert_int_eq(three.lines, 2);
+	ck_assert_str_eq(three.text, "err");
+	ck_assert_int_eq(killed.how, EXEC_SIGNALLED);
+	ck_assert_int_eq(killed.status, 9);
+	ck_assert_int_eq(none.status, 127);
+	ck_assert_int_eq(late.how, EXEC_TIMEOUT);
+	ck_assert_int_ge(now_ms() - start, 300);
+	ck_assert_int_lt(now_ms() - start, 5000);
+	ck_assert(life_ended());
+}
+END_TEST
+
+/* One after the other in a queue, beside the others; checks at once. */
+START_TEST(test_queues)
+{
+	struct got a = { 0 }, b = { 0 }, c = { 0 }, other = { 0 },
+		   check = { 0 };
+	char cmd[128], file[64], text[16] = "";
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/order", dir);
+	snprintf(cmd, sizeof(cmd), "sleep 0.4; echo a >>%s", file);
+	ask(&a, 1, cmd, LIMIT);
+	snprintf(cmd, sizeof(cmd), "echo b >>%s; exit 1", file);
+	ask(&b, 1, cmd, LIMIT);
+	snprintf(cmd, sizeof(cmd), "echo c >>%s", file);
+	ask(&c, 1, cmd, LIMIT);
+	ask(&other, 2, "true", LIMIT);
+	ask(&check, EXEC_CHECK, "true", LIMIT);
+	wait_ends(5);
+	ck_assert_int_lt(other.order, a.order);
+	ck_assert_int_lt(check.order, a.order);
+	ck_assert(a.order < b.order && b.order < c.order);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(read(fd, text, sizeof(text)), 6);
+	ck_assert_str_eq(text, "a\nb\nc\n");
+	close(fd);
+}
+END_TEST
+
+START_TEST(test_output_is_limited)
+{
+	struct got loud = { 0 }, wide = { 0 };
+	int64_t start = now_ms();
+
+	ask(&loud, EXEC_CHECK, "yes | head -n 100000", LIMIT);
+	wait_ends(1);
+	ck_assert_int_eq(loud.lines, EXEC_LINES_MAX + 1);
+	ck_assert_str_eq(loud.text, "(99980 more lines left out)");
+	ask(&wide, EXEC_CHECK, "head -c 1000 /dev/zero | tr '\\0' x", LIMIT);
+	wait_ends(2);
+	ck_assert_int_eq(wide.lines, 3);
+	ck_assert_int_eq(strlen(wide.text), 200);
+	ck_assert_int_lt(now_ms() - start, 5000);
+}
+END_TEST
+
+/* What it leaves in the background does not hold up its end, and lives. */
+START_TEST(test_background_is_left_alone)
+{
+	struct got g = { 0 };
+	int64_t start = now_ms();
+	char cmd[128], file[64];
+
+	snprintf(file, sizeof(file), "%s/late", dir);
+	snprintf(cmd, sizeof(cmd), "(sleep 0.5; echo x >%s) & exit 0", file);
+	ask(&g, EXEC_CHECK, cmd, LIMIT);
+	wait_ends(1);
+	ck_assert_int_lt(now_ms() - start, 450);
+	ck_assert_int_ne(access(file, F_OK), 0);
+	for (int i = 0; i < 50 && access(file, F_OK); i++)
+		usleep(50000);
+	ck_assert_int_eq(access(file, F_OK), 0);
+}
+END_TEST
+
+static int count(const char *path, bool print)
+{
+	DIR *d = opendir(path);
+	int n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	for (const struct dirent *e; (e = readdir(d));) {
+		n += *e->d_name != '.';
+		if (print)
+			printf("%s/%s\n", path, e->d_name);
+	}
+	closedir(d);
+	return n;
+}
+
+/* Neither the helper nor a command has a descriptor of ours. */
+START_TEST(test_inherits_nothing)
+{
+	int fd = open("/dev/zero", O_RDONLY); /* not CLOEXEC, on purpose */
+	struct got g = { 0 };
+	char path[EXEC_LINE_MAX + 32], text[32];
+	FILE *f;
+
+	exec_close(x);
+	x = exec_open();
+	ck_assert_ptr_nonnull(x);
+	ck_assert_int_ge(fd, 0);
+	ask(&g, EXEC_CHECK, "ls /proc/self/fd | wc -l; echo $PPID", LIMIT);
+	wait_ends(1);
+	ck_assert_int_eq(g.lines, 2);
+	snprintf(path, sizeof(path), "/proc/%s/fd", g.text);
+	/* input, output, error, the pair, the signals */
+	ck_assert_int_eq(count(path, false), 5);
+	snprintf(path, sizeof(path), "/proc/%s/comm", g.text);
+	f = fopen(path, "re");
+	ck_assert_ptr_nonnull(fgets(text, sizeof(text), f));
+	ck_assert_str_eq(text, "statesync-exec\n");
+	fclose(f);
+	close(fd);
+	ask(&g, EXEC_CHECK, "test $(ls /proc/self/fd | wc -l) = 4", LIMIT);
+	wait_ends(2);
+	ck_assert_int_eq(g.status, 0);
+}
+END_TEST
+
+START_TEST(test_refusals)
+{
+	struct got g = { 0 };
+	char *big = malloc(EXEC_COMMAND_MAX + 2);
+
+	memset(big, ' ', EXEC_COMMAND_MAX + 1);
+	big[EXEC_COMMAND_MAX + 1] = '\0';
+	ck_assert_int_eq(exec_run(x, 1, big, LIMIT, cb, &g), -E2BIG);
+	big[EXEC_COMMAND_MAX] = '\0';
+	memcpy(big, "exit 7;", 7);
+	ask(&g, 1, big, LIMIT);
+	wait_ends(1);
+	ck_assert_int_eq(g.status, 7);
+	free(big);
+	for (int i = 0; i < EXEC_JOBS_MAX; i++)
+		ask(&g, 1, "true", LIMIT);
+	ck_assert_int_eq(exec_run(x, 1, "true", LIMIT, cb, &g), -EAGAIN);
+	wait_ends(1 + EXEC_JOBS_MAX);
+	ask(&g, 1, "true", LIMIT);
+	exec_forget(x, &g);
+	ask(&g, 2, "sleep 0.3", LIMIT);
+	wait_ends(2 + EXEC_JOBS_MAX);
+	ck_assert_int_eq(g.ends, 2 + EXEC_JOBS_MAX);
+}
+END_TEST
+
+START_TEST(test_the_helper_dies)
+{
+	struct got g = { 0 }, w = { 0 };
+
+	ask(&g, 1, "kill -9 $PPID; sleep 1", LIMIT);
+	ask(&w, 1, "true", LIMIT);
+	wait_ends(2);
+	ck_assert_int_eq(g.how, EXEC_LOST);
+	ck_assert_int_eq(w.how, EXEC_LOST);
+	ck_assert_int_eq(exec_fd(x), -1);
+	ck_assert_int_eq(exec_run(x, 1, "true", LIMIT, cb, &g), EXEC_GONE);
+	ck_assert_int_eq(exec_read(x), 0);
+}
+END_TEST
+
+/* SIGTERM goes to all of a service's processes; a stopped daemon does not
+ * keep the helper from its limits. */
+START_TEST(test_signals_and_a_hung_daemon)
+{
+	struct got g = { 0 }, late = { 0 };
+	char cmd[128];
+
+	ask(&g, 1, "kill -TERM $PPID; kill -INT $PPID; trap '' TERM; exit 4",
+	    LIMIT);
+	wait_ends(1);
+	ck_assert_int_eq(g.status, 4);
+	snprintf(cmd, sizeof(cmd), LIVES, dir);
+	ask(&late, 1, cmd, 300);
+	usleep(500000);
+	ck_assert(life_ended());
+	wait_ends(2);
+	ck_assert_int_eq(late.how, EXEC_TIMEOUT);
+}
+END_TEST
+
+/* A daemon of its own that asks for three commands, then leaves. */
+static void leave(bool in_order)
+{
+	char cmd[128];
+	pid_t pid = fork();
+
+	if (pid) {
+		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+		return;
+	}
+	x = exec_open();
+	snprintf(cmd, sizeof(cmd), "sleep 0.3; touch %s/check", dir);
+	(void)!exec_run(x, EXEC_CHECK, cmd, LIMIT, cb, NULL);
+	snprintf(cmd, sizeof(cmd), "sleep 0.3; touch %s/runs", dir);
+	(void)!exec_run(x, 1, cmd, LIMIT, cb, NULL);
+	snprintf(cmd, sizeof(cmd), "touch %s/waits", dir);
+	(void)!exec_run(x, 1, cmd, LIMIT, cb, NULL);
+	usleep(100000);
+	if (in_order)
+		exec_close(x);
+	else
+		kill(getpid(), SIGKILL);
+	_exit(0);
+}
+
+static bool is_there(const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return access(path, F_OK) == 0;
+}
+
+START_TEST(test_the_daemon_leaves)
+{
+	leave(true);
+	usleep(800000);
+	ck_assert(is_there("runs") && is_there("waits"));
+	ck_assert(!is_there("check"));
+}
+END_TEST
+
+START_TEST(test_the_daemon_is_killed)
+{
+	leave(false);
+	usleep(800000);
+	ck_assert(is_there("runs"));
+	ck_assert(!is_there("waits") && !is_there("check"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("exec");
+	TCase *t = tcase_create("helper");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_ends);
+	tcase_add_test(t, test_queues);
+	tcase_add_test(t, test_output_is_limited);
+	tcase_add_test(t, test_background_is_left_alone);
+	tcase_add_test(t, test_inherits_nothing);
+	tcase_add_test(t, test_refusals);
+	tcase_add_test(t, test_the_helper_dies);
+	tcase_add_test(t, test_signals_and_a_hung_daemon);
+	tcase_add_test(t, test_the_daemon_leaves);
+	tcase_add_test(t, test_the_daemon_is_killed);
+	tcase_set_timeout(t, 30);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
