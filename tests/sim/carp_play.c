@@ -42,7 +42,7 @@ static void draw_skews(struct cs_conf *c, struct cs_sim *dice, uint8_t advbase)
 {
 	static const uint8_t least[] = { 2, 5, 10, 20, 64, 100 };
 	unsigned low = advbase ? 0 : least[cs_random(dice, 6)];
-	unsigned range = advbase ? 200 : low;
+	unsigned range = cs_chance(dice, 30) ? 1 : advbase ? 200 : low;
 	bool equals = cs_chance(dice, 25);
 
 	for (unsigned i = 0; i < c->nodes; i++)
@@ -301,11 +301,12 @@ static void misfortunes(struct cs_sim *s)
 
 /* --- the end ------------------------------------------------------------------------ */
 
-/* Some stay demoted, where everybody understands that. */
+/* Some stay demoted, or all alike, where everybody understands that. */
 static void mend_all(struct cs_sim *s)
 {
 	bool some = !has_kind(&s->conf, CS_FREEBSD) &&
 		    !has_kind(&s->conf, CS_UCARP) && cs_chance(s, 50);
+	int32_t alike = some && cs_chance(s, 40) ? 30 : 0;
 
 	for (unsigned i = 0; i < s->conf.nodes; i++) {
 		struct cs_node *n = &s->node[i];
@@ -319,8 +320,9 @@ static void mend_all(struct cs_sim *s)
 		/* a failed TAKE is forgotten when the interface comes up */
 		for (unsigned l = 0; l < lans(s); l++)
 			cs_carrier(s, i, l, true);
-		if (!some || cs_chance(s, 60))
+		if (!some || alike || cs_chance(s, 60))
 			cs_demote(s, i, -1000);
+		cs_demote(s, i, alike);
 	}
 }
 
