@@ -404,6 +404,9 @@ static void swaps(struct cs_sim *s)
 		if (i != h && s->node[i].demote < least)
 			least = s->node[i].demote;
 	}
+	/* an older advert may come later, and undo it */
+	while (s->nqueued && !s->error[0])
+		cs_run(s, s->max_late_ns / 4 + 1);
 	cs_say(s, 1, "-- roles swap");
 	if (stop)
 		cs_stop(s, h);
