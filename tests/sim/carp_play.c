@@ -34,7 +34,7 @@ static bool is_taken(const struct cs_conf *c, unsigned n, unsigned k,
 }
 
 /*
- * Not more than a factor of two between them, or a master-down time of one is
+ * Less than a factor of three between them, or a master-down time of one is
  * over before the advert of the other comes. Ours may be equal; who is equal
  * to another system's node is no question for us to answer.
  */
@@ -45,6 +45,8 @@ static void draw_skews(struct cs_conf *c, struct cs_sim *dice, uint8_t advbase)
 	unsigned range = cs_chance(dice, 30) ? 1 : advbase ? 200 : low;
 	bool equals = cs_chance(dice, 25);
 
+	if (!advbase && low < c->nodes)
+		low = range = c->nodes;
 	for (unsigned i = 0; i < c->nodes; i++)
 		for (unsigned k = 0; k < c->vhosts; k++) {
 			unsigned skew = low + (unsigned)dice_to(dice, range);
