@@ -127,9 +127,9 @@ def crossed(skews):
             vhost("b", 3, ("10.1.0.3/24",), advskew=skews[1]))
 
 
-@pytest.mark.parametrize("link", [False, pytest.param(True, marks=[
-    pytest.mark.full, pytest.mark.xfail(strict=False,
-                                        reason="needs independent")])])
+@pytest.mark.full
+@pytest.mark.parametrize("link", [False, pytest.param(
+    True, marks=pytest.mark.xfail(strict=False, reason="needs independent"))])
 def test_two_vhids_crossed(lab, pair, link):
     """Each gateway is master of one, has both when it is alone, and gets its
     own back."""
@@ -247,10 +247,11 @@ def refused(node, why):
 
 @pytest.mark.parametrize("which, addresses", [
     ("one address", ("10.0.0.12/24",)),
-    full("of ucarp", ("10.0.0.12/24",)),
-    full("two addresses", ("10.0.0.12/24", "10.0.0.2/24")),
+    ("of ucarp", ("10.0.0.12/24",)),
+    ("two addresses", ("10.0.0.12/24", "10.0.0.2/24")),
     ("both families", ("10.0.0.12/24", "2001:db8::12/64")),
-    full("with link-local", ("10.0.0.12/24", "2001:db8::12/64"))])
+    ("with link-local", ("10.0.0.12/24", "2001:db8::12/64"))])
+@pytest.mark.full
 def test_vectors_are_obeyed(lab, pair, which, addresses):
     """As the description prints them, byte for byte, with a counter that never
     moves, each 0.7 s: a node of advbase 1 stays BACKUP."""
@@ -280,6 +281,7 @@ def test_a_vector_that_bows_out(lab, pair):
         wait_for("master at once", lambda: node.is_all("MASTER"), 1.5)
 
 
+@pytest.mark.full
 def test_a_vector_that_is_demoted(lab, pair):
     """A more demoted master is replaced, without preempt."""
     node = listen(lab, pair, "10.0.0.12/24")
@@ -308,6 +310,7 @@ def run_tool(lab, *argv):
 
 @pytest.mark.skipif(not shutil.which("tcpdump"),
                     reason="tcpdump is not installed")
+@pytest.mark.full
 def test_tcpdump_understands_ours(lab, pair):
     start(pair.one, vhost(advskew=80))
     wait_one([pair.one], pair.one)
@@ -414,6 +417,7 @@ def test_both_families(lab, pair):
     wait_for("fw2 hears half", lambda: two.states()["lan"] == "MASTER", 6)
 
 
+@pytest.mark.full
 def test_unicast_v4(lab, pair):
     """To one peer only; its MAC and no group's on the frames."""
     one, two = pair.both()

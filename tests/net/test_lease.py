@@ -238,6 +238,7 @@ def undisturbed(lab, pair, work, least=490):
     assert answered["macs"] == [VMAC]
 
 
+@pytest.mark.full
 def test_rules_loaded_and_flushed_beside_it(lab, pair):
     """`nft flush ruleset` and the administrator's own file, again and
     again."""
@@ -320,6 +321,7 @@ def bridge_in_place_of_lan(lab, host="gw1", name="guest"):
             check=False)
 
 
+@pytest.mark.full
 def test_a_bridge_with_guests(lab, pair):
     """The interface is a bridge: its guest reaches the shared address and the
     neighbours, whoever is master, and after a crash, too, once the next
@@ -371,6 +373,7 @@ def test_a_hung_master_on_a_bridge(lab, pair):
         pings(lab, "guest", "10.1.0.1")
 
 
+@pytest.mark.full
 def test_a_macvlan_on_the_same_interface(lab, pair):
     """Somebody else's macvlan keeps its frames, both roles of ours."""
     with guests(lab, "guest"):
