@@ -58,6 +58,8 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 		c.advskew[0] = c.advskew[1];
 		c.advskew[1] = skew;
 	}
+	if (sim_chance(&dice, 70))
+		c.witness_limit = 3;
 	if (sim_chance(&dice, 20))
 		c.lan_loss = (unsigned)sim_random(&dice, 30);
 	if (sim_chance(&dice, 20))
