@@ -322,7 +322,7 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 	const struct carp_self self = {
 		.state = v->state,
 		.advbase = v->advbase,
-		.advskew = v->advskew,
+		.advskew = carp_vhost_said_skew(v), /* as others see it */
 		.demotion = (uint8_t)v->env.demotion,
 		.holding = v->env.holding,
 		.preempt = v->preempt && v->env.may_preempt,

@@ -144,21 +144,31 @@ static void arm_timer(struct node *n)
 	event_add(n->timer, &tv);
 }
 
-void node_settle(struct node *n)
+/* What the engine wants, and what follows of it; true when it was anything. */
+static bool run_actions(struct node *n)
 {
 	struct engine_action a;
+	bool any = false;
 
-	if (n->running_actions) /* an action's own input: the outer loop goes on */
-		return;
 	n->running_actions = true;
-	while (engine_poll(n->engine, &a, clock_mono()))
+	while (engine_poll(n->engine, &a, clock_mono())) {
 		act(n, &a);
+		any = true;
+	}
 	n->running_actions = false;
 	node_sync_output(n);
 	arm_timer(n);
-	event_active(n->work, EV_TIMEOUT, 1);
 	if (n->stopped)
 		event_base_loopbreak(n->base);
+	return any;
+}
+
+void node_settle(struct node *n)
+{
+	if (n->running_actions) /* an action's own input: the outer loop goes on */
+		return;
+	(void)run_actions(n);
+	event_active(n->work, EV_TIMEOUT, 1);
 }
 
 /* --- the loop's own events ------------------------------------------------ */
@@ -179,11 +189,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static void on_work(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
+	bool more = node_sync_work(n);
 
 	(void)fd;
 	(void)what;
-	if (node_sync_work(n))
-		node_settle(n);
+	/* a peer's word may have been heard on the way, without any work */
+	more |= run_actions(n);
+	if (more)
+		event_active(n->work, EV_TIMEOUT, 1);
 }
 
 static void on_housekeeping(evutil_socket_t fd, short what, void *arg)

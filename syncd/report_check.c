@@ -170,8 +170,8 @@ static void check_arp(struct checker *c)
 		    sysctl_link_get(&n->vip.nl, f->ifindex, NULL, &l) ||
 		    !l.arp || !l.has_inet)
 			continue;
-		ignore = larger(l.arp_ignore, of_all("arp_ignore"));
-		announce = larger(l.arp_announce, of_all("arp_announce"));
+		ignore = larger(l.v.arp_ignore, of_all("arp_ignore"));
+		announce = larger(l.v.arp_announce, of_all("arp_announce"));
 		if (!ignore)
 			finding(c, LEVEL_BLOCKS,
 				"%s: somebody set arp_ignore back to 0\n"

@@ -52,7 +52,8 @@ unit_tests() { # DIRECTORY TESTS...
 }
 case $tier in
 quick) unit_tests build purity; unit_tests build-asan ;;
-full) unit_tests build; unit_tests build-asan ;;
+full) unit_tests build --setup full; unit_tests build-asan ;;
+long) unit_tests build --setup long --suite long ;;
 esac
 
 export PYTHONDONTWRITEBYTECODE=1 STATESYNC_BUILD=$PWD/build

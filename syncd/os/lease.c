@@ -291,6 +291,11 @@ int lease_set_timeout(struct lease *l, struct lease_vhost *h,
 	return lease_apply(l, h->ifname);
 }
 
+int lease_change(struct lease *l, const struct lease_vhost *h)
+{
+	return lease_apply(l, h->ifname);
+}
+
 /* --- the right ---------------------------------------------------------- */
 
 /*

@@ -109,6 +109,12 @@ int lease_del(struct lease *l, struct lease_vhost *h);
 int lease_set_timeout(struct lease *l, struct lease_vhost *h,
 		      int64_t timeout_ns) __attribute__((warn_unused_result));
 
+/* The caller changed addrs, addr_count or source_virtual of h: the interface's
+ * rules are replaced in one transaction; a right that is held is kept. 0 or
+ * -errno. */
+int lease_change(struct lease *l, const struct lease_vhost *h)
+	__attribute__((warn_unused_result));
+
 /*
  * Gives the right for one timeout, anew where it is held, and reads it back.
  * 0; LEASE_NOT_GRANTED; -ENOENT: set or table is gone (lease_repair);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * arp_ignore and arp_announce of interfaces by rtnetlink, and the file with
- * what stood there before. It does not decide which interface gets what; vip.c
+ * arp_ignore and the like of interfaces by rtnetlink, and the file with what
+ * stood there before. It does not decide which interface gets what; vip.c
  * does.
  *
  * Implements spec/linux-vip.md, "the kernel stays silent about it"; kernel
@@ -18,6 +18,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define NETNS_PATH   "/proc/self/ns/net"
+#define L2DROP6_PATH "/proc/sys/net/ipv6/conf/%s/drop_unicast_in_l2_multicast"
 #define FILE_WORD    "statesync-vip 1"
 #define LINE_LEN     160
 
@@ -58,8 +60,12 @@ static int store_read_line(struct sysctl_store *s, const char *line)
 	uint8_t m[6];
 	unsigned int index;
 
-	if (sscanf(line, "sysctl %u %15s %" SCNu32 " %" SCNu32, &l.ifindex,
-		   l.name, &l.arp_ignore, &l.arp_announce) == 4)
+	/* the last two are of a later version */
+	if (sscanf(line,
+		   "sysctl %u %15s %" SCNu32 " %" SCNu32 " %" SCNu32
+		   " %" SCNu32,
+		   &l.ifindex, l.name, &l.v.arp_ignore, &l.v.arp_announce,
+		   &l.v.l2drop, &l.v.l2drop6) >= 4)
 		return sysctl_store_note(s, &l);
 	if (sscanf(line, "mac %u %hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &index, &m[0],
 		   &m[1], &m[2], &m[3], &m[4], &m[5]) == 7)
@@ -127,8 +133,7 @@ int sysctl_store_note(struct sysctl_store *s, const struct sysctl_link *l)
 	o += s->original_count++;
 	o->ifindex = l->ifindex;
 	memcpy(o->name, l->name, sizeof(o->name));
-	o->arp_ignore = l->arp_ignore;
-	o->arp_announce = l->arp_announce;
+	o->v = l->v;
 	s->dirty = true;
 	return 0;
 }
@@ -161,8 +166,11 @@ static void store_print(const struct sysctl_store *s, FILE *f)
 	for (i = 0; i < s->original_count; i++) {
 		const struct sysctl_original *o = &s->originals[i];
 
-		fprintf(f, "sysctl %u %s %" PRIu32 " %" PRIu32 "\n", o->ifindex,
-			o->name, o->arp_ignore, o->arp_announce);
+		fprintf(f,
+			"sysctl %u %s %" PRIu32 " %" PRIu32 " %" PRIu32
+			" %" PRIu32 "\n",
+			o->ifindex, o->name, o->v.arp_ignore, o->v.arp_announce,
+			o->v.l2drop, o->v.l2drop6);
 	}
 	for (i = 0; i < s->mac_count; i++) {
 		const uint8_t *m = s->macs[i].mac;
@@ -242,19 +250,35 @@ static const struct nlattr *find_nested(const struct nlattr *nest,
 	return look.found;
 }
 
-/* The kernel answers with an array in the order of the IPV4_DEVCONF_*. */
+/* Value number i, from 0, of the array that the kernel answers with. */
+static bool conf_value(const struct nlattr *conf, unsigned i, uint32_t *v)
+{
+	const uint8_t *bytes;
+
+	if (!conf || mnl_attr_get_payload_len(conf) < (i + 1) * sizeof(*v))
+		return false;
+	bytes = mnl_attr_get_payload(conf);
+	memcpy(v, bytes + i * sizeof(*v), sizeof(*v));
+	return true;
+}
+
+/* In the order of the IPV4_DEVCONF_*, which begin with 1, and DEVCONF_*. */
 static void link_devconf(struct sysctl_link *l, const struct nlattr *af_spec)
 {
 	const struct nlattr *inet = find_nested(af_spec, AF_INET);
 	const struct nlattr *conf = find_nested(inet, IFLA_INET_CONF);
-	uint32_t v[IPV4_DEVCONF_ARP_IGNORE];
+	const struct nlattr *inet6 = find_nested(af_spec, AF_INET6);
+	const struct nlattr *conf6 = find_nested(inet6, IFLA_INET6_CONF);
+	struct sysctl_values *v = &l->v;
 
-	if (!conf || mnl_attr_get_payload_len(conf) < sizeof(v))
-		return;
-	memcpy(v, mnl_attr_get_payload(conf), sizeof(v));
-	l->arp_ignore = v[IPV4_DEVCONF_ARP_IGNORE - 1];
-	l->arp_announce = v[IPV4_DEVCONF_ARP_ANNOUNCE - 1];
-	l->has_inet = true;
+	l->has_inet =
+		conf_value(conf, IPV4_DEVCONF_ARP_IGNORE - 1, &v->arp_ignore) &&
+		conf_value(conf, IPV4_DEVCONF_ARP_ANNOUNCE - 1,
+			   &v->arp_announce) &&
+		conf_value(conf, IPV4_DEVCONF_DROP_UNICAST_IN_L2_MULTICAST - 1,
+			   &v->l2drop);
+	l->has_inet6 = conf_value(conf6, DEVCONF_DROP_UNICAST_IN_L2_MULTICAST,
+				  &v->l2drop6);
 }
 
 /* Port of a VRF: IFLA_LINKINFO says so, with the VRF's table. */
@@ -356,8 +380,8 @@ int sysctl_link_dump(struct nl_sock *nl, sysctl_link_cb *cb, void *arg)
 }
 
 /* AF_SPEC { AF_INET { INET_CONF { id = value ... } } } */
-static int put_devconf(struct nlmsghdr *nlh, size_t size, uint32_t arp_ignore,
-		       uint32_t arp_announce)
+static int put_devconf(struct nlmsghdr *nlh, size_t size,
+		       const struct sysctl_values *v)
 {
 	struct nlattr *spec, *inet, *conf;
 
@@ -367,9 +391,12 @@ static int put_devconf(struct nlmsghdr *nlh, size_t size, uint32_t arp_ignore,
 		    : NULL;
 	if (!conf ||
 	    !mnl_attr_put_u32_check(nlh, size, IPV4_DEVCONF_ARP_IGNORE,
-				    arp_ignore) ||
+				    v->arp_ignore) ||
 	    !mnl_attr_put_u32_check(nlh, size, IPV4_DEVCONF_ARP_ANNOUNCE,
-				    arp_announce))
+				    v->arp_announce) ||
+	    !mnl_attr_put_u32_check(nlh, size,
+				    IPV4_DEVCONF_DROP_UNICAST_IN_L2_MULTICAST,
+				    v->l2drop))
 		return -EMSGSIZE;
 	mnl_attr_nest_end(nlh, conf);
 	mnl_attr_nest_end(nlh, inet);
@@ -377,18 +404,34 @@ static int put_devconf(struct nlmsghdr *nlh, size_t size, uint32_t arp_ignore,
 	return 0;
 }
 
-int sysctl_link_set(struct nl_sock *nl, unsigned int ifindex,
-		    uint32_t arp_ignore, uint32_t arp_announce)
+/* Read-only, or gone meanwhile: then it is as it was. */
+static void set_l2drop6(const char *ifname, uint32_t value)
+{
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), L2DROP6_PATH, ifname);
+	f = fopen(path, "we");
+	if (!f)
+		return;
+	fprintf(f, "%" PRIu32 "\n", value);
+	fclose(f);
+}
+
+int sysctl_link_set(struct nl_sock *nl, const struct sysctl_link *l,
+		    const struct sysctl_values *v)
 {
 	_Alignas(8) char buf[256];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct ifinfomsg *ifi;
 	int r;
 
+	if (l->has_inet6 && v->l2drop6 != l->v.l2drop6)
+		set_l2drop6(l->name, v->l2drop6);
 	nlh->nlmsg_type = RTM_SETLINK;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
-	ifi->ifi_index = (int)ifindex;
-	r = put_devconf(nlh, sizeof(buf), arp_ignore, arp_announce);
+	ifi->ifi_index = (int)l->ifindex;
+	r = put_devconf(nlh, sizeof(buf), v);
 	return r ? r : nl_talk(nl, nlh, nlh->nlmsg_len, NULL, NULL);
 }

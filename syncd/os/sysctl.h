@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The two ARP sysctls of an interface, set by rtnetlink (works where
- * /proc/sys is read-only, needs CAP_NET_ADMIN only), and the file that keeps
- * what stood there before.
+ * The sysctls of an interface that make it silent, set by rtnetlink (works
+ * where /proc/sys is read-only, needs CAP_NET_ADMIN only; the one of IPv6 has
+ * no other way than /proc/sys), and the file that keeps what stood there
+ * before.
  *
  * File: text, one fact a line, written anew as a whole (fsync, rename):
  *   statesync-vip 1 BOOTID NETNS
- *   sysctl IFINDEX NAME ARP_IGNORE ARP_ANNOUNCE
+ *   sysctl IFINDEX NAME ARP_IGNORE ARP_ANNOUNCE L2DROP L2DROP6
  *   mac IFINDEX XX:XX:XX:XX:XX:XX
  * A file of another boot or another network namespace says nothing about this
  * one and is ignored. Interfaces are known by ifindex: the name is for people,
@@ -29,10 +30,16 @@
 #define SYSCTL_ARP_IGNORE   3
 #define SYSCTL_ARP_ANNOUNCE 2
 
+struct sysctl_values {
+	uint32_t arp_ignore, arp_announce;
+	/* drop_unicast_in_l2_multicast, of IPv4 and IPv6 */
+	uint32_t l2drop, l2drop6;
+};
+
 struct sysctl_original {
 	unsigned int ifindex;
 	char name[IF_NAMESIZE];
-	uint32_t arp_ignore, arp_announce;
+	struct sysctl_values v;
 };
 
 struct sysctl_mac {
@@ -54,8 +61,9 @@ struct sysctl_link {
 	unsigned int ifindex;
 	char name[IF_NAMESIZE];
 	bool arp;      /* speaks ARP: not IFF_NOARP, not loopback */
-	bool has_inet; /* the two values below are known */
-	uint32_t arp_ignore, arp_announce;
+	bool has_inet; /* v is known, but l2drop6 */
+	bool has_inet6;
+	struct sysctl_values v;
 	unsigned int master; /* the bridge, bond or VRF it belongs to */
 	uint32_t vrf_table;  /* of that VRF; 0: none */
 };
@@ -95,12 +103,13 @@ int sysctl_link_dump(struct nl_sock *nl, sysctl_link_cb *cb, void *arg)
 	__attribute__((warn_unused_result));
 
 /*
- * Sets both values of an interface (IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF);
- * kernel: inet_set_link_af. 0, -ENODEV, -EAFNOSUPPORT (no IPv4 on it) or
+ * Sets the values of an interface (IFLA_AF_SPEC, AF_INET, IFLA_INET_CONF);
+ * kernel: inet_set_link_af. l2drop6 only where it is another than l has, and
+ * where /proc/sys lets us. 0, -ENODEV, -EAFNOSUPPORT (no IPv4 on it) or
  * -errno.
  */
-int sysctl_link_set(struct nl_sock *nl, unsigned int ifindex,
-		    uint32_t arp_ignore, uint32_t arp_announce)
+int sysctl_link_set(struct nl_sock *nl, const struct sysctl_link *l,
+		    const struct sysctl_values *v)
 	__attribute__((warn_unused_result));
 
 #endif

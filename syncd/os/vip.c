@@ -17,8 +17,10 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <time.h>
 
-#define CLEAN_MAX 1000 /* rounds; a round removes one */
+#define SOURCE_TRIES 20
+#define CLEAN_MAX    1000 /* rounds; a round removes one */
 
 int vip_open(struct vip *v, const char *state_path)
 {
@@ -120,24 +122,45 @@ static bool is_on_lo(const struct vip_vhost *h, const struct vip_addr *a)
 	return a->v6 ? !is_link_local(a) : h->on_lo;
 }
 
+/* IPv6 has both: the kernel makes the route of an address on lo some time
+ * after it (addrconf_dad_work), and forwards what comes meanwhile. */
+static bool is_route(const struct vip_vhost *h, const struct vip_addr *a)
+{
+	return a->v6 || !h->on_lo;
+}
+
+/* For the same reason an IPv6 source may not be one yet. */
+static int prefix_add(struct vip *v, const struct sysctl_link *l,
+		      const struct vip_addr *a)
+{
+	static const struct timespec wait = { .tv_nsec = 1000000 };
+	struct vip_route rt = route_prefix(l, a);
+	int r, tries = 0;
+
+	/* Beside one with another of our addresses as source, not in place
+	 * of it: they come and go each with its vhost. */
+	do
+		r = vip_route_add(&v->nl, &rt, VIP_ROUTE_BESIDE);
+	while (r == -EINVAL && a->v6 && ++tries < SOURCE_TRIES &&
+	       nanosleep(&wait, NULL) == 0);
+	return r;
+}
+
 static int addr_add(struct vip *v, const struct sysctl_link *l,
 		    const struct vip_vhost *h, const struct vip_addr *a,
 		    bool prefix)
 {
 	struct vip_ifaddr lo = lo_address(h, a);
 	struct vip_route rt = route_local(l, a);
-	int r;
+	int r = 0;
 
-	if (is_on_lo(h, a))
-		r = vip_ifaddr_add(&v->nl, &lo);
-	else
+	if (is_route(h, a))
 		r = vip_route_add(&v->nl, &rt, VIP_ROUTE_REPLACE);
-	if (r || !prefix || !has_prefix(a))
-		return r;
-	/* Beside one with another of our addresses as source, not in place
-	 * of it: they come and go each with its vhost. */
-	rt = route_prefix(l, a);
-	return vip_route_add(&v->nl, &rt, VIP_ROUTE_BESIDE);
+	if (!r && is_on_lo(h, a))
+		r = vip_ifaddr_add(&v->nl, &lo);
+	if (!r && prefix && has_prefix(a))
+		r = prefix_add(v, l, a);
+	return r;
 }
 
 static void hold(struct vip *v, struct vip_vhost *h)
@@ -218,6 +241,27 @@ static bool addr_is_held(const struct vip *v, unsigned int ifindex,
 	return false;
 }
 
+/* IPv6 has one route to a prefix, whatever its source: with another of our
+ * addresses as its source it goes on. */
+static int prefix_again(struct vip *v, const struct sysctl_link *l,
+			const struct vip_route *gone)
+{
+	const struct vip_vhost *h;
+
+	for (h = v->held; h; h = h->next)
+		for (size_t i = 0; i < h->addr_count; i++) {
+			const struct vip_addr *a = &h->addrs[i];
+			struct vip_route rt = route_prefix(l, a);
+
+			if (a->v6 && has_prefix(a) &&
+			    h->ifindex == l->ifindex &&
+			    rt.prefixlen == gone->prefixlen &&
+			    !memcmp(rt.dst, gone->dst, sizeof(rt.dst)))
+				return prefix_add(v, l, a);
+		}
+	return 0;
+}
+
 static int addr_remove(struct vip *v, const struct sysctl_link *l,
 		       const struct vip_vhost *h, const struct vip_addr *a)
 {
@@ -229,7 +273,9 @@ static int addr_remove(struct vip *v, const struct sysctl_link *l,
 		return 0;
 	if (has_prefix(a))
 		r = vip_route_del(&v->nl, &prefix);
-	if (!is_on_lo(h, a))
+	if (!r && a->v6 && has_prefix(a))
+		r = prefix_again(v, l, &prefix);
+	if (is_route(h, a))
 		r2 = vip_route_del(&v->nl, &local);
 	return r ? r : r2;
 }
@@ -275,6 +321,29 @@ int vip_remove(struct vip *v, struct vip_vhost *h)
 		if (!first)
 			first = r;
 	}
+	return first;
+}
+
+int vip_change(struct vip *v, struct vip_vhost *h, const struct vip_addr *addrs,
+	       size_t count)
+{
+	struct vip_vhost old = *h;
+	struct sysctl_link l;
+	int r, there, first = 0;
+
+	h->addrs = addrs; /* what is among them counts as held */
+	h->addr_count = count;
+	if (!h->ifindex)
+		return 0;
+	there = sysctl_link_get(&v->nl, h->ifindex, NULL, &l);
+	first = remove_lo(v, &old);
+	for (size_t i = 0; !there && i < old.addr_count; i++) {
+		r = addr_remove(v, &l, &old, &old.addrs[i]);
+		if (!first)
+			first = r;
+	}
+	if (!first && there != -ENODEV)
+		first = there;
 	return first;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The shared address on this machine: IPv4 and IPv6 link-local a local route
- * to it, IPv6 global an address on lo (in a VRF on its device) that is never
- * a source; the virtual MAC in the interface's list of addresses, and a kernel
+ * The shared address on this machine: a local route to it, for a global IPv6
+ * one also an address on lo (in a VRF on its device) that is never a source;
+ * the virtual MAC in the interface's list of addresses, and a kernel
  * that says nothing about it in ARP. Facts and order: spec/linux-vip.md.
  *
  * Order of calls: vip_open, vip_prepare, then for each takeover vip_add before
@@ -63,10 +63,8 @@ struct vip {
 	bool clean;		/* nothing of an earlier run is left */
 };
 
-/*
- * Opens the rtnetlink socket (CLOEXEC) and reads the state file at state_path
- * if a crash left one (see sysctl.h). The path is copied. 0 or -errno.
- */
+/* Opens the rtnetlink socket (CLOEXEC) and reads the state file at state_path
+ * if a crash left one (see sysctl.h). The path is copied. 0 or -errno. */
 int vip_open(struct vip *v, const char *state_path)
 	__attribute__((warn_unused_result));
 
@@ -81,10 +79,8 @@ int vip_open(struct vip *v, const char *state_path)
 int vip_prepare(struct vip *v, const struct vip_vhost *vhosts, size_t count)
 	__attribute__((warn_unused_result));
 
-/*
- * The same for one interface, at each RTM_NEWLINK; does nothing, and costs one
- * query, where all is as it should be. 0 (also when it is gone) or -errno.
- */
+/* The same for one interface, at each RTM_NEWLINK; one query where all is as
+ * it should be. 0 (also when it is gone) or -errno. */
 int vip_prepare_link(struct vip *v, unsigned int ifindex)
 	__attribute__((warn_unused_result));
 
@@ -98,10 +94,14 @@ int vip_prepare_link(struct vip *v, unsigned int ifindex)
 int vip_add(struct vip *v, struct vip_vhost *h)
 	__attribute__((warn_unused_result));
 
-/* The reverse, MAC entry first, on the interface that vip_add found, whatever
- * its name is now. What is not there is no error. 0 or the first -errno;
- * everything is tried. */
+/* The reverse, MAC entry first, where vip_add found the interface. What is not
+ * there is no error. 0 or the first -errno; everything is tried. */
 int vip_remove(struct vip *v, struct vip_vhost *h);
+
+/* Other addresses from now on: takes off those that are not among the new
+ * ones; vip_add puts the others on. 0 or the first -errno. */
+int vip_change(struct vip *v, struct vip_vhost *h, const struct vip_addr *addrs,
+	       size_t count);
 
 /*
  * Removes what an earlier run left, or this one: first the MAC entries of all

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Makes the kernel silent about shared addresses in ARP, and puts back what
- * stood there. It puts no address on this machine; vip.c does.
+ * Makes the kernel silent about shared addresses, in ARP and, without a lease,
+ * at a multicast MAC, and puts back what stood there. It puts no address on this machine; vip.c does.
  *
- * Implements spec/linux-vip.md: "the kernel stays silent about it". IPv6 needs
- * nothing: the kernel answers for addresses of the interface itself only.
+ * Implements spec/linux-vip.md: "the kernel stays silent about it". In neighbour
+ * discovery it is by itself: it answers for the interface's own addresses.
  *
  * Invariant: the state file has the first value before we write another.
  */
@@ -34,29 +34,32 @@ static int links_take(const struct sysctl_link *l, void *arg)
 	return 0;
 }
 
-static bool link_is_ours(const struct vip *v, const struct sysctl_link *l)
-{
-	size_t i;
-
-	for (i = 0; i < v->vhost_count; i++)
-		if (!strcmp(v->vhosts[i].ifname, l->name))
-			return true;
-	return false;
-}
-
-/* What the interface should have; false when it has it already. */
+/*
+ * What the interface should have; false when it has it already. A frame to a
+ * multicast MAC is for every node, and only the lease makes it one for this
+ * host: without, also when the daemon was killed, the kernel must drop it.
+ */
 static bool link_wants(const struct vip *v, const struct sysctl_link *l,
-		       uint32_t *ignore, uint32_t *announce)
+		       struct sysctl_values *want)
 {
-	*ignore = l->arp_ignore;
-	*announce = l->arp_announce;
+	*want = l->v;
 	if (!l->arp || !l->has_inet)
 		return false;
-	if (!l->arp_ignore)
-		*ignore = SYSCTL_ARP_IGNORE;
-	if (link_is_ours(v, l) && l->arp_announce < SYSCTL_ARP_ANNOUNCE)
-		*announce = SYSCTL_ARP_ANNOUNCE;
-	return *ignore != l->arp_ignore || *announce != l->arp_announce;
+	if (!want->arp_ignore)
+		want->arp_ignore = SYSCTL_ARP_IGNORE;
+	for (size_t i = 0; i < v->vhost_count; i++) {
+		const struct vip_vhost *h = &v->vhosts[i];
+
+		if (strcmp(h->ifname, l->name) != 0)
+			continue;
+		if (want->arp_announce < SYSCTL_ARP_ANNOUNCE)
+			want->arp_announce = SYSCTL_ARP_ANNOUNCE;
+		if (h->virtual_mac && h->mac[0] & 1) {
+			want->l2drop = 1;
+			want->l2drop6 = l->has_inet6;
+		}
+	}
+	return memcmp(want, &l->v, sizeof(*want)) != 0;
 }
 
 static int note_macs(struct vip *v, const struct sysctl_link *l)
@@ -77,22 +80,21 @@ static int note_macs(struct vip *v, const struct sysctl_link *l)
 /* First everything into the file, then the first write. */
 static int links_prepare(struct vip *v, const struct links *all)
 {
-	uint32_t ignore, announce;
+	struct sysctl_values want;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; !r && i < all->count; i++) {
 		r = note_macs(v, &all->l[i]);
-		if (!r && link_wants(v, &all->l[i], &ignore, &announce))
+		if (!r && link_wants(v, &all->l[i], &want))
 			r = sysctl_store_note(&v->store, &all->l[i]);
 	}
 	if (!r)
 		r = sysctl_store_save(&v->store);
 	for (i = 0; !r && i < all->count; i++) {
-		if (!link_wants(v, &all->l[i], &ignore, &announce))
+		if (!link_wants(v, &all->l[i], &want))
 			continue;
-		r = sysctl_link_set(&v->nl, all->l[i].ifindex, ignore,
-				    announce);
+		r = sysctl_link_set(&v->nl, &all->l[i], &want);
 		if (r == -ENODEV || r == -EAFNOSUPPORT)
 			r = 0; /* gone, or without IPv4, since we looked */
 	}
@@ -132,24 +134,33 @@ int vip_prepare_link(struct vip *v, unsigned int ifindex)
 	return links_prepare(v, &one);
 }
 
+/* Another value than ours is somebody's later decision. */
+static uint32_t restored(uint32_t now, uint32_t ours, uint32_t original)
+{
+	return now == ours ? original : now;
+}
+
 static int link_restore(struct vip *v, const struct sysctl_original *o)
 {
 	struct sysctl_link l;
-	uint32_t ignore, announce;
+	struct sysctl_values want;
 	int r = sysctl_link_get(&v->nl, o->ifindex, NULL, &l);
 
 	if (r == -ENODEV || (!r && !l.has_inet))
 		return 0;
 	if (r)
 		return r;
-	/* Another value than ours is somebody's later decision. */
-	ignore = l.arp_ignore == SYSCTL_ARP_IGNORE ? o->arp_ignore
-						   : l.arp_ignore;
-	announce = l.arp_announce == SYSCTL_ARP_ANNOUNCE ? o->arp_announce
-							 : l.arp_announce;
-	if (ignore == l.arp_ignore && announce == l.arp_announce)
+	want = (struct sysctl_values){
+		.arp_ignore = restored(l.v.arp_ignore, SYSCTL_ARP_IGNORE,
+				       o->v.arp_ignore),
+		.arp_announce = restored(l.v.arp_announce, SYSCTL_ARP_ANNOUNCE,
+					 o->v.arp_announce),
+		.l2drop = restored(l.v.l2drop, 1, o->v.l2drop),
+		.l2drop6 = restored(l.v.l2drop6, 1, o->v.l2drop6),
+	};
+	if (memcmp(&want, &l.v, sizeof(want)) == 0)
 		return 0;
-	r = sysctl_link_set(&v->nl, o->ifindex, ignore, announce);
+	r = sysctl_link_set(&v->nl, &l, &want);
 	return r == -ENODEV || r == -EAFNOSUPPORT ? 0 : r;
 }
 

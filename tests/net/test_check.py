@@ -130,6 +130,7 @@ def test_check_finds_our_table_in_the_file(lab, master, conf):
     assert master.tool("check")[0] == 0
 
 
+@pytest.mark.full
 def test_check_finds_what_others_set(lab, master):
     """Each with the command that sets it right, which does."""
     lab.sysctl("gw1", **{"net.ipv4.conf.lan.arp_ignore": 0,
@@ -144,6 +145,7 @@ def test_check_finds_what_others_set(lab, master):
     assert master.tool("check")[0] == 0, "the larger one counts"
 
 
+@pytest.mark.full
 def test_check_finds_an_interface_that_is_down(lab, master):
     lab.cut("gw1", "wan")
     wait_for("wan is down", lambda: master.states()["wan"] == "INIT")
@@ -154,6 +156,7 @@ def test_check_finds_an_interface_that_is_down(lab, master):
     wait_for("it is gone", lambda: "no interface wan" in findings(master)[1])
 
 
+@pytest.mark.full
 def test_check_notes_a_missing_address(lab, master):
     """One public address is no fault, so it does not make the exit 1."""
     lab.ip("gw1", "addr", "del", "10.2.0.11/24", "dev", "wan")

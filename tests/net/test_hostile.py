@@ -14,10 +14,6 @@ from tap import Tap, is_advert
 from tiers import full
 from vhosts import start, vhost, wait_one
 
-VOUCHED = pytest.mark.xfail(strict=False, reason="needs the link to vouch for "
-                            "the adverts of its nodes")
-STRICT = pytest.mark.xfail(strict=False, reason="needs strict-peers")
-
 
 def counters(node, name="lan"):
     return node.carp(name)["counters"]
@@ -91,7 +87,7 @@ class Quiet:
 
 # -- what others said, said again
 
-@VOUCHED
+@pytest.mark.full
 def test_a_dead_master_said_again(lab, pair):
     """Its adverts, again and again after it died: without more than CARP they
     would keep the backup from taking over for ever."""
@@ -107,7 +103,6 @@ def test_a_dead_master_said_again(lab, pair):
         assert counters(pair.two)["replay"] >= before + 10
 
 
-@VOUCHED
 @pytest.mark.parametrize("edit", [
     {"advbase": 255, "advskew": 255}, full({"demote": 255}),
     full({"advbase": 1, "advskew": 240}), full({"demote": 1})])
@@ -124,9 +119,9 @@ def test_the_masters_adverts_edited(lab, pair, edit):
     assert refused(pair.two) >= 50
 
 
-@VOUCHED
 @pytest.mark.parametrize("edit", [{"advbase": 0, "advskew": 0},
-                                  full({"advskew": 0, "demote": 0})])
+                                  {"advskew": 0, "demote": 0}])
+@pytest.mark.full
 def test_the_backups_adverts_of_before(lab, pair, edit):
     """What it said while it was master, edited to be better than anybody: the
     master would yield to a ghost, and nobody would answer."""
@@ -145,6 +140,7 @@ def test_the_backups_adverts_of_before(lab, pair, edit):
     assert counters(pair.one)["replay"] >= 20
 
 
+@pytest.mark.full
 def test_peers_without_a_link_are_not_broken(lab, pair):
     """An OpenBSD node says the same counter for ever: nothing to vouch for it,
     and nothing to refuse."""
@@ -278,11 +274,11 @@ def test_flood_of_requests(lab, pair):
 
 # -- strict-peers
 
-@STRICT
 @pytest.mark.parametrize("what, src, skew, good", [
     ("unknown sender", "10.1.0.51", 60, False),
-    full("another skew", "10.1.0.50", 50, False),
-    full("as it should", "10.1.0.50", 60, True)])
+    ("another skew", "10.1.0.50", 50, False),
+    ("as it should", "10.1.0.50", 60, True)])
+@pytest.mark.full
 def test_strict_peers(lab, pair, what, src, skew, good):
     """With the right password from the wrong sender, or with intervals that it
     does not have: refused as `source`, and a master stays what it is."""

@@ -91,3 +91,48 @@ def test_a_shared_address_set_by_hand(lab, pair):
     lab.ip("gw1", "addr", "del", "10.2.0.1/24", "dev", "wan")
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"), 10)
     assert pair.one.status()["demotion"]["total"] == 0
+
+
+def is_echo_from(src):
+    want = bytes(int(x) for x in src.split("."))
+    return lambda f: (f[12:14] == b"\x08\x00" and f[26:30] == want
+                      and f[23] == 1)
+
+
+def sources(tap):
+    time.sleep(0.1)
+    return {f[6:12].hex(":") for _, f in tap.frames}
+
+
+def test_forwarded_frames_from_the_virtual_mac(lab, pair):
+    """source-mac = virtual: what the master forwards, not what it says."""
+    def forwarded(host):
+        with Tap(lab, host, "wan", is_echo_from("10.2.0.1")) as tap:
+            lab.run("client", "ping", "-c3", "-i0.1", "-W1", "10.2.0.100")
+            return sources(tap)  # translated
+    pair.start(carp='source-mac = "virtual"')
+    assert forwarded("gw1") == {VIRTUAL_MAC["wan"]}
+    with Tap(lab, "gw1", "wan", is_echo_from("10.2.0.11")) as tap:
+        lab.run("gw1", "ping", "-c3", "-i0.1", "-W1", "10.2.0.100")
+        assert sources(tap) == {lab.mac("gw1", "wan")}
+    pair.one.kill()
+    pair.wait_master(pair.two)
+    assert forwarded("gw2") == {VIRTUAL_MAC["wan"]}
+
+
+def test_shared_address_on_lo(lab, pair):
+    """For programs that look for it; a killed daemon's goes at the next
+    start."""
+    pair.start(carp='shared-address = "lo"')
+    assert "10.2.0.1/32 scope host" in lab.ip("gw1", "addr", "show", "dev",
+                                              "lo")
+    assert "10.2.0.1/32" not in lab.ip("gw2", "addr")
+    assert answered(lab) == 5
+    lab.run("server", "ping", "-c2", "-i0.2", "-W1", "10.2.0.1")
+    pair.one.kill()
+    pair.wait_master(pair.two)
+    assert answered(lab) == 5
+    pair.one.launch().wait_up()
+    wait_for("fw1 is a backup", lambda: pair.one.is_all("BACKUP"), 10)
+    assert "10.2.0.1/32" not in lab.ip("gw1", "addr")
+    assert answered(lab) == 5

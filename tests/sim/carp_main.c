@@ -6,7 +6,8 @@
  *
  * usage: sim_carp [-s SEED] [-n COUNT] [-j PROCESSES] [-v]
  *
- * -v tells what happens, -vv also each advert.
+ * -v tells what happens, -vv also each advert; -j 0: one process for each
+ * processor.
  */
 #include "carp_sim.h"
 
@@ -157,6 +158,8 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
+	if (!jobs)
+		jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	if (jobs > JOBS_MAX)
 		jobs = JOBS_MAX;
 	if (jobs <= 1)

@@ -34,7 +34,7 @@ static bool is_taken(const struct cs_conf *c, unsigned n, unsigned k,
 }
 
 /*
- * Not more than a factor of two between them, or a master-down time of one is
+ * Less than a factor of three between them, or a master-down time of one is
  * over before the advert of the other comes. Ours may be equal; who is equal
  * to another system's node is no question for us to answer.
  */
@@ -42,9 +42,11 @@ static void draw_skews(struct cs_conf *c, struct cs_sim *dice, uint8_t advbase)
 {
 	static const uint8_t least[] = { 2, 5, 10, 20, 64, 100 };
 	unsigned low = advbase ? 0 : least[cs_random(dice, 6)];
-	unsigned range = advbase ? 200 : low;
+	unsigned range = cs_chance(dice, 30) ? 1 : advbase ? 200 : low;
 	bool equals = cs_chance(dice, 25);
 
+	if (!advbase && low < c->nodes)
+		low = range = c->nodes;
 	for (unsigned i = 0; i < c->nodes; i++)
 		for (unsigned k = 0; k < c->vhosts; k++) {
 			unsigned skew = low + (unsigned)dice_to(dice, range);
@@ -301,11 +303,12 @@ static void misfortunes(struct cs_sim *s)
 
 /* --- the end ------------------------------------------------------------------------ */
 
-/* Some stay demoted, where everybody understands that. */
+/* Some stay demoted, or all alike, where everybody understands that. */
 static void mend_all(struct cs_sim *s)
 {
 	bool some = !has_kind(&s->conf, CS_FREEBSD) &&
 		    !has_kind(&s->conf, CS_UCARP) && cs_chance(s, 50);
+	int32_t alike = some && cs_chance(s, 40) ? 30 : 0;
 
 	for (unsigned i = 0; i < s->conf.nodes; i++) {
 		struct cs_node *n = &s->node[i];
@@ -319,8 +322,9 @@ static void mend_all(struct cs_sim *s)
 		/* a failed TAKE is forgotten when the interface comes up */
 		for (unsigned l = 0; l < lans(s); l++)
 			cs_carrier(s, i, l, true);
-		if (!some || cs_chance(s, 60))
+		if (!some || alike || cs_chance(s, 60))
 			cs_demote(s, i, -1000);
+		cs_demote(s, i, alike);
 	}
 }
 
@@ -402,6 +406,9 @@ static void swaps(struct cs_sim *s)
 		if (i != h && s->node[i].demote < least)
 			least = s->node[i].demote;
 	}
+	/* an older advert may come later, and undo it */
+	while (s->nqueued && !s->error[0])
+		cs_run(s, s->max_late_ns / 4 + 1);
 	cs_say(s, 1, "-- roles swap");
 	if (stop)
 		cs_stop(s, h);

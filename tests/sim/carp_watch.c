@@ -400,6 +400,18 @@ static bool all_know_demotion(const struct cs_sim *s)
 	return true;
 }
 
+/* The interval that its adverts tell: where demotion is part of it, equally
+ * demoted nodes compare by that. */
+static int64_t told_ns(const struct cs_sim *s, unsigned i, unsigned k)
+{
+	const struct carp_vhost *v;
+
+	if (!is_ours(s, i) || !s->node[i].engine)
+		return cs_interval_ns(s, i, k);
+	v = &s->node[i].engine->vhosts[k].carp;
+	return v->advbase * MONO_S + carp_vhost_said_skew(v) * (MONO_S / 256);
+}
+
 /* Should challenge whom it hears. */
 static bool is_better(const struct cs_sim *s, unsigned k, unsigned i,
 		      unsigned than)
@@ -410,7 +422,7 @@ static bool is_better(const struct cs_sim *s, unsigned k, unsigned i,
 	if (a != b)
 		return a < b;
 	return s->conf.node[i].preempt &&
-	       cs_interval_ns(s, i, k) < cs_interval_ns(s, than, k);
+	       told_ns(s, i, k) < told_ns(s, than, k);
 }
 
 bool cs_settled(const struct cs_sim *s, unsigned k)

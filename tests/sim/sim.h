@@ -25,6 +25,7 @@ struct sim_conf {
 	bool preempt;
 	bool crossed; /* independent; the second is the better one of WAN */
 	bool shares;  /* not independent; WAN is balanced */
+	unsigned witness_limit;
 	enum require_sync require;
 	int64_t require_ns;
 	unsigned lan_loss;     /* of 1000 adverts */

@@ -216,6 +216,27 @@ START_TEST(test_share_is_held_by_its_lease_stealth)
 }
 END_TEST
 
+/* Without the table a frame to the multicast MAC is for nobody. */
+START_TEST(test_killed_is_silent_at_the_multicast_mac)
+{
+	shares_open(2, true);
+	ck_assert_int_eq(lease_grant(&gw.lease, &shares[0]), 0);
+	ck_assert(pings(lab.client, "10.1.0.1", PING_ONE));
+	lease_close(&gw.lease);
+	ck_assert(!pings(lab.client, "10.1.0.1", "-c 3 -i 0.1 -W 0.3"));
+	ck_assert(pings(lab.client, "10.1.0.2", PING_ONE));
+	ck_assert(says("sysctl net.ipv6.conf.g0.drop_unicast_in_l2_multicast",
+		       "= 1"));
+	ck_assert_int_eq(vip_restore(&gw.vip), 0);
+	ck_assert(says("sysctl net.ipv4.conf.g0.drop_unicast_in_l2_multicast",
+		       "= 0"));
+	ck_assert(says("sysctl net.ipv6.conf.g0.drop_unicast_in_l2_multicast",
+		       "= 0"));
+	ck_assert(says("sysctl net.ipv4.conf.g1.drop_unicast_in_l2_multicast",
+		       "= 0"));
+}
+END_TEST
+
 /* What the kernel hands to an ARP socket of g0. */
 static int arp_in(int fd, int client, const uint8_t *frame)
 {
@@ -404,6 +425,7 @@ int main(void)
 		test_hash_of_three,
 		test_share_is_held_by_its_lease,
 		test_share_is_held_by_its_lease_stealth,
+		test_killed_is_silent_at_the_multicast_mac,
 		test_questions_go_to_the_first,
 		test_share_values,
 		test_forwarded_from_virtual,

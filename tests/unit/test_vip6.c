@@ -50,14 +50,16 @@ static void neigh6(const char *how)
 	   how);
 }
 
-/* Link-local addresses are made with the interfaces. */
+/* Link-local addresses are made when the interfaces have a carrier. */
 static bool tentative(void)
 {
-	char cmd[64];
+	char cmd[96];
 
-	snprintf(cmd, sizeof(cmd), "nsenter -t %d -n ip -6 addr", lab.client);
+	snprintf(cmd, sizeof(cmd), "nsenter -t %d -n ip -6 addr show dev c0",
+		 lab.client);
 	return says("ip -6 addr show dev g0", "tentative") ||
-	       says(cmd, "tentative");
+	       !says("ip -6 addr show dev g0", "fe80") ||
+	       says(cmd, "tentative") || !says(cmd, "fe80");
 }
 
 static void neigh6_static(void)
@@ -82,6 +84,7 @@ START_TEST(test_v6_master_serves)
 	ck_assert(says("ip -6 addr show dev lo", GLOBAL "/128"));
 	ck_assert(says("ip -6 addr show dev lo", "deprecated"));
 	ck_assert(!says("ip -6 addr", LINK_LOCAL));
+	ck_assert(says("ip -6 route show table local proto 112", GLOBAL));
 	ck_assert(!says("ip -6 route show proto 112", "2001:"));
 	/* never a source: */
 	ck_assert(says("ip -6 route get 2001:db8:1::7", "src 2001:db8:1::2"));
@@ -101,6 +104,27 @@ START_TEST(test_v6_master_serves)
 }
 END_TEST
 
+START_TEST(test_v4_on_lo)
+{
+	gw_describe();
+	gw.lan.timeout_ns = 60 * SEC;
+	gw.vhosts[0].on_lo = true;
+	ck_assert_int_eq(vip_open(&gw.vip, gw.state), 0);
+	ck_assert_int_eq(vip_prepare(&gw.vip, gw.vhosts, 1), 0);
+	ck_assert_int_eq(lease_open(&gw.lease, "statesync", MARK), 0);
+	ck_assert_int_eq(lease_add(&gw.lease, &gw.lan), 0);
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
+	ck_assert(says("ip addr show dev lo", "10.1.0.1/32 scope host"));
+	ck_assert(!pings(lab.client, "10.1.0.1", "-c 2 -i 0.2 -W 1.2"));
+	lab_static_arp();
+	ck_assert(pings(lab.client, "10.1.0.1", PING_ONE));
+	ck_assert_int_eq(vip_remove(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert(!says("ip addr", "10.1.0.1/"));
+}
+END_TEST
+
 START_TEST(test_v6_crash_leftovers)
 {
 	gw6_open();
@@ -108,6 +132,7 @@ START_TEST(test_v6_crash_leftovers)
 	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
 	ck_assert(says("ip addr show dev lo", "10.1.0.1/32 scope host"));
 	vip_close(&gw.vip);
+	lease_close(&gw.lease);
 	sh("rm %s", gw.state); /* they are known by themselves */
 	sh("ip addr add 2001:db8:9::9/128 dev lo");
 	gw_describe();
@@ -154,6 +179,29 @@ START_TEST(test_v6_no_own_address)
 }
 END_TEST
 
+/* Two vhosts of one prefix, both without an own address in it. */
+START_TEST(test_v6_prefix_of_two)
+{
+	struct vip_vhost second;
+	struct vip_addr other;
+
+	gw6_open();
+	sh("ip addr del 2001:db8:1::2/64 dev g0");
+	second = gw.vhosts[0];
+	other = both[1];
+	other.addr6.s6_addr[15] = 3;
+	second.addrs = &other;
+	second.addr_count = 1;
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(vip_add(&gw.vip, &second), 0);
+	ck_assert(says("ip -6 route show proto 112", "src " GLOBAL));
+	ck_assert_int_eq(vip_remove(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert(says("ip -6 route show proto 112", "src 2001:db8:1::3"));
+	ck_assert_int_eq(vip_remove(&gw.vip, &second), 0);
+	ck_assert(!says("ip -6 route show table all proto 112", ":"));
+}
+END_TEST
+
 /* Two vhosts of one balanced address: it stays until the last one goes. */
 START_TEST(test_addresses_of_two_vhosts)
 {
@@ -173,6 +221,35 @@ START_TEST(test_addresses_of_two_vhosts)
 	ck_assert(!says("ip -6 route show table local proto 112", LINK_LOCAL));
 	ck_assert(!says("ip route show table local proto 112", "10.1.0.1"));
 	ck_assert(!says("bridge fdb show dev g0", lan_mac_text));
+}
+END_TEST
+
+/* Without giving up the others, nor the lease. */
+START_TEST(test_other_addresses)
+{
+	struct vip_addr other[2];
+
+	gw6_open();
+	neigh6_static();
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
+	other[0] = both[1];
+	other[1] = both[0];
+	inet_aton("10.1.0.3", &other[1].addr);
+	ck_assert_int_eq(vip_change(&gw.vip, &gw.vhosts[0], other, 2), 0);
+	ck_assert(says("ip -6 addr", GLOBAL "/128"));
+	ck_assert(!says("ip -6 route show table local proto 112", LINK_LOCAL));
+	ck_assert(!says("ip route show table local", "10.1.0.1 "));
+	ck_assert_int_eq(vip_add(&gw.vip, &gw.vhosts[0]), 0);
+	ck_assert(says("ip route show table local proto 112", "10.1.0.3"));
+	gw.lan.addrs = other;
+	gw.lan.addr_count = 2;
+	ck_assert_int_eq(lease_change(&gw.lease, &gw.lan), 0);
+	ck_assert_int_eq(lease_check(&gw.lease, "g0"), 0);
+	ck_assert(says("nft list ruleset", "10.1.0.3"));
+	ck_assert(!says("nft list ruleset", LINK_LOCAL));
+	ck_assert(held(&gw.lan));
+	ck_assert(pings(lab.client, GLOBAL, PING_ONE));
 }
 END_TEST
 
@@ -316,10 +393,13 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		test_v6_master_serves,
+		test_v4_on_lo,
 		test_v6_crash_leftovers,
 		test_v6_own_address_is_refused,
 		test_v6_no_own_address,
+		test_v6_prefix_of_two,
 		test_addresses_of_two_vhosts,
+		test_other_addresses,
 		test_v6_interface_gone,
 		test_v6_vrf,
 		test_nd_is_held_to_the_lease,
