@@ -188,6 +188,19 @@ static void cmd_demote(struct node *n, struct stats_client *c, int argc,
 	node_settle(n);
 }
 
+static void cmd_reload(struct node *n, struct stats_client *c, int argc,
+		       char **argv)
+{
+	char text[NODE_RELOAD_TEXT];
+	bool done = node_reload(n, text);
+
+	(void)argc;
+	(void)argv;
+	if (done)
+		(void)statsock_printf(c, "%s\n", text);
+	statsock_end(c, done ? STATS_OK : STATS_NO, done ? NULL : text);
+}
+
 static void forget_client(void *arg, struct stats_client *c)
 {
 	struct node *n = arg;
@@ -394,6 +407,7 @@ static const struct command commands[] = {
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
 	{ "handover", true, cmd_handover, "handover [force] [NAME...]" },
 	{ "demote", true, cmd_demote, "demote N" },
+	{ "reload", true, cmd_reload, "reload" },
 	{ "help", false, cmd_help, "help" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -130,12 +130,12 @@ static bool has_family(const struct conf_carp *c, enum carp_family family)
 	return false;
 }
 
-int node_advert_open(struct node *n, unsigned iface)
+/* The sockets that the vhosts of an interface need. */
+static struct carpsock_conf sockets(const struct node *n, unsigned iface)
 {
-	struct node_iface *f = &n->ifaces[iface];
 	struct carpsock_conf conf = { .mark = n->mark, .least_ttl = CARP_TTL };
 
-	strcpy(conf.ifname, f->name);
+	strcpy(conf.ifname, n->ifaces[iface].name);
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 
@@ -150,7 +150,27 @@ int node_advert_open(struct node *n, unsigned iface)
 		if (c->num_unicast && c->ttl < conf.least_ttl)
 			conf.least_ttl = c->ttl;
 	}
-	return carpsock_open(&f->carp, &conf);
+	return conf;
+}
+
+int node_advert_open(struct node *n, unsigned iface)
+{
+	const struct carpsock_conf conf = sockets(n, iface);
+
+	return carpsock_open(&n->ifaces[iface].carp, &conf);
+}
+
+void node_advert_change(struct node *n, unsigned iface)
+{
+	const struct carpsock_conf conf = sockets(n, iface);
+	struct node_iface *f = &n->ifaces[iface];
+
+	if (carpsock_serves(&f->carp, &conf))
+		return;
+	node_advert_stop(n, iface);
+	if (carpsock_change(&f->carp, &conf) == 0)
+		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
+				 node_advert_read);
 }
 
 /* --- out ---------------------------------------------------------------- */

@@ -176,7 +176,7 @@ static struct node_vhost *vhost_of(const struct node_iface *f,
 		struct node_vhost *v = &n->vhosts[i];
 
 		for (size_t k = 0; k < v->vip.addr_count; k++)
-			if (&n->ifaces[v->iface] == f &&
+			if (v->iface == (unsigned)(f - n->ifaces) &&
 			    is_about(c, &v->addrs[k]))
 				return v;
 	}
@@ -228,7 +228,8 @@ static bool wants_v6(const struct node_iface *f)
 		const struct node_vhost *v = &n->vhosts[i];
 
 		for (size_t k = 0; k < v->vip.addr_count; k++)
-			if (&n->ifaces[v->iface] == f && v->addrs[k].v6)
+			if (v->iface == (unsigned)(f - n->ifaces) &&
+			    v->addrs[k].v6)
 				return true;
 	}
 	return false;
@@ -270,10 +271,12 @@ static int bind_v6(struct node_iface *f)
 {
 	struct neigh6_calls calls = { .conflict = on_conflict, .arg = f };
 
-	if (f->v6)
-		return neigh6_rebind(&f->neigh6);
 	if (f->node->conf->router_advertisement)
 		calls.solicited = node_ra_solicited;
+	if (f->v6 && f->neigh6.calls.solicited == calls.solicited)
+		return neigh6_rebind(&f->neigh6);
+	if (f->v6)
+		neigh6_close(&f->neigh6);
 	f->v6 = true;
 	return neigh6_open(&f->neigh6, f->name, &calls);
 }
@@ -293,13 +296,12 @@ void node_neigh_bind(struct node_iface *f)
 
 void node_neigh_close(struct node_iface *f)
 {
-	if (f->neigh_event)
-		event_free(f->neigh_event);
-	if (f->neigh6_event)
-		event_free(f->neigh6_event);
+	(void)node_watch(f, &f->neigh_event, -1, on_arp);
+	(void)node_watch(f, &f->neigh6_event, -1, on_nd);
 	neigh_close(&f->neigh);
 	if (f->v6)
 		neigh6_close(&f->neigh6);
+	f->v6 = false;
 }
 
 void node_woke(struct node *n)

@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "policy_route.h"
@@ -183,6 +184,49 @@ int node_policy_error(const struct node *n, unsigned vhost, size_t i)
 	return n->policy->vhosts[node_leader(n, vhost)].items[i].err;
 }
 
+/* --- another configuration ------------------------------------------------- */
+
+static bool same_item(const struct conf_carp *a, size_t i,
+		      const struct conf_carp *b, size_t k)
+{
+	bool route = i < a->num_routes;
+
+	if (route != (k < b->num_routes))
+		return false;
+	if (route)
+		return !memcmp(&a->routes[i], &b->routes[k],
+			       sizeof(a->routes[i]));
+	return !memcmp(&a->rules[i - a->num_routes],
+		       &b->rules[k - b->num_routes], sizeof(a->rules[0]));
+}
+
+int node_policy_change(struct node *n, unsigned vhost,
+		       const struct conf_carp *was)
+{
+	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	const struct conf_carp *c = n->vhosts[vhost].conf;
+	struct item *items = calloc(count_of(c) + 1, sizeof(*items));
+	size_t k;
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = p->items ? count_of(was) : 0; i-- > 0;) {
+		for (k = 0; k < count_of(c) && !same_item(was, i, c, k);)
+			k++;
+		if (k < count_of(c))
+			items[k] = p->items[i];
+		else if (p->held && del(n, was, i))
+			log_msg(LOG_ERR,
+				"carp \"%s\": a route or rule that is no more "
+				"in its configuration cannot be removed. ip "
+				"route or ip rule del it",
+				was->name);
+	}
+	free(p->items);
+	p->items = items;
+	return 0;
+}
+
 /* --- life ---------------------------------------------------------------- */
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -200,7 +244,8 @@ int node_policy_open(struct node *n)
 	if (!n->policy)
 		return -ENOMEM;
 	n->policy->nl.fd = -1;
-	n->policy->vhosts = calloc(n->nvhosts, sizeof(*n->policy->vhosts));
+	n->policy->vhosts =
+		calloc(ENGINE_VHOSTS_MAX, sizeof(*n->policy->vhosts));
 	n->policy->timer = event_new(n->base, -1, 0, on_timer, n);
 	if (!n->policy->vhosts || !n->policy->timer)
 		return -ENOMEM;

@@ -172,7 +172,7 @@ void node_ra_solicited(int64_t at_ns, void *arg)
 		struct node_vhost *v = &n->vhosts[i];
 		int64_t due = clock_mono(), soonest = v->ra.last + BETWEEN_NS;
 
-		if (&n->ifaces[v->iface] != f || !v->ra.timer ||
+		if (v->iface != (unsigned)(f - n->ifaces) || !v->ra.timer ||
 		    at_ns < v->since_ns)
 			continue;
 		if (v->ra.last && due < soonest)

@@ -37,6 +37,9 @@ bool report_screen(struct node *n, FILE *out);
  */
 bool report_verdict(struct node *n, FILE *out);
 
+/* The interface of a vhost; NULL: there is no vhost at that place. */
+const struct node_iface *report_iface(const struct node *n, size_t vhost);
+
 /* The block CARP of the screen, and what there is to say about it. */
 void report_carp(struct node *n, FILE *out);
 

@@ -59,6 +59,8 @@ static void block_carp(struct node *n, FILE *out)
 		const struct conf_carp *c = nv->conf;
 		const struct carp_vhost *v = &e->vhosts[i].carp;
 
+		if (e->vhosts[i].gone)
+			continue;
 		fprintf(out, "%-8s  %4u   %-12s %-8s", nv->name, nv->vhid,
 			c->interface, state_word(v->state));
 		for (size_t k = 0; k < e->npeers; k++) {
@@ -117,6 +119,8 @@ static void print_late(struct node *n, FILE *out)
 		struct standin_stats s;
 		char ago[32];
 
+		if (n->engine->vhosts[i].gone)
+			continue;
 		report_adverts(n, i, &s);
 		if (!s.late || mono_diff(n->last, s.late_at) > REPORT_RECENT_NS)
 			continue;
@@ -153,6 +157,13 @@ void report_carp(struct node *n, FILE *out)
 	report_balancing(n, out);
 	print_strangers(n, out);
 	print_late(n, out);
+}
+
+const struct node_iface *report_iface(const struct node *n, size_t vhost)
+{
+	if (n->engine->vhosts[vhost].gone)
+		return NULL;
+	return &n->ifaces[n->vhosts[vhost].iface];
 }
 
 /* --- history -------------------------------------------------------- */

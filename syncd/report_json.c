@@ -179,10 +179,13 @@ static json_t *carp(struct node *n)
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
-		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
+		const struct node_iface *f = report_iface(n, i);
 		struct standin_stats adverts;
-		json_t *o = json_object();
+		json_t *o;
 
+		if (!f)
+			continue;
+		o = json_object();
 		report_adverts(n, i, &adverts);
 		set(o, "name", json_string(n->vhosts[i].name));
 		set(o, "vhid", json_integer(n->vhosts[i].vhid));
@@ -248,9 +251,10 @@ static json_t *peer_carp(const struct engine_peer *p)
 	json_t *o = json_object();
 
 	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
-		set(o, p->word.vhosts[i].name,
-		    json_string(carp_state_name(
-			    (enum carp_state)p->word.vhosts[i].state)));
+		if (*p->word.vhosts[i].name)
+			set(o, p->word.vhosts[i].name,
+			    json_string(carp_state_name(
+				    (enum carp_state)p->word.vhosts[i].state)));
 	return o;
 }
 

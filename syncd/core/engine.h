@@ -79,6 +79,8 @@ struct engine_vhost {
 	struct engine_allowed allowed[ENGINE_ALLOWED_MAX];
 	mono_t lost_at;	  /* the lease ran out then; 0 once that is settled */
 	mono_t old_until; /* what was before a change is accepted until then */
+	mono_t waits_until; /* for a master that is to have it, too */
+	bool said;	    /* that it waits */
 	int64_t lease_ns;
 	/* How far the counters of each peer's adverts are, from the first one
 	 * on: in each family as heard, and as the link tells. */

@@ -29,7 +29,7 @@ enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 /* --- what the vhosts hear ---------------------------------------------- */
 
 /* Of those that are down, or where a vhost cannot be master. */
-static void count_interfaces_down(struct engine *e)
+void engine_carp_count_down(struct engine *e)
 {
 	int32_t down = 0;
 
@@ -61,8 +61,8 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 		destroys_clear(&e->destroys);
 		engine_rx_torn(e);
 	}
-	count_interfaces_down(e);
-	carp_vhost_link(&v->carp, up, now);
+	engine_carp_count_down(e);
+	carp_vhost_link(&v->carp, up && mono_is_never(v->waits_until), now);
 }
 
 void engine_track(struct engine *e, unsigned vhost, int32_t weights, mono_t now)
@@ -166,7 +166,7 @@ void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 	v->taking = false;
 	v->held = v->carp.state == CARP_MASTER;
 	v->unusable = false;
-	count_interfaces_down(e);
+	engine_carp_count_down(e);
 	for (int i = 0; i < 3; i++) {
 		if (h && h->to == CARP_MASTER)
 			h->step_us[STEP_ADDRESS + i] = us[i];
@@ -182,7 +182,7 @@ void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 
 	v->taking = false;
 	v->unusable = true;
-	count_interfaces_down(e);
+	engine_carp_count_down(e);
 	engine_log(e, LEVEL_ERR, "carp \"%s\": cannot be master: %s", v->name,
 		   why);
 	carp_vhost_yield(&v->carp, CARP_CAUSE_LEASE, now);
@@ -468,11 +468,12 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 	unsigned masters;
 
 	for (unsigned i = 0; i < e->nvhosts; i++) {
+		/* first: it has to last until the advert after the next */
+		settle_lease(e, i);
 		while (carp_vhost_poll(&e->vhosts[i].carp, &a)) {
 			carry_over(e, i, &a, now);
 			any = true;
 		}
-		settle_lease(e, i);
 	}
 	masters = count_masters(e);
 	if (masters != e->masters) {

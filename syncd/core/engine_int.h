@@ -28,6 +28,8 @@ uint64_t engine_random(struct engine *e);
 /* --- engine_carp.c */
 /* Carries over what the vhosts want; true if anything changed. */
 bool engine_carp_settle(struct engine *e, mono_t now);
+/* Of the interfaces, how many are down. */
+void engine_carp_count_down(struct engine *e);
 /* What the peer last said of it; NULL: nothing, or the link is down. */
 const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 					      const char *name);

@@ -80,7 +80,8 @@ static bool split_with(const struct engine *e, const struct engine_peer *p)
 
 		if (engine_alone(e, i))
 			continue;
-		ours |= v->carp.state == CARP_MASTER && !said;
+		/* what it does not have it cannot be given */
+		ours |= v->carp.state == CARP_MASTER && w && !said;
 		theirs |= v->carp.state == CARP_BACKUP && said;
 	}
 	return p->live && ours && theirs;
@@ -89,9 +90,14 @@ static bool split_with(const struct engine *e, const struct engine_peer *p)
 /* Rules 11, of what both know alike. */
 static bool goes_before_us(const struct engine *e, const struct engine_peer *p)
 {
-	const struct session_vhost *w = engine_peer_vhost(p, e->vhosts[0].name);
-	int64_t own = carp_vhost_interval_ns(&e->vhosts[0].carp) / MONO_US;
+	const struct session_vhost *w = NULL;
+	int64_t own = 0;
 
+	for (size_t i = 0; i < e->nvhosts && !w; i++) {
+		own = carp_vhost_interval_ns(&e->vhosts[i].carp) / MONO_US;
+		if (!e->vhosts[i].gone)
+			w = engine_peer_vhost(p, e->vhosts[i].name);
+	}
 	if (p->word.demotion != demotion_total(&e->demotion))
 		return p->word.demotion < demotion_total(&e->demotion);
 	if (w && w->interval_us != own)
