@@ -140,6 +140,12 @@ struct node {
 	char last_error[ENGINE_TEXT_MAX];
 };
 
+/* The first vhost of the same conf: the leader of a balanced block, or itself. */
+static inline unsigned node_leader(const struct node *n, unsigned vhost)
+{
+	return vhost - n->vhosts[vhost].share;
+}
+
 /* --- node.c */
 /* conf is taken over, and was read from path, which stays. 0 or -errno, already
  * logged. */

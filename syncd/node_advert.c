@@ -236,6 +236,8 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 	const struct node_iface *f = &n->ifaces[v->iface];
 	const struct conf_carp *c = v->conf;
 	struct carp_frame frame = lease_frame(f);
+	/* no switch is to learn a MAC that all nodes receive */
+	bool own_mac = !virtual || v->lease.shares;
 	size_t count = 0;
 
 	if (c->num_unicast && virtual)
@@ -252,7 +254,7 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 		if (!has_family(c, to.family))
 			continue;
 		frame = frame_to(n, v, &to);
-		memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
+		memcpy(frame.src_mac, own_mac ? f->mac : v->vip.mac,
 		       sizeof(frame.src_mac));
 		carp_group_mac(&to, frame.dst_mac);
 		carpsock_frame(&f->carp, &frame, bytes, &out[count++]);

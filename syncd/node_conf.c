@@ -68,6 +68,7 @@ static void vhost_conf(const struct node *n, const struct node_vhost *v,
 		.interface = v->iface,
 		.own_mac = c->mac == CONF_MAC_INTERFACE,
 		.strict = n->conf->strict_peers,
+		.balanced = c->balancing != CONF_BALANCING_NONE,
 		.carp = {
 			.vhid = v->vhid,
 			.advbase = c->advbase,

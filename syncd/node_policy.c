@@ -6,7 +6,8 @@
  * Implements issue part "routes and rules that follow mastership";
  * keepalived.conf(5), virtual_routes and virtual_rules.
  *
- * Invariant: nothing of a vhost's is there unless the vhost is held.
+ * Invariant: nothing of a vhost's is there unless the vhost is held; of a
+ * balanced address, any of its shares.
  */
 #include "node.h"
 
@@ -27,7 +28,7 @@ struct item {
 };
 
 struct policy_vhost {
-	bool held;
+	uint32_t held;	    /* a bit for each share; of a leader only */
 	struct item *items; /* its routes, then its rules */
 };
 
@@ -130,19 +131,24 @@ static void set_all(struct node *n, unsigned vhost)
 
 void node_policy_take(struct node *n, unsigned vhost)
 {
-	n->policy->vhosts[vhost].held = true;
-	set_all(n, vhost);
+	unsigned leader = node_leader(n, vhost);
+
+	n->policy->vhosts[leader].held |= 1U << n->vhosts[vhost].share;
+	set_all(n, leader);
 }
 
 void node_policy_release(struct node *n, unsigned vhost)
 {
-	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	struct policy_vhost *p = &n->policy->vhosts[node_leader(n, vhost)];
+	uint32_t share = 1U << n->vhosts[vhost].share;
 	const struct conf_carp *c = n->vhosts[vhost].conf;
 	char name[CONF_NAME_SIZE + 16];
 
-	if (!p->held)
+	if (!(p->held & share))
 		return;
-	p->held = false;
+	p->held &= ~share;
+	if (p->held)
+		return;
 	for (size_t i = count_of(c); i-- > 0;) {
 		int err = del(n, c, i);
 
@@ -175,7 +181,7 @@ void node_policy_removed(struct node *n)
 
 int node_policy_error(const struct node *n, unsigned vhost, size_t i)
 {
-	return n->policy->vhosts[vhost].items[i].err;
+	return n->policy->vhosts[node_leader(n, vhost)].items[i].err;
 }
 
 /* --- another configuration ------------------------------------------------- */
@@ -268,10 +274,10 @@ void node_policy_close(struct node *n)
 
 	if (!p)
 		return;
-	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++) {
+	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++)
 		node_policy_release(n, i);
+	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++)
 		free(p->vhosts[i].items);
-	}
 	if (p->timer)
 		event_free(p->timer);
 	nl_close(&p->nl);

@@ -76,6 +76,8 @@ static int advertise(struct node *n, const struct node_vhost *v)
 			add_prefix(&ra, &a->addr6);
 	}
 	len = carp_nd_advertise(&ra, frame);
+	if (v->lease.shares)
+		neigh_sock_from(frame, n->ifaces[v->iface].mac);
 	return neigh6_send(&n->ifaces[v->iface].neigh6, frame, len);
 }
 

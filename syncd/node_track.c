@@ -66,9 +66,20 @@ static int32_t sum_of(const struct node *n, unsigned vhost)
 	return sum;
 }
 
+/* Each share of a block hears it where each is judged by itself, else one. */
+static void tell_block(struct node *n, unsigned leader)
+{
+	int32_t sum = sum_of(n, leader);
+
+	engine_track(n->engine, leader, sum, n->last);
+	for (unsigned i = leader + 1; i < n->nvhosts && n->vhosts[i].share; i++)
+		engine_track(n->engine, i, n->conf->independent ? sum : 0,
+			     n->last);
+}
+
 static void weigh(struct node *n, unsigned vhost)
 {
-	engine_track(n->engine, vhost, sum_of(n, vhost), n->last);
+	tell_block(n, vhost);
 	if (n->track->running)
 		node_settle(n);
 }
@@ -252,11 +263,17 @@ void node_track_links_changed(struct node *n)
 
 /* --- life ------------------------------------------------------------------ */
 
+/* The shares of a balanced block have one set of them. */
+static size_t count_of(const struct node_vhost *v)
+{
+	return v->share ? 0 : v->conf->num_tracks;
+}
+
 const struct track *node_track_get(const struct node *n, unsigned vhost,
 				   size_t i)
 {
-	for (unsigned k = 0; k < vhost; k++)
-		i += n->vhosts[k].conf->num_tracks;
+	for (unsigned k = 0; k < node_leader(n, vhost); k++)
+		i += count_of(&n->vhosts[k]);
 	return &n->track->items[i].track;
 }
 
@@ -386,7 +403,7 @@ static int open_items(struct node *n, const struct node_track *was)
 
 	n->track = t;
 	for (size_t i = 0; i < n->nvhosts; i++)
-		total += n->vhosts[i].conf->num_tracks;
+		total += count_of(&n->vhosts[i]);
 	if (!t)
 		return -ENOMEM;
 	/* one more: calloc(0) may be NULL */
@@ -396,7 +413,7 @@ static int open_items(struct node *n, const struct node_track *was)
 		return -ENOMEM;
 	(void)node_now(n);
 	for (unsigned i = 0; i < n->nvhosts; i++)
-		for (size_t j = 0; j < n->vhosts[i].conf->num_tracks; j++) {
+		for (size_t j = 0; j < count_of(&n->vhosts[i]); j++) {
 			struct track_item *it = &t->items[k++];
 
 			it->node = n;
@@ -456,7 +473,8 @@ int node_track_reopen(struct node *n)
 	close_items(was);
 	/* weights may be others, and what was down may be tracked no more */
 	for (unsigned i = 0; !err && i < n->nvhosts; i++)
-		engine_track(n->engine, i, sum_of(n, i), n->last);
+		if (!n->vhosts[i].share)
+			tell_block(n, i);
 	return err;
 }
 

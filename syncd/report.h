@@ -21,6 +21,10 @@ json_t *report_policy_json(struct node *n, unsigned vhost);
 /* A line for each thing that is down. */
 void report_track(struct node *n, FILE *out);
 
+/* Of a balanced vhost its share, else null; and a line for each block. */
+json_t *report_balancing_json(struct node *n, unsigned vhost);
+void report_balancing(struct node *n, FILE *out);
+
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
 

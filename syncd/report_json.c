@@ -187,8 +187,8 @@ static json_t *carp(struct node *n)
 			continue;
 		o = json_object();
 		report_adverts(n, i, &adverts);
-		set(o, "name", json_string(c->name));
-		set(o, "vhid", json_integer(c->vhid));
+		set(o, "name", json_string(n->vhosts[i].name));
+		set(o, "vhid", json_integer(n->vhosts[i].vhid));
 		set(o, "interface", json_string(c->interface));
 		set(o, "state", json_string(carp_state_name(v->state)));
 		set(o, "since_s", seconds(mono_diff(n->last, v->since)));
@@ -200,6 +200,7 @@ static json_t *carp(struct node *n)
 		    json_integer(n->engine->vhosts[i].lease_ns / MONO_MS));
 		set(o, "adverts_late", number(adverts.late));
 		set(o, "longest_gap_ms", milliseconds(adverts.longest_ns));
+		set(o, "balancing", report_balancing_json(n, (unsigned)i));
 		set(o, "counters", carp_counters(n, i));
 		set(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
 		if (f->v6)

@@ -296,7 +296,9 @@ static void transition(struct engine *e, unsigned i,
 			   "connections that are missing break",
 			   v->name);
 	if (a->transition.to == CARP_MASTER)
-		e->no_preempt = false;
+		engine_set_no_preempt(e, i, false);
+	/* its flows go on elsewhere: what is here is a copy (rules 7) */
+	e->raise |= a->transition.from == CARP_MASTER && engine_alone(e, i);
 	v->unheard = a->transition.cause == CARP_CAUSE_UNHEARD;
 	if (a->transition.to != CARP_MASTER)
 		v->mute = false;
@@ -324,7 +326,7 @@ static void ask_for_handover(struct engine *e, unsigned vhost, mono_t now)
 			&(struct session_switch){
 				.kind = SESSION_HANDOVER_REQUEST,
 				.reason = "preempt",
-				.vhosts = e->independent ? 1U << vhost : 0 });
+				.vhosts = engine_wanted(e, p, vhost) });
 	}
 }
 
@@ -440,7 +442,7 @@ static bool settle_env(struct engine *e, mono_t now)
 	env = (struct carp_env){
 		.demotion = demotion_total(&e->demotion),
 		.holding = gate_holding(&e->gate, now),
-		.may_preempt = !e->no_preempt,
+		.may_preempt = true,
 		.ask_first = e->npeers > 0,
 	};
 	if (!same_env(&env, &e->env))
@@ -450,6 +452,7 @@ static bool settle_env(struct engine *e, mono_t now)
 		struct carp_vhost *v = &e->vhosts[i].carp;
 
 		env.demotion = vhost_demotion(e, i);
+		env.may_preempt = !e->vhosts[i].no_preempt;
 		if (same_env(&env, &v->env))
 			continue;
 		carp_vhost_env(v, &env, now);

@@ -303,7 +303,8 @@ static void tell_conflict(struct neigh6 *n, const struct neigh6_entry *e,
 {
 	struct neigh_conflict c = { .family = AF_INET6 };
 
-	n->sock.counters.conflicts++;
+	if (memcmp(mac, e->mac, sizeof(c.mac)) != 0)
+		n->sock.counters.conflicts++;
 	c.addr6 = e->addr;
 	memcpy(c.mac, mac, sizeof(c.mac));
 	c.answering = e->answer;
@@ -320,12 +321,14 @@ static void take_question(struct neigh6 *n, const struct neigh6_entry *e,
 	if (!neigh_sock_allows(&n->sock, e->answer, e->since_ns, at_ns))
 		return;
 	len = carp_nd_answer(q, e->mac, router_flag(n, at_ns), frame);
+	neigh_sock_from(frame, e->from);
 	neigh_sock_answer(&n->sock, frame, len);
 }
 
 static void take_packet(const void *frame, size_t len, int64_t at_ns, void *arg)
 {
 	struct neigh6 *n = arg;
+	static const uint8_t nobody[6];
 	struct carp_nd a;
 	uint8_t other[6];
 	size_t i;
@@ -338,7 +341,9 @@ static void take_packet(const void *frame, size_t len, int64_t at_ns, void *arg)
 		const struct neigh6_entry *e = &n->entries[i];
 		struct carp_addr6 addr = addr_bytes(&e->addr);
 
-		if (carp_nd_claims(&a, &addr, e->mac, other))
+		/* who answers hears no such word of its own */
+		if (carp_nd_claims(&a, &addr, e->answer ? nobody : e->mac,
+				   other))
 			tell_conflict(n, e, other);
 		else if (e->answer && carp_nd_probes(&a, &addr, e->mac))
 			tell_conflict(n, e, a.eth_src);
@@ -368,6 +373,9 @@ int neigh6_announce(struct neigh6 *n, const uint8_t mac[6],
 
 	n->router = neigh6_forwards(n->sock.ifname);
 	len = carp_nd_announce(&a, mac, n->router, frame);
+	for (size_t i = 0; i < n->entry_count; i++)
+		if (IN6_ARE_ADDR_EQUAL(&n->entries[i].addr, addr))
+			neigh_sock_from(frame, n->entries[i].from);
 	return neigh_sock_send(&n->sock, frame, len);
 }
 

@@ -128,8 +128,7 @@ def crossed(skews):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("link", [False, pytest.param(
-    True, marks=pytest.mark.xfail(strict=False, reason="needs independent"))])
+@pytest.mark.parametrize("link", [False, True])
 def test_two_vhids_crossed(lab, pair, link):
     """Each gateway is master of one, has both when it is alone, and gets its
     own back."""
@@ -172,8 +171,6 @@ def test_crossed_vhids_of_a_pair_stay_together(lab, pair):
 
 
 @pytest.mark.full
-@pytest.mark.xfail(strict=False, reason="nobody looks at claims that come from "
-                   "our own virtual MAC")
 def test_the_last_word_of_the_old_master(lab, pair):
     """It was late with an announcement when the better one took over: the
     switch sends all to the old one, until the new one speaks again. That must

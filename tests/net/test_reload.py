@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import nd
 from lab import SHARED, wait_for
 from node import VIRTUAL_MAC
 from pair import Ping
+from tap import Tap
 from vhosts import SHARED_V6, add_v6, vhost
 
 MORE = "10.1.0.5"
@@ -283,6 +285,84 @@ def test_a_vhost_moves_to_another_interface(lab, pair):
     assert is_silent(lab, MORE)
     got = lab.tools.neighbour("server", "10.2.0.5", "arp", 3, 100)
     assert got["macs"] == ["00:00:5e:00:01:07"], got
+
+
+def test_unicast_comes_later(lab, pair, steady):
+    """The link vouches for the master while the two do not understand each
+    other."""
+    def dmz(**more):
+        return tuple(vhost("dmz", 7, (MORE + "/24",), advskew=skew, **{
+            k: v[i] for k, v in more.items()})
+            for i, skew in enumerate((80, 90)))
+    pair.start(top=dmz())
+    watched = steady()
+    peers = (("10.1.0.12",), ("10.1.0.11",))
+    for top in (dmz(peer=peers), dmz(peer=peers, ttl=(64, 64)), dmz()):
+        for i, node in ((1, pair.two), (0, pair.one)):
+            reload(node, **mine(pair, node, top=top[i]))
+        before = pair.two.carp("dmz")["counters"]["accepted"]
+        wait_for("heard", lambda: pair.two.carp("dmz")["counters"][
+            "accepted"] >= before + 3, 5)
+    watched.finish()
+
+
+def test_router_advertisements_come_and_go(lab, pair):
+    lab.ipv6()
+    lab.run("gw1", "sysctl", "-qw", "net.ipv6.conf.lan.forwarding=1")
+    both = more_address("2001:db8:1::1/64")
+
+    def said(since):
+        return [m for m in map(nd.parse, tap.since(since))
+                if m["type"] == nd.RA]
+    with Tap(lab, "gw1", "lan",
+             lambda frame: nd.parse(frame) is not None) as tap:
+        pair.start(address=both)
+        assert not said(0)
+        reload(pair.one, **mine(pair, pair.one,
+                                top="router-advertisement = true"))
+        wait_for("advertised", lambda: said(0), 3)
+        reload(pair.one, **mine(pair, pair.one))
+        start = time.monotonic()
+        lab.run("client", "ping", "-c1", "-W1", "2001:db8:1::1")
+        lab.tools.neighbour("client", SHARED["lan"], "arp", 3, 100)
+        time.sleep(1)
+        assert not said(start)
+        assert pair.master() is pair.one
+
+
+def test_a_balanced_address(lab, pair):
+    """Its vhosts are one in the file; all of them change together."""
+    def block(mine, *addresses):
+        return ('carp "both" {\n\tinterface = "lan"\n\tpass = "secret"\n'
+                '\taddresses = { %s }\n\tadvbase = 0\n'
+                '\tbalancing = "ip-stealth"\n\tnodes = { %s }\n}' % (
+                    ", ".join('"%s/24"' % a for a in addresses),
+                    ", ".join('"%d:%d"' % (vhid, skew) for vhid, skew in
+                              zip((11, 12), mine))))
+
+    def write(node, text):
+        node.configure(carps=("wan",), advbase=0, advskew=80,
+                       top="independent = true\n" + text)
+    skews = {pair.one: (60, 120), pair.two: (120, 60)}
+    for node, skew in skews.items():
+        write(node, block(skew, "10.1.0.7"))
+        node.launch().wait_up()
+    pair.wait_sync()
+    wait_for("each has a master: %s" % pair, lambda: all(
+        "MASTER" in (n.states()[name] for n in pair.both())
+        for name in pair.one.states()))
+    before = pair.transitions()
+    for node, skew in skews.items():
+        write(node, block((skew[0] + 5, skew[1]), "10.1.0.7", MORE))
+        code, out, err = node.tool("reload")
+        assert code == 0 and "3 stay, 0 new, 0 gone" in out, (out, err)
+        time.sleep(1)
+    assert pair.transitions() == before
+    assert lab.tools.neighbour("client", MORE, "arp", 3, 100)["answered"] == 3
+    for node, skew in skews.items():
+        write(node, "")
+        assert "1 stay, 0 new, 2 gone" in node.tool("reload")[1]
+    wait_for("nobody answers", lambda: is_silent(lab, MORE))
 
 
 def test_what_is_tracked_and_routes(lab, pair):
