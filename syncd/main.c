@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "node.h"
+#include "notify.h"
 
 static int usage(void)
 {
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
 	int level = LOG_NOTICE, status, c;
 	static struct node node;
 	struct conf *conf;
+	bool takes_over;
 
 	while ((c = getopt(argc, argv, "df:nVv")) != -1) {
 		switch (c) {
@@ -85,13 +87,19 @@ int main(int argc, char **argv)
 		return check(path, conf);
 
 	signal(SIGPIPE, SIG_IGN);
-	if (!foreground && daemon(0, 0)) {
+	takes_over = node_upgrade_given(&node);
+	if (!foreground && !takes_over && daemon(0, 0)) {
 		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
 		return EXIT_FAILURE;
 	}
 	log_open(foreground);
-	if (node_open(&node, conf))
+	if (takes_over && level == LOG_NOTICE)
+		log_set_level(LOG_WARNING); /* all is as the old one said */
+	if (node_open(&node, conf, argv))
 		return EXIT_FAILURE;
+	log_set_level(level);
+	if (!takes_over)
+		notify("READY=1");
 	status = node_run(&node);
 	node_close(&node);
 	return status;

@@ -90,9 +90,11 @@ struct node_addr {
 struct exec;
 struct node_track;
 struct node_policy;
+struct node_upgrade;
 struct node_timeouts_file;
 
 struct node {
+	struct node_upgrade *upgrade;
 	struct conf *conf;
 	struct engine *engine;
 	struct event_base *base;
@@ -139,8 +141,9 @@ struct node {
 };
 
 /* --- node.c */
-/* conf is taken over. 0 or -errno, already logged. */
-int node_open(struct node *n, struct conf *conf)
+/* n is zeroed, conf is taken over; argv is the program's. 0 or -errno, already
+ * logged. */
+int node_open(struct node *n, struct conf *conf, char **argv)
 	__attribute__((warn_unused_result));
 /* Until it was told to stop. The exit status of the program. */
 int node_run(struct node *n);
@@ -175,6 +178,13 @@ void node_carp_addresses(struct node *n, unsigned iface);
  * -ENOMEM. */
 int node_watch(struct node_iface *f, struct event **ev, int fd,
 	       event_callback_fn cb);
+
+/* From another process (an upgrade): the socket of the leases, -1 without, and
+ * what the engine says is held. 0 or -errno; then, once that is ours, what can
+ * wait. */
+int node_carp_adopt(struct node *n, int lease_fd)
+	__attribute__((warn_unused_result));
+void node_carp_adopted(struct node *n);
 
 /* --- node_neigh.c */
 /* The sockets of an interface: 0, or -ENODEV or -errno where it is not there
@@ -244,6 +254,29 @@ void node_policy_removed(struct node *n);
 /* Of the i-th of a vhost's routes, then rules: why it is not there, 0: it is,
  * or is not to be; as policy_route_add(). */
 int node_policy_error(const struct node *n, unsigned vhost, size_t i);
+
+/* Those of the master that this node is already (an upgrade) stand there. */
+void node_policy_adopt(struct node *n, unsigned vhost);
+
+/* --- node_upgrade.c: another process goes on as this node */
+/* Was this one started to take over? Before all else. */
+bool node_upgrade_given(struct node *n);
+/* The launcher. Before anything else is open. 0 or -errno, logged. */
+int node_upgrade_fork(struct node *n, char **argv)
+	__attribute__((warn_unused_result));
+/* Once there is a loop and an engine. 0 or -errno, logged. */
+int node_upgrade_open(struct node *n) __attribute__((warn_unused_result));
+/* Once all is open: takes over, if that is what it was started for. 0 or
+ * -errno, logged. */
+int node_upgrade_take(struct node *n) __attribute__((warn_unused_result));
+/* What is in the kernel is another process's, not yet or no more ours. */
+bool node_upgrade_foreign(const struct node *n);
+/* For a listening socket that was handed on; -1. */
+enum node_upgrade_fd { UPGRADE_STATS, UPGRADE_LINK, UPGRADE_FDS };
+int node_upgrade_fd(const struct node *n, enum node_upgrade_fd which);
+/* The end, after it was handed on. */
+void node_upgrade_leave(struct node *n);
+void node_upgrade_close(struct node *n);
 
 /* --- node_sync.c */
 int node_sync_open(struct node *n) __attribute__((warn_unused_result));

@@ -295,6 +295,8 @@ static int open_leases(struct node *n)
 {
 	int err = 0;
 
+	if (node_upgrade_foreign(n))
+		return 0; /* node_carp_adopt */
 	for (unsigned i = 0; i < n->nvhosts && !err; i++) {
 		struct node_vhost *v = &n->vhosts[i];
 
@@ -319,6 +321,46 @@ static int open_leases(struct node *n)
 	return err;
 }
 
+int node_carp_adopt(struct node *n, int lease_fd)
+{
+	int err = 0;
+
+	if (lease_fd >= 0)
+		err = lease_adopt(&n->lease, lease_fd, LEASE_TABLE, n->mark);
+	n->lease_open = lease_fd >= 0 && !err;
+	for (unsigned i = 0; i < n->nvhosts && !err; i++) {
+		struct node_vhost *v = &n->vhosts[i];
+		const struct engine_vhost *e = &n->engine->vhosts[i];
+
+		v->answering = e->held;
+		if (!v->vip.virtual_mac)
+			continue;
+		v->lease.timeout_ns = e->lease_ns;
+		err = n->lease_open ? lease_keep(&n->lease, &v->lease)
+				    : -ENOENT;
+		v->leased = !err;
+	}
+	return err;
+}
+
+void node_carp_adopted(struct node *n)
+{
+	for (unsigned i = 0; i < n->nvhosts; i++) {
+		struct node_vhost *v = &n->vhosts[i];
+
+		if (!v->answering)
+			continue;
+		node_neigh_set(n, v->iface);
+		node_ra_set(n, i, true);
+		put_back(n, v->iface);
+		node_policy_adopt(n, i);
+	}
+	for (size_t i = 0; n->lease_open && i < n->nifaces; i++)
+		if (lease_renew(&n->lease, n->ifaces[i].name))
+			log_msg(LOG_DEBUG, "%s: the rules of before stay",
+				n->ifaces[i].name);
+}
+
 static int open_vip(struct node *n)
 {
 	char path[SYSCTL_PATH_MAX];
@@ -328,6 +370,7 @@ static int open_vip(struct node *n)
 	err = vip_open(&n->vip, path);
 	if (!err) {
 		n->vip_open = true;
+		n->vip.clean = node_upgrade_foreign(n);
 		err = vip_prepare(&n->vip, n->vip_vhosts, n->nvhosts);
 	}
 	if (err)
@@ -340,7 +383,8 @@ int node_carp_open(struct node *n)
 {
 	int err = 0;
 
-	evutil_secure_rng_get_bytes(&n->mark, sizeof(n->mark));
+	if (!n->mark)
+		evutil_secure_rng_get_bytes(&n->mark, sizeof(n->mark));
 	n->mark |= 1;
 	n->vip_vhosts = calloc(n->nvhosts, sizeof(*n->vip_vhosts));
 	n->standin = standin_new();

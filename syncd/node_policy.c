@@ -133,6 +133,15 @@ void node_policy_take(struct node *n, unsigned vhost)
 	set_all(n, vhost);
 }
 
+void node_policy_adopt(struct node *n, unsigned vhost)
+{
+	struct policy_vhost *p = &n->policy->vhosts[vhost];
+
+	for (size_t i = 0; i < count_of(n->vhosts[vhost].conf); i++)
+		p->items[i].there = true;
+	node_policy_take(n, vhost);
+}
+
 void node_policy_release(struct node *n, unsigned vhost)
 {
 	struct policy_vhost *p = &n->policy->vhosts[vhost];
@@ -207,7 +216,7 @@ int node_policy_open(struct node *n)
 			return -ENOMEM;
 	}
 	err = policy_open(&n->policy->nl);
-	if (!err)
+	if (!err && !node_upgrade_foreign(n))
 		err = policy_clean(&n->policy->nl);
 	if (err)
 		log_msg(LOG_ERR,

@@ -74,6 +74,21 @@ int nl_open(struct nl_sock *s, int bus, unsigned groups, size_t rcvbuf)
 	return 0;
 }
 
+int nl_adopt(struct nl_sock *s, int fd)
+{
+	*s = (struct nl_sock){ .fd = -1 };
+	s->mnl = mnl_socket_fdopen(fd);
+	if (s->mnl == NULL) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	s->fd = fd;
+	s->portid = mnl_socket_get_portid(s->mnl);
+	return 0;
+}
+
 int nl_move_high(struct nl_sock *s)
 {
 	struct rlimit files;

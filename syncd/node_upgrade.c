@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An upgrade: the daemon has its own program started anew and hands it the
+ * virtual hosts, without a change of state that anybody outside could notice.
+ * Both sides are here: the one that runs, and the one that takes over. What is
+ * handed on is the engine's (engine_keep), how, the business of os/handoff.
+ *
+ * Implements rules 14, "Upgrade".
+ *
+ * Invariant: at most one of the two acts: the old one until it commits, and
+ * again once it has seen the new one's end; the new one from the commit on.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "exec.h"
+#include "handoff.h"
+#include "launcher.h"
+#include "log.h"
+#include "notify.h"
+
+/* For all that the new one opens, and to hear from the old one then. */
+#define READY_MS 5000
+/* A killed process is gone by then. */
+#define KILLED_MS	1000
+#define COMMIT_MS_MIN	100
+#define COMMIT_MS_MAX	2000
+#define VERSION_MAX	32
+#define FNV_OFFSET	0xcbf29ce484222325
+#define FNV_PRIME	0x100000001b3
+#define STATS_WAS_GIVEN 1
+#define LINK_WAS_GIVEN	2
+
+struct node_upgrade {
+	struct launcher *launcher;
+	struct event *launcher_event, *signal;
+	/* the talk with the other process; -1 */
+	int fd;
+	struct event *event, *timer;
+	/* of the one that takes over, or is through with it */
+	bool foreign;
+	int given[UPGRADE_FDS];
+	uint64_t signature;
+	struct handoff_msg msg;
+};
+
+bool node_upgrade_foreign(const struct node *n)
+{
+	return n->upgrade && n->upgrade->foreign;
+}
+
+int node_upgrade_fd(const struct node *n, enum node_upgrade_fd which)
+{
+	return n->upgrade ? n->upgrade->given[which] : -1;
+}
+
+/* --- what has to be the same -------------------------------------------- */
+
+static void mix(uint64_t *h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		*h = (*h ^ p[i]) * FNV_PRIME;
+}
+
+static void mix_number(uint64_t *h, uint64_t number)
+{
+	mix(h, &number, sizeof(number));
+}
+
+static void mix_text(uint64_t *h, const char *text)
+{
+	mix(h, text, strlen(text) + 1);
+}
+
+static void mix_address(uint64_t *h, const struct conf_address *a)
+{
+	mix_number(h, a->family);
+	mix_number(h, a->prefixlen);
+	if (a->family == AF_INET)
+		mix(h, &a->v4, sizeof(a->v4));
+	else if (a->family == AF_INET6)
+		mix(h, &a->v6, sizeof(a->v6));
+}
+
+static void mix_policies(uint64_t *h, const struct conf_carp *c)
+{
+	for (size_t i = 0; i < c->num_routes; i++) {
+		const struct conf_route *r = &c->routes[i];
+
+		mix_address(h, &r->to);
+		mix_address(h, &r->via);
+		mix_address(h, &r->src);
+		mix_text(h, r->interface);
+		mix_number(h, r->table);
+		mix_number(h, r->metric);
+	}
+	for (size_t i = 0; i < c->num_rules; i++) {
+		const struct conf_rule *r = &c->rules[i];
+
+		mix_number(h, r->family);
+		mix_address(h, &r->from);
+		mix_address(h, &r->to);
+		mix_text(h, r->iif);
+		mix_number(h, r->mark);
+		mix_number(h, r->mark_mask);
+		mix_number(h, r->priority);
+		mix_number(h, r->table);
+	}
+}
+
+/* Of everything in the configuration that stands in the kernel, or that was
+ * told to others: a new process does not change it by the way. */
+static uint64_t signature(const struct node *n)
+{
+	const struct conf_link *link = &n->conf->link;
+	uint64_t h = FNV_OFFSET;
+
+	mix_text(&h, n->conf->node);
+	mix_text(&h, n->conf->stats_socket);
+	mix_number(&h, link->present);
+	if (link->present) {
+		mix_address(&h, &link->address);
+		mix_number(&h, link->port);
+	}
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct node_vhost *v = &n->vhosts[i];
+
+		if (n->engine->vhosts[i].gone)
+			continue;
+		mix_text(&h, v->name);
+		mix_text(&h, v->conf->interface);
+		mix_number(&h, carp_vhost_identity(&n->engine->vhosts[i].carp));
+		mix_number(&h, v->conf->mac);
+		mix_number(&h, v->conf->source_mac);
+		mix_number(&h, v->conf->shared);
+		mix_number(&h, v->conf->balancing);
+		mix_policies(&h, v->conf);
+	}
+	return h;
+}
+
+/* --- the one that runs -------------------------------------------------- */
+
+static void close_talk(struct node_upgrade *u)
+{
+	if (u->event)
+		event_free(u->event);
+	u->event = NULL;
+	if (u->fd >= 0)
+		close(u->fd);
+	u->fd = -1;
+	if (u->timer)
+		event_del(u->timer);
+}
+
+static void failed(struct node *n, const char *why)
+{
+	close_talk(n->upgrade);
+	launcher_kill(n->upgrade->launcher);
+	log_msg(LOG_ERR,
+		"upgrade: %s. this process (version %s) goes on as if nothing "
+		"had been",
+		why, STATESYNC_VERSION);
+	notify("READY=1");
+}
+
+static int offer(struct node *n, int fd)
+{
+	struct handoff_msg *m = &n->upgrade->msg;
+	int stats = statsock_fd(n->statsock), link = -1;
+	struct writer w;
+
+	if (n->peersock)
+		link = peersock_listen_fd(n->peersock);
+	*m = (struct handoff_msg){ .type = HANDOFF_OFFER };
+	m->fds[m->nfds++] = stats;
+	if (link >= 0)
+		m->fds[m->nfds++] = link;
+	writer_init(&w, m->payload, sizeof(m->payload));
+	writer_u32(&w, n->mark);
+	writer_u64(&w, signature(n));
+	writer_u8(&w, link >= 0 ? STATS_WAS_GIVEN | LINK_WAS_GIVEN
+				: STATS_WAS_GIVEN);
+	m->len = w.used;
+	return handoff_send(fd, m);
+}
+
+/* What the new one needs besides the engine's: since when each address is
+ * answered for. */
+static int commit_message(struct node *n, const char **why)
+{
+	struct handoff_msg *m = &n->upgrade->msg;
+	struct writer w;
+	int len;
+
+	*m = (struct handoff_msg){ .type = HANDOFF_COMMIT };
+	if (n->lease_open)
+		m->fds[m->nfds++] = n->lease.nl.fd;
+	len = engine_keep(n->engine, m->payload + 4, ENGINE_KEPT_MAX, why);
+	if (len < 0)
+		return len;
+	writer_init(&w, m->payload, 4);
+	writer_u32(&w, (uint32_t)len);
+	m->len = 4 + (size_t)len;
+	writer_init(&w, m->payload + m->len, sizeof(m->payload) - m->len);
+	writer_u8(&w, (uint8_t)n->nvhosts);
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		size_t name = strlen(n->vhosts[i].name);
+
+		writer_u8(&w, (uint8_t)name);
+		writer_bytes(&w, n->vhosts[i].name, name);
+		writer_u64(&w, (uint64_t)n->vhosts[i].since_ns);
+	}
+	m->len += w.used;
+	return writer_ok(&w) ? 0 : -ENOBUFS;
+}
+
+/* The new one may be silent for so long: an interval, of 2.5 of a lease. */
+static int commit_ms(const struct node *n)
+{
+	int64_t ms = COMMIT_MS_MAX;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
+		int64_t mine = carp_vhost_interval_ns(v) / MONO_MS;
+
+		if (!n->engine->vhosts[i].gone && mine < ms)
+			ms = mine;
+	}
+	return ms < COMMIT_MS_MIN ? COMMIT_MS_MIN : (int)ms;
+}
+
+static bool taken(struct node *n, const char **why)
+{
+	struct node_upgrade *u = n->upgrade;
+	int status, err;
+
+	for (unsigned i = 0; i < n->nvhosts; i++)
+		standin_clear(n->standin, i);
+	err = handoff_send(u->fd, &u->msg);
+	if (!err)
+		err = handoff_recv(u->fd, &u->msg, commit_ms(n));
+	if (!err && u->msg.type == HANDOFF_TAKEN)
+		return true;
+	handoff_close_fds(&u->msg);
+	*why = err == -ETIMEDOUT ? "the new process did not take over in time"
+				 : "the new process ended as it took over";
+	launcher_kill(u->launcher);
+	/* not two that act */
+	(void)!launcher_read(u->launcher, &status, KILLED_MS);
+	engine_kept_not(n->engine, node_now(n));
+	return false;
+}
+
+static void commit(struct node *n)
+{
+	struct node_upgrade *u = n->upgrade;
+	char version[VERSION_MAX + 1];
+	const char *why;
+	struct reader r;
+	uint32_t pid;
+
+	reader_init(&r, u->msg.payload, u->msg.len);
+	pid = reader_u32(&r);
+	memset(version, 0, sizeof(version));
+	reader_bytes(&r, version, r.left < VERSION_MAX ? r.left : VERSION_MAX);
+	if (commit_message(n, &why) || !taken(n, &why)) {
+		failed(n, why);
+		node_settle(n);
+		return;
+	}
+	log_msg(LOG_NOTICE,
+		"upgrade: process %u (version %s) goes on in this one's place",
+		pid, version);
+	notify("MAINPID=%u", pid);
+	u->foreign = true;
+	event_base_loopbreak(n->base);
+}
+
+static void refused(struct node *n)
+{
+	struct handoff_msg *m = &n->upgrade->msg;
+	char why[256];
+
+	snprintf(why, sizeof(why), "the new process says: %.*s",
+		 (int)(m->len < 200 ? m->len : 200), (const char *)m->payload);
+	failed(n, why);
+}
+
+static void on_talk(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+	struct node_upgrade *u = n->upgrade;
+	int err = handoff_recv(fd, &u->msg, 0);
+
+	(void)what;
+	(void)node_now(n);
+	handoff_close_fds(&u->msg);
+	if (err == -EPIPE)
+		event_del(u->event); /* the launcher knows how it ended */
+	else if (err)
+		failed(n, "the new process speaks another language");
+	else if (u->msg.type == HANDOFF_READY)
+		commit(n);
+	else
+		refused(n);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	failed(arg, "the new process was not ready within 5 s");
+}
+
+static void say_end(int how, int status, char *why, size_t size)
+{
+	if (how == LAUNCHER_FAILED)
+		snprintf(why, size, "the program cannot be started: %s",
+			 log_errno(status));
+	else if (how == LAUNCHER_GONE)
+		snprintf(why, size,
+			 "the process that starts a new one is gone; restart "
+			 "statesyncd, after a handover");
+	else if (WIFSIGNALED(status))
+		snprintf(why, size, "the new process was killed by signal %d",
+			 WTERMSIG(status));
+	else
+		snprintf(why, size,
+			 "the new process ended with exit status %d; see what "
+			 "it logged before this",
+			 WEXITSTATUS(status));
+}
+
+static void on_launcher(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+	struct node_upgrade *u = n->upgrade;
+	char why[160];
+	int status = 0, how = launcher_read(u->launcher, &status, 0);
+
+	(void)fd;
+	(void)what;
+	(void)node_now(n);
+	if (how == LAUNCHER_GONE)
+		event_del(u->launcher_event);
+	if (!how || u->fd < 0)
+		return;
+	if (handoff_recv(u->fd, &u->msg, 0) == 0 &&
+	    u->msg.type == HANDOFF_REFUSED) {
+		refused(n);
+		return;
+	}
+	say_end(how, status, why, sizeof(why));
+	failed(n, why);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+	const struct timeval limit = { .tv_sec = READY_MS / 1000 };
+	struct node *n = arg;
+	struct node_upgrade *u = n->upgrade;
+	int pair[2], err;
+
+	(void)number;
+	(void)what;
+	if (u->fd >= 0) {
+		log_msg(LOG_NOTICE, "upgrade: one is under way");
+		return;
+	}
+	log_msg(LOG_NOTICE, "upgrade: a new process is started");
+	notify_reloading();
+	err = handoff_pair(pair);
+	if (err) {
+		failed(n, log_errno(-err));
+		return;
+	}
+	u->fd = pair[0];
+	u->event = event_new(n->base, u->fd, EV_READ | EV_PERSIST, on_talk, n);
+	err = u->event ? offer(n, u->fd) : -ENOMEM;
+	if (!err)
+		err = launcher_start(u->launcher, pair[1]);
+	close(pair[1]);
+	if (err) {
+		failed(n, log_errno(-err));
+		return;
+	}
+	event_priority_set(u->event, PRIORITY_NORMAL);
+	event_add(u->event, NULL);
+	event_add(u->timer, &limit);
+}
+
+void node_upgrade_leave(struct node *n)
+{
+	/* the peer hears that this connection is over, not that it broke */
+	if (n->peersock)
+		peersock_free(n->peersock);
+	n->peersock = NULL;
+	node_exec_close(n);
+	launcher_close(n->upgrade->launcher);
+	n->upgrade->launcher = NULL;
+}
+
+/* --- the one that takes over -------------------------------------------- */
+
+bool node_upgrade_given(struct node *n)
+{
+	int fd = launcher_given();
+
+	n->upgrade = calloc(1, sizeof(*n->upgrade));
+	if (!n->upgrade)
+		return false; /* node_upgrade_fork */
+	n->upgrade->fd = fd;
+	n->upgrade->foreign = fd >= 0;
+	for (int i = 0; i < UPGRADE_FDS; i++)
+		n->upgrade->given[i] = -1;
+	return fd >= 0;
+}
+
+static int read_offer(struct node *n)
+{
+	struct node_upgrade *u = n->upgrade;
+	int err = handoff_recv(u->fd, &u->msg, READY_MS);
+	unsigned used = 0;
+	struct reader r;
+	uint8_t flags;
+
+	if (!err && u->msg.type != HANDOFF_OFFER)
+		err = -EPROTO;
+	if (err)
+		return err;
+	reader_init(&r, u->msg.payload, u->msg.len);
+	n->mark = reader_u32(&r);
+	u->signature = reader_u64(&r);
+	flags = reader_u8(&r);
+	if (flags & STATS_WAS_GIVEN && used < u->msg.nfds)
+		u->given[UPGRADE_STATS] = u->msg.fds[used++];
+	if (flags & LINK_WAS_GIVEN && used < u->msg.nfds)
+		u->given[UPGRADE_LINK] = u->msg.fds[used++];
+	return reader_ok(&r) && u->given[UPGRADE_STATS] >= 0 ? 0 : -EPROTO;
+}
+
+static int refuse(struct node_upgrade *u, int err, const char *why)
+{
+	struct handoff_msg *m = &u->msg;
+
+	*m = (struct handoff_msg){ .type = HANDOFF_REFUSED,
+				   .len = strlen(why) };
+	memcpy(m->payload, why, m->len);
+	(void)!handoff_send(u->fd, m);
+	return err;
+}
+
+static int say_ready(struct node_upgrade *u)
+{
+	struct handoff_msg *m = &u->msg;
+	struct writer w;
+
+	*m = (struct handoff_msg){ .type = HANDOFF_READY };
+	writer_init(&w, m->payload, sizeof(m->payload));
+	writer_u32(&w, (uint32_t)getpid());
+	writer_bytes(&w, STATESYNC_VERSION, strlen(STATESYNC_VERSION));
+	m->len = w.used;
+	return handoff_send(u->fd, m);
+}
+
+static void set_since(struct node *n, const char *name, int64_t since_ns)
+{
+	for (size_t i = 0; i < n->nvhosts; i++)
+		if (strcmp(n->vhosts[i].name, name) == 0)
+			n->vhosts[i].since_ns = since_ns;
+}
+
+/* What the old one knew, and its right. */
+static int adopt(struct node *n, const struct handoff_msg *m)
+{
+	char name[UINT8_MAX + 1];
+	const uint8_t *kept;
+	struct reader r;
+	uint32_t len;
+	int err;
+
+	reader_init(&r, m->payload, m->len);
+	len = reader_u32(&r);
+	kept = reader_skip(&r, len);
+	for (unsigned i = reader_u8(&r); i > 0 && reader_ok(&r); i--) {
+		size_t used = reader_u8(&r);
+
+		reader_bytes(&r, name, used);
+		name[used] = '\0';
+		set_since(n, name, (int64_t)reader_u64(&r));
+	}
+	if (!kept || !reader_ok(&r))
+		return -EBADMSG;
+	err = engine_restore(n->engine, kept, len, node_now(n));
+	return err ? err : node_carp_adopt(n, m->nfds ? m->fds[0] : -1);
+}
+
+static void on_old_gone(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+
+	(void)fd;
+	(void)what;
+	close_talk(n->upgrade);
+	log_msg(LOG_NOTICE,
+		"upgrade: this process (version %s) goes on in the place of "
+		"the one before",
+		STATESYNC_VERSION);
+	notify("READY=1");
+}
+
+static int take(struct node *n)
+{
+	static const struct handoff_msg done = { .type = HANDOFF_TAKEN };
+	struct node_upgrade *u = n->upgrade;
+	int err = say_ready(u);
+
+	if (!err)
+		err = handoff_recv(u->fd, &u->msg, READY_MS);
+	if (!err && u->msg.type != HANDOFF_COMMIT)
+		err = -EPROTO;
+	if (!err)
+		err = adopt(n, &u->msg);
+	if (err)
+		return err;
+	/* the next adverts */
+	engine_tick(n->engine, node_now(n));
+	node_settle(n);
+	err = handoff_send(u->fd, &done);
+	if (err)
+		return err; /* the old one is gone, or acts again */
+	u->foreign = false;
+	node_carp_adopted(n);
+	return 0;
+}
+
+int node_upgrade_take(struct node *n)
+{
+	struct node_upgrade *u = n->upgrade;
+	int err;
+
+	if (!u->foreign)
+		return 0;
+	err = take(n);
+	if (err) {
+		log_msg(LOG_ERR, "upgrade: it cannot take over: %s",
+			log_errno(-err));
+		return err;
+	}
+	u->event = event_new(n->base, u->fd, EV_READ, on_old_gone, n);
+	if (!u->event)
+		return 0; /* it is ours all the same */
+	event_priority_set(u->event, PRIORITY_NORMAL);
+	event_add(u->event, NULL);
+	return 0;
+}
+
+/* --- life --------------------------------------------------------------- */
+
+int node_upgrade_fork(struct node *n, char **argv)
+{
+	struct node_upgrade *u = n->upgrade;
+	int err;
+
+	if (!u)
+		return -ENOMEM;
+	u->launcher = launcher_open(argv);
+	if (!u->launcher) {
+		err = errno;
+		log_msg(LOG_ERR, "no launcher for upgrades: %s",
+			log_errno(err));
+		return -err;
+	}
+	err = u->foreign ? read_offer(n) : 0;
+	if (err)
+		log_msg(LOG_ERR, "upgrade: no offer that is understood: %s",
+			log_errno(-err));
+	return err;
+}
+
+int node_upgrade_open(struct node *n)
+{
+	static const char differs[] =
+		"the configuration is not the one that runs: other shared "
+		"addresses, passwords, routes, or another link. statesync "
+		"reload first, or hand over and restart";
+	struct node_upgrade *u = n->upgrade;
+
+	if (u->foreign && signature(n) != u->signature) {
+		log_msg(LOG_ERR, "upgrade: %s", differs);
+		return refuse(u, -EINVAL, differs);
+	}
+	u->signal = evsignal_new(n->base, SIGUSR2, on_signal, n);
+	u->timer = event_new(n->base, -1, 0, on_late, n);
+	u->launcher_event = event_new(n->base, launcher_fd(u->launcher),
+				      EV_READ | EV_PERSIST, on_launcher, n);
+	if (!u->signal || !u->timer || !u->launcher_event)
+		return -ENOMEM;
+	event_priority_set(u->signal, PRIORITY_NORMAL);
+	event_priority_set(u->timer, PRIORITY_NORMAL);
+	event_priority_set(u->launcher_event, PRIORITY_NORMAL);
+	event_add(u->signal, NULL);
+	event_add(u->launcher_event, NULL);
+	return 0;
+}
+
+void node_upgrade_close(struct node *n)
+{
+	struct node_upgrade *u = n->upgrade;
+
+	if (!u)
+		return;
+	close_talk(u);
+	if (u->signal)
+		event_free(u->signal);
+	if (u->timer)
+		event_free(u->timer);
+	if (u->launcher_event)
+		event_free(u->launcher_event);
+	launcher_close(u->launcher);
+	free(u);
+	n->upgrade = NULL;
+}
