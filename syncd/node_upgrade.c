@@ -2,54 +2,36 @@
 /*
  * An upgrade: the daemon has its own program started anew and hands it the
  * virtual hosts, without a change of state that anybody outside could notice.
- * Both sides are here: the one that runs, and the one that takes over. What is
- * handed on is the engine's (engine_keep), how, the business of os/handoff.
+ * This is the side of the one that runs; the other one's is node_takeover.c.
+ * What is handed on is the engine's (engine_keep), how, os/handoff's.
  *
  * Implements rules 14, "Upgrade".
  *
  * Invariant: at most one of the two acts: the old one until it commits, and
  * again once it has seen the new one's end; the new one from the commit on.
  */
-#include "node.h"
+#include "node_upgrade.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "exec.h"
-#include "handoff.h"
-#include "launcher.h"
 #include "log.h"
 #include "notify.h"
 
-/* For all that the new one opens, and to hear from the old one then. */
-#define READY_MS 5000
 /* A killed process is gone by then. */
-#define KILLED_MS	1000
-#define COMMIT_MS_MIN	100
-#define COMMIT_MS_MAX	2000
-#define VERSION_MAX	32
-#define FNV_OFFSET	0xcbf29ce484222325
-#define FNV_PRIME	0x100000001b3
-#define STATS_WAS_GIVEN 1
-#define LINK_WAS_GIVEN	2
-
-struct node_upgrade {
-	struct launcher *launcher;
-	struct event *launcher_event, *signal;
-	/* the talk with the other process; -1 */
-	int fd;
-	struct event *event, *timer;
-	/* of the one that takes over, or is through with it */
-	bool foreign;
-	int given[UPGRADE_FDS];
-	uint64_t signature;
-	struct handoff_msg msg;
-};
+#define KILLED_MS     1000
+#define COMMIT_MS_MIN 100
+#define COMMIT_MS_MAX 2000
+#define VERSION_MAX   32
+#define FNV_OFFSET    0xcbf29ce484222325
+#define FNV_PRIME     0x100000001b3
 
 bool node_upgrade_foreign(const struct node *n)
 {
@@ -117,9 +99,7 @@ static void mix_policies(uint64_t *h, const struct conf_carp *c)
 	}
 }
 
-/* Of everything in the configuration that stands in the kernel, or that was
- * told to others: a new process does not change it by the way. */
-static uint64_t signature(const struct node *n)
+uint64_t upgrade_signature(const struct node *n)
 {
 	const struct conf_link *link = &n->conf->link;
 	uint64_t h = FNV_OFFSET;
@@ -150,7 +130,7 @@ static uint64_t signature(const struct node *n)
 
 /* --- the one that runs -------------------------------------------------- */
 
-static void close_talk(struct node_upgrade *u)
+void upgrade_close_talk(struct node_upgrade *u)
 {
 	if (u->event)
 		event_free(u->event);
@@ -164,7 +144,7 @@ static void close_talk(struct node_upgrade *u)
 
 static void failed(struct node *n, const char *why)
 {
-	close_talk(n->upgrade);
+	upgrade_close_talk(n->upgrade);
 	launcher_kill(n->upgrade->launcher);
 	log_msg(LOG_ERR,
 		"upgrade: %s. this process (version %s) goes on as if nothing "
@@ -187,9 +167,9 @@ static int offer(struct node *n, int fd)
 		m->fds[m->nfds++] = link;
 	writer_init(&w, m->payload, sizeof(m->payload));
 	writer_u32(&w, n->mark);
-	writer_u64(&w, signature(n));
-	writer_u8(&w, link >= 0 ? STATS_WAS_GIVEN | LINK_WAS_GIVEN
-				: STATS_WAS_GIVEN);
+	writer_u64(&w, upgrade_signature(n));
+	writer_u8(&w, link >= 0 ? UPGRADE_STATS_GIVEN | UPGRADE_LINK_GIVEN
+				: UPGRADE_STATS_GIVEN);
 	m->len = w.used;
 	return handoff_send(fd, m);
 }
@@ -239,16 +219,20 @@ static int commit_ms(const struct node *n)
 	return ms < COMMIT_MS_MIN ? COMMIT_MS_MIN : (int)ms;
 }
 
-static bool taken(struct node *n, const char **why)
+static bool taken(struct node *n, int64_t *us, const char **why)
 {
 	struct node_upgrade *u = n->upgrade;
+	struct timespec t;
 	int status, err;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
 
 	for (unsigned i = 0; i < n->nvhosts; i++)
 		standin_clear(n->standin, i);
 	err = handoff_send(u->fd, &u->msg);
 	if (!err)
 		err = handoff_recv(u->fd, &u->msg, commit_ms(n));
+	*us = node_us_since(&t);
 	if (!err && u->msg.type == HANDOFF_TAKEN)
 		return true;
 	handoff_close_fds(&u->msg);
@@ -268,19 +252,21 @@ static void commit(struct node *n)
 	const char *why;
 	struct reader r;
 	uint32_t pid;
+	int64_t us;
 
 	reader_init(&r, u->msg.payload, u->msg.len);
 	pid = reader_u32(&r);
 	memset(version, 0, sizeof(version));
 	reader_bytes(&r, version, r.left < VERSION_MAX ? r.left : VERSION_MAX);
-	if (commit_message(n, &why) || !taken(n, &why)) {
+	if (commit_message(n, &why) || !taken(n, &us, &why)) {
 		failed(n, why);
 		node_settle(n);
 		return;
 	}
 	log_msg(LOG_NOTICE,
-		"upgrade: process %u (version %s) goes on in this one's place",
-		pid, version);
+		"upgrade: process %u (version %s) goes on in this one's place, "
+		"after %lld us",
+		pid, version, (long long)us);
 	notify("MAINPID=%u", pid);
 	u->foreign = true;
 	event_base_loopbreak(n->base);
@@ -366,7 +352,7 @@ static void on_launcher(evutil_socket_t fd, short what, void *arg)
 
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
-	const struct timeval limit = { .tv_sec = READY_MS / 1000 };
+	const struct timeval limit = { .tv_sec = UPGRADE_READY_MS / 1000 };
 	struct node *n = arg;
 	struct node_upgrade *u = n->upgrade;
 	int pair[2], err;
@@ -410,161 +396,6 @@ void node_upgrade_leave(struct node *n)
 	n->upgrade->launcher = NULL;
 }
 
-/* --- the one that takes over -------------------------------------------- */
-
-bool node_upgrade_given(struct node *n)
-{
-	int fd = launcher_given();
-
-	n->upgrade = calloc(1, sizeof(*n->upgrade));
-	if (!n->upgrade)
-		return false; /* node_upgrade_fork */
-	n->upgrade->fd = fd;
-	n->upgrade->foreign = fd >= 0;
-	for (int i = 0; i < UPGRADE_FDS; i++)
-		n->upgrade->given[i] = -1;
-	return fd >= 0;
-}
-
-static int read_offer(struct node *n)
-{
-	struct node_upgrade *u = n->upgrade;
-	int err = handoff_recv(u->fd, &u->msg, READY_MS);
-	unsigned used = 0;
-	struct reader r;
-	uint8_t flags;
-
-	if (!err && u->msg.type != HANDOFF_OFFER)
-		err = -EPROTO;
-	if (err)
-		return err;
-	reader_init(&r, u->msg.payload, u->msg.len);
-	n->mark = reader_u32(&r);
-	u->signature = reader_u64(&r);
-	flags = reader_u8(&r);
-	if (flags & STATS_WAS_GIVEN && used < u->msg.nfds)
-		u->given[UPGRADE_STATS] = u->msg.fds[used++];
-	if (flags & LINK_WAS_GIVEN && used < u->msg.nfds)
-		u->given[UPGRADE_LINK] = u->msg.fds[used++];
-	return reader_ok(&r) && u->given[UPGRADE_STATS] >= 0 ? 0 : -EPROTO;
-}
-
-static int refuse(struct node_upgrade *u, int err, const char *why)
-{
-	struct handoff_msg *m = &u->msg;
-
-	*m = (struct handoff_msg){ .type = HANDOFF_REFUSED,
-				   .len = strlen(why) };
-	memcpy(m->payload, why, m->len);
-	(void)!handoff_send(u->fd, m);
-	return err;
-}
-
-static int say_ready(struct node_upgrade *u)
-{
-	struct handoff_msg *m = &u->msg;
-	struct writer w;
-
-	*m = (struct handoff_msg){ .type = HANDOFF_READY };
-	writer_init(&w, m->payload, sizeof(m->payload));
-	writer_u32(&w, (uint32_t)getpid());
-	writer_bytes(&w, STATESYNC_VERSION, strlen(STATESYNC_VERSION));
-	m->len = w.used;
-	return handoff_send(u->fd, m);
-}
-
-static void set_since(struct node *n, const char *name, int64_t since_ns)
-{
-	for (size_t i = 0; i < n->nvhosts; i++)
-		if (strcmp(n->vhosts[i].name, name) == 0)
-			n->vhosts[i].since_ns = since_ns;
-}
-
-/* What the old one knew, and its right. */
-static int adopt(struct node *n, const struct handoff_msg *m)
-{
-	char name[UINT8_MAX + 1];
-	const uint8_t *kept;
-	struct reader r;
-	uint32_t len;
-	int err;
-
-	reader_init(&r, m->payload, m->len);
-	len = reader_u32(&r);
-	kept = reader_skip(&r, len);
-	for (unsigned i = reader_u8(&r); i > 0 && reader_ok(&r); i--) {
-		size_t used = reader_u8(&r);
-
-		reader_bytes(&r, name, used);
-		name[used] = '\0';
-		set_since(n, name, (int64_t)reader_u64(&r));
-	}
-	if (!kept || !reader_ok(&r))
-		return -EBADMSG;
-	err = engine_restore(n->engine, kept, len, node_now(n));
-	return err ? err : node_carp_adopt(n, m->nfds ? m->fds[0] : -1);
-}
-
-static void on_old_gone(evutil_socket_t fd, short what, void *arg)
-{
-	struct node *n = arg;
-
-	(void)fd;
-	(void)what;
-	close_talk(n->upgrade);
-	log_msg(LOG_NOTICE,
-		"upgrade: this process (version %s) goes on in the place of "
-		"the one before",
-		STATESYNC_VERSION);
-	notify("READY=1");
-}
-
-static int take(struct node *n)
-{
-	static const struct handoff_msg done = { .type = HANDOFF_TAKEN };
-	struct node_upgrade *u = n->upgrade;
-	int err = say_ready(u);
-
-	if (!err)
-		err = handoff_recv(u->fd, &u->msg, READY_MS);
-	if (!err && u->msg.type != HANDOFF_COMMIT)
-		err = -EPROTO;
-	if (!err)
-		err = adopt(n, &u->msg);
-	if (err)
-		return err;
-	/* the next adverts */
-	engine_tick(n->engine, node_now(n));
-	node_settle(n);
-	err = handoff_send(u->fd, &done);
-	if (err)
-		return err; /* the old one is gone, or acts again */
-	u->foreign = false;
-	node_carp_adopted(n);
-	return 0;
-}
-
-int node_upgrade_take(struct node *n)
-{
-	struct node_upgrade *u = n->upgrade;
-	int err;
-
-	if (!u->foreign)
-		return 0;
-	err = take(n);
-	if (err) {
-		log_msg(LOG_ERR, "upgrade: it cannot take over: %s",
-			log_errno(-err));
-		return err;
-	}
-	u->event = event_new(n->base, u->fd, EV_READ, on_old_gone, n);
-	if (!u->event)
-		return 0; /* it is ours all the same */
-	event_priority_set(u->event, PRIORITY_NORMAL);
-	event_add(u->event, NULL);
-	return 0;
-}
-
 /* --- life --------------------------------------------------------------- */
 
 int node_upgrade_fork(struct node *n, char **argv)
@@ -581,25 +412,16 @@ int node_upgrade_fork(struct node *n, char **argv)
 			log_errno(err));
 		return -err;
 	}
-	err = u->foreign ? read_offer(n) : 0;
-	if (err)
-		log_msg(LOG_ERR, "upgrade: no offer that is understood: %s",
-			log_errno(-err));
-	return err;
+	return 0;
 }
 
 int node_upgrade_open(struct node *n)
 {
-	static const char differs[] =
-		"the configuration is not the one that runs: other shared "
-		"addresses, passwords, routes, or another link. statesync "
-		"reload first, or hand over and restart";
 	struct node_upgrade *u = n->upgrade;
+	int err = u->foreign ? upgrade_read_offer(n) : 0;
 
-	if (u->foreign && signature(n) != u->signature) {
-		log_msg(LOG_ERR, "upgrade: %s", differs);
-		return refuse(u, -EINVAL, differs);
-	}
+	if (err)
+		return err;
 	u->signal = evsignal_new(n->base, SIGUSR2, on_signal, n);
 	u->timer = event_new(n->base, -1, 0, on_late, n);
 	u->launcher_event = event_new(n->base, launcher_fd(u->launcher),
@@ -620,7 +442,7 @@ void node_upgrade_close(struct node *n)
 
 	if (!u)
 		return;
-	close_talk(u);
+	upgrade_close_talk(u);
 	if (u->signal)
 		event_free(u->signal);
 	if (u->timer)

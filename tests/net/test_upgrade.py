@@ -128,3 +128,223 @@ def test_master_under_traffic(lab, pair, conf):
     pair.wait_master(pair.two)
     traffic.goes_on()
     traffic.finish()
+
+
+def test_it_is_really_the_new_one_s(lab, pair):
+    """Killed, the table is gone at once: nobody else has its socket."""
+    pair.start()
+    upgrade(pair.one)
+    names = processes(pair.one)
+    assert sorted(names.values()) == ["statesync-exec", "statesync-start",
+                                      "statesyncd"], names
+    pair.wait_sync()
+    start = time.monotonic()
+    pair.one.signal(signal.SIGKILL)
+    wait_for("the table is gone", lambda: "statesync" not in
+             lab.run("gw1", "nft", "list", "tables"), 1, 0.001)
+    took = time.monotonic() - start
+    print("table gone after %.1f ms" % (took * 1000))
+    assert took < 0.05
+    pair.one.reap()
+    pair.wait_master(pair.two)
+
+
+def test_five_times(lab, pair):
+    """No descriptor, process or hole in the history is left behind."""
+    pair.start()
+    upgrade(pair.one)
+    pair.wait_sync()
+    before = fds(pair.one.proc.pid)
+    history = pair.one.tool("history")[1]
+    with quiet(lab, pair):
+        for _ in range(5):
+            upgrade(pair.one)
+            pair.wait_sync()
+    assert fds(pair.one.proc.pid) == before
+    assert pair.one.tool("history")[1].splitlines()[0:1] and history
+    assert len(processes(pair.one)) == 3, processes(pair.one)
+    footprint = lab.footprint("gw1")
+    assert pair.one.stop() == 0
+    assert lab.footprint("gw1") != footprint
+
+
+def test_standby(lab, pair):
+    pair.start()
+    traffic = Traffic(lab)
+    with quiet(lab, pair):
+        upgrade(pair.two)
+        pair.wait_sync()
+        pair.wait_equal()
+        assert pair.two.is_all("BACKUP")
+    traffic.begin()
+    assert pair.one.tool("handover")[0] == 0
+    pair.wait_master(pair.two)
+    traffic.goes_on()
+    traffic.finish()
+
+
+def test_both_in_the_same_moment(lab, pair):
+    pair.start(**ADVBASE)
+    with quiet(lab, pair):
+        pair.two.signal(signal.SIGUSR2)
+        upgrade(pair.one)
+        old = pair.two.proc
+        assert old.wait(10) == 0
+        wait_for("one new process", lambda: len(daemons(pair.two)) == 1, 5)
+        pair.two.proc = Successor(daemons(pair.two)[0])
+        pair.two.wait_up()
+        pair.wait_sync()
+
+
+def test_nothing_is_left_of_it(lab, pair):
+    """What the first process found is put back by the second."""
+    before = lab.footprint("gw1")
+    pair.configure()
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    upgrade(pair.one)
+    assert pair.one.is_all("MASTER")
+    assert pair.one.stop() == 0
+    after = lab.footprint("gw1")
+    for key in before:
+        assert sorted(x for x in after[key].splitlines()
+                      if "fe80:" not in x and "ff00::/8" not in x) == sorted(
+            x for x in before[key].splitlines()
+            if "fe80:" not in x and "ff00::/8" not in x), key
+
+
+def test_operator_s_word_stays(lab, pair):
+    pair.start()
+    assert pair.two.tool("demote", 7)[0] == 0
+    upgrade(pair.two)
+    assert pair.two.status()["demotion"]["operator"] == 7
+
+
+# -- what cannot be done leaves all as it was
+
+def test_broken_configuration(lab, pair):
+    pair.start()
+    text = pair.one.conf.read_text()
+    with quiet(lab, pair):
+        pair.one.conf.write_text(text + "nonsense\n")
+        refused(pair.one, "exit status 1")
+        pair.one.conf.write_text(text.replace('"secret"', '"another"'))
+        refused(pair.one, "the configuration is not the one that runs")
+        pair.one.conf.write_text(text.replace("10.1.0.1/24", "10.1.0.7/24"))
+        refused(pair.one, "the configuration is not the one that runs")
+        pair.one.conf.write_text(text)
+        upgrade(pair.one)
+        pair.wait_sync()
+
+
+@contextlib.contextmanager
+def own_program(node):
+    """Of this test, at a path where another one can be put."""
+    program = node.dir / "statesyncd"
+    shutil.copy2(node.program("statesyncd"), program)
+    node.program = lambda name: str(
+        program if name == "statesyncd" else type(node).program(name))
+    yield program
+
+
+def replace(program, text):
+    """As a package manager does: a new file in the old one's place."""
+    new = program.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.rename(program)
+
+
+BAD = {
+    "ends at once": ("exit 3", "exit status 3"),
+    "is killed": ("kill -9 $$", "signal 9"),
+    "hangs": ("exec sleep 60", "not ready within 5 s"),
+    "is no program": (None, "cannot be started"),
+    "dies late": ("exec %s -c 'import socket, time\n"
+                  "s = socket.socket(fileno=3)\n"
+                  "s.recv(65536)\n"
+                  "s.send(bytes.fromhex(\"53535550000100020000000131\"))\n"
+                  "s.recv(65536)'" % shutil.which("python3"),
+                  "ended as it took over"),
+    "never takes": ("exec %s -c 'import socket, time\n"
+                    "s = socket.socket(fileno=3)\n"
+                    "s.recv(65536)\n"
+                    "s.send(bytes.fromhex(\"53535550000100020000000131\"))\n"
+                    "time.sleep(60)'" % shutil.which("python3"),
+                    "not take over in time"),
+}
+
+
+@pytest.mark.parametrize("way", BAD)
+def test_bad_program(lab, pair, way):
+    text, word = BAD[way]
+    with own_program(pair.one) as program:
+        pair.start(**ADVBASE)
+        good = program.read_bytes()
+        with quiet(lab, pair):
+            replace(program, "#!/bin/sh\n%s\n" % text if text else "nothing")
+            refused(pair.one, word)
+            time.sleep(1.5)
+            program.unlink()
+            program.write_bytes(good)
+            program.chmod(0o755)
+            upgrade(pair.one)
+            pair.wait_sync()
+
+
+def test_killed_meanwhile(lab, pair):
+    """The old one dies while the new one starts: that one ends, too, and the
+    peer takes over as ever."""
+    with own_program(pair.one) as program:
+        pair.start()
+        real = pair.one.dir / "real"
+        shutil.copy2(program, real)
+        replace(program, "#!/bin/sh\nsleep 0.5\nexec %s \"$@\"\n" % real)
+        pair.one.signal(signal.SIGUSR2)
+        time.sleep(0.2)
+        pair.one.kill()
+        pair.wait_master(pair.two)
+        wait_for("nothing runs", lambda: not processes(pair.one), 10)
+    assert "statesync" not in lab.run("gw1", "nft", "list", "tables")
+
+
+# -- the service manager
+
+def test_service_manager_is_told(lab, pair):
+    path = str(pair.one.dir / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(path)
+        sock.settimeout(5)
+        os.environ["NOTIFY_SOCKET"] = path
+        try:
+            pair.configure()
+            pair.one.launch().wait_up()
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+        assert sock.recv(512) == b"READY=1"
+        upgrade(pair.one)
+        assert sock.recv(512).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+        assert sock.recv(512) == b"MAINPID=%d" % pair.one.proc.pid
+        assert sock.recv(512) == b"READY=1"
+        pair.one.conf.write_text("nonsense\n")
+        refused(pair.one, "exit status 1")
+        assert sock.recv(512).startswith(b"RELOADING=1\n")
+        assert sock.recv(512) == b"READY=1"
+
+
+# -- kinds of virtual hosts
+
+@pytest.mark.parametrize("carp", [
+    'mac = "interface"', 'source-mac = "virtual"', 'shared-address = "lo"'])
+def test_kinds(lab, pair, carp):
+    pair.start(carp=carp)
+    traffic = Traffic(lab)
+    traffic.begin()
+    with quiet(lab, pair):
+        upgrade(pair.one)
+        traffic.goes_on()
+        pair.wait_sync()
+    assert pair.one.tool("handover")[0] == 0
+    pair.wait_master(pair.two)
+    traffic.goes_on()
+    traffic.finish()
