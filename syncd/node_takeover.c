@@ -154,7 +154,7 @@ static int take(struct node *n)
 		err = adopt(n, &u->msg);
 	if (err)
 		return err;
-	/* the next adverts */
+	node_settle(n); /* with the demotion that is told */
 	engine_tick(n->engine, node_now(n));
 	node_settle(n);
 	err = handoff_send(u->fd, &done);

@@ -348,3 +348,4 @@ def test_kinds(lab, pair, carp):
     pair.wait_master(pair.two)
     traffic.goes_on()
     traffic.finish()
+
