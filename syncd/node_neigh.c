@@ -166,8 +166,8 @@ static struct node_vhost *vhost_of(const struct node_iface *f,
 	return NULL;
 }
 
-/* Told once a minute; what neighbours learnt from it is put right at most once
- * a second (rules 6). */
+/* What neighbours and switches learnt from it is put right at most once a
+ * second (rules 6). Told once a minute; but for an old master's last word. */
 static void on_conflict(const struct neigh_conflict *c, void *arg)
 {
 	struct node_iface *f = arg;
@@ -179,11 +179,13 @@ static void on_conflict(const struct neigh_conflict *c, void *arg)
 	/* a backup does not know the real MAC of the master */
 	if (!v || (!v->vip.virtual_mac && !c->answering))
 		return;
-	v->conflicts++;
 	if (c->answering && mono_diff(n->last, v->conflict_at) >= MONO_S) {
 		v->conflict_at = n->last;
 		node_announce(n, (unsigned)(v - n->vhosts));
 	}
+	if (memcmp(c->mac, v->vip.mac, sizeof(c->mac)) == 0)
+		return;
+	v->conflicts++;
 	if (v->conflict_said_at.ns &&
 	    mono_diff(n->last, v->conflict_said_at) < CONFLICT_SAID_NS)
 		return;

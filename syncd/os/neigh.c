@@ -176,9 +176,12 @@ static void take_claim(struct neigh *n, const struct carp_arp *a)
 	const struct neigh_entry *e = entry_find(n, a->sender);
 	struct neigh_conflict c = { .family = AF_INET };
 
-	if (!e || !carp_arp_claims(a, a->sender, e->mac))
+	if (!e)
 		return;
-	n->sock.counters.conflicts++;
+	if (carp_arp_claims(a, a->sender, e->mac))
+		n->sock.counters.conflicts++;
+	else if (!e->answer)
+		return;
 	c.addr = e->addr;
 	memcpy(c.mac, a->sender_mac, sizeof(c.mac));
 	c.answering = e->answer;

@@ -303,7 +303,8 @@ static void tell_conflict(struct neigh6 *n, const struct neigh6_entry *e,
 {
 	struct neigh_conflict c = { .family = AF_INET6 };
 
-	n->sock.counters.conflicts++;
+	if (memcmp(mac, e->mac, sizeof(c.mac)) != 0)
+		n->sock.counters.conflicts++;
 	c.addr6 = e->addr;
 	memcpy(c.mac, mac, sizeof(c.mac));
 	c.answering = e->answer;
@@ -326,6 +327,7 @@ static void take_question(struct neigh6 *n, const struct neigh6_entry *e,
 static void take_packet(const void *frame, size_t len, int64_t at_ns, void *arg)
 {
 	struct neigh6 *n = arg;
+	static const uint8_t nobody[6];
 	struct carp_nd a;
 	uint8_t other[6];
 	size_t i;
@@ -338,7 +340,9 @@ static void take_packet(const void *frame, size_t len, int64_t at_ns, void *arg)
 		const struct neigh6_entry *e = &n->entries[i];
 		struct carp_addr6 addr = addr_bytes(&e->addr);
 
-		if (carp_nd_claims(&a, &addr, e->mac, other))
+		/* who answers hears no such word of its own */
+		if (carp_nd_claims(&a, &addr, e->answer ? nobody : e->mac,
+				   other))
 			tell_conflict(n, e, other);
 		else if (e->answer && carp_nd_probes(&a, &addr, e->mac))
 			tell_conflict(n, e, a.eth_src);

@@ -23,7 +23,8 @@ enum neigh_condition {
 #define NEIGH_ENTRIES_MAX   1000 /* BPF_MAXINSNS is 4096, four an address */
 
 /* Another machine said that a shared address is at its own MAC, or asked, in
- * IPv6, whether it may have it. */
+ * IPv6, whether it may have it. Or it said, while we answer, that it is at
+ * ours: the last word of an old master, by which a switch takes us there. */
 struct neigh_conflict {
 	sa_family_t family;
 	union {

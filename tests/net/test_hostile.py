@@ -14,8 +14,6 @@ from tap import Tap, is_advert
 from tiers import full
 from vhosts import start, vhost, wait_one
 
-STRICT = pytest.mark.xfail(strict=False, reason="needs strict-peers")
-
 
 def counters(node, name="lan"):
     return node.carp(name)["counters"]
@@ -277,8 +275,8 @@ def test_flood_of_requests(lab, pair):
 # -- strict-peers
 
 @pytest.mark.parametrize("what, src, skew, good", [
-    pytest.param("unknown sender", "10.1.0.51", 60, False, marks=STRICT),
-    pytest.param("another skew", "10.1.0.50", 50, False, marks=STRICT),
+    ("unknown sender", "10.1.0.51", 60, False),
+    ("another skew", "10.1.0.50", 50, False),
     ("as it should", "10.1.0.50", 60, True)])
 @pytest.mark.full
 def test_strict_peers(lab, pair, what, src, skew, good):

@@ -232,27 +232,38 @@ def tables(sock):
             return text
 
 
+def table_outlives(lab, node):
+    """Kills the daemon; for how many seconds its table is there then."""
+    with lab.inside(node.host):
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+    with sock:
+        assert b"statesync" in tables(sock)
+        node.signal(signal.SIGKILL)
+        begin = time.monotonic()
+        while b"statesync" in tables(sock):
+            assert time.monotonic() - begin < 1
+        took = time.monotonic() - begin
+    node.reap()
+    return took
+
+
 def test_killed_while_a_script_sleeps(lab, pair):
-    """No child of the daemon keeps its table alive."""
+    """No child of the daemon keeps its table alive: gone within 20 ms (median
+    of 3: the machine may be busy)."""
     pair.configure(link=False)
     files = pair.one.dir / "files"
     pair.one.conf.write_text(pair.one.conf.read_text().replace(
         'carp "lan" {', 'carp "lan" {\n' + script(
             "ls -l /proc/$PPID/fd /proc/self/fd >%s; sleep 60" % files,
             interval='"60s"', timeout='"60s"')))
-    pair.one.launch().wait_up()
-    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
-    wait_for("the script sleeps", files.exists)
-    with lab.inside("gw1"):
-        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
-    with sock:
-        assert b"statesync" in tables(sock)
-        pair.one.signal(signal.SIGKILL)
-        begin = time.monotonic()
-        while b"statesync" in tables(sock):
-            assert time.monotonic() - begin < 1
-        took = time.monotonic() - begin
-    assert took < 0.02
+    took = []
+    for _ in range(3):
+        files.unlink(missing_ok=True)
+        pair.one.launch().wait_up()
+        wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+        wait_for("the script sleeps", files.exists)
+        took.append(table_outlives(lab, pair.one))
+    assert sorted(took)[1] < 0.02, took
     text = files.read_text()
     assert "netlink" not in text and text.count("socket:") == 1, text
     # a check has no worth without who asked

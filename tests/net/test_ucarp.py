@@ -184,8 +184,6 @@ def test_two_that_meet_again(lab, pair):
 
 
 @pytest.mark.full
-@pytest.mark.xfail(strict=False, reason="needs the demotion in the advskew "
-                   "for those that know no demotion")
 def test_ucarp_is_told_of_a_demotion(lab, pair):
     """It does not know the demotion byte: what is added to the advskew makes
     it better than we, and it takes over."""

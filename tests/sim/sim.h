@@ -23,6 +23,7 @@ struct sim_conf {
 	unsigned vhosts; /* 1 or 2 */
 	uint8_t advbase, advskew[SIM_NODES];
 	bool preempt;
+	unsigned witness_limit;
 	enum require_sync require;
 	int64_t require_ns;
 	unsigned lan_loss;     /* of 1000 adverts */
