@@ -255,8 +255,10 @@ void node_policy_removed(struct node *n);
  * or is not to be; as policy_route_add(). */
 int node_policy_error(const struct node *n, unsigned vhost, size_t i);
 
-/* Those of the master that this node is already (an upgrade) stand there. */
-void node_policy_adopt(struct node *n, unsigned vhost);
+/* Of the same: it was set by us; so it was by the process before this one (an
+ * upgrade), before node_policy_take. */
+bool node_policy_there(const struct node *n, unsigned vhost, size_t i);
+void node_policy_adopt(struct node *n, unsigned vhost, size_t i);
 
 /* --- node_upgrade.c: another process goes on as this node */
 /* Was this one started to take over? Before all else. */

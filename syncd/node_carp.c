@@ -353,7 +353,7 @@ void node_carp_adopted(struct node *n)
 		node_neigh_set(n, v->iface);
 		node_ra_set(n, i, true);
 		put_back(n, v->iface);
-		node_policy_adopt(n, i);
+		node_policy_take(n, i);
 	}
 	for (size_t i = 0; n->lease_open && i < n->nifaces; i++)
 		if (lease_renew(&n->lease, n->ifaces[i].name))

@@ -133,13 +133,14 @@ void node_policy_take(struct node *n, unsigned vhost)
 	set_all(n, vhost);
 }
 
-void node_policy_adopt(struct node *n, unsigned vhost)
+bool node_policy_there(const struct node *n, unsigned vhost, size_t i)
 {
-	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	return n->policy->vhosts[vhost].items[i].there;
+}
 
-	for (size_t i = 0; i < count_of(n->vhosts[vhost].conf); i++)
-		p->items[i].there = true;
-	node_policy_take(n, vhost);
+void node_policy_adopt(struct node *n, unsigned vhost, size_t i)
+{
+	n->policy->vhosts[vhost].items[i].there = true;
 }
 
 void node_policy_release(struct node *n, unsigned vhost)

@@ -94,17 +94,34 @@ static int say_ready(struct node_upgrade *u)
 	return handoff_send(u->fd, m);
 }
 
-static void set_since(struct node *n, const char *name, int64_t since_ns)
+/* As node_upgrade.c writes it. */
+static void get_vhost(struct node *n, struct reader *r)
 {
-	for (size_t i = 0; i < n->nvhosts; i++)
-		if (strcmp(n->vhosts[i].name, name) == 0)
-			n->vhosts[i].since_ns = since_ns;
+	char name[UINT8_MAX + 1];
+	size_t len = reader_u8(r);
+	int64_t since_ns;
+	unsigned i = 0;
+
+	reader_bytes(r, name, len);
+	name[len] = '\0';
+	since_ns = (int64_t)reader_u64(r);
+	while (i < n->nvhosts && strcmp(n->vhosts[i].name, name))
+		i++;
+	if (i < n->nvhosts)
+		n->vhosts[i].since_ns = since_ns;
+	for (size_t k = 0, count = reader_u16(r); k < count; k++) {
+		bool there = reader_u8(r);
+
+		if (there && i < n->nvhosts &&
+		    k < n->vhosts[i].conf->num_routes +
+				    n->vhosts[i].conf->num_rules)
+			node_policy_adopt(n, i, k);
+	}
 }
 
 /* What the old one knew, and its right. */
 static int adopt(struct node *n, const struct handoff_msg *m)
 {
-	char name[UINT8_MAX + 1];
 	const uint8_t *kept;
 	struct reader r;
 	uint32_t len;
@@ -113,13 +130,8 @@ static int adopt(struct node *n, const struct handoff_msg *m)
 	reader_init(&r, m->payload, m->len);
 	len = reader_u32(&r);
 	kept = reader_skip(&r, len);
-	for (unsigned i = reader_u8(&r); i > 0 && reader_ok(&r); i--) {
-		size_t used = reader_u8(&r);
-
-		reader_bytes(&r, name, used);
-		name[used] = '\0';
-		set_since(n, name, (int64_t)reader_u64(&r));
-	}
+	for (unsigned i = reader_u8(&r); i > 0 && reader_ok(&r); i--)
+		get_vhost(n, &r);
 	if (!kept || !reader_ok(&r))
 		return -EBADMSG;
 	err = engine_restore(n->engine, kept, len, node_now(n));

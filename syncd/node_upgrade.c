@@ -174,12 +174,27 @@ static int offer(struct node *n, int fd)
 	return handoff_send(fd, m);
 }
 
-/* What the new one needs besides the engine's: since when each address is
- * answered for. */
+/* What the new one needs besides the engine's: since when its addresses are
+ * answered for, and which of its routes and rules are ours. */
+static void put_vhost(const struct node *n, unsigned i, struct writer *w)
+{
+	const struct node_vhost *v = &n->vhosts[i];
+	size_t name = strlen(v->name);
+	size_t count = v->conf->num_routes + v->conf->num_rules;
+
+	writer_u8(w, (uint8_t)name);
+	writer_bytes(w, v->name, name);
+	writer_u64(w, (uint64_t)v->since_ns);
+	writer_u16(w, (uint16_t)count);
+	for (size_t k = 0; k < count; k++)
+		writer_u8(w, node_policy_there(n, i, k));
+}
+
 static int commit_message(struct node *n, const char **why)
 {
 	struct handoff_msg *m = &n->upgrade->msg;
 	struct writer w;
+	uint8_t count = 0;
 	int len;
 
 	*m = (struct handoff_msg){ .type = HANDOFF_COMMIT };
@@ -192,14 +207,12 @@ static int commit_message(struct node *n, const char **why)
 	writer_u32(&w, (uint32_t)len);
 	m->len = 4 + (size_t)len;
 	writer_init(&w, m->payload + m->len, sizeof(m->payload) - m->len);
-	writer_u8(&w, (uint8_t)n->nvhosts);
-	for (size_t i = 0; i < n->nvhosts; i++) {
-		size_t name = strlen(n->vhosts[i].name);
-
-		writer_u8(&w, (uint8_t)name);
-		writer_bytes(&w, n->vhosts[i].name, name);
-		writer_u64(&w, (uint64_t)n->vhosts[i].since_ns);
-	}
+	for (size_t i = 0; i < n->nvhosts; i++)
+		count += !n->engine->vhosts[i].gone;
+	writer_u8(&w, count);
+	for (unsigned i = 0; i < n->nvhosts; i++)
+		if (!n->engine->vhosts[i].gone)
+			put_vhost(n, i, &w);
 	m->len += w.used;
 	return writer_ok(&w) ? 0 : -ENOBUFS;
 }

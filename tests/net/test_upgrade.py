@@ -349,3 +349,117 @@ def test_kinds(lab, pair, carp):
     traffic.goes_on()
     traffic.finish()
 
+
+
+FOLLOW = """
+routes {
+	route "10.3.0.0/16" { via = "10.1.0.100" }
+	route "10.5.0.0/16" { via = "10.1.0.100" }
+	route "default" { via = "10.1.0.100" table = 77 metric = 5 }
+}
+rules {
+	rule "guests" { from = "10.1.2.0/24" table = 77 priority = 500 }
+}
+"""
+
+
+def watched(lab, host):
+    """What the kernel tells of routes and rules that go, in text."""
+    return subprocess.Popen(
+        ["ip", "netns", "exec", lab.ns(host), "stdbuf", "-oL", "ip",
+         "monitor", "route", "rule", "address"], stdout=subprocess.PIPE,
+        text=True)
+
+
+def test_routes_and_rules(lab, pair):
+    """Not for a moment are they not there; and whose one is, is not
+    forgotten."""
+    lab.ip("gw1", "route", "add", "10.5.0.0/16", "via", "10.1.0.101")
+    pair.start(carps=("lan",), carp=FOLLOW, **ADVBASE)
+
+    def errors():
+        return [r["error"] for r in pair.one.carp("lan")["routes"]]
+    assert errors() == [None, "taken", None, None]
+    monitor = watched(lab, "gw1")
+    time.sleep(0.2)
+    upgrade(pair.one)
+    pair.wait_sync()
+    assert errors() == [None, "taken", None, None]
+    monitor.terminate()
+    said = monitor.communicate()[0]
+    assert "Deleted" not in said, said
+    assert pair.one.tool("handover")[0] == 0
+    pair.wait_master(pair.two)
+    assert "10.3.0.0/16" not in lab.ip("gw1", "route")
+    assert "10.5.0.0/16 via 10.1.0.101" in lab.ip("gw1", "route")
+    assert "lookup 77" not in lab.ip("gw1", "rule")
+    assert "10.3.0.0/16" in lab.ip("gw2", "route")
+
+
+def test_ipv6_is_answered_for(lab, pair):
+    lab.ipv6()
+    pair.start(address={"lan": '10.1.0.1/24", "2001:db8:1::1/64',
+                        "wan": '10.2.0.1/24", "2001:db8:2::1/64'})
+    monitor = watched(lab, "gw1")
+    time.sleep(0.2)
+    with quiet(lab, pair):
+        upgrade(pair.one)
+        lab.ip("client", "neigh", "flush", "all")
+        lab.run("client", "ping", "-c", "3", "-i", "0.1", "2001:db8:1::1")
+        lab.run("client", "ping", "-c", "3", "-i", "0.1", "10.1.0.1")
+        pair.wait_sync()
+    monitor.terminate()
+    said = monitor.communicate()[0]
+    assert "Deleted" not in "\n".join(
+        x for x in said.splitlines() if "dev eth0" not in x), said
+    assert pair.one.tool("handover")[0] == 0
+    pair.wait_master(pair.two)
+
+
+def test_balanced(lab, pair):
+    """The two shares of one address, both of one node."""
+    pair.one.configure(carps=(), link=False, top="""
+carp "lan" {
+	interface = "lan"
+	addresses = { "10.1.0.1/24" }
+	pass = "secret"
+	advbase = 0
+	balancing = "ip"
+	nodes = { "1:80", "11:90" }
+}""")
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    upgrade(pair.one)
+    assert pair.one.is_all("MASTER")
+    time.sleep(2)
+    assert pair.one.is_all("MASTER")
+    assert [c["transitions"] for c in pair.one.status()["carp"]] == [2, 2]
+
+
+def test_an_interface_is_down(lab, pair):
+    pair.start(carps=("lan", "wan"), top="independent = true")
+    lab.cut("gw1", "wan")
+    wait_for("wan of fw1 is in INIT", lambda: pair.one.states() == {
+        "lan": "MASTER", "wan": "INIT"})
+    with quiet(lab, pair):
+        upgrade(pair.one)
+        assert pair.one.states() == {"lan": "MASTER", "wan": "INIT"}
+    lab.restore("gw1", "wan")
+    wait_for("wan of fw1 is up", lambda: pair.one.states()["wan"] != "INIT")
+
+
+@pytest.mark.flows(30000)
+def test_during_a_bulk(lab, pair):
+    pair.configure(**ADVBASE)
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    lab.tools.fill(30000)
+    lab.slow("link")
+    pair.two.launch().wait_up()
+    wait_for("a bulk runs", lambda: pair.two.peer().get(
+        "bulk", {}).get("state") == "running", 10, 0.001)
+    upgrade(pair.one)
+    assert pair.one.is_all("MASTER") and pair.two.is_all("BACKUP")
+    lab.fast("link")
+    pair.wait_sync()
+    pair.wait_equal()
