@@ -465,3 +465,15 @@ def test_during_a_bulk(lab, pair):
     lab.fast("link")
     pair.wait_sync()
     pair.wait_equal()
+
+
+def test_quick_intervals(lab, pair):
+    """Of 16 and 31 ms: it may be a handover, and all goes on."""
+    pair.start(advskew=(4, 8))
+    traffic = Traffic(lab)
+    traffic.begin()
+    upgrade(pair.one)
+    wait_for("one master", lambda: pair.master() is not None, 10)
+    traffic.goes_on()
+    pair.wait_sync()
+    traffic.finish()
