@@ -3,6 +3,7 @@
  * statesyncd: options, configuration, open, run, close. Nothing else.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,18 @@ static struct conf *load(const char *path)
 		log_msg(LOG_ERR, "%s: %u error%s, not started", path,
 			errors.count, errors.count == 1 ? "" : "s");
 	return NULL;
+}
+
+/* For later: the background is another directory. */
+static const char *absolute(const char *path)
+{
+	static char out[PATH_MAX];
+	char dir[PATH_MAX];
+
+	if (*path == '/' || !getcwd(dir, sizeof(dir)) ||
+	    snprintf(out, sizeof(out), "%s/%s", dir, path) >= (int)sizeof(out))
+		return path;
+	return out;
 }
 
 static int check(const char *path, struct conf *conf)
@@ -87,6 +100,7 @@ int main(int argc, char **argv)
 		return check(path, conf);
 
 	signal(SIGPIPE, SIG_IGN);
+	path = absolute(path);
 	takes_over = node_upgrade_given(&node);
 	if (!foreground && !takes_over && daemon(0, 0)) {
 		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
@@ -95,7 +109,7 @@ int main(int argc, char **argv)
 	log_open(foreground);
 	if (takes_over && level == LOG_NOTICE)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
-	if (node_open(&node, conf, argv))
+	if (node_open(&node, path, conf, argv))
 		return EXIT_FAILURE;
 	log_set_level(level);
 	if (!takes_over)

@@ -130,12 +130,12 @@ static bool has_family(const struct conf_carp *c, enum carp_family family)
 	return false;
 }
 
-int node_advert_open(struct node *n, unsigned iface)
+/* The sockets that the vhosts of an interface need. */
+static struct carpsock_conf sockets(const struct node *n, unsigned iface)
 {
-	struct node_iface *f = &n->ifaces[iface];
 	struct carpsock_conf conf = { .mark = n->mark, .least_ttl = CARP_TTL };
 
-	strcpy(conf.ifname, f->name);
+	strcpy(conf.ifname, n->ifaces[iface].name);
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 
@@ -150,7 +150,27 @@ int node_advert_open(struct node *n, unsigned iface)
 		if (c->num_unicast && c->ttl < conf.least_ttl)
 			conf.least_ttl = c->ttl;
 	}
-	return carpsock_open(&f->carp, &conf);
+	return conf;
+}
+
+int node_advert_open(struct node *n, unsigned iface)
+{
+	const struct carpsock_conf conf = sockets(n, iface);
+
+	return carpsock_open(&n->ifaces[iface].carp, &conf);
+}
+
+void node_advert_change(struct node *n, unsigned iface)
+{
+	const struct carpsock_conf conf = sockets(n, iface);
+	struct node_iface *f = &n->ifaces[iface];
+
+	if (carpsock_serves(&f->carp, &conf))
+		return;
+	node_advert_stop(n, iface);
+	if (carpsock_change(&f->carp, &conf) == 0)
+		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
+				 node_advert_read);
 }
 
 /* --- out ---------------------------------------------------------------- */
@@ -204,6 +224,8 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 	const struct node_iface *f = &n->ifaces[v->iface];
 	const struct conf_carp *c = v->conf;
 	struct carp_frame frame = lease_frame(f);
+	/* no switch is to learn a MAC that all nodes receive */
+	bool own_mac = !virtual || v->lease.shares;
 	size_t count = 0;
 
 	if (c->num_unicast && virtual)
@@ -220,7 +242,7 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 		if (!has_family(c, to.family))
 			continue;
 		frame = frame_to(n, v, &to);
-		memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
+		memcpy(frame.src_mac, own_mac ? f->mac : v->vip.mac,
 		       sizeof(frame.src_mac));
 		carp_group_mac(&to, frame.dst_mac);
 		carpsock_frame(&f->carp, &frame, bytes, &out[count++]);

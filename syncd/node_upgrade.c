@@ -99,10 +99,27 @@ static void mix_policies(uint64_t *h, const struct conf_carp *c)
 	}
 }
 
+static uint64_t vhost_signature(const struct node *n, unsigned i)
+{
+	const struct node_vhost *v = &n->vhosts[i];
+	uint64_t h = FNV_OFFSET;
+
+	mix_text(&h, v->name);
+	mix_text(&h, v->conf->interface);
+	mix_number(&h, carp_vhost_identity(&n->engine->vhosts[i].carp));
+	mix_number(&h, v->conf->mac);
+	mix_number(&h, v->conf->source_mac);
+	mix_number(&h, v->conf->shared);
+	mix_number(&h, v->conf->balancing);
+	mix_policies(&h, v->conf);
+	return h;
+}
+
+/* After reloads vhosts may have other places than they have at a start. */
 uint64_t upgrade_signature(const struct node *n)
 {
 	const struct conf_link *link = &n->conf->link;
-	uint64_t h = FNV_OFFSET;
+	uint64_t h = FNV_OFFSET, vhosts = 0;
 
 	mix_text(&h, n->conf->node);
 	mix_text(&h, n->conf->stats_socket);
@@ -111,20 +128,10 @@ uint64_t upgrade_signature(const struct node *n)
 		mix_address(&h, &link->address);
 		mix_number(&h, link->port);
 	}
-	for (size_t i = 0; i < n->nvhosts; i++) {
-		const struct node_vhost *v = &n->vhosts[i];
-
-		if (n->engine->vhosts[i].gone)
-			continue;
-		mix_text(&h, v->name);
-		mix_text(&h, v->conf->interface);
-		mix_number(&h, carp_vhost_identity(&n->engine->vhosts[i].carp));
-		mix_number(&h, v->conf->mac);
-		mix_number(&h, v->conf->source_mac);
-		mix_number(&h, v->conf->shared);
-		mix_number(&h, v->conf->balancing);
-		mix_policies(&h, v->conf);
-	}
+	for (unsigned i = 0; i < n->nvhosts; i++)
+		if (!n->engine->vhosts[i].gone)
+			vhosts += vhost_signature(n, i);
+	mix_number(&h, vhosts);
 	return h;
 }
 
@@ -368,6 +375,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	const struct timeval limit = { .tv_sec = UPGRADE_READY_MS / 1000 };
 	struct node *n = arg;
 	struct node_upgrade *u = n->upgrade;
+	char text[NODE_RELOAD_TEXT];
 	int pair[2], err;
 
 	(void)number;
@@ -378,6 +386,9 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 	}
 	log_msg(LOG_NOTICE, "upgrade: a new process is started");
 	notify_reloading();
+	/* Both have to have the same; what this version does not understand
+	 * the new one may. */
+	(void)!node_reload(n, text);
 	err = handoff_pair(pair);
 	if (err) {
 		failed(n, log_errno(-err));

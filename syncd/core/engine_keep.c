@@ -74,7 +74,6 @@ static void put_node(struct writer *w, const struct engine *e)
 	size_t start = record_begin(w);
 
 	writer_u32(w, (uint32_t)e->demotion.by[DEMOTION_OPERATOR]);
-	writer_u8(w, e->no_preempt);
 	writer_u8(w, e->windows_old);
 	record_end(w, start);
 }
@@ -118,6 +117,7 @@ static bool put_vhost(struct writer *w, const struct engine *e,
 	writer_u8(w, (uint8_t)k.state);
 	writer_u8(w, k.foreign);
 	writer_u8(w, v->unusable);
+	writer_u8(w, v->no_preempt);
 	writer_u64(w, (uint64_t)k.since.ns);
 	writer_u64(w, (uint64_t)v->lease_ns);
 	writer_u64(w, k.base);
@@ -194,7 +194,6 @@ static void get_node(struct reader *r, struct engine *e)
 	operator= reader_u32(&node);
 	demotion_set(&e->demotion, DEMOTION_OPERATOR,
 		     operator <= DEMOTION_WIRE_MAX ? (int32_t)operator: 0);
-	e->no_preempt = reader_u8(&node);
 	e->windows_old = reader_u8(&node);
 	r->failed |= node.failed;
 }
@@ -256,10 +255,9 @@ static struct engine_vhost *vhost_of(struct engine *e, const char *name,
 }
 
 static void set_vhost(struct engine_vhost *v, const struct carp_kept *k,
-		      bool unusable, int64_t lease_ns, mono_t now)
+		      int64_t lease_ns, mono_t now)
 {
 	carp_vhost_restore(&v->carp, k, now);
-	v->unusable = unusable && v->link_up;
 	v->held = k->state == CARP_MASTER;
 	v->lease_ns = lease_ns;
 	if (v->held && !v->link_up) /* it went down meanwhile */
@@ -272,7 +270,7 @@ static int get_vhost(struct reader *r, struct engine *e, mono_t now)
 	struct carp_kept k = { 0 };
 	struct engine_vhost *v;
 	int64_t lease_ns;
-	bool unusable;
+	bool unusable, no_preempt;
 	uint8_t vhid, state;
 
 	get_text(r, name, sizeof(name));
@@ -280,6 +278,7 @@ static int get_vhost(struct reader *r, struct engine *e, mono_t now)
 	state = reader_u8(r);
 	k.foreign = reader_u8(r);
 	unusable = reader_u8(r);
+	no_preempt = reader_u8(r);
 	k.since = get_time(r);
 	lease_ns = (int64_t)reader_u64(r);
 	k.base = reader_u64(r);
@@ -302,7 +301,9 @@ static int get_vhost(struct reader *r, struct engine *e, mono_t now)
 	get_counters(r, e, v);
 	if (!reader_ok(r))
 		return -EBADMSG;
-	set_vhost(v, &k, unusable, lease_ns, now);
+	v->unusable = unusable && v->link_up;
+	v->no_preempt = no_preempt;
+	set_vhost(v, &k, lease_ns, now);
 	return 0;
 }
 

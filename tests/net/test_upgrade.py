@@ -230,13 +230,33 @@ def test_broken_configuration(lab, pair):
     with quiet(pair):
         pair.one.conf.write_text(text + "nonsense\n")
         refused(pair.one, "exit status 1")
-        pair.one.conf.write_text(text.replace('"secret"', '"another"'))
-        refused(pair.one, "the configuration is not the one that runs")
-        pair.one.conf.write_text(text.replace("10.1.0.1/24", "10.1.0.7/24"))
+        pair.one.conf.write_text(text.replace("stats.sock", "other.sock"))
         refused(pair.one, "the configuration is not the one that runs")
         pair.one.conf.write_text(text)
         upgrade(pair.one)
         pair.wait_sync()
+
+
+def test_another_configuration(lab, pair):
+    """What can be changed while it runs is changed first."""
+    pair.start(**ADVBASE)
+    text = pair.one.conf.read_text()
+    pair.one.conf.write_text(text.replace("10.1.0.1/24",
+                                          '10.1.0.1/24", "10.1.0.9/24'))
+    pair.two.conf.write_text(pair.two.conf.read_text().replace(
+        "10.1.0.1/24", '10.1.0.1/24", "10.1.0.9/24'))
+    assert pair.two.tool("reload")[0] == 0
+    assert pair.one.tool("reload")[0] == 0
+    pair.wait_sync()
+    time.sleep(2)
+    pair.one.conf.write_text(text.replace(
+        "10.1.0.1/24", '10.1.0.1/24", "10.1.0.9/24').replace(
+        "advskew = 0", "advskew = 5"))
+    upgrade(pair.one)
+    pair.wait_sync()
+    assert pair.one.is_all("MASTER") and pair.two.is_all("BACKUP")
+    assert pair.one.carp("lan")["advskew"] == 5
+    lab.run("client", "ping", "-c", "3", "-i", "0.1", "10.1.0.9")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A new configuration while both nodes run: SIGHUP and `statesync reload`."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from lab import SHARED, wait_for
+from node import VIRTUAL_MAC
+from pair import Ping
+from vhosts import SHARED_V6, add_v6, vhost
+
+MORE = "10.1.0.5"
+
+
+def reload(node, **more):
+    """Writes the configuration of the pair with what is other, and reloads.
+    What the operator is told."""
+    node.configure(**more)
+    code, out, err = node.tool("reload")
+    assert code == 0, err
+    assert out.startswith(str(node.conf) + ": in use now"), out
+    return out
+
+
+def mine(pair, node, **other):
+    """The pair's values for that node, with others."""
+    i = 0 if node is pair.one else 1
+    conf = {k: v[i] if isinstance(v, tuple) and k != "carps" else v
+            for k, v in {**pair.conf, **other}.items()}
+    conf.setdefault("advskew", {"gw1": 80, "gw2": 90}[node.host])
+    return conf
+
+
+def more_address(*extra):
+    return {"lan": '10.1.0.1/24", "%s' % '", "'.join(extra),
+            "wan": "10.2.0.1/24"}
+
+
+def answers(lab, address, mac=VIRTUAL_MAC["lan"]):
+    """Who asks for it is answered, with that MAC alone."""
+    got = lab.tools.neighbour("client", address, "arp", 3, 100)
+    return got["answered"] == 3 and got["macs"] == [mac]
+
+
+def is_silent(lab, address):
+    return not lab.tools.neighbour("client", address, "arp", 3, 100)["macs"]
+
+
+class Steady:
+    """Traffic that goes on, and a mastership that does not move."""
+
+    def __init__(self, lab, pair):
+        self.pair = pair
+        self.ping = Ping(lab)
+        self.probe = lab.tools.probe()
+        self.streams = lab.tools.streams(1, 1, rate=500000)
+        self.before = pair.transitions()
+        self.master = pair.master()
+        for tool in (self.probe, self.streams):
+            tool.mark("steady")
+
+    def check(self, silence_ms=60):
+        time.sleep(0.5)
+        assert self.pair.transitions() == self.before, str(self.pair)
+        assert self.pair.master() is self.master
+        for node in self.pair.both():
+            log = node.log.read_text()
+            assert "lease ran out" not in log and "TWO MASTERS" not in log
+        report = self.probe.mark("on")
+        assert report["silence_ms"] < silence_ms, report
+        report = self.streams.mark("on")
+        assert not report["broken"], report
+        assert report["progressed"] == report["conns"], report
+        assert self.ping.answers_again()
+
+    def finish(self):
+        self.check()
+        report = self.streams.finish()
+        assert report["lost"] == 0 and report["mismatched"] == 0, report
+        self.probe.finish()
+        self.ping.close()
+
+
+@pytest.fixture
+def steady(lab, pair):
+    made = []
+
+    def begin():
+        made.append(Steady(lab, pair))
+        return made[0]
+    yield begin
+    for one in made:
+        one.ping.close()
+
+
+def heard(pair):
+    """Nobody refuses the other one's adverts."""
+    return [c["counters"].get("auth", 0) for n in pair.both()
+            for c in n.status()["carp"]]
+
+
+@pytest.mark.parametrize("order", [("two", "one"), ("one", "two")])
+def test_an_address_comes_and_goes(lab, pair, steady, order):
+    pair.start()
+    watched = steady()
+    nodes = [getattr(pair, name) for name in order]
+    assert is_silent(lab, MORE)
+    for node in nodes:
+        reload(node, **mine(pair, node, address=more_address(MORE + "/24")))
+        time.sleep(1.5)
+        watched.check()
+    assert answers(lab, MORE) and answers(lab, SHARED["lan"])
+    lab.run("client", "ping", "-c2", "-i0.2", "-W1", MORE)
+    assert MORE in pair.one.carp("lan")["addresses"][1]
+    for node in nodes:
+        reload(node, **mine(pair, node))
+        time.sleep(1.5)
+        watched.check()
+    assert is_silent(lab, MORE) and answers(lab, SHARED["lan"])
+    assert MORE not in lab.ip("gw1", "route", "show", "table", "all")
+    assert max(heard(pair)) <= 1, heard(pair)
+    watched.finish()
+    pair.one.stop()
+    pair.wait_master(pair.two)
+
+
+def test_ipv6_comes_later(lab, pair, steady):
+    add_v6(lab)
+    pair.start()
+    watched = steady()
+    for node in (pair.two, pair.one):
+        reload(node, **mine(pair, node,
+                            address=more_address(SHARED_V6 + "/64")))
+        time.sleep(1)
+    got = lab.tools.neighbour("client", SHARED_V6, "nd", 3, 100)
+    assert got["answered"] == 3 and got["macs"] == [VIRTUAL_MAC["lan"]], got
+    lab.run("client", "ping", "-c2", "-i0.2", "-W1", SHARED_V6)
+    for node in (pair.two, pair.one):
+        reload(node, **mine(pair, node))
+        time.sleep(1)
+    got = lab.tools.neighbour("client", SHARED_V6, "nd", 3, 100)
+    assert not got["macs"], got
+    watched.finish()
+
+
+def test_a_password_on_one_and_five_seconds_later_on_the_other(
+        lab, pair, steady):
+    pair.start()
+    watched = steady()
+    for node in (pair.one, pair.two):
+        reload(node, **mine(pair, node, password="another"))
+        for _ in range(10):
+            time.sleep(0.5)
+            assert pair.master() is pair.one, str(pair)
+    watched.finish()
+    assert max(heard(pair)) <= 1, heard(pair)
+    pair.one.stop()
+    pair.wait_master(pair.two)
+
+
+def test_times_change_and_the_master_stays(pair, steady):
+    pair.start()
+    watched = steady()
+    for advbase, advskew in ((1, 30), (0, 60)):
+        order = (pair.two, pair.one) if advbase else (pair.one, pair.two)
+        for node in order:
+            reload(node, **mine(pair, node, advbase=advbase,
+                                advskew=advskew))
+        time.sleep(2.5)
+        interval = advbase + advskew / 256
+        for c in pair.one.status()["carp"]:
+            assert (c["advbase"], c["advskew"]) == (advbase, advskew)
+            assert abs(c["lease_ms"] - 2500 * interval) < 3, c
+        before = accepted(pair.two)
+        time.sleep(4 * interval)
+        assert 3 <= accepted(pair.two) - before <= 5
+        watched.check()
+    watched.finish()
+
+
+def accepted(node):
+    return node.carp("lan")["counters"]["accepted"]
+
+
+def test_a_mistake_leaves_the_old_one(pair, steady):
+    """exit 1, and where it is; the same in the log after SIGHUP."""
+    pair.start()
+    watched = steady()
+    for node in pair.both():
+        good = node.conf.read_text()
+        node.conf.write_text(good.replace("vhid = 1\n", "vhid = 256\n"))
+        line = good.splitlines().index("\tvhid = 1") + 1
+        code, out, err = node.tool("reload")
+        assert code == 1 and not out
+        assert "%s:%d:" % (node.conf, line) in err, err
+        log = node.log.read_text()
+        os.kill(node.proc.pid, signal.SIGHUP)
+        wait_for("the log tells", lambda: "the old configuration stays" in
+                 node.log.read_text()[len(log):])
+        node.conf.write_text(good)
+        log = node.log.read_text()
+        os.kill(node.proc.pid, signal.SIGHUP)
+        wait_for("the log tells", lambda: "in use now" in
+                 node.log.read_text()[len(log):])
+    watched.finish()
+
+
+@pytest.mark.parametrize("was, now, key", [
+    ('node = "fw1"', 'node = "fw3"', "node"),
+    ('address = "10.9.0.1"', 'address = "10.9.0.7"', "address of the link"),
+    ('peer "fw2"', 'peer "fw7"', "peer of the link"),
+    ('stats.sock"', 'other.sock"', "socket of stats"),
+    ('/state"', '/elsewhere"', "state-dir"),
+])
+def test_what_needs_a_restart_is_refused(pair, was, now, key):
+    pair.one.start(link=True)
+    text = pair.one.conf.read_text()
+    assert was in text
+    pair.one.conf.write_text(text.replace(was, now).replace(
+        "advskew = 20", "advskew = 40"))
+    code, _, err = pair.one.tool("reload")
+    assert code == 1 and ": %s cannot change while it runs" % key in err, err
+    assert "restart" in err
+    assert pair.one.carp("lan")["advskew"] == 20
+
+
+def test_an_address_of_an_interface_is_refused(lab, pair):
+    """Its master would have to yield all of the vhost."""
+    pair.start()
+    lab.ip("gw1", "addr", "add", MORE + "/24", "dev", "lan")
+    pair.one.configure(**mine(pair, pair.one,
+                              address=more_address(MORE + "/24")))
+    code, _, err = pair.one.tool("reload")
+    assert code == 1 and "itself bears " + MORE in err, err
+    assert pair.master() is pair.one
+
+
+@pytest.mark.parametrize("order", [("two", "one"), ("one", "two")])
+def test_a_vhost_comes_and_goes(lab, pair, steady, order):
+    """It belongs to the master of the others, whoever has it first."""
+    pair.start()
+    watched = steady()
+    extra = vhost("dmz", 7, (MORE + "/24",))
+    nodes = [getattr(pair, name) for name in order]
+    for node in nodes:
+        reload(node, **mine(pair, node, top=extra))
+        time.sleep(2.5)
+    wait_for("dmz is there", lambda: (
+        pair.one.states()["dmz"], pair.two.states()["dmz"]) == (
+        "MASTER", "BACKUP"))
+    assert answers(lab, MORE, "00:00:5e:00:01:07")
+    for node in (pair.two, pair.one):
+        reload(node, **mine(pair, node))
+        assert "dmz" not in node.states()
+    wait_for("nobody answers", lambda: is_silent(lab, MORE))
+    for host in ("gw1", "gw2"):
+        rules = lab.run(host, "nft", "list", "ruleset")
+        assert "00:00:5e:00:01:07" not in rules, rules
+        assert MORE not in lab.ip(host, "route", "show", "table", "all")
+    watched.finish()
+
+
+def test_a_vhost_moves_to_another_interface(lab, pair):
+    """Another vhid, interface or MAC is another vhost."""
+    pair.start(carps=("wan",), top=vhost("dmz", 7, (MORE + "/24",)))
+    for node in (pair.two, pair.one):
+        reload(node, **mine(pair, node, top=vhost(
+            "dmz", 8, (MORE + "/24",), mac="interface")))
+    wait_for("dmz is there", lambda: (
+        pair.one.states()["dmz"], pair.two.states()["dmz"]) == (
+        "MASTER", "BACKUP"))
+    assert answers(lab, MORE, lab.mac("gw1", "lan"))
+    for node in (pair.two, pair.one):
+        reload(node, **mine(pair, node, top=vhost(
+            "dmz", 7, ("10.2.0.5/24",), interface="wan")))
+    wait_for("dmz is there", lambda: (
+        pair.one.states()["dmz"], pair.two.states()["dmz"]) == (
+        "MASTER", "BACKUP"))
+    assert is_silent(lab, MORE)
+    got = lab.tools.neighbour("server", "10.2.0.5", "arp", 3, 100)
+    assert got["macs"] == ["00:00:5e:00:01:07"], got
+
+
+def test_what_is_tracked_and_routes(lab, pair, tmp_path):
+    """What was down stays down, without a word in between; routes that stay
+    stay."""
+    flag = tmp_path / "flag"
+    flag.write_text("1\n")
+    track = 'track { file "%s" { weight = %d } }'
+    routes = 'routes { route "10.77.0.0/16" { via = "10.1.0.9" }\n%s }'
+    extra = 'route "10.78.0.0/16" { via = "10.1.0.9" }'
+    conf = "\n".join((track % (flag, 5), routes % extra))
+
+    def write(node, text):
+        node.configure(**mine(pair, node))
+        node.conf.write_text(node.conf.read_text().replace(
+            'carp "lan" {', 'carp "lan" {\n' + text))
+    pair.configure()
+    write(pair.one, conf)
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"), 15)
+    assert pair.one.status()["demotion"]["track"] == 5
+    before = pair.one.log.read_text()
+    write(pair.one, "\n".join((track % (flag, 7), routes % "")))
+    assert pair.one.tool("reload")[0] == 0
+    assert pair.one.status()["demotion"]["track"] == 7
+    assert "up" not in pair.one.log.read_text()[len(before):]
+    table = lab.ip("gw1", "route")
+    assert "10.77.0.0/16" in table and "10.78.0.0/16" not in table
+    write(pair.one, "")
+    assert pair.one.tool("reload")[0] == 0
+    assert pair.one.status()["demotion"]["total"] == 0
+    assert "10.77.0.0/16" not in lab.ip("gw1", "route")
+    assert pair.one.is_all("MASTER")
+
+
+def test_not_during_a_handover_or_by_anybody(pair):
+    pair.start()
+    code, _, err = pair.one.tool("reload", "now")
+    assert code == 2, err
+
+
+def fds(node):
+    return sorted(os.readlink("/proc/%d/fd/%s" % (node.proc.pid, fd)).split(
+        ":")[0] for fd in os.listdir("/proc/%d/fd" % node.proc.pid))
+
+
+def test_nothing_is_left_open(lab, pair):
+    """As many descriptors after fifty reloads as after two."""
+    add_v6(lab)
+    pair.start()
+    node = pair.two
+    texts = [mine(pair, node), mine(
+        pair, node, address=more_address(MORE + "/24", SHARED_V6 + "/64"),
+        top=vhost("dmz", 7, ("10.9.0.5/24",), interface="sync"))]
+    for conf in texts:
+        reload(node, **conf)
+    reload(node, **texts[0])
+    time.sleep(0.5)
+    before = fds(node)
+    for _ in range(25):
+        for conf in reversed(texts):
+            reload(node, **conf)
+    time.sleep(0.5)
+    assert fds(node) == before
+    assert pair.master() is pair.one
