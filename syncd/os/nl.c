@@ -76,11 +76,19 @@ int nl_open(struct nl_sock *s, int bus, unsigned groups, size_t rcvbuf)
 
 int nl_adopt(struct nl_sock *s, int fd)
 {
-	*s = (struct nl_sock){ .fd = -1 };
-	s->mnl = mnl_socket_fdopen(fd);
-	if (s->mnl == NULL) {
-		int err = -errno;
+	int domain, err = 0;
+	socklen_t len = sizeof(domain);
 
+	*s = (struct nl_sock){ .fd = -1 };
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
+		err = -errno;
+	else if (domain != AF_NETLINK)
+		err = -EINVAL;
+	if (!err) {
+		s->mnl = mnl_socket_fdopen(fd);
+		err = s->mnl ? 0 : -errno;
+	}
+	if (err) {
 		close(fd);
 		return err;
 	}
