@@ -164,6 +164,26 @@ void carp_vhost_resume(struct carp_vhost *v, mono_t now);
 /* For good: INIT. A MASTER releases, then bows out from its own MAC. */
 void carp_vhost_stop(struct carp_vhost *v, mono_t now);
 
+/*
+ * Another process goes on as this node (an upgrade): what it has to know, as
+ * long as no handover and no change of the HMAC is under way (else false). It
+ * takes that up without an action but the next advert, which is due at once;
+ * v is not MASTER then, and its queue is empty.
+ */
+struct carp_kept {
+	enum carp_state state;
+	mono_t since;
+	uint64_t base, counter, transitions;
+	bool foreign;
+	uint64_t counters[CARP_REFUSAL_COUNT];
+};
+bool carp_vhost_keep(const struct carp_vhost *v, struct carp_kept *k)
+	__attribute__((warn_unused_result));
+void carp_vhost_restore(struct carp_vhost *v, const struct carp_kept *k,
+			mono_t now);
+/* It did not go on, but may have sent a few adverts. */
+void carp_vhost_kept_not(struct carp_vhost *v, mono_t now);
+
 /* What has become due: adverts, announcements, master-down. */
 void carp_vhost_tick(struct carp_vhost *v, mono_t now);
 

@@ -465,8 +465,9 @@ int commands_open(struct node *n)
 	if (!n->progress)
 		return -ENOMEM;
 	event_priority_set(n->progress, PRIORITY_NORMAL);
-	err = statsock_new(n->base, n->conf->stats_socket, on_command, n,
-			   &n->statsock);
+	err = statsock_adopt(n->base, n->conf->stats_socket,
+			     node_upgrade_fd(n, UPGRADE_STATS), on_command, n,
+			     &n->statsock);
 	if (err)
 		log_msg(LOG_ERR, "%s: %s%s", n->conf->stats_socket,
 			log_errno(-err),

@@ -11,6 +11,7 @@
 
 #include "log.h"
 #include "node.h"
+#include "notify.h"
 
 static int usage(void)
 {
@@ -64,6 +65,7 @@ int main(int argc, char **argv)
 	int level = LOG_NOTICE, status, c;
 	static struct node node;
 	struct conf *conf;
+	bool takes_over;
 
 	while ((c = getopt(argc, argv, "df:nVv")) != -1) {
 		switch (c) {
@@ -99,13 +101,19 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	path = absolute(path);
-	if (!foreground && daemon(0, 0)) {
+	takes_over = node_upgrade_given(&node);
+	if (!foreground && !takes_over && daemon(0, 0)) {
 		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
 		return EXIT_FAILURE;
 	}
 	log_open(foreground);
-	if (node_open(&node, path, conf))
+	if (takes_over && level == LOG_NOTICE)
+		log_set_level(LOG_WARNING); /* all is as the old one said */
+	if (node_open(&node, path, conf, argv))
 		return EXIT_FAILURE;
+	log_set_level(level);
+	if (!takes_over)
+		notify("READY=1");
 	status = node_run(&node);
 	node_close(&node);
 	return status;

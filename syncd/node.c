@@ -269,20 +269,23 @@ static int open_loop(struct node *n)
 	return 0;
 }
 
-int node_open(struct node *n, const char *path, struct conf *conf)
+int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 {
 	int err;
 
-	memset(n, 0, sizeof(*n));
 	n->path = path;
 	n->conf = conf;
 	err = node_exec_fork(n); /* it inherits what is open */
+	if (!err)
+		err = node_upgrade_fork(n, argv);
 	if (!err)
 		err = node_conf_vhosts(n);
 	if (!err)
 		err = open_loop(n);
 	if (!err)
 		err = node_conf_engine(n);
+	if (!err)
+		err = node_upgrade_open(n);
 	if (!err)
 		err = node_sync_open(n);
 	if (!err)
@@ -295,6 +298,8 @@ int node_open(struct node *n, const char *path, struct conf *conf)
 		err = node_track_open(n);
 	if (!err)
 		err = node_carp_open(n);
+	if (!err)
+		err = node_upgrade_take(n);
 	if (err) {
 		if (err == -ENOMEM)
 			log_msg(LOG_ERR, "not enough memory");
@@ -323,12 +328,19 @@ int node_run(struct node *n)
 {
 	node_settle(n);
 	event_base_dispatch(n->base);
+	if (node_upgrade_foreign(n)) {
+		node_upgrade_leave(n);
+		return EXIT_SUCCESS;
+	}
 	say_goodbye(n);
 	return n->handover_failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 void node_close(struct node *n)
 {
+	if (node_upgrade_foreign(n))
+		return;
+	node_upgrade_close(n);
 	commands_close(n);
 	node_track_close(n);
 	node_policy_close(n);

@@ -91,9 +91,11 @@ struct node_addr {
 struct exec;
 struct node_track;
 struct node_policy;
+struct node_upgrade;
 struct node_timeouts_file;
 
 struct node {
+	struct node_upgrade *upgrade;
 	const char *path; /* of the configuration, absolute */
 	struct conf *conf;
 	struct engine *engine;
@@ -145,9 +147,9 @@ struct node {
 unsigned node_leader(const struct node *n, unsigned vhost);
 
 /* --- node.c */
-/* conf is taken over, and was read from path, which stays. 0 or -errno, already
- * logged. */
-int node_open(struct node *n, const char *path, struct conf *conf)
+/* n is zeroed; conf is taken over, and was read from path, which stays; argv is
+ * the program's. 0 or -errno, already logged. */
+int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 	__attribute__((warn_unused_result));
 /* Until it was told to stop. The exit status of the program. */
 int node_run(struct node *n);
@@ -231,6 +233,13 @@ void node_carp_addresses(struct node *n, unsigned iface);
 int node_watch(struct node_iface *f, struct event **ev, int fd,
 	       event_callback_fn cb);
 
+/* From another process (an upgrade): the socket of the leases, -1 without, and
+ * what the engine says is held. 0 or -errno; then, once that is ours, what can
+ * wait. */
+int node_carp_adopt(struct node *n, int lease_fd)
+	__attribute__((warn_unused_result));
+void node_carp_adopted(struct node *n);
+
 /* --- node_neigh.c */
 /* The sockets of an interface: 0, or -ENODEV or -errno where it is not there
  * yet (bind opens them when it comes). */
@@ -313,6 +322,31 @@ void node_policy_removed(struct node *n);
 /* Of the i-th of a vhost's routes, then rules: why it is not there, 0: it is,
  * or is not to be; as policy_route_add(). */
 int node_policy_error(const struct node *n, unsigned vhost, size_t i);
+
+/* Of the same: it was set by us; so it was by the process before this one (an
+ * upgrade), before node_policy_take. */
+bool node_policy_there(const struct node *n, unsigned vhost, size_t i);
+void node_policy_adopt(struct node *n, unsigned vhost, size_t i);
+
+/* --- node_upgrade.c: another process goes on as this node */
+/* Was this one started to take over? Before all else. */
+bool node_upgrade_given(struct node *n);
+/* The launcher. Before anything else is open. 0 or -errno, logged. */
+int node_upgrade_fork(struct node *n, char **argv)
+	__attribute__((warn_unused_result));
+/* Once there is a loop and an engine. 0 or -errno, logged. */
+int node_upgrade_open(struct node *n) __attribute__((warn_unused_result));
+/* Once all is open: takes over, if that is what it was started for. 0 or
+ * -errno, logged. */
+int node_upgrade_take(struct node *n) __attribute__((warn_unused_result));
+/* What is in the kernel is another process's, not yet or no more ours. */
+bool node_upgrade_foreign(const struct node *n);
+/* For a listening socket that was handed on; -1. */
+enum node_upgrade_fd { UPGRADE_STATS, UPGRADE_LINK, UPGRADE_FDS };
+int node_upgrade_fd(const struct node *n, enum node_upgrade_fd which);
+/* The end, after it was handed on. */
+void node_upgrade_leave(struct node *n);
+void node_upgrade_close(struct node *n);
 
 /* --- node_sync.c */
 int node_sync_open(struct node *n) __attribute__((warn_unused_result));

@@ -183,6 +183,24 @@ static void put_back(struct node *n, unsigned iface)
 	}
 }
 
+void node_carp_adopted(struct node *n)
+{
+	for (unsigned i = 0; i < n->nvhosts; i++) {
+		struct node_vhost *v = &n->vhosts[i];
+
+		if (!v->answering)
+			continue;
+		node_neigh_set(n, v->iface);
+		node_ra_set(n, i, true);
+		put_back(n, v->iface);
+		node_policy_take(n, i);
+	}
+	for (size_t i = 0; n->lease_open && i < n->nifaces; i++)
+		if (lease_renew(&n->lease, n->ifaces[i].name))
+			log_msg(LOG_DEBUG, "%s: the rules of before stay",
+				n->ifaces[i].name);
+}
+
 void node_carp_bind(struct node *n, unsigned i)
 {
 	struct node_iface *f = &n->ifaces[i];

@@ -137,6 +137,16 @@ void node_policy_take(struct node *n, unsigned vhost)
 	set_all(n, leader);
 }
 
+bool node_policy_there(const struct node *n, unsigned vhost, size_t i)
+{
+	return n->policy->vhosts[node_leader(n, vhost)].items[i].there;
+}
+
+void node_policy_adopt(struct node *n, unsigned vhost, size_t i)
+{
+	n->policy->vhosts[node_leader(n, vhost)].items[i].there = true;
+}
+
 void node_policy_release(struct node *n, unsigned vhost)
 {
 	struct policy_vhost *p = &n->policy->vhosts[node_leader(n, vhost)];
@@ -258,7 +268,7 @@ int node_policy_open(struct node *n)
 			return -ENOMEM;
 	}
 	err = policy_open(&n->policy->nl);
-	if (!err)
+	if (!err && !node_upgrade_foreign(n))
 		err = policy_clean(&n->policy->nl);
 	if (err)
 		log_msg(LOG_ERR,

@@ -300,6 +300,8 @@ static int open_link(struct node *n)
 
 	if (!link->present)
 		return 0;
+	if (node_upgrade_fd(n, UPGRADE_LINK) >= 0)
+		conf.listen_fd = node_upgrade_fd(n, UPGRADE_LINK);
 	fill_sockaddr(&link->address, link->port, &conf.local);
 	for (size_t i = 0; i < link->num_peers; i++) {
 		peers[i].name = link->peers[i].name;

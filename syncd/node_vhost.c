@@ -112,10 +112,34 @@ int node_leases_open(struct node *n)
 {
 	int err = 0;
 
+	if (node_upgrade_foreign(n))
+		return 0; /* node_carp_adopt */
 	for (unsigned i = 0; i < n->nvhosts && !err; i++)
 		err = add_lease(n, &n->vhosts[i]);
 	if (err)
 		say_no_lease(err);
+	return err;
+}
+
+int node_carp_adopt(struct node *n, int lease_fd)
+{
+	int err = 0;
+
+	if (lease_fd >= 0)
+		err = lease_adopt(&n->lease, lease_fd, LEASE_TABLE, n->mark);
+	n->lease_open = lease_fd >= 0 && !err;
+	for (unsigned i = 0; i < n->nvhosts && !err; i++) {
+		struct node_vhost *v = &n->vhosts[i];
+		const struct engine_vhost *e = &n->engine->vhosts[i];
+
+		v->answering = e->held;
+		if (!v->vip.virtual_mac)
+			continue;
+		v->lease.timeout_ns = e->lease_ns;
+		err = n->lease_open ? lease_keep(&n->lease, &v->lease)
+				    : -ENOENT;
+		v->leased = !err;
+	}
 	return err;
 }
 
@@ -262,6 +286,7 @@ static int open_vip(struct node *n)
 	err = vip_open(&n->vip, path);
 	if (!err) {
 		n->vip_open = true;
+		n->vip.clean = node_upgrade_foreign(n);
 		err = vip_prepare(&n->vip, n->vip_vhosts, n->nvhosts);
 	}
 	if (err)
@@ -274,7 +299,8 @@ int node_carp_open(struct node *n)
 {
 	int err = 0;
 
-	evutil_secure_rng_get_bytes(&n->mark, sizeof(n->mark));
+	if (!n->mark)
+		evutil_secure_rng_get_bytes(&n->mark, sizeof(n->mark));
 	n->mark |= 1;
 	n->vip_vhosts = calloc(ENGINE_VHOSTS_MAX, sizeof(*n->vip_vhosts));
 	n->standin = standin_new();

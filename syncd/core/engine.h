@@ -378,6 +378,21 @@ int32_t engine_demote(struct engine *e, int32_t n, mono_t now);
 /* Hands over if it can, bows out; ENGINE_STOPPED ends it. */
 void engine_stop(struct engine *e, mono_t now);
 
+/*
+ * Another process goes on as this node (an upgrade). What it has to know, as
+ * bytes: their number, -EBUSY with a sentence in why, or -ENOBUFS. It takes
+ * them up in an engine that heard nothing but its links; the vhosts that were
+ * master are, and nothing is taken: their next advert is due at once. 0;
+ * -EBADMSG; -ENOENT: one that was master is not here; then e is of no use.
+ * If it does not go on, engine_kept_not() says so.
+ */
+#define ENGINE_KEPT_MAX 60000
+int engine_keep(const struct engine *e, void *data, size_t size,
+		const char **why) __attribute__((warn_unused_result));
+int engine_restore(struct engine *e, const void *data, size_t len, mono_t now)
+	__attribute__((warn_unused_result));
+void engine_kept_not(struct engine *e, mono_t now);
+
 /* --- time and answers --------------------------------------------------- */
 
 void engine_tick(struct engine *e, mono_t now);

@@ -8,6 +8,7 @@
  * engine_witness.c   what the link says about adverts
  * engine_handover.c  the planned switch, both parts
  * engine_split.c     which vhosts move together, and who hands over for it
+ * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing

@@ -145,6 +145,21 @@ int lease_open(struct lease *l, const char *table, uint32_t mark)
 	return r;
 }
 
+int lease_adopt(struct lease *l, int fd, const char *table, uint32_t mark)
+{
+	int r;
+
+	memset(l, 0, sizeof(*l));
+	snprintf(l->table, sizeof(l->table), "%s", table);
+	l->mark = mark;
+	r = nl_adopt(&l->nl, fd);
+	if (!r)
+		r = nl_move_high(&l->nl);
+	if (r)
+		lease_close(l);
+	return r;
+}
+
 void lease_close(struct lease *l)
 {
 	nl_close(&l->nl);
@@ -226,10 +241,9 @@ static int lease_drop_iface(struct lease *l, const char *ifname)
 	return r == -ENOENT ? 0 : r;
 }
 
-int lease_add(struct lease *l, struct lease_vhost *h)
+int lease_keep(struct lease *l, struct lease_vhost *h)
 {
 	struct lease_vhost **p;
-	int r;
 
 	h->timeout_ms = lease_timeout_ms(h->timeout_ns);
 	if (!h->timeout_ms || (h->mac[0] & 1) || !*h->ifname ||
@@ -242,10 +256,24 @@ int lease_add(struct lease *l, struct lease_vhost *h)
 		;
 	h->next = NULL;
 	*p = h;
+	return 0;
+}
+
+int lease_add(struct lease *l, struct lease_vhost *h)
+{
+	int r = lease_keep(l, h);
+
+	if (r)
+		return r;
 	r = lease_apply(l, h->ifname);
 	if (r && r != -ENODEV)
 		lease_unlink(l, h);
 	return r;
+}
+
+int lease_renew(struct lease *l, const char *ifname)
+{
+	return lease_apply(l, ifname);
 }
 
 static int lease_elem_del(struct lease *l, const struct lease_vhost *h)

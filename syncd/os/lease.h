@@ -70,6 +70,20 @@ struct lease {
 int lease_open(struct lease *l, const char *table, uint32_t mark)
 	__attribute__((warn_unused_result));
 
+/*
+ * Another process's socket and table instead (an upgrade; fd is taken over, on
+ * failure too), with the mark of its rules. lease_keep() is lease_add() for a
+ * vhost whose rules stand there already, timeout_ns as it is now, and changes
+ * nothing; lease_renew() makes an interface's rules anew, as this version has
+ * them. Rights that are held stay. 0 or -errno; -EINVAL also: no netlink.
+ */
+int lease_adopt(struct lease *l, int fd, const char *table, uint32_t mark)
+	__attribute__((warn_unused_result));
+int lease_keep(struct lease *l, struct lease_vhost *h)
+	__attribute__((warn_unused_result));
+int lease_renew(struct lease *l, const char *ifname)
+	__attribute__((warn_unused_result));
+
 /* Closes the socket: with it the kernel drops the table and every right. Later
  * calls but lease_open say -EBADF. */
 void lease_close(struct lease *l);

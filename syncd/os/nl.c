@@ -74,6 +74,29 @@ int nl_open(struct nl_sock *s, int bus, unsigned groups, size_t rcvbuf)
 	return 0;
 }
 
+int nl_adopt(struct nl_sock *s, int fd)
+{
+	int domain, err = 0;
+	socklen_t len = sizeof(domain);
+
+	*s = (struct nl_sock){ .fd = -1 };
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0)
+		err = -errno;
+	else if (domain != AF_NETLINK)
+		err = -EINVAL;
+	if (!err) {
+		s->mnl = mnl_socket_fdopen(fd);
+		err = s->mnl ? 0 : -errno;
+	}
+	if (err) {
+		close(fd);
+		return err;
+	}
+	s->fd = fd;
+	s->portid = mnl_socket_get_portid(s->mnl);
+	return 0;
+}
+
 int nl_move_high(struct nl_sock *s)
 {
 	struct rlimit files;

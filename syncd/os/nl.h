@@ -36,6 +36,10 @@ struct nl_sock {
 __attribute__((warn_unused_result)) int nl_open(struct nl_sock *s, int bus,
 						unsigned groups, size_t rcvbuf);
 
+/* A socket that another process opened so; fd is taken over, on failure, too.
+ * 0 or -errno; on failure *s is closed. */
+__attribute__((warn_unused_result)) int nl_adopt(struct nl_sock *s, int fd);
+
 /*
  * Gives the socket the highest descriptor of the process (at most 1023), so
  * that it is the first to go when the process is killed: the kernel releases

@@ -81,7 +81,7 @@ int peersock_new(struct event_base *base, const struct peersock_conf *conf,
 	ps->max_queue = conf->max_queue ? conf->max_queue : QUEUE_DEFAULT;
 	ps->rekey_records =
 		conf->rekey_records ? conf->rekey_records : 1ULL << 20;
-	ps->listen_fd = -1;
+	ps->listen_fd = conf->listen_fd ? conf->listen_fd : -1;
 	ps->num_peers = conf->num_peers;
 	rc = peertls_init(&ps->tls, conf);
 	for (unsigned int i = 0; !rc && i < ps->num_peers; i++)
@@ -180,6 +180,11 @@ uint64_t peersock_count(const struct peersock *ps, enum peersock_reason r)
 const char *peersock_error(const struct peersock *ps, unsigned int peer)
 {
 	return ps->peers[peer].error;
+}
+
+int peersock_listen_fd(const struct peersock *ps)
+{
+	return ps->listen_fd;
 }
 
 uint64_t peersock_key_updates(const struct peersock *ps)

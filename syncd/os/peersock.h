@@ -53,6 +53,7 @@ struct peersock_conf {
 	unsigned int num_peers;
 	const struct link_key *keys; /* newest first */
 	unsigned int num_keys;	     /* 1 or 2 */
+	int listen_fd;		/* one handed on, taken over; 0: make one */
 	int priority;		/* of its events in the base, see event(3) */
 	size_t max_queue;	/* bytes per peer not yet sent; 0: 8 MiB */
 	uint64_t rekey_records; /* between key updates; 0: 2^20 */
@@ -73,10 +74,10 @@ struct peersock_ops {
 };
 
 /*
- * Listens where a peer has a smaller name, connects where it has a greater
- * one. Everything in conf is copied. Failed tries are logged here, once for
- * each change of reason; up and down are the caller's to log. 0 and *out,
- * or -errno (-EADDRINUSE: somebody listens there), -EIO for OpenSSL.
+ * Listens where a peer has a smaller name, connects where it has a greater one.
+ * Everything in conf is copied. Failed tries are logged here, once for each
+ * change of reason; up and down are the caller's to log. 0 and *out, or -errno
+ * (-EADDRINUSE: somebody listens there), -EIO for OpenSSL.
  */
 int peersock_new(struct event_base *base, const struct peersock_conf *conf,
 		 const struct peersock_ops *ops, void *arg,
@@ -91,14 +92,13 @@ void peersock_free(struct peersock *ps);
 int peersock_send(struct peersock *ps, unsigned int peer, const void *data,
 		  size_t len) __attribute__((warn_unused_result));
 
-/* Bytes queued and not yet taken by the kernel. */
+/* The listening socket; -1: none. Bytes queued, not yet taken by the kernel. */
+int peersock_listen_fd(const struct peersock *ps);
 size_t peersock_pending(const struct peersock *ps, unsigned int peer);
 bool peersock_is_up(const struct peersock *ps, unsigned int peer);
 
-/*
- * Stops or resumes the reading from a peer; the kernel's buffer then holds
- * the sender back. Ends with the connection: a new one reads.
- */
+/* Stops or resumes the reading from a peer; the kernel's buffer then holds the
+ * sender back. Ends with the connection: a new one reads. */
 void peersock_pause_reading(struct peersock *ps, unsigned int peer, bool pause);
 
 /*

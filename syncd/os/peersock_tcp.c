@@ -204,7 +204,8 @@ int peersock_listen(struct peersock *ps)
 		wanted |= !ps->peers[i].we_connect;
 	if (!wanted)
 		return 0;
-	ps->listen_fd = local_socket(&ps->local, true);
+	if (ps->listen_fd < 0)
+		ps->listen_fd = local_socket(&ps->local, true);
 	if (ps->listen_fd < 0)
 		return ps->listen_fd;
 	ps->listener = peersock_event(ps, ps->listen_fd, EV_READ | EV_PERSIST,

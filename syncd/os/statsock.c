@@ -177,11 +177,22 @@ out:
 	return rc;
 }
 
+/* What the path is now, so that nothing else is removed. */
+static int note_file(struct statsock *ss)
+{
+	struct stat st;
+
+	if (stat(ss->path, &st) < 0)
+		return -errno;
+	ss->dev = st.st_dev;
+	ss->ino = st.st_ino;
+	return 0;
+}
+
 static int open_socket(struct statsock *ss)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	const gid_t gid = find_group("statesync");
-	struct stat st;
 	int rc;
 
 	memcpy(un.sun_path, ss->path, sizeof(un.sun_path));
@@ -189,19 +200,30 @@ static int open_socket(struct statsock *ss)
 	if (ss->fd < 0)
 		return -errno;
 	rc = bind_path(ss, &un);
+	if (!rc)
+		rc = note_file(ss);
 	if (rc)
 		return rc;
-	if (stat(ss->path, &st) < 0)
-		return -errno;
-	ss->dev = st.st_dev;
-	ss->ino = st.st_ino;
 	if (gid != NO_GID && chown(ss->path, (uid_t)-1, gid) < 0)
 		return -errno;
 	return listen(ss->fd, CLIENTS_MAX_ROOT) < 0 ? -errno : 0;
 }
 
+int statsock_fd(const struct statsock *ss)
+{
+	return ss->fd;
+}
+
 int statsock_new(struct event_base *base, const char *path,
 		 statsock_handler_fn *handler, void *arg, struct statsock **out)
+{
+	return statsock_adopt(base, path, -1, handler, arg, out);
+}
+
+/* fd: -1 to make one. */
+int statsock_adopt(struct event_base *base, const char *path, int fd,
+		   statsock_handler_fn *handler, void *arg,
+		   struct statsock **out)
 {
 	struct statsock *ss;
 	int rc;
@@ -215,9 +237,10 @@ int statsock_new(struct event_base *base, const char *path,
 	ss->base = base;
 	ss->handler = handler;
 	ss->arg = arg;
+	ss->fd = fd;
 	ss->admin_gid = find_group("statesync-admin");
 	memcpy(ss->path, path, strlen(path));
-	rc = open_socket(ss);
+	rc = fd < 0 ? open_socket(ss) : note_file(ss);
 	if (!rc) {
 		ss->listener = statsock_event(ss, ss->fd, EV_READ | EV_PERSIST,
 					      on_accept, ss);

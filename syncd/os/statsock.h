@@ -57,6 +57,13 @@ int statsock_new(struct event_base *base, const char *path,
 		 statsock_handler_fn *handler, void *arg, struct statsock **out)
 	__attribute__((warn_unused_result));
 
+/* The listening socket, to hand it on; and the same as statsock_new() with
+ * one that was handed on, which is taken over. */
+int statsock_fd(const struct statsock *ss);
+int statsock_adopt(struct event_base *base, const char *path, int fd,
+		   statsock_handler_fn *handler, void *arg,
+		   struct statsock **out) __attribute__((warn_unused_result));
+
 /* Closes all clients, their close functions called; removes the file. */
 void statsock_free(struct statsock *ss);
 

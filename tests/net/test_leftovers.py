@@ -84,6 +84,24 @@ def test_after_a_crash_the_next_start_cleans_up(lab, pair):
     stop_and_compare(lab, pair.one, before)
 
 
+def test_after_a_crash_with_another_configuration(lab, pair):
+    """What is no more in the configuration goes at the start, and what was
+    there before it comes back at the end."""
+    before = normal(lab.footprint("gw1"))
+    pair.configure()
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    pair.one.kill()
+    assert "10.2.0.1" in str(lab.footprint("gw1"))
+    pair.one.configure(carps=("lan",), address="10.1.0.9/24")
+    pair.one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    now = str(lab.footprint("gw1"))
+    assert "10.2.0.1 " not in now and "10.1.0.1 " not in now
+    assert "00:00:5e:00:01:02" not in now
+    stop_and_compare(lab, pair.one, before)
+
+
 def test_the_owned_table_stands_a_flush(lab, pair):
     """`nft flush ruleset` by others takes nothing of ours away."""
     pair.start()

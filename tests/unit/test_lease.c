@@ -7,6 +7,7 @@
 #include "vip_gateway.h"
 
 #include "carpsock.h"
+#include <sys/stat.h>
 
 /* --- the right ---------------------------------------------------------- */
 
@@ -299,6 +300,44 @@ START_TEST(test_lease_bookkeeping)
 }
 END_TEST
 
+/* Another holder of the socket goes on with the table, and the first may go. */
+START_TEST(test_adopted)
+{
+	struct lease_vhost lan, wan;
+	struct lease old;
+	int fd, pair[2];
+	struct stat st;
+
+	gw_open(60 * SEC);
+	ck_assert_int_eq(lease_grant(&gw.lease, &gw.lan), 0);
+	old = gw.lease;
+	lan = gw.lan;
+	wan = gw.wan;
+	fd = dup(old.nl.fd);
+	ck_assert_int_eq(lease_adopt(&gw.lease, fd, "statesync", MARK), 0);
+	ck_assert_int_ne(fstat(fd, &st), 0); /* it has moved up */
+	ck_assert_int_eq(lease_keep(&gw.lease, &lan), 0);
+	ck_assert_int_eq(lease_keep(&gw.lease, &lan), -EEXIST);
+	ck_assert_int_eq(lease_keep(&gw.lease, &wan), 0);
+	lease_close(&old);
+	ck_assert(held(&lan));
+	ck_assert_int_eq(lease_check(&gw.lease, "g0"), 0);
+	ck_assert_int_eq(lease_renew(&gw.lease, "g0"), 0);
+	ck_assert(held(&lan));
+	ck_assert_int_eq(lease_check(&gw.lease, "g0"), 0);
+	ck_assert_int_eq(lease_grant(&gw.lease, &wan), 0);
+	ck_assert_int_eq(lease_revoke(&gw.lease, &lan), 0);
+	ck_assert(!held(&lan));
+	lease_close(&gw.lease);
+	ck_assert(!says("nft list tables", "statesync"));
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	ck_assert_int_eq(lease_adopt(&gw.lease, pair[0], "statesync", MARK),
+			 -EINVAL);
+	close(pair[1]);
+}
+END_TEST
+
 START_TEST(test_device_made_anew)
 {
 	gw_open(60 * SEC);
@@ -335,6 +374,7 @@ int main(void)
 		test_flush_leaves_it,
 		test_lease_bookkeeping,
 		test_device_made_anew,
+		test_adopted,
 	};
 
 	return lab_main("lease", tests, sizeof(tests) / sizeof(*tests));

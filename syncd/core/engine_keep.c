@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What another process of the same node needs to go on as if nothing had
+ * been: mastership, counters, what the operator said, the history. Not flows:
+ * the link is made anew, and a bulk closes the gap. Not what is found out
+ * again within a moment.
+ *
+ * Implements rules 14, "Upgrade". Both processes may be of different versions:
+ * each record begins with its length, and what a reader does not know at its
+ * end is left out.
+ *
+ * Invariant: no counter of an advert is used twice.
+ */
+#include "engine_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "buf.h"
+
+/* --- records ------------------------------------------------------------ */
+
+static size_t record_begin(struct writer *w)
+{
+	writer_u16(w, 0);
+	return w->used;
+}
+
+static void record_end(struct writer *w, size_t start)
+{
+	if (writer_ok(w))
+		writer_patch_u16(w, start - 2, (uint16_t)(w->used - start));
+}
+
+static void record_read(struct reader *r, struct reader *record)
+{
+	uint16_t len = reader_u16(r);
+	const uint8_t *p = reader_skip(r, len);
+
+	reader_init(record, p, p ? len : 0);
+}
+
+static void put_text(struct writer *w, const char *text)
+{
+	size_t len = strlen(text);
+
+	writer_u8(w, (uint8_t)len);
+	writer_bytes(w, text, len);
+}
+
+/* text gets a NUL; what does not fit fails. */
+static void get_text(struct reader *r, char *text, size_t size)
+{
+	size_t len = reader_u8(r);
+
+	text[0] = '\0';
+	if (len >= size) {
+		r->failed = true;
+		return;
+	}
+	reader_bytes(r, text, len);
+	text[len] = '\0';
+}
+
+static mono_t get_time(struct reader *r)
+{
+	return (mono_t){ (int64_t)reader_u64(r) };
+}
+
+/* --- what is kept ------------------------------------------------------- */
+
+static void put_node(struct writer *w, const struct engine *e)
+{
+	size_t start = record_begin(w);
+
+	writer_u32(w, (uint32_t)e->demotion.by[DEMOTION_OPERATOR]);
+	writer_u8(w, e->windows_old);
+	record_end(w, start);
+}
+
+static uint32_t peer_interval_us(const struct engine_peer *p, const char *vhost)
+{
+	for (size_t i = 0; i < p->word.nvhosts; i++)
+		if (strcmp(p->word.vhosts[i].name, vhost) == 0)
+			return p->word.vhosts[i].interval_us;
+	return 0;
+}
+
+static void put_counters(struct writer *w, const struct engine *e,
+			 const struct engine_vhost *v)
+{
+	writer_u8(w, (uint8_t)e->npeers);
+	for (size_t i = 0; i < e->npeers; i++) {
+		const struct engine_counters *c = &v->counters[i];
+		size_t start = record_begin(w);
+
+		put_text(w, e->peers[i].name);
+		writer_u32(w, peer_interval_us(&e->peers[i], v->name));
+		writer_u64(w, c->first);
+		writer_u64(w, c->told);
+		for (int f = 0; f < CARP_FAMILIES; f++)
+			writer_u64(w, c->heard[f]);
+		record_end(w, start);
+	}
+}
+
+static bool put_vhost(struct writer *w, const struct engine *e,
+		      const struct engine_vhost *v)
+{
+	size_t start = record_begin(w);
+	struct carp_kept k;
+
+	if (v->taking || !carp_vhost_keep(&v->carp, &k))
+		return false;
+	put_text(w, v->name);
+	writer_u8(w, v->carp.auth.vhid);
+	writer_u8(w, (uint8_t)k.state);
+	writer_u8(w, k.foreign);
+	writer_u8(w, v->unusable);
+	writer_u8(w, v->no_preempt);
+	writer_u64(w, (uint64_t)k.since.ns);
+	writer_u64(w, (uint64_t)v->lease_ns);
+	writer_u64(w, k.base);
+	writer_u64(w, k.counter);
+	writer_u64(w, k.transitions);
+	writer_u8(w, CARP_REFUSAL_COUNT);
+	for (int i = 0; i < CARP_REFUSAL_COUNT; i++)
+		writer_u64(w, k.counters[i]);
+	put_counters(w, e, v);
+	record_end(w, start);
+	return true;
+}
+
+static void put_history(struct writer *w, const struct history *h)
+{
+	size_t n = h->count < HISTORY_MAX ? (size_t)h->count : HISTORY_MAX;
+
+	writer_u8(w, (uint8_t)n);
+	while (n-- > 0) { /* the oldest first */
+		const struct history_entry *entry = history_get(h, n);
+		size_t start = record_begin(w);
+
+		writer_u64(w, (uint64_t)entry->at.ns);
+		put_text(w, entry->vhost);
+		writer_u8(w, (uint8_t)entry->from);
+		writer_u8(w, (uint8_t)entry->to);
+		put_text(w, entry->cause);
+		writer_u8(w, STEP_COUNT);
+		for (int i = 0; i < STEP_COUNT; i++)
+			writer_u64(w, (uint64_t)entry->step_us[i]);
+		record_end(w, start);
+	}
+}
+
+int engine_keep(const struct engine *e, void *data, size_t size,
+		const char **why)
+{
+	struct writer w;
+	uint8_t n = 0;
+
+	writer_init(&w, data, size);
+	*why = "a handover is going on";
+	if (e->handover.state != HANDOVER_IDLE || e->stopping)
+		return -EBUSY;
+	*why = "it takes over, or a changed password or address is not yet "
+	       "that of the peers";
+	put_node(&w, e);
+	for (size_t i = 0; i < e->nvhosts; i++)
+		n += !e->vhosts[i].gone;
+	writer_u8(&w, n);
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone && !put_vhost(&w, e, &e->vhosts[i]))
+			return -EBUSY;
+	put_history(&w, &e->history);
+	*why = "there is too much to tell";
+	return writer_ok(&w) ? (int)w.used : -ENOBUFS;
+}
+
+void engine_kept_not(struct engine *e, mono_t now)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone)
+			carp_vhost_kept_not(&e->vhosts[i].carp, now);
+}
+
+/* --- and taken up ------------------------------------------------------- */
+
+static void get_node(struct reader *r, struct engine *e)
+{
+	struct reader node;
+	uint32_t operator;
+
+	record_read(r, &node);
+	operator= reader_u32(&node);
+	demotion_set(&e->demotion, DEMOTION_OPERATOR,
+		     operator <= DEMOTION_WIRE_MAX ? (int32_t)operator: 0);
+	e->windows_old = reader_u8(&node);
+	r->failed |= node.failed;
+}
+
+static struct engine_peer *peer_named(struct engine *e, const char *name)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		if (strcmp(e->peers[i].name, name) == 0)
+			return &e->peers[i];
+	return NULL;
+}
+
+/* What it last said of its interval holds until it is heard. */
+static void set_interval(struct engine_peer *p, const char *vhost, uint32_t us)
+{
+	struct session_vhost *s = &p->word.vhosts[p->word.nvhosts];
+
+	if (!us || p->word.nvhosts == SESSION_VHOSTS_MAX)
+		return;
+	*s = (struct session_vhost){ .interval_us = us };
+	memcpy(s->name, vhost, sizeof(s->name));
+	p->word.nvhosts++;
+}
+
+static void get_counters(struct reader *r, struct engine *e,
+			 struct engine_vhost *v)
+{
+	for (unsigned n = reader_u8(r); n > 0 && reader_ok(r); n--) {
+		struct engine_counters c = { 0 };
+		char name[SESSION_NAME_MAX];
+		struct engine_peer *p;
+		struct reader one;
+		uint32_t us;
+
+		record_read(r, &one);
+		get_text(&one, name, sizeof(name));
+		us = reader_u32(&one);
+		c.first = reader_u64(&one);
+		c.told = reader_u64(&one);
+		for (int f = 0; f < CARP_FAMILIES; f++)
+			c.heard[f] = reader_u64(&one);
+		r->failed |= one.failed;
+		p = peer_named(e, name);
+		if (!p || r->failed)
+			continue;
+		v->counters[p - e->peers] = c;
+		set_interval(p, v->name, us);
+	}
+}
+
+static struct engine_vhost *vhost_of(struct engine *e, const char *name,
+				     uint8_t vhid)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone && !strcmp(e->vhosts[i].name, name) &&
+		    e->vhosts[i].carp.auth.vhid == vhid)
+			return &e->vhosts[i];
+	return NULL;
+}
+
+static void set_vhost(struct engine_vhost *v, const struct carp_kept *k,
+		      int64_t lease_ns, mono_t now)
+{
+	carp_vhost_restore(&v->carp, k, now);
+	v->held = k->state == CARP_MASTER;
+	v->lease_ns = lease_ns;
+	if (v->held && !v->link_up) /* it went down meanwhile */
+		carp_vhost_link(&v->carp, false, now);
+}
+
+static int get_vhost(struct reader *r, struct engine *e, mono_t now)
+{
+	char name[SESSION_NAME_MAX];
+	struct carp_kept k = { 0 };
+	struct engine_vhost *v;
+	int64_t lease_ns;
+	bool unusable, no_preempt;
+	uint8_t vhid, state;
+
+	get_text(r, name, sizeof(name));
+	vhid = reader_u8(r);
+	state = reader_u8(r);
+	k.foreign = reader_u8(r);
+	unusable = reader_u8(r);
+	no_preempt = reader_u8(r);
+	k.since = get_time(r);
+	lease_ns = (int64_t)reader_u64(r);
+	k.base = reader_u64(r);
+	k.counter = reader_u64(r);
+	k.transitions = reader_u64(r);
+	for (unsigned i = 0, n = reader_u8(r); i < n; i++) {
+		uint64_t count = reader_u64(r);
+
+		if (i < CARP_REFUSAL_COUNT)
+			k.counters[i] = count;
+	}
+	if (!reader_ok(r) || state > CARP_MASTER || lease_ns <= 0)
+		return -EBADMSG;
+	k.state = (enum carp_state)state;
+	v = vhost_of(e, name, vhid);
+	if (!v)
+		return k.state == CARP_MASTER ? -ENOENT : 0;
+	if (v->held)
+		return -EBADMSG; /* twice the same */
+	get_counters(r, e, v);
+	if (!reader_ok(r))
+		return -EBADMSG;
+	v->unusable = unusable && v->link_up;
+	v->no_preempt = no_preempt;
+	set_vhost(v, &k, lease_ns, now);
+	return 0;
+}
+
+static bool get_entry(struct reader *r, struct history *h)
+{
+	char vhost[SESSION_NAME_MAX], cause[SESSION_REASON_MAX];
+	struct history_entry *entry;
+	mono_t at = get_time(r);
+	uint8_t from, to;
+
+	get_text(r, vhost, sizeof(vhost));
+	from = reader_u8(r);
+	to = reader_u8(r);
+	get_text(r, cause, sizeof(cause));
+	if (!reader_ok(r) || from > CARP_MASTER || to > CARP_MASTER)
+		return false;
+	entry = history_add(h, at, vhost, (enum carp_state)from,
+			    (enum carp_state)to, cause);
+	for (unsigned i = 0, n = reader_u8(r); i < n; i++) {
+		int64_t us = (int64_t)reader_u64(r);
+
+		if (i < STEP_COUNT)
+			entry->step_us[i] = us;
+	}
+	return reader_ok(r);
+}
+
+int engine_restore(struct engine *e, const void *data, size_t len, mono_t now)
+{
+	struct reader r, one;
+	int err = 0;
+
+	reader_init(&r, data, len);
+	get_node(&r, e);
+	for (unsigned n = reader_u8(&r); !err && n > 0 && reader_ok(&r); n--) {
+		record_read(&r, &one);
+		err = get_vhost(&one, e, now);
+	}
+	memset(&e->history, 0, sizeof(e->history));
+	for (unsigned n = reader_u8(&r); !err && n > 0 && reader_ok(&r); n--) {
+		record_read(&r, &one);
+		if (!get_entry(&one, &e->history))
+			err = -EBADMSG;
+	}
+	if (err || !reader_ok(&r))
+		return err ? err : -EBADMSG;
+	e->touched = true;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].held && !e->subscribed) {
+			e->subscribed = true;
+			engine_push(e, ENGINE_SUBSCRIBE, 0);
+		}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the two files of an upgrade know of each other: node_upgrade.c, the
+ * process that runs, and node_takeover.c, the one that takes its place. Not
+ * for others.
+ */
+#ifndef STATESYNC_NODE_UPGRADE_H
+#define STATESYNC_NODE_UPGRADE_H
+
+#include "handoff.h"
+#include "launcher.h"
+#include "node.h"
+
+/* For all that the new one opens, and to hear from the old one then. */
+#define UPGRADE_READY_MS 5000
+
+/* In an offer: which descriptors it bears, in this order. */
+#define UPGRADE_STATS_GIVEN 1
+#define UPGRADE_LINK_GIVEN  2
+
+struct node_upgrade {
+	struct launcher *launcher;
+	struct event *launcher_event, *signal;
+	/* the talk with the other process; -1 */
+	int fd;
+	struct event *event, *timer;
+	/* what is in the kernel is the other's: not yet ours, or no more */
+	bool foreign;
+	int given[UPGRADE_FDS];
+	struct handoff_msg msg;
+};
+
+/* --- node_upgrade.c */
+/* Of everything in the configuration that stands in the kernel, or that was
+ * told to others: a new process does not change it by the way. */
+uint64_t upgrade_signature(const struct node *n);
+
+/* Ends the talk. */
+void upgrade_close_talk(struct node_upgrade *u);
+
+/* --- node_takeover.c */
+/* What was handed on to open all else, once there is an engine. 0 or -errno,
+ * which the old one was told or which is logged. */
+int upgrade_read_offer(struct node *n) __attribute__((warn_unused_result));
+
+#endif
