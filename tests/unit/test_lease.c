@@ -209,7 +209,10 @@ START_TEST(test_timeout_rounds_down)
 	ck_assert_int_gt(j, 0);
 	ck_assert_int_eq(lease_timeout_ms(j - 1), 0);
 	ck_assert_int_eq(lease_timeout_ms(10 * j), 10 * j / MS);
-	ck_assert_int_eq(lease_timeout_ms(11 * j - 1), 10 * j / MS);
+	ck_assert_int_eq(lease_timeout_ms(11 * j - 1), 11 * j / MS);
+	ck_assert_int_eq(lease_timeout_ms(5 * j + j / 2 - 1), 5 * j / MS);
+	ck_assert_int_eq(lease_timeout_ms(5 * j + j / 2), 6 * j / MS);
+	ck_assert_int_eq(lease_timeout_ms(2 * j + j / 2), 2 * j / MS);
 }
 END_TEST
 

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fast adverts on a machine that has other things to do: how punctual they
+are, how soon a neighbour is answered, and what a cut cable costs. Each
+function measures one thing in a laboratory that it is given."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import carp
+from lab import wait_for
+from measure import cpu_s, load, memory_mb
+from pair import Pair
+from tap import OUTGOING, RCVBUFFORCE, TIMESTAMPNS, is_advert, is_arp
+
+SPIN = "while True: pass"
+
+
+def say(text):
+    print("        " + text, file=sys.stderr, flush=True)
+
+
+def percentile(values, part):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * part))]
+
+
+@contextlib.contextmanager
+def busy(count):
+    """Other people's programs, which want all of a CPU each."""
+    procs = [subprocess.Popen([sys.executable, "-c", SPIN],
+                              preexec_fn=_with_parent) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for p in procs:
+            p.kill()
+            p.wait()
+
+
+def _with_parent():
+    from node import die_with_parent
+    die_with_parent()
+
+
+class Port:
+    """Frames of both directions at a port of the switch, with the time at
+    which the kernel saw them: (ns, to the gateway, frame)."""
+
+    def __init__(self, lab, host, cable, keep):
+        self.sock = lab.raw("switch", "%s-%s" % (cable, host))
+        self.sock.setsockopt(socket.SOL_SOCKET, RCVBUFFORCE, 16 << 20)
+        self.sock.setsockopt(socket.SOL_SOCKET, TIMESTAMPNS, 1)
+        self.keep = keep
+        self.frames = []
+        self.ending = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while not self.ending:
+            if not select.select([self.sock], [], [], 0.05)[0]:
+                continue
+            frame, more, _, addr = self.sock.recvmsg(2048, 64)
+            if self.keep(frame):
+                real = next(d for _, kind, d in more if kind == TIMESTAMPNS)
+                s, ns = struct.unpack("qq", real)
+                self.frames.append((s * 10 ** 9 + ns, addr[2] == OUTGOING,
+                                    frame))
+
+    def close(self):
+        self.ending = True
+        self.thread.join()
+        self.sock.close()
+        return self.frames
+
+
+def advert_gaps_ms(frames):
+    times = [t for t, to, f in frames if not to and is_advert(f)]
+    return [(b - a) / 1e6 for a, b in zip(times, times[1:])]
+
+
+def answers_ms(frames):
+    """How long each request for the shared address waited."""
+    waits, asked = [], None
+    for t, to, f in frames:
+        if not is_arp(f) or f[21] not in (1, 2):
+            continue
+        if to and f[21] == 1 and f[38:42] == bytes((10, 1, 0, 1)):
+            asked = t
+        elif not to and f[21] == 2 and asked is not None:
+            waits.append((t - asked) / 1e6)
+            asked = None
+    return waits
+
+
+def spread(values):
+    if not values:
+        return {"count": 0}
+    return {"count": len(values), "p50": percentile(values, .5),
+            "p99": percentile(values, .99), "max": max(values)}
+
+
+class Subsecond:
+    def __init__(self, lab):
+        self.lab = lab
+        self.pair = Pair(lab)
+
+    def start(self, advskew):
+        for node in self.pair.both():
+            if node.running():
+                node.stop()
+        self.pair.start(advbase=0, advskew=advskew, timeout=30)
+        time.sleep(1)
+
+    def _history(self):
+        return [(n.name, str(h)) for n in self.pair.both()
+                for h in reversed(n.status()["history"])]
+
+    def late(self):
+        return sum(c.get("adverts_late", 0) for n in self.pair.both()
+                   for c in n.status()["carp"])
+
+    def _cost(self):
+        return sum(cpu_s(n.proc.pid) for n in self.pair.both())
+
+    def steady(self, advskew, seconds, spinners=0, work=None):
+        """Nothing happens to the pair: changes of state, adverts that the
+        stand-in sent, distances of adverts, ARP answers."""
+        self.start(advskew)
+        pair, before = self.pair, self.pair.transitions()
+        late, cost, begin = self.late(), self._cost(), time.monotonic()
+        known = len(self._history())
+        port = Port(self.lab, "gw1", "lan",
+                    lambda f: is_advert(f) or is_arp(f))
+        with busy(spinners):
+            asked = self.lab.tools.start(
+                "arpprobe", "-n", self.lab.ns("client"), "-i", "eth0", "-a",
+                "10.1.0.1", "-t", "arp", "-k", seconds * 20, "-w", "50")
+            if work:
+                work()
+            got = asked.result()
+        frames = port.close()
+        gone = time.monotonic() - begin
+        return {"advskew": advskew, "seconds": gone, "spinners": spinners,
+                "load": load(), "transitions": pair.transitions() - before,
+                "causes": self._history()[known:] if pair.transitions()
+                != before else [],
+                "adverts_late": self.late() - late,
+                "cpu_percent": 100 * (self._cost() - cost) / gone,
+                "asked": got["tries"], "answered": got["answered"],
+                "gaps_ms": spread(advert_gaps_ms(frames)),
+                "answers_ms": spread(answers_ms(frames))}
+
+    def bulk(self, advskew, flows, spinners=0):
+        """The same while the second gateway asks for the whole table."""
+        self.start(advskew)
+        self.lab.tools.fill(flows)
+
+        def work():
+            for _ in range(3):
+                self.pair.wait_sync(120)
+                self.pair.two.tool("bulk")
+        return self._after(self.steady_running(advskew, work, spinners))
+
+    def cut(self, advskew, rounds):
+        """The silence of a 1 kHz probe when the master's cable is cut."""
+        self.start(advskew)
+        probe = self.lab.tools.probe()
+        time.sleep(0.5)
+        silences, loads = [], []
+        for _ in range(rounds):
+            self.pair.wait_sync(60)
+            master = wait_for("one master", self.pair.master, 30)
+            loads.append(load())
+            probe.mark("cut")
+            self.lab.cut(master.host, "lan")
+            wait_for("the other one is master",
+                     lambda: self.pair.other(master).is_all("MASTER"), 15)
+            time.sleep(0.3)
+            silences.append(probe.mark("on")["silence_ms"])
+            self.lab.restore(master.host, "lan")
+            wait_for("backup again", lambda: master.is_all("BACKUP"), 15)
+            say("cut: %.1f ms" % silences[-1])
+        probe.finish()
+        return {"advskew": advskew, "silence_ms": silences,
+                "median_ms": statistics.median(silences),
+                "load": statistics.median(loads)}
