@@ -122,8 +122,7 @@ class Subsecond:
         time.sleep(1)
 
     def _history(self):
-        return [(n.name, str(h)) for n in self.pair.both()
-                for h in reversed(n.status()["history"])]
+        return {n.name: n.status()["history"][::-1] for n in self.pair.both()}
 
     def late(self):
         return sum(c.get("adverts_late", 0) for n in self.pair.both()
@@ -132,44 +131,42 @@ class Subsecond:
     def _cost(self):
         return sum(cpu_s(n.proc.pid) for n in self.pair.both())
 
-    def steady(self, advskew, seconds, spinners=0, work=None):
+    def steady(self, advskew, seconds, spinners=0, flows=0):
         """Nothing happens to the pair: changes of state, adverts that the
-        stand-in sent, distances of adverts, ARP answers."""
+        stand-in sent, distances of adverts, ARP answers. With flows the
+        second gateway asks for the whole table again and again."""
         self.start(advskew)
-        pair, before = self.pair, self.pair.transitions()
+        pair = self.pair
+        if flows:
+            self.lab.tools.fill(flows)
+            pair.wait_sync(120)
+        before = self._history()
         late, cost, begin = self.late(), self._cost(), time.monotonic()
-        known = len(self._history())
         port = Port(self.lab, "gw1", "lan",
                     lambda f: is_advert(f) or is_arp(f))
+        bulks = 0
         with busy(spinners):
             asked = self.lab.tools.start(
                 "arpprobe", "-n", self.lab.ns("client"), "-i", "eth0", "-a",
                 "10.1.0.1", "-t", "arp", "-k", seconds * 20, "-w", "50")
-            if work:
-                work()
+            while flows and asked.proc.poll() is None:
+                bulks += pair.two.tool("bulk")[0] == 0
             got = asked.result()
         frames = port.close()
         gone = time.monotonic() - begin
+        after = self._history()
         return {"advskew": advskew, "seconds": gone, "spinners": spinners,
-                "load": load(), "transitions": pair.transitions() - before,
-                "causes": self._history()[known:] if pair.transitions()
-                != before else [],
+                "flows": flows, "bulks": bulks, "load": load(),
+                "transitions": sum(len(after[k]) - len(before[k])
+                                   for k in after),
+                "causes": [(k, h["name"], h["to"], h["cause"])
+                           for k in after for h in after[k][len(before[k]):]],
                 "adverts_late": self.late() - late,
                 "cpu_percent": 100 * (self._cost() - cost) / gone,
+                "memory_mb": [memory_mb(n.proc.pid) for n in pair.both()],
                 "asked": got["tries"], "answered": got["answered"],
                 "gaps_ms": spread(advert_gaps_ms(frames)),
                 "answers_ms": spread(answers_ms(frames))}
-
-    def bulk(self, advskew, flows, spinners=0):
-        """The same while the second gateway asks for the whole table."""
-        self.start(advskew)
-        self.lab.tools.fill(flows)
-
-        def work():
-            for _ in range(3):
-                self.pair.wait_sync(120)
-                self.pair.two.tool("bulk")
-        return self._after(self.steady_running(advskew, work, spinners))
 
     def cut(self, advskew, rounds):
         """The silence of a 1 kHz probe when the master's cable is cut."""
