@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -42,6 +44,20 @@ static int check(const char *path, struct conf *conf)
 	       conf->link.num_peers, conf->link.num_peers == 1 ? "" : "s");
 	conf_free(conf);
 	return EXIT_SUCCESS;
+}
+
+/*
+ * Code and data that were used once stay in memory: adverts must not wait for
+ * a disk. Not what was never touched, which would be 20 MB of stacks.
+ */
+static void stay_in_memory(void)
+{
+	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+	/* under a limit a later allocation could fail for it */
+	if (setrlimit(RLIMIT_MEMLOCK, &none) ||
+	    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		log_msg(LOG_INFO, "memory is not locked: %s", log_errno(errno));
 }
 
 int main(int argc, char **argv)
@@ -92,6 +108,7 @@ int main(int argc, char **argv)
 	log_open(foreground);
 	if (node_open(&node, conf))
 		return EXIT_FAILURE;
+	stay_in_memory(); /* the helper's commands do not */
 	status = node_run(&node);
 	node_close(&node);
 	return status;

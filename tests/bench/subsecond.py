@@ -4,9 +4,7 @@ are, how soon a neighbour is answered, and what a cut cable costs. Each
 function measures one thing in a laboratory that it is given."""
 
 import contextlib
-import os
 import select
-import signal
 import socket
 import statistics
 import struct
@@ -18,6 +16,7 @@ import time
 import carp
 from lab import wait_for
 from measure import cpu_s, load, memory_mb
+from node import die_with_parent
 from pair import Pair
 from tap import OUTGOING, RCVBUFFORCE, TIMESTAMPNS, is_advert, is_arp
 
@@ -37,18 +36,13 @@ def percentile(values, part):
 def busy(count):
     """Other people's programs, which want all of a CPU each."""
     procs = [subprocess.Popen([sys.executable, "-c", SPIN],
-                              preexec_fn=_with_parent) for _ in range(count)]
+                              preexec_fn=die_with_parent) for _ in range(count)]
     try:
         yield
     finally:
         for p in procs:
             p.kill()
             p.wait()
-
-
-def _with_parent():
-    from node import die_with_parent
-    die_with_parent()
 
 
 class Port:
@@ -124,6 +118,13 @@ class Subsecond:
     def _history(self):
         return {n.name: n.status()["history"][::-1] for n in self.pair.both()}
 
+    def _since(self, before):
+        """Changes of state, and words of the witness."""
+        return ["%s %s %s %s: %s" % (h["at"][11:23], name, h["name"], h["to"],
+                                     h["cause"])
+                for name, all_now in self._history().items()
+                for h in all_now[len(before[name]):]]
+
     def late(self):
         return sum(c.get("adverts_late", 0) for n in self.pair.both()
                    for c in n.status()["carp"])
@@ -154,13 +155,10 @@ class Subsecond:
             got = asked.result()
         frames = port.close()
         gone = time.monotonic() - begin
-        after = self._history()
+        changes = self._since(before)
         return {"advskew": advskew, "seconds": gone, "spinners": spinners,
                 "flows": flows, "bulks": bulks, "load": load(),
-                "transitions": sum(len(after[k]) - len(before[k])
-                                   for k in after),
-                "causes": [(k, h["name"], h["to"], h["cause"])
-                           for k in after for h in after[k][len(before[k]):]],
+                "transitions": len(changes), "changes": changes,
                 "adverts_late": self.late() - late,
                 "cpu_percent": 100 * (self._cost() - cost) / gone,
                 "memory_mb": [memory_mb(n.proc.pid) for n in pair.both()],
@@ -168,26 +166,53 @@ class Subsecond:
                 "gaps_ms": spread(advert_gaps_ms(frames)),
                 "answers_ms": spread(answers_ms(frames))}
 
-    def cut(self, advskew, rounds):
+    def cut(self, advskew, rounds, spinners=0):
         """The silence of a 1 kHz probe when the master's cable is cut."""
         self.start(advskew)
         probe = self.lab.tools.probe()
         time.sleep(0.5)
         silences, loads = [], []
-        for _ in range(rounds):
-            self.pair.wait_sync(60)
-            master = wait_for("one master", self.pair.master, 30)
-            loads.append(load())
-            probe.mark("cut")
-            self.lab.cut(master.host, "lan")
-            wait_for("the other one is master",
-                     lambda: self.pair.other(master).is_all("MASTER"), 15)
-            time.sleep(0.3)
-            silences.append(probe.mark("on")["silence_ms"])
-            self.lab.restore(master.host, "lan")
-            wait_for("backup again", lambda: master.is_all("BACKUP"), 15)
-            say("cut: %.1f ms" % silences[-1])
+        with busy(spinners):
+            for _ in range(rounds):
+                loads.append(load())
+                silences.append(self._one_cut(probe))
+                say("cut: %.1f ms" % silences[-1])
         probe.finish()
-        return {"advskew": advskew, "silence_ms": silences,
+        return {"advskew": advskew, "spinners": spinners,
+                "silence_ms": silences,
                 "median_ms": statistics.median(silences),
                 "load": statistics.median(loads)}
+
+    def _one_cut(self, probe):
+        pair = self.pair
+        pair.wait_sync(60)
+        master = wait_for("one master", pair.master, 30)
+        probe.mark("cut")
+        self.lab.cut(master.host, "lan")
+        wait_for("the other one is master",
+                 lambda: pair.other(master).is_all("MASTER"), 15)
+        time.sleep(0.3)
+        silence = probe.mark("on")["silence_ms"]
+        self.lab.restore(master.host, "lan")
+        wait_for("backup again", lambda: master.is_all("BACKUP"), 15)
+        return silence
+
+    def flood(self, advskew, seconds):
+        """Adverts with a wrong password, as many as the machine makes, at
+        the switch's port of either gateway."""
+        self.start(advskew)
+        bad = carp.frame(carp.advert(password="guess", advskew=0, advbase=0))
+        got = []
+        for node in self.pair.both():
+            before = self._history()
+            old = node.carp("lan")["counters"]["auth"]
+            sent = self.lab.tools.start(
+                "flood", "-n", self.lab.ns("switch"), "-i",
+                "lan-" + node.host, "-r", 100000, "-t", seconds,
+                bad.hex()).result()
+            got.append({
+                "host": node.name, "per_s": sent["sent"] / sent["seconds"],
+                "counted": node.carp("lan")["counters"]["auth"] - old,
+                "sent": sent["sent"], "load": load(),
+                "changes": self._since(before)})
+        return {"advskew": advskew, "floods": got}

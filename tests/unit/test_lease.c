@@ -210,8 +210,10 @@ START_TEST(test_timeout_is_whole_jiffies)
 	ck_assert_int_eq(lease_timeout_ms(j - 1), 0);
 	ck_assert_int_eq(lease_timeout_ms(10 * j), 10 * j / MS);
 	ck_assert_int_eq(lease_timeout_ms(11 * j - 1), 11 * j / MS);
-	ck_assert_int_eq(lease_timeout_ms(3 * j + j / 2), 3 * j / MS);
-	ck_assert_int_eq(lease_timeout_ms(2 * j + j / 2), 2 * j / MS);
+	ck_assert_int_eq(lease_timeout_ms(4 * j + j / 2), 4 * j / MS);
+	/* an advert every 1/256 s */
+	if (j == 4 * MS)
+		ck_assert_int_eq(lease_timeout_ms(1000 * MS * 5 / 512), 12);
 }
 END_TEST
 
