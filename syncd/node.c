@@ -183,7 +183,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	/* Who was late must not miss a master that is waiting to be heard: what
 	 * is due is told by the time before, because we may be late again. */
 	for (size_t i = 0; i < n->nifaces; i++)
-		node_advert_read(-1, 0, &n->ifaces[i]);
+		node_advert_read_all(&n->ifaces[i]);
 	engine_tick(n->engine, now);
 	node_settle(n);
 }
