@@ -52,10 +52,14 @@ static int check(const char *path, struct conf *conf)
  */
 static void stay_in_memory(void)
 {
-	const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit limit;
 
-	/* under a limit a later allocation could fail for it */
-	if (setrlimit(RLIMIT_MEMLOCK, &none) ||
+	/* Of 0 that is for CAP_IPC_LOCK alone, whom no limit concerns: under one
+	 * a later allocation could fail for it. */
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return;
+	limit.rlim_cur = 0;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) ||
 	    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
 		log_msg(LOG_INFO, "memory is not locked: %s", log_errno(errno));
 }
