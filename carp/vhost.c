@@ -61,9 +61,13 @@ uint8_t carp_vhost_said_skew(const struct carp_vhost *v)
 	return (uint8_t)(skew < SKEW_MAX ? skew : SKEW_MAX);
 }
 
+/* Longer than three at 1/256 s: the lease of a master is 12 ms where a jiffy
+ * is 4 (os/lease.h), and has to end before. */
 static int64_t master_down_ns(const struct carp_vhost *v)
 {
-	return INTERVALS_DOWN * carp_vhost_interval_ns(v);
+	int64_t ns = INTERVALS_DOWN * carp_vhost_interval_ns(v);
+
+	return ns < CARP_MASTER_DOWN_LEAST_NS ? CARP_MASTER_DOWN_LEAST_NS : ns;
 }
 
 void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now)

@@ -29,6 +29,9 @@ struct carp_vhost_conf {
 	uint64_t seed; /* random; another one for every vhost and start */
 };
 
+/* A master is missed after three intervals, and not before. */
+#define CARP_MASTER_DOWN_LEAST_NS (12500 * MONO_US)
+
 /* The last node whose advert was accepted since INIT: the master, or a rival. */
 struct carp_heard {
 	bool any;

@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -56,6 +58,24 @@ static int check(const char *path, struct conf *conf)
 	       conf->link.num_peers, conf->link.num_peers == 1 ? "" : "s");
 	conf_free(conf);
 	return EXIT_SUCCESS;
+}
+
+/*
+ * Code and data that were used once stay in memory: adverts must not wait for
+ * a disk. Not what was never touched, which would be 20 MB of stacks.
+ */
+static void stay_in_memory(void)
+{
+	struct rlimit limit;
+
+	/* Of 0 that is for CAP_IPC_LOCK alone, whom no limit concerns: under one
+	 * a later allocation could fail for it. */
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return;
+	limit.rlim_cur = 0;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		log_msg(LOG_INFO, "memory is not locked: %s", log_errno(errno));
 }
 
 int main(int argc, char **argv)
@@ -111,6 +131,7 @@ int main(int argc, char **argv)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
 	if (node_open(&node, path, conf, argv))
 		return EXIT_FAILURE;
+	stay_in_memory(); /* the helper's commands do not */
 	log_set_level(level);
 	if (!takes_over)
 		notify("READY=1");

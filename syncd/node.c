@@ -176,13 +176,15 @@ void node_settle(struct node *n)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
+	mono_t now = node_now(n);
 
 	(void)fd;
 	(void)what;
-	/* who was late must not miss a master that is waiting to be heard */
+	/* Who was late must not miss a master that is waiting to be heard: what
+	 * is due is told by the time before, because we may be late again. */
 	for (size_t i = 0; i < n->nifaces; i++)
-		node_advert_read(-1, 0, &n->ifaces[i]);
-	engine_tick(n->engine, node_now(n));
+		node_advert_read_all(&n->ifaces[i]);
+	engine_tick(n->engine, now);
 	node_settle(n);
 }
 

@@ -18,6 +18,7 @@
 #include "log.h"
 
 #define ADVERTS_AT_ONCE 256
+#define BACKLOG_MAX	16384 /* more than a socket's buffer holds */
 #define PACKET_MAX	2048
 /* A full queue is drained in less than a millisecond. */
 #define ADVERT_TRIES 4
@@ -26,7 +27,7 @@
  * 32 vhosts at 1/256 s, each in both families, are 164 in that time. */
 #define FLOOD_PACKETS	256
 #define FLOOD_WINDOW_NS (10 * MONO_MS)
-#define FLOOD_REST_US	2000
+#define FLOOD_REST_US	500
 
 _Static_assert(STANDIN_PACKETS > CONF_PEERS_MAX, "an advert fits a slot");
 
@@ -440,22 +441,40 @@ static void rest(struct node_iface *f)
 		event_del(f->carp_event);
 }
 
-void node_advert_read(evutil_socket_t fd, short what, void *arg)
+static unsigned read_some(struct node_iface *f)
 {
-	struct node_iface *f = arg;
 	struct node *n = f->node;
 	uint8_t packet[PACKET_MAX];
 	struct carp_packet p;
 	enum carp_refusal why;
 	unsigned got = 0;
 
-	(void)what;
 	(void)node_now(n);
 	while (got < ADVERTS_AT_ONCE && carpsock_fd(&f->carp) >= 0 &&
 	       carpsock_read(&f->carp, packet, sizeof(packet), &p, &why) == 0) {
 		got_packet(n, (unsigned)(f - n->ifaces), &p, why);
 		got++;
 	}
-	if (flooded(f, got) && fd >= 0)
+	return got;
+}
+
+void node_advert_read(evutil_socket_t fd, short what, void *arg)
+{
+	struct node_iface *f = arg;
+
+	(void)fd;
+	(void)what;
+	if (flooded(f, read_some(f)))
 		rest(f);
+}
+
+void node_advert_read_all(struct node_iface *f)
+{
+	for (unsigned i = 0; i < BACKLOG_MAX / ADVERTS_AT_ONCE; i++) {
+		unsigned got = read_some(f);
+
+		(void)flooded(f, got);
+		if (got < ADVERTS_AT_ONCE)
+			return;
+	}
 }

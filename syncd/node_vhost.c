@@ -306,6 +306,9 @@ int node_carp_open(struct node *n)
 	n->standin = standin_new();
 	if (!n->vip_vhosts || !n->standin)
 		return -ENOMEM;
+	if (!standin_realtime(n->standin))
+		log_msg(LOG_WARNING, "no right to real-time scheduling "
+				     "(CAP_SYS_NICE)");
 	for (unsigned i = 0; i < n->nvhosts && !err; i++)
 		err = open_vhost(n, i);
 	if (!err)

@@ -386,10 +386,14 @@ static void settle_lease(struct engine *e, unsigned i)
 	for (size_t k = 0; k < e->npeers; k++) {
 		const struct session_word *w = &e->peers[k].word;
 
-		for (size_t m = 0; m < w->nvhosts; m++)
+		for (size_t m = 0; m < w->nvhosts; m++) {
+			int64_t us = w->vhosts[m].interval_us;
+
+			/* the wire has whole microseconds, 1/256 s has not */
 			if (strcmp(w->vhosts[m].name, v->name) == 0 &&
-			    w->vhosts[m].interval_us * MONO_US < interval)
-				interval = w->vhosts[m].interval_us * MONO_US;
+			    us < interval / MONO_US)
+				interval = us * MONO_US;
+		}
 	}
 	t = interval * LEASE_NUM / LEASE_DEN;
 	if (interval < own && t < own + LEASE_SLACK_NS)

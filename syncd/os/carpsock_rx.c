@@ -20,8 +20,9 @@
 #include <unistd.h>
 
 #define SOCK_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
-/* A flood of bad ones must not push a good one out at once: some thousand. */
-#define RX_BUFFER (1 << 20)
+/* A flood of bad ones must not push a good one out at once: ten thousand, which
+ * are 0.1 s of it. */
+#define RX_BUFFER (4 << 20)
 
 #ifndef IPV6_MULTICAST_ALL
 #define IPV6_MULTICAST_ALL 29

@@ -99,9 +99,10 @@ int64_t lease_jiffy_ns(void);
 
 /*
  * The timeout that the kernel is given for timeout_ns: whole jiffies, whole
- * milliseconds, both rounded down, because a lease must end before a peer's
- * master-down. The kernel counts from the jiffy that has begun, so a lease
- * ends up to one jiffy earlier still, never later. 0 when nothing is left.
+ * milliseconds, rounded down, because a lease must end before a peer's
+ * master-down; up where that is a tenth at most, or not beyond 12 ms. The
+ * kernel counts from the jiffy that has begun, so a lease ends up to one jiffy
+ * earlier than it says, never later. 0 when nothing is left.
  */
 uint32_t lease_timeout_ms(int64_t timeout_ns);
 

@@ -18,6 +18,7 @@
 
 /* Below the kernel's own threads, which stand at 50. */
 #define PRIORITY 10
+#define THREADS	 2
 
 struct slot {
 	bool active;
@@ -31,10 +32,11 @@ struct slot {
 };
 
 struct standin {
-	pthread_t thread;
+	pthread_t threads[THREADS];
+	size_t nthreads;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
-	bool ending;
+	bool ending, realtime;
 	mono_t alive;
 	struct slot slots[STANDIN_SLOTS];
 };
@@ -95,13 +97,15 @@ static mono_t send_due(struct standin *s, mono_t now)
 	return next;
 }
 
+/*
+ * There are several, because a wakeful CPU is no help to a thread that waits
+ * for the other: a kernel that is not preemptible lets none run on a CPU where
+ * somebody, perhaps our own loop, is in a long system call.
+ */
 static void *run(void *arg)
 {
-	const struct sched_param param = { .sched_priority = PRIORITY };
 	struct standin *s = arg;
 
-	/* of this thread only; without the right to it an ordinary one */
-	(void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param);
 	pthread_mutex_lock(&s->mutex);
 	while (!s->ending) {
 		mono_t next = send_due(s, clock_mono());
@@ -133,22 +137,58 @@ static void init_locks(struct standin *s)
 	pthread_condattr_destroy(&cond);
 }
 
+/* Every other CPU of those that we may use: no two threads share one. */
+static void spread(pthread_t thread, size_t index)
+{
+	cpu_set_t all, half;
+	size_t nth = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all) ||
+	    CPU_COUNT(&all) < THREADS)
+		return;
+	CPU_ZERO(&half);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &all) && nth++ % THREADS == index)
+			CPU_SET(i, &half);
+	(void)pthread_setaffinity_np(thread, sizeof(half), &half);
+}
+
+static int start_threads(struct standin *s)
+{
+	const struct sched_param param = { .sched_priority = PRIORITY };
+	sigset_t all, old;
+	int err = 0;
+
+	/* signals are for the loop */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	s->realtime = true;
+	while (s->nthreads < THREADS) {
+		pthread_t *t = &s->threads[s->nthreads];
+
+		err = pthread_create(t, NULL, run, s);
+		if (err)
+			break;
+		spread(*t, s->nthreads++);
+		/* without the right to it they are ordinary ones */
+		if (pthread_setschedparam(*t, SCHED_RR, &param))
+			s->realtime = false;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err;
+}
+
 struct standin *standin_new(void)
 {
 	struct standin *s = calloc(1, sizeof(*s));
-	sigset_t all, old;
 	int err;
 
 	if (!s)
 		return NULL;
 	init_locks(s);
-	/* signals are for the loop */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&s->thread, NULL, run, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	err = start_threads(s);
 	if (err) {
-		free(s);
+		standin_free(s);
 		errno = err;
 		return NULL;
 	}
@@ -161,12 +201,18 @@ void standin_free(struct standin *s)
 		return;
 	pthread_mutex_lock(&s->mutex);
 	s->ending = true;
-	pthread_cond_signal(&s->changed);
+	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->mutex);
-	pthread_join(s->thread, NULL);
+	for (size_t i = 0; i < s->nthreads; i++)
+		pthread_join(s->threads[i], NULL);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->mutex);
 	free(s);
+}
+
+bool standin_realtime(const struct standin *s)
+{
+	return s->realtime;
 }
 
 void standin_alive(struct standin *s, mono_t now)
@@ -195,7 +241,7 @@ void standin_sent(struct standin *s, unsigned slot,
 	p->due = mono_add(now, interval_ns + interval_ns / 4);
 	s->alive = now;
 	if (!was_active)
-		pthread_cond_signal(&s->changed);
+		pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->mutex);
 }
 

@@ -6,13 +6,15 @@
  * table holds everybody else for as long as that lasts. No mastership may be
  * lost by that.
  *
- * A thread of its own, ahead of ordinary processes where that is allowed. It
- * decides nothing: it repeats what the loop sent, with the next counter, while
- * the loop gave a sign of life within STANDIN_ALIVE_NS. A stopped process stops it, too.
+ * Two threads on CPUs apart, ahead of ordinary processes where that is allowed
+ * (CAP_SYS_NICE). They decide nothing: one of them repeats what the loop sent,
+ * with the next counter, while the loop gave a sign of life within
+ * STANDIN_ALIVE_NS. A stopped process stops them, too.
  */
 #ifndef STATESYNC_STANDIN_H
 #define STATESYNC_STANDIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,10 +28,13 @@
 
 struct standin;
 
-/* Starts the thread. NULL with errno set when it cannot be. */
+/* Starts the threads. NULL with errno set when they cannot be. */
 struct standin *standin_new(void);
-/* Ends it; NULL is fine. */
+/* Ends them; NULL is fine. */
 void standin_free(struct standin *s);
+
+/* They run ahead of ordinary processes. */
+bool standin_realtime(const struct standin *s);
 
 /* The loop is alive. From the loop's turns; costs nothing. */
 void standin_alive(struct standin *s, mono_t now);

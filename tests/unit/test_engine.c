@@ -290,6 +290,20 @@ START_TEST(a_demotion_is_told_at_once)
 }
 END_TEST
 
+/* The wire has whole microseconds; 2/256 s has half a one. Equals have the
+ * lease of equals: a longer one would outlive the peer's patience. */
+START_TEST(a_short_lease_is_two_and_a_half_intervals)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.advbase = 0;
+	conf.advskew[A] = conf.advskew[B] = 2;
+	pair_of(&conf);
+	ck_assert_int_eq(engine(A)->vhosts[LAN].lease_ns, 5 * S / 256);
+	ck_assert_int_eq(engine(B)->vhosts[LAN].lease_ns, 5 * S / 256);
+}
+END_TEST
+
 static TCase *mastership(Suite *s)
 {
 	const TTest *const list[] = {
@@ -308,6 +322,7 @@ static TCase *mastership(Suite *s)
 		a_split_pair_comes_together,
 		who_sleeps_loses_the_right,
 		a_demotion_is_told_at_once,
+		a_short_lease_is_two_and_a_half_intervals,
 	};
 
 	return SCENES(s, "mastership", list);

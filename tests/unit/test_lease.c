@@ -203,14 +203,18 @@ START_TEST(test_timeout_changes)
 }
 END_TEST
 
-START_TEST(test_timeout_rounds_down)
+START_TEST(test_timeout_is_whole_jiffies)
 {
 	int64_t j = lease_jiffy_ns();
 
 	ck_assert_int_gt(j, 0);
 	ck_assert_int_eq(lease_timeout_ms(j - 1), 0);
 	ck_assert_int_eq(lease_timeout_ms(10 * j), 10 * j / MS);
-	ck_assert_int_eq(lease_timeout_ms(11 * j - 1), 10 * j / MS);
+	ck_assert_int_eq(lease_timeout_ms(11 * j - 1), 11 * j / MS);
+	ck_assert_int_eq(lease_timeout_ms(4 * j + j / 2), 4 * j / MS);
+	/* an advert every 1/256 s */
+	if (j == 4 * MS)
+		ck_assert_int_eq(lease_timeout_ms(1000 * MS * 5 / 512), 12);
 }
 END_TEST
 
@@ -369,7 +373,7 @@ int main(void)
 		test_only_marked_adverts_renew,
 		test_adverts_of_all_kinds_renew,
 		test_timeout_changes,
-		test_timeout_rounds_down,
+		test_timeout_is_whole_jiffies,
 		test_killed_is_silent,
 		test_flush_leaves_it,
 		test_lease_bookkeeping,
