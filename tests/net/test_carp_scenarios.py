@@ -60,6 +60,7 @@ def answered_by(lab, addr="10.1.0.1"):
 
 # -- two nodes
 
+@pytest.mark.full
 @pytest.mark.parametrize("mac", ["virtual", full("interface")])
 def test_basic_v4(lab, pair, mac):
     """The first one up is master and stays it; the source MAC of its adverts;
@@ -290,6 +291,7 @@ def test_vectors_are_obeyed(lab, pair, which, addresses):
     assert refused(node, "auth") == 0
 
 
+@pytest.mark.full
 def test_a_vector_that_bows_out(lab, pair):
     """Advbase and advskew of 255: the backup takes over at once."""
     node = listen(lab, pair, "10.0.0.12/24")
@@ -310,6 +312,7 @@ def test_a_vector_that_is_demoted(lab, pair):
         wait_for("master at once", lambda: node.is_all("MASTER"), 1.5)
 
 
+@pytest.mark.full
 def test_vectors_that_are_refused(lab, pair):
     node = listen(lab, pair, "10.0.0.12/24")
     with lab.raw("client") as wire:
@@ -457,6 +460,7 @@ def test_unicast_v4(lab, pair):
     pings(lab, "10.1.0.1")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("scope", [full("global"), full("link-local")])
 def test_unicast_v6(lab, pair, scope):
     add_v6(lab)

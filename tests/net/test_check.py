@@ -76,6 +76,7 @@ def test_a_saved_ruleset_is_taken_back(lab, master, conf):
     assert got["answered"] == 3, got
 
 
+@pytest.mark.full
 def test_tables_of_that_name_that_are_not_ours(lab, pair):
     """What counts is who owns it, not what it is called; no daemon is
     needed."""
@@ -87,6 +88,7 @@ def test_tables_of_that_name_that_are_not_ours(lab, pair):
     assert "table netdev statesync {" in out
 
 
+@pytest.mark.full
 def test_nothing_is_saved_where_it_cannot_be(lab, pair, tmp_path):
     """A file is replaced as a whole, or left alone."""
     link, real = tmp_path / "link", tmp_path / "real"
@@ -117,6 +119,7 @@ def findings(node):
     return re.findall(r"^(BLOCKS|WARNS|note) ", out, re.M), out
 
 
+@pytest.mark.full
 def test_check_finds_our_table_in_the_file(lab, master, conf):
     conf.write_text("flush ruleset\n" + lab.run("gw1", "nft", "list",
                                                 "ruleset"))
@@ -170,6 +173,7 @@ def test_check_notes_a_missing_address(lab, master):
     assert "10.1.0.1/24" not in master.tool("check")[1]
 
 
+@pytest.mark.full
 def test_late_adverts_are_shown(lab, master):
     """A loop that hangs for less than its lease: the stand-in speaks, and
     status, counters, JSON and check say so."""

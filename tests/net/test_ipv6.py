@@ -103,6 +103,7 @@ def test_a_client_finds_the_virtual_mac(lab, pair6):
     ping(lab, "2001:db8:1::12")
 
 
+@pytest.mark.full
 def test_a_switch_that_snoops(lab, pair):
     """It knows both nodes as members before the takeover, and after it sends
     questions to the new master."""
@@ -161,6 +162,7 @@ def test_failover(lab, pair6, how):
         flow.close()
 
 
+@pytest.mark.full
 def test_interface_mode(lab, pair):
     """Without a virtual MAC the announcement moves the neighbours' caches;
     the router stays the same address."""
@@ -182,6 +184,7 @@ def test_interface_mode(lab, pair):
             node.kill()
 
 
+@pytest.mark.full
 def test_a_duplicate_is_found(lab, pair6):
     """A host that wants the shared address does not get it."""
     time.sleep(1)  # no announcement is still to come, which ends it, too
@@ -194,6 +197,7 @@ def test_a_duplicate_is_found(lab, pair6):
     lab.ip("client", "addr", "del", SHARED6["lan"] + "/64", "dev", "eth0")
 
 
+@pytest.mark.full
 def test_a_claim_is_put_right(lab, pair6):
     """Somebody else says that it is at his MAC: the master says it again."""
     ping(lab)
@@ -252,6 +256,7 @@ def test_a_slaac_host_keeps_its_router(lab, pair):
         assert not leaks(one, two)
 
 
+@pytest.mark.full
 def test_a_handover_takes_no_route_back(lab, pair):
     """No advertisement with lifetime 0, whoever stops."""
     lab.ipv6()
@@ -268,6 +273,7 @@ def test_a_handover_takes_no_route_back(lab, pair):
         assert router(lab)[0] == {LINK_LOCAL}
 
 
+@pytest.mark.full
 def test_router_solicitations(lab, pair):
     """Answered by the master alone, half a second after, and not within three
     seconds of the last one."""
@@ -287,6 +293,7 @@ def test_router_solicitations(lab, pair):
     assert all(3 <= gap < 3.7 for gap in gaps), gaps
 
 
+@pytest.mark.full
 def test_no_router_where_nothing_is_forwarded(lab, pair):
     lab.ipv6()
     for host in ("gw1", "gw2"):
@@ -302,6 +309,7 @@ def test_no_router_where_nothing_is_forwarded(lab, pair):
         assert answers and not any(m["router"] for m in answers)
 
 
+@pytest.mark.full
 def test_silent_without_the_option(lab, pair):
     lab.ipv6()
     with tap(lab, "gw1") as one, lab.raw("client") as wire:

@@ -127,6 +127,7 @@ def received(lab, count, every, addr):
     return int(re.search(r"(\d+) received", text).group(1))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("how", ["killed", full("frozen")])
 def test_ipv6(lab, pair, freezer, how):
     """The same right for the IPv6 address: neither echo nor solicitation is

@@ -132,6 +132,7 @@ def test_an_address_comes_and_goes(lab, pair, steady, order):
     pair.wait_master(pair.two)
 
 
+@pytest.mark.full
 def test_ipv6_comes_later(lab, pair, steady):
     add_v6(lab)
     pair.start()
@@ -166,6 +167,7 @@ def test_a_password_on_one_and_five_seconds_later_on_the_other(
     pair.wait_master(pair.two)
 
 
+@pytest.mark.full
 def test_times_change_and_the_master_stays(pair, steady):
     pair.start()
     watched = steady()
@@ -213,6 +215,7 @@ def test_a_mistake_leaves_the_old_one(pair, steady):
     watched.finish()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("was, now, key", [
     ('node = "fw1"', 'node = "fw3"', "node"),
     ('address = "10.9.0.1"', 'address = "10.9.0.7"', "address of the link"),
@@ -232,6 +235,7 @@ def test_what_needs_a_restart_is_refused(pair, was, now, key):
     assert pair.one.carp("lan")["advskew"] == 20
 
 
+@pytest.mark.full
 def test_an_address_of_an_interface_is_refused(lab, pair):
     """Its master would have to yield all of the vhost."""
     pair.start()
@@ -243,6 +247,7 @@ def test_an_address_of_an_interface_is_refused(lab, pair):
     assert pair.master() is pair.one
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("order", [("two", "one"), ("one", "two")])
 def test_a_vhost_comes_and_goes(lab, pair, steady, order):
     """It belongs to the master of the others, whoever has it first."""
@@ -268,6 +273,7 @@ def test_a_vhost_comes_and_goes(lab, pair, steady, order):
     watched.finish()
 
 
+@pytest.mark.full
 def test_a_vhost_moves_to_another_interface(lab, pair):
     """Another vhid, interface or MAC is another vhost."""
     pair.start(carps=("wan",), top=vhost("dmz", 7, (MORE + "/24",)))
@@ -289,6 +295,7 @@ def test_a_vhost_moves_to_another_interface(lab, pair):
     assert got["macs"] == ["00:00:5e:00:01:07"], got
 
 
+@pytest.mark.full
 def test_unicast_comes_later(lab, pair, steady):
     """The link vouches for the master while the two do not understand each
     other."""
@@ -308,6 +315,7 @@ def test_unicast_comes_later(lab, pair, steady):
     watched.finish()
 
 
+@pytest.mark.full
 def test_router_advertisements_come_and_go(lab, pair):
     lab.ipv6()
     lab.run("gw1", "sysctl", "-qw", "net.ipv6.conf.lan.forwarding=1")
@@ -332,6 +340,7 @@ def test_router_advertisements_come_and_go(lab, pair):
         assert pair.master() is pair.one
 
 
+@pytest.mark.full
 def test_a_balanced_address(lab, pair):
     """Its vhosts are one in the file; all of them change together."""
     def block(mine, *addresses):
@@ -367,6 +376,7 @@ def test_a_balanced_address(lab, pair):
     wait_for("nobody answers", lambda: is_silent(lab, MORE))
 
 
+@pytest.mark.full
 def test_what_is_tracked_and_routes(lab, pair):
     """What was down stays down, without a word in between; routes that stay
     stay."""
@@ -401,6 +411,7 @@ def test_what_is_tracked_and_routes(lab, pair):
     assert pair.one.is_all("MASTER")
 
 
+@pytest.mark.full
 def test_not_during_a_handover(pair):
     """The peer hangs, so that it takes its time."""
     pair.start()
@@ -419,6 +430,7 @@ def fds(node):
         ":")[0] for fd in os.listdir("/proc/%d/fd" % node.proc.pid))
 
 
+@pytest.mark.full
 def test_nothing_is_left_open(lab, pair):
     """As many descriptors after fifty reloads as before."""
     add_v6(lab)

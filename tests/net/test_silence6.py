@@ -93,6 +93,7 @@ def test_killed_is_silent_at_once(lab, pair):
         assert answers(lab, {name: frame}, 5, 0.05, "gw2"), name
 
 
+@pytest.mark.full
 def test_hung_is_silent_after_the_lease(lab, pair):
     """SIGSTOP: what it says ends with the lease, before the peer is master;
     the peer then answers; awake, the old one says nothing."""
@@ -144,6 +145,7 @@ def test_a_bridge(lab, pair, way):
             assert not tap.frames
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", ["killed", "hung"])
 def test_interface_mode(lab, pair, way):
     """mac = "interface" promises no more than this: nobody is told where the

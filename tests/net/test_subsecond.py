@@ -29,6 +29,7 @@ def spinning(count=2):
             p.wait()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("advskew, seconds", [(64, 5), full(20, 15),
                                               full(64, 30)])
 def test_a_busy_machine_moves_nothing(lab, pair, advskew, seconds):
@@ -69,6 +70,7 @@ def test_it_stays_in_memory(pair):
     assert kb["VmRSS"] < 16000
 
 
+@pytest.mark.full
 def test_the_standins_are_apart_and_first(pair):
     """Two threads ahead of ordinary processes, on CPUs of their own; the loop
     is an ordinary process."""

@@ -97,6 +97,7 @@ def test_interface(lab, pair):
     assert tracked(pair.one)[0]["why"] == "there is none"
 
 
+@pytest.mark.full
 def test_interface_that_is_not_there(lab, pair):
     """Down from the start, up when it comes."""
     pair.configure(link=False)
@@ -138,6 +139,7 @@ def test_script(lab, pair):
     pair.wait_master(pair.one)
 
 
+@pytest.mark.full
 def test_script_that_hangs(lab, pair):
     """Unknown counts as up; the time limit is a failure, and nothing of it
     stays behind."""
@@ -152,6 +154,7 @@ def test_script_that_hangs(lab, pair):
         check=False), 3)
 
 
+@pytest.mark.full
 def test_file(lab, pair):
     """touch and rm, or a number that is not 0."""
     path = pair.one.dir / "maintenance"
@@ -170,6 +173,7 @@ def test_file(lab, pair):
     assert swaps(pair, lambda: path.write_text("10\n")) < SWAP_S
 
 
+@pytest.mark.full
 def test_process(lab, pair):
     """Its end is known at once, not at the next look."""
     program = pair.one.dir / "ss-tracked"
@@ -189,6 +193,7 @@ def test_process(lab, pair):
         assert demotion(pair.one) == 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("network,via", [
     ("10.1.128.0/17", "10.1.0.100"), ("2001:db8::/32", "2001:db8:1::9")])
 def test_route(lab, pair, network, via):
@@ -247,6 +252,7 @@ def table_outlives(lab, node):
     return took
 
 
+@pytest.mark.full
 def test_killed_while_a_script_sleeps(lab, pair):
     """No child of the daemon keeps its table alive: gone within 20 ms (median
     of 3: the machine may be busy)."""
@@ -271,6 +277,7 @@ def test_killed_while_a_script_sleeps(lab, pair):
         "ip", "netns", "pids", lab.ns("gw1")).split())
 
 
+@pytest.mark.full
 def test_the_helper_is_killed(lab, pair):
     """Said, and what cannot be checked counts as down."""
     start(pair, script("true"), "")
@@ -330,6 +337,7 @@ def test_follow_the_master(lab, pair):
     assert not any(ours(lab, "gw1"))
 
 
+@pytest.mark.full
 def test_put_back(lab, pair):
     """Whoever removes them, and whatever takes them along."""
     start(pair, FOLLOW)
@@ -345,6 +353,7 @@ def test_put_back(lab, pair):
     assert pair.master() is pair.one
 
 
+@pytest.mark.full
 def test_what_cannot_be_set(lab, pair):
     """It is said, stops nothing, and is set once it can be; nobody else's
     route is replaced."""

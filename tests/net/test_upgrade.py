@@ -132,6 +132,7 @@ def test_master_under_traffic(lab, pair, conf):
     traffic.finish()
 
 
+@pytest.mark.full
 def test_it_is_really_the_new_one_s(lab, pair):
     """Killed, the table is gone at once: nobody else has its socket."""
     pair.start()
@@ -151,6 +152,7 @@ def test_it_is_really_the_new_one_s(lab, pair):
     pair.wait_master(pair.two)
 
 
+@pytest.mark.full
 def test_five_times(lab, pair):
     """No descriptor, process or hole in the history is left behind."""
     pair.start()
@@ -170,6 +172,7 @@ def test_five_times(lab, pair):
     assert lab.footprint("gw1") != footprint
 
 
+@pytest.mark.full
 def test_standby(lab, pair):
     pair.start()
     traffic = Traffic(lab)
@@ -185,6 +188,7 @@ def test_standby(lab, pair):
     traffic.finish()
 
 
+@pytest.mark.full
 def test_both_in_the_same_moment(lab, pair):
     pair.start(**ADVBASE)
     with quiet(pair):
@@ -198,6 +202,7 @@ def test_both_in_the_same_moment(lab, pair):
         pair.wait_sync()
 
 
+@pytest.mark.full
 def test_nothing_is_left_of_it(lab, pair):
     """What the first process found is put back by the second."""
     before = lab.footprint("gw1")
@@ -215,6 +220,7 @@ def test_nothing_is_left_of_it(lab, pair):
             if "fe80:" not in x and "ff00::/8" not in x), key
 
 
+@pytest.mark.full
 def test_operator_s_word_stays(lab, pair):
     pair.start()
     assert pair.two.tool("demote", 7)[0] == 0
@@ -237,6 +243,7 @@ def test_broken_configuration(lab, pair):
         pair.wait_sync()
 
 
+@pytest.mark.full
 def test_another_configuration(lab, pair):
     """What can be changed while it runs is changed first."""
     pair.start(**ADVBASE)
@@ -297,6 +304,7 @@ BAD = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("way", BAD)
 def test_bad_program(lab, pair, way):
     text, word = BAD[way]
@@ -314,6 +322,7 @@ def test_bad_program(lab, pair, way):
             pair.wait_sync()
 
 
+@pytest.mark.full
 def test_killed_meanwhile(lab, pair):
     """The old one dies while the new one starts: that one ends, too, and the
     peer takes over as ever."""
@@ -332,6 +341,7 @@ def test_killed_meanwhile(lab, pair):
 
 # -- the service manager
 
+@pytest.mark.full
 def test_service_manager_is_told(lab, pair):
     path = str(pair.one.dir / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -356,6 +366,7 @@ def test_service_manager_is_told(lab, pair):
 
 # -- kinds of virtual hosts
 
+@pytest.mark.full
 @pytest.mark.parametrize("carp", [
     'mac = "interface"', 'source-mac = "virtual"', 'shared-address = "lo"'])
 def test_kinds(lab, pair, carp):
@@ -393,6 +404,7 @@ def watched(lab, host):
         text=True)
 
 
+@pytest.mark.full
 def test_routes_and_rules(lab, pair):
     """Not for a moment are they not there; and whose one is, is not
     forgotten."""
@@ -418,6 +430,7 @@ def test_routes_and_rules(lab, pair):
     assert "10.3.0.0/16" in lab.ip("gw2", "route")
 
 
+@pytest.mark.full
 def test_ipv6_is_answered_for(lab, pair):
     lab.ipv6()
     pair.start(address={"lan": '10.1.0.1/24", "2001:db8:1::1/64',
@@ -438,6 +451,7 @@ def test_ipv6_is_answered_for(lab, pair):
     pair.wait_master(pair.two)
 
 
+@pytest.mark.full
 def test_balanced(lab, pair):
     """The two shares of one address, both of one node."""
     pair.one.configure(carps=(), link=False, top="""
@@ -458,6 +472,7 @@ carp "lan" {
     assert [c["transitions"] for c in pair.one.status()["carp"]] == [2, 2]
 
 
+@pytest.mark.full
 def test_an_interface_is_down(lab, pair):
     pair.start(carps=("lan", "wan"), top="independent = true")
     lab.cut("gw1", "wan")
@@ -470,6 +485,7 @@ def test_an_interface_is_down(lab, pair):
     wait_for("wan of fw1 is up", lambda: pair.one.states()["wan"] != "INIT")
 
 
+@pytest.mark.full
 @pytest.mark.flows(30000)
 def test_during_a_bulk(lab, pair):
     pair.configure(**ADVBASE)
@@ -487,6 +503,7 @@ def test_during_a_bulk(lab, pair):
     pair.wait_equal()
 
 
+@pytest.mark.full
 def test_quick_intervals(lab, pair):
     """Of 16 and 31 ms: it may be a handover, and all goes on."""
     pair.start(advskew=(4, 8))

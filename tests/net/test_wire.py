@@ -89,6 +89,7 @@ def test_tshark_decodes_ours(lab, tmp_path):
     assert {6 if "ipv6" in f else 4 for f in layers} == {4, 6}
 
 
+@pytest.mark.full
 def test_ours_are_byte_exact_in_ipv6(lab):
     """One advert is the same 36 bytes in both families; the source is the
     interface's own link-local address."""
@@ -151,6 +152,7 @@ def test_unicast(lab, mac):
     assert got["answered"] == 5
 
 
+@pytest.mark.full
 def test_unicast_to_link_local(lab):
     """The scope of such a peer is the interface."""
     add_v6(lab)
@@ -188,6 +190,7 @@ def test_who_may_send_unicast(lab):
         assert one.states()["lan"] == "BACKUP"
 
 
+@pytest.mark.full
 def test_unicast_across_a_router(lab):
     """The client routes between two networks; each hop takes one of the TTL,
     and what comes with less than the configured one is refused."""
@@ -211,6 +214,7 @@ def test_unicast_across_a_router(lab):
         "counters"]["ttl"] > 2, 5)
 
 
+@pytest.mark.full
 def test_a_flood_of_bad_ones(lab):
     """Of every kind, as fast as one process sends: neither the election nor
     the operator's socket notices."""
