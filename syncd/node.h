@@ -62,8 +62,8 @@ struct node_ra {
 struct node_vhost {
 	struct node *node;
 	const struct conf_carp *conf;
-	/* of conf, or, where it is balanced, of one of its nodes: then vhosts
-	 * of one conf follow each other, the leader first */
+	/* of conf, or, where it is balanced, of one of its nodes: then several
+	 * have one conf, in any order */
 	char name[SESSION_NAME_MAX];
 	uint8_t vhid, advskew;
 	unsigned iface;
@@ -142,11 +142,9 @@ struct node {
 	char last_error[ENGINE_TEXT_MAX];
 };
 
-/* The first vhost of the same conf: the leader of a balanced block, or itself. */
-static inline unsigned node_leader(const struct node *n, unsigned vhost)
-{
-	return vhost - n->vhosts[vhost].share;
-}
+/* The vhost of the same conf that leads: of a balanced block its first share,
+ * else itself. */
+unsigned node_leader(const struct node *n, unsigned vhost);
 
 /* --- node.c */
 /* n is zeroed; conf is taken over, and was read from path, which stays; argv is

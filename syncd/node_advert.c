@@ -160,15 +160,27 @@ int node_advert_open(struct node *n, unsigned iface)
 	return carpsock_open(&n->ifaces[iface].carp, &conf);
 }
 
+static bool same_sockets(const struct carpsock_conf *a,
+			 const struct carpsock_conf *b)
+{
+	return a->least_ttl == b->least_ttl &&
+	       !memcmp(a->families, b->families, sizeof(a->families)) &&
+	       !memcmp(a->unicast, b->unicast, sizeof(a->unicast));
+}
+
 void node_advert_change(struct node *n, unsigned iface)
 {
 	const struct carpsock_conf conf = sockets(n, iface);
 	struct node_iface *f = &n->ifaces[iface];
+	bool packet[CARP_FAMILIES];
 
-	if (carpsock_serves(&f->carp, &conf))
+	if (same_sockets(&f->carp.conf, &conf))
 		return;
 	node_advert_stop(n, iface);
-	if (carpsock_change(&f->carp, &conf) == 0)
+	memcpy(packet, f->carp.packet, sizeof(packet));
+	carpsock_close(&f->carp);
+	if (carpsock_open(&f->carp, &conf) == 0 &&
+	    carpsock_packet(&f->carp, packet) == 0)
 		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
 				 node_advert_read);
 }

@@ -224,6 +224,16 @@ void node_conf_place(struct node *n, unsigned i, const struct node_wanted *w,
 		n->nvhosts = i + 1;
 }
 
+unsigned node_leader(const struct node *n, unsigned vhost)
+{
+	const struct node_vhost *v = &n->vhosts[vhost];
+
+	for (unsigned i = 0; v->share && i < n->nvhosts; i++)
+		if (n->vhosts[i].conf == v->conf && !n->vhosts[i].share)
+			return i;
+	return vhost;
+}
+
 void node_conf_forget(struct node *n, unsigned i)
 {
 	static const struct conf_carp nothing;

@@ -133,8 +133,7 @@ void node_neigh_answer(struct node *n, unsigned vhost, bool on)
 	v->answering = on;
 	v->since_ns = clock_real();
 	node_neigh_set(n, v->iface);
-	if (!v->share)
-		node_ra_set(n, vhost, on);
+	node_ra_set(n, vhost, on);
 }
 
 /* Requests are told from older ones than the grant by this clock; a grant that

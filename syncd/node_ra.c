@@ -145,7 +145,8 @@ void node_ra_set(struct node *n, unsigned vhost, bool on)
 		v->ra.timer = NULL;
 		return;
 	}
-	if (!n->conf->router_advertisement || !source(v))
+	/* of a balanced address the leader alone */
+	if (!n->conf->router_advertisement || v->share || !source(v))
 		return;
 	if (!v->ra.timer) {
 		v->ra.timer = evtimer_new(n->base, on_ra, v);

@@ -72,9 +72,10 @@ static void tell_block(struct node *n, unsigned leader)
 	int32_t sum = sum_of(n, leader);
 
 	engine_track(n->engine, leader, sum, n->last);
-	for (unsigned i = leader + 1; i < n->nvhosts && n->vhosts[i].share; i++)
-		engine_track(n->engine, i, n->conf->independent ? sum : 0,
-			     n->last);
+	for (unsigned i = 0; i < n->nvhosts; i++)
+		if (n->vhosts[i].share && node_leader(n, i) == leader)
+			engine_track(n->engine, i,
+				     n->conf->independent ? sum : 0, n->last);
 }
 
 static void weigh(struct node *n, unsigned vhost)

@@ -50,12 +50,12 @@ json_t *report_balancing_json(struct node *n, unsigned vhost)
 	return o;
 }
 
-static void print_share(struct node *n, unsigned vhost, FILE *out)
+static void print_share(struct node *n, unsigned vhost, bool first, FILE *out)
 {
 	const struct node_vhost *v = &n->vhosts[vhost];
 	uint64_t packets, bytes;
 
-	fprintf(out, "%s%s", v->share ? ", " : ": ", v->name);
+	fprintf(out, "%s%s", first ? ": " : ", ", v->name);
 	if (read_counters(n, vhost, &packets, &bytes))
 		fprintf(out, " %" PRIu64, packets);
 	else
@@ -67,6 +67,7 @@ void report_balancing(struct node *n, FILE *out)
 	for (unsigned i = 0; i < n->nvhosts; i++) {
 		const struct node_vhost *v = &n->vhosts[i];
 		unsigned shares = v->lease.shares;
+		bool first;
 
 		if (!shares || v->share)
 			continue;
@@ -77,8 +78,13 @@ void report_balancing(struct node *n, FILE *out)
 		else
 			fprintf(out, "jhash mod %u (no OpenBSD)", shares);
 		fputs("; packets let in here", out);
-		for (unsigned k = 0; k < shares; k++)
-			print_share(n, i + k, out);
+		first = true;
+		for (unsigned k = 0; k < n->nvhosts; k++) {
+			if (n->vhosts[k].conf != v->conf)
+				continue;
+			print_share(n, k, first, out);
+			first = false;
+		}
 		fputc('\n', out);
 	}
 }

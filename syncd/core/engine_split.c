@@ -29,6 +29,17 @@ bool engine_all_work(const struct engine *e)
 	return any;
 }
 
+/* Would it preempt the peer, who is master of it? Both interfaces of a flow are
+ * to move at once. */
+static bool is_better(const struct engine_vhost *v,
+		      const struct session_vhost *w)
+{
+	int64_t own = carp_vhost_interval_ns(&v->carp) / MONO_US;
+
+	return own < w->interval_us && !v->no_preempt && v->carp.master.any &&
+	       v->carp.env.demotion <= v->carp.master.advert.demote;
+}
+
 uint32_t engine_wanted(const struct engine *e, const struct engine_peer *p,
 		       unsigned vhost)
 {
@@ -39,14 +50,11 @@ uint32_t engine_wanted(const struct engine *e, const struct engine_peer *p,
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		const struct engine_vhost *v = &e->vhosts[i];
 		const struct session_vhost *w = engine_peer_vhost(p, v->name);
-		int64_t own = carp_vhost_interval_ns(&v->carp) / MONO_US;
 
 		if (engine_alone(e, i) != engine_alone(e, vhost) || !w ||
 		    w->state != CARP_MASTER || v->carp.state != CARP_BACKUP)
 			continue;
-		/* the shares for which this node is the better one: both
-		 * interfaces of a flow move at once */
-		if (!engine_alone(e, i) || own < w->interval_us)
+		if (!engine_alone(e, i) || is_better(v, w))
 			set |= 1U << i;
 	}
 	return set;

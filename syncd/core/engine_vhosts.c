@@ -177,29 +177,38 @@ static void settle_old(struct engine *e, struct engine_vhost *v, mono_t now)
 
 /* --- new ones ----------------------------------------------------------------- */
 
-/* Is a peer master of others, and nobody yet of this one? It will be, when its
- * configuration is changed, too; until then one node has all. */
-static bool master_lacks(const struct engine *e, const struct engine_vhost *v)
+/* Is a peer master of the others, and nobody yet of this one? It will be, when
+ * its configuration is changed, too; until then one node has all. */
+static bool master_lacks(const struct engine *e, size_t vhost)
 {
+	const struct engine_vhost *v = &e->vhosts[vhost];
 	bool lacks = false;
 
-	for (size_t i = 0; i < e->npeers; i++) {
-		const struct engine_peer *p = &e->peers[i];
+	for (size_t k = 0; k < e->npeers; k++) {
+		const struct engine_peer *p = &e->peers[k];
 		const struct session_vhost *w = engine_peer_vhost(p, v->name);
 
 		if (w && w->state == CARP_MASTER &&
 		    w->vhid == v->carp.auth.vhid)
 			return false;
-		for (size_t k = 0; p->heard && k < p->word.nvhosts; k++)
-			lacks |= p->word.vhosts[k].state == CARP_MASTER;
+		for (size_t i = 0; i < e->nvhosts; i++) {
+			if (e->vhosts[i].gone || engine_alone(e, i))
+				continue;
+			if (e->vhosts[i].carp.state == CARP_MASTER)
+				return false;
+			w = engine_peer_vhost(p, e->vhosts[i].name);
+			lacks |= i != vhost && w && w->state == CARP_MASTER;
+		}
 	}
 	return lacks;
 }
 
-static void settle_new(struct engine *e, struct engine_vhost *v, mono_t now)
+static void settle_new(struct engine *e, size_t vhost, mono_t now)
 {
-	if (!e->masters && !e->independent && !e->stopping &&
-	    !mono_due(v->waits_until, now) && master_lacks(e, v)) {
+	struct engine_vhost *v = &e->vhosts[vhost];
+
+	if (!engine_alone(e, vhost) && !e->stopping &&
+	    !mono_due(v->waits_until, now) && master_lacks(e, vhost)) {
 		if (!v->said)
 			engine_log(e, LEVEL_NOTICE,
 				   "carp \"%s\": waits, %d s at most, until "
@@ -223,7 +232,7 @@ void engine_vhosts_settle(struct engine *e, mono_t now)
 		if (!mono_is_never(v->old_until))
 			settle_old(e, v, now);
 		if (!mono_is_never(v->waits_until))
-			settle_new(e, v, now);
+			settle_new(e, i, now);
 	}
 }
 

@@ -138,26 +138,9 @@ void carpsock_close(struct carpsock *s)
 	s->ifindex = 0;
 }
 
-bool carpsock_serves(const struct carpsock *s, const struct carpsock_conf *conf)
-{
-	const struct carpsock_conf *is = &s->conf;
-
-	return !strcmp(is->ifname, conf->ifname) && is->mark == conf->mark &&
-	       is->least_ttl == conf->least_ttl &&
-	       !memcmp(is->families, conf->families, sizeof(is->families)) &&
-	       !memcmp(is->unicast, conf->unicast, sizeof(is->unicast));
-}
-
 bool carpsock_is_bound(const struct carpsock *s)
 {
 	return s->poll >= 0 && if_nametoindex(s->conf.ifname) == s->ifindex;
-}
-
-int carpsock_change(struct carpsock *s, const struct carpsock_conf *conf)
-{
-	s->conf = *conf;
-	carpsock_close(s);
-	return carpsock_start(s);
 }
 
 int carpsock_rebind(struct carpsock *s)

@@ -62,11 +62,8 @@ void carpsock_close(struct carpsock *s);
  * as carpsock_open.
  */
 int carpsock_rebind(struct carpsock *s) __attribute__((warn_unused_result));
-
-/* Opens anew with another *conf (copied), of the same interface. carpsock_fd
- * may be another descriptor afterwards. 0 or as carpsock_open. */
-int carpsock_change(struct carpsock *s, const struct carpsock_conf *conf)
-	__attribute__((warn_unused_result));
+/* Will that do nothing? */
+bool carpsock_is_bound(const struct carpsock *s);
 
 /*
  * Receives by a packet socket, or not (at first), in each family. carpsock_fd
@@ -74,12 +71,6 @@ int carpsock_change(struct carpsock *s, const struct carpsock_conf *conf)
  */
 int carpsock_packet(struct carpsock *s, const bool packet[CARP_FAMILIES])
 	__attribute__((warn_unused_result));
-
-/* Do these sockets do what conf says? */
-bool carpsock_serves(const struct carpsock *s,
-		     const struct carpsock_conf *conf);
-/* Are they open, on the interface that has its name now? */
-bool carpsock_is_bound(const struct carpsock *s);
 
 /* The descriptor to wait on for reading; -1 when closed. */
 int carpsock_fd(const struct carpsock *s);

@@ -67,8 +67,7 @@ struct neigh_program {
 
 /* Begins a program of at most 16 + more instructions: not our own frames, not
  * those for other machines (PACKET_OTHERHOST: the lease's ingress rule makes
- * those to a held virtual MAC PACKET_HOST). 0 or -ENOMEM; the caller frees
- * code. */
+ * those to a held virtual MAC PACKET_HOST). 0 or -ENOMEM; code is to free. */
 int neigh_program_begin(struct neigh_program *p, size_t more)
 	__attribute__((warn_unused_result));
 void neigh_program_emit(struct neigh_program *p, uint16_t code, uint8_t jt,

@@ -4,12 +4,15 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import nd
 from lab import SHARED, wait_for
 from node import VIRTUAL_MAC
 from pair import Ping
+from tap import Tap
 from vhosts import SHARED_V6, add_v6, vhost
 
 MORE = "10.1.0.5"
@@ -62,7 +65,7 @@ class Steady:
         for tool in (self.probe, self.streams):
             tool.mark("steady")
 
-    def check(self, silence_ms=60):
+    def check(self, silence_ms=250):
         time.sleep(0.5)
         assert self.pair.transitions() == self.before, str(self.pair)
         assert self.pair.master() is self.master
@@ -135,14 +138,14 @@ def test_ipv6_comes_later(lab, pair, steady):
         reload(node, **mine(pair, node,
                             address=more_address(SHARED_V6 + "/64")))
         time.sleep(1)
-    got = lab.tools.neighbour("client", SHARED_V6, "nd", 3, 100)
-    assert got["answered"] == 3 and got["macs"] == [VIRTUAL_MAC["lan"]], got
     lab.run("client", "ping", "-c2", "-i0.2", "-W1", SHARED_V6)
+    assert VIRTUAL_MAC["lan"] in lab.ip("client", "neigh", "show", SHARED_V6)
     for node in (pair.two, pair.one):
         reload(node, **mine(pair, node))
         time.sleep(1)
-    got = lab.tools.neighbour("client", SHARED_V6, "nd", 3, 100)
-    assert not got["macs"], got
+    lab.ip("client", "neigh", "flush", "to", SHARED_V6)
+    assert " 0 received" in lab.run("client", "ping", "-c2", "-i0.2", "-W1",
+                                    SHARED_V6, check=False)
     watched.finish()
 
 
@@ -284,10 +287,88 @@ def test_a_vhost_moves_to_another_interface(lab, pair):
     assert got["macs"] == ["00:00:5e:00:01:07"], got
 
 
-def test_what_is_tracked_and_routes(lab, pair, tmp_path):
+def test_unicast_comes_later(lab, pair, steady):
+    """The link vouches for the master while the two do not understand each
+    other."""
+    def dmz(**more):
+        return tuple(vhost("dmz", 7, (MORE + "/24",), advskew=skew, **{
+            k: v[i] for k, v in more.items()})
+            for i, skew in enumerate((80, 90)))
+    pair.start(top=dmz())
+    watched = steady()
+    peers = (("10.1.0.12",), ("10.1.0.11",))
+    for top in (dmz(peer=peers), dmz(peer=peers, ttl=(64, 64)), dmz()):
+        for i, node in ((1, pair.two), (0, pair.one)):
+            reload(node, **mine(pair, node, top=top[i]))
+        before = pair.two.carp("dmz")["counters"]["accepted"]
+        wait_for("heard", lambda: pair.two.carp("dmz")["counters"][
+            "accepted"] >= before + 3, 5)
+    watched.finish()
+
+
+def test_router_advertisements_come_and_go(lab, pair):
+    lab.ipv6()
+    lab.run("gw1", "sysctl", "-qw", "net.ipv6.conf.lan.forwarding=1")
+    both = more_address("2001:db8:1::1/64")
+
+    def said(since):
+        return [m for m in map(nd.parse, tap.since(since))
+                if m["type"] == nd.RA]
+    with Tap(lab, "gw1", "lan",
+             lambda frame: nd.parse(frame) is not None) as tap:
+        pair.start(address=both)
+        assert not said(0)
+        reload(pair.one, **mine(pair, pair.one,
+                                top="router-advertisement = true"))
+        wait_for("advertised", lambda: said(0), 3)
+        reload(pair.one, **mine(pair, pair.one))
+        start = time.monotonic()
+        lab.run("client", "ping", "-c1", "-W1", "2001:db8:1::1")
+        lab.tools.neighbour("client", SHARED["lan"], "arp", 3, 100)
+        time.sleep(1)
+        assert not said(start)
+        assert pair.master() is pair.one
+
+
+def test_a_balanced_address(lab, pair):
+    """Its vhosts are one in the file; all of them change together."""
+    def block(mine, *addresses):
+        return ('carp "both" {\n\tinterface = "lan"\n\tpass = "secret"\n'
+                '\taddresses = { %s }\n\tadvbase = 0\n'
+                '\tbalancing = "ip-stealth"\n\tnodes = { %s }\n}' % (
+                    ", ".join('"%s/24"' % a for a in addresses),
+                    ", ".join('"%d:%d"' % (vhid, skew) for vhid, skew in
+                              zip((11, 12), mine))))
+
+    def write(node, text):
+        node.configure(carps=("wan",), advbase=0, advskew=80,
+                       top="independent = true\n" + text)
+    skews = {pair.one: (60, 120), pair.two: (120, 60)}
+    for node, skew in skews.items():
+        write(node, block(skew, "10.1.0.7"))
+        node.launch().wait_up()
+    pair.wait_sync()
+    wait_for("each has a master: %s" % pair, lambda: all(
+        "MASTER" in (n.states()[name] for n in pair.both())
+        for name in pair.one.states()))
+    before = pair.transitions()
+    for node, skew in skews.items():
+        write(node, block((skew[0] + 5, skew[1]), "10.1.0.7", MORE))
+        code, out, err = node.tool("reload")
+        assert code == 0 and "3 stay, 0 new, 0 gone" in out, (out, err)
+        time.sleep(1)
+    assert pair.transitions() == before
+    assert lab.tools.neighbour("client", MORE, "arp", 3, 100)["answered"] == 3
+    for node, skew in skews.items():
+        write(node, "")
+        assert "1 stay, 0 new, 2 gone" in node.tool("reload")[1]
+    wait_for("nobody answers", lambda: is_silent(lab, MORE))
+
+
+def test_what_is_tracked_and_routes(lab, pair):
     """What was down stays down, without a word in between; routes that stay
     stay."""
-    flag = tmp_path / "flag"
+    flag = pair.one.dir / "flag"
     flag.write_text("1\n")
     track = 'track { file "%s" { weight = %d } }'
     routes = 'routes { route "10.77.0.0/16" { via = "10.1.0.9" }\n%s }'
@@ -317,10 +398,17 @@ def test_what_is_tracked_and_routes(lab, pair, tmp_path):
     assert pair.one.is_all("MASTER")
 
 
-def test_not_during_a_handover_or_by_anybody(pair):
+def test_not_during_a_handover(pair):
+    """The peer hangs, so that it takes its time."""
     pair.start()
-    code, _, err = pair.one.tool("reload", "now")
-    assert code == 2, err
+    pair.two.hang()
+    with ThreadPoolExecutor() as pool:
+        handover = pool.submit(pair.one.tool, "handover", "--force")
+        wait_for("refused", lambda: "a handover is going on; try again" in
+                 pair.one.tool("reload")[2], 5, 0.01)
+        pair.two.wake()
+        handover.result()
+    wait_for("it works again", lambda: pair.one.tool("reload")[0] == 0)
 
 
 def fds(node):
@@ -347,3 +435,7 @@ def test_nothing_is_left_open(lab, pair):
     time.sleep(0.5)
     assert fds(node) == before
     assert pair.master() is pair.one
+    for node in pair.both():
+        assert node.stop() == 0
+        log = node.log.read_text()
+        assert "Sanitizer" not in log and "runtime error" not in log

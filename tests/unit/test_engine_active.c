@@ -4,6 +4,7 @@
  * handovers of one of them, and what becomes of flows that are told both ways,
  * in scenes.
  */
+#include "engine_int.h"
 #include "engine_scene.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -186,6 +187,33 @@ START_TEST(after_a_handover_it_does_not_preempt_that_one)
 }
 END_TEST
 
+/* With the one that is preempted go those that could be by themselves. */
+START_TEST(a_preempting_node_asks_for_what_it_is_better_for)
+{
+	char why[SESSION_REASON_MAX];
+	struct engine *b;
+
+	crossed();
+	b = engine(B);
+	ck_assert_int_eq(engine_handover(b, false, 1 << WAN, why, sim->now), 0);
+	b->vhosts[WAN].carp.preempt = false;
+	sim->node[B].any = true;
+	run(5 * S);
+	ck_assert(sim_holds(sim, A, LAN) && sim_holds(sim, A, WAN));
+	/* it was handed over */
+	ck_assert_uint_eq(engine_wanted(b, &b->peers[0], LAN), 1 << LAN);
+	b->vhosts[WAN].no_preempt = false;
+	ck_assert_uint_eq(engine_wanted(b, &b->peers[0], LAN),
+			  1 << LAN | 1 << WAN);
+	ck_assert_uint_eq(engine_wanted(b, &b->peers[0], WAN), 1 << WAN);
+	/* what it tracks there is down */
+	engine_track(b, WAN, 5, sim->now);
+	sim->node[B].any = true;
+	run(1 * S);
+	ck_assert_uint_eq(engine_wanted(b, &b->peers[0], LAN), 1 << LAN);
+}
+END_TEST
+
 /* An old copy does not go over what passes here, and is itself mended. */
 START_TEST(a_bulk_ends_no_flow_that_goes_on_here)
 {
@@ -265,6 +293,7 @@ int main(void)
 		a_node_with_a_fault_gives_up_its_share,
 		a_handover_of_one_keeps_nothing_back,
 		after_a_handover_it_does_not_preempt_that_one,
+		a_preempting_node_asks_for_what_it_is_better_for,
 		a_bulk_ends_no_flow_that_goes_on_here,
 		copies_outlive_what_they_are_copies_of,
 	};

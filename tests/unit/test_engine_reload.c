@@ -222,10 +222,12 @@ START_TEST(other_times_leave_the_master)
 	before = moves();
 	b = lan(B);
 	b.advbase = 4;
+	b.addresses = 2; /* so that the first advert goes at once */
 	set(B, LAN, &b);
 	run(10 * S);
 	b = lan(A);
 	b.advbase = 4;
+	b.addresses = 2; /* so that the first advert goes at once */
 	set(A, LAN, &b);
 	ck_assert_int_eq(engine(A)->vhosts[LAN].lease_ns, 10 * S);
 	run(20 * S);
