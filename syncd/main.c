@@ -39,8 +39,9 @@ static struct conf *load(const char *path)
 	return NULL;
 }
 
-/* For later: the background is another directory. */
-static const char *absolute(const char *path)
+/* For later: the background is another directory. So it has to be in argv, too,
+ * with which the program is started anew. */
+static const char *absolute(const char *path, char **argv)
 {
 	static char out[PATH_MAX];
 	char dir[PATH_MAX];
@@ -48,6 +49,9 @@ static const char *absolute(const char *path)
 	if (*path == '/' || !getcwd(dir, sizeof(dir)) ||
 	    snprintf(out, sizeof(out), "%s/%s", dir, path) >= (int)sizeof(out))
 		return path;
+	for (; *argv; argv++)
+		if (*argv == path)
+			*argv = out;
 	return out;
 }
 
@@ -120,7 +124,7 @@ int main(int argc, char **argv)
 		return check(path, conf);
 
 	signal(SIGPIPE, SIG_IGN);
-	path = absolute(path);
+	path = absolute(path, argv);
 	takes_over = node_upgrade_given(&node);
 	if (!foreground && !takes_over && daemon(0, 0)) {
 		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
