@@ -79,6 +79,19 @@ static int64_t lasts_ns(mono_t a, mono_t b, mono_t now)
 	return mono_diff(now, a.ns > b.ns ? a : b);
 }
 
+/* Each hears all adverts of the other one. */
+static bool hear(const struct sim *s, unsigned k)
+{
+	bool all = !s->lan_cut[k];
+
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		all &= awake(s, i) && s->node[i].carrier[k] &&
+		       !s->node[i].mute[k] && !s->node[i].unheard[k];
+	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
+		all &= !sim_uses(s, f) || !s->family_cut[k][f];
+	return all;
+}
+
 /*
  * Two may hold it while they do not hear each other, and then until one of
  * them has yielded to the other's next advert: three intervals forgive lost
@@ -86,11 +99,9 @@ static int64_t lasts_ns(mono_t a, mono_t b, mono_t now)
  */
 static void watch_both(struct sim *s, unsigned k)
 {
-	bool hear = !s->lan_cut[k] && awake(s, 0) && awake(s, 1) &&
-		    s->node[0].carrier[k] && s->node[1].carrier[k];
 	int64_t ns;
 
-	track(&s->hear_since[k], hear, s->now);
+	track(&s->hear_since[k], hear(s, k), s->now);
 	track(&s->both_since[k], sim_holds(s, 0, k) && sim_holds(s, 1, k),
 	      s->now);
 	ns = lasts_ns(s->both_since[k], s->hear_since[k], s->now);
@@ -159,6 +170,18 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* In the family in which it is longer. */
+static int64_t silent_ns(const struct sim *s, const struct sim_node *n,
+			 unsigned k)
+{
+	mono_t at = MONO_NEVER;
+
+	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
+		if (sim_uses(s, f))
+			at = mono_min(at, n->heard[k][f]);
+	return mono_diff(s->now, at);
+}
+
 void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 {
 	struct sim_node *n = &s->node[i];
@@ -179,7 +202,8 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 		sim_fail(s, "%s takes over from a demoted master on hold",
 			 n->name);
 	if (begins(h->cause, "no adverts") &&
-	    mono_diff(s->now, n->heard[k]) < 3 * node_interval_ns(s, i))
+	    silent_ns(s, n, k) <
+		    3 * node_interval_ns(s, k && s->conf.crossed ? 1 - i : i))
 		sim_fail(s, "%s did not wait for a master-down time", n->name);
 }
 
