@@ -87,20 +87,25 @@ void carp_vhost_again(const struct carp_auth *auth,
 
 	if (carp_wire_parse(advert, CARP_ADVERT_LEN, &a))
 		return;
-	a.counter++;
+	a.counter += CARP_COUNTER_AGAIN;
 	carp_auth_sign(auth, CARP_AUTH_NOV6LL, a.counter, a.digest);
 	carp_wire_build(&a, advert);
 }
 
-uint64_t carp_vhost_identity(const struct carp_vhost *v)
+static uint64_t identity_of(const struct carp_auth *auth)
 {
 	uint8_t digest[CARP_DIGEST_LEN];
 	uint64_t identity = 0;
 
-	carp_auth_sign(&v->auth, CARP_AUTH_ORIG, 0, digest);
+	carp_auth_sign(auth, CARP_AUTH_ORIG, 0, digest);
 	for (size_t i = 0; i < sizeof(identity); i++)
 		identity = identity << 8 | digest[i];
 	return identity;
+}
+
+uint64_t carp_vhost_identity(const struct carp_vhost *v)
+{
+	return identity_of(&v->auth);
 }
 
 enum carp_conf_error carp_vhost_change(struct carp_vhost *v,
@@ -112,9 +117,12 @@ enum carp_conf_error carp_vhost_change(struct carp_vhost *v,
 
 	if (e)
 		return e;
-	v->old = v->auth;
+	if (identity_of(&auth) != identity_of(&v->auth)) {
+		if (!v->says_old) /* else the others have that one still */
+			v->old = v->auth;
+		carp_vhost_changed(v, says_old, true);
+	}
 	v->auth = auth;
-	carp_vhost_changed(v, says_old, true);
 	set_parameters(v, conf);
 	if (v->state == CARP_BACKUP)
 		carp_vhost_wait(v, 0, now);

@@ -74,6 +74,7 @@ struct engine_vhost {
 	bool strict;
 	size_t nallowed;
 	struct engine_allowed allowed[ENGINE_ALLOWED_MAX];
+	unsigned voucher; /* the peer whose word counts, from 1 on; 0: none */
 	mono_t lost_at;	  /* the lease ran out then; 0 once that is settled */
 	mono_t old_until; /* what was before a change is accepted until then */
 	int64_t lease_ns;
@@ -215,7 +216,7 @@ struct engine {
 	struct gate gate;
 	struct carp_env env;
 	bool independent;
-	bool no_preempt; /* after a handover, rules 12 */
+	uint32_t no_preempt; /* after a handover, rules 12: a bit each */
 	/* this node was master beside another one: its entries are told to
 	 * whoever is master now, before they are given up */
 	bool legacy;
@@ -230,6 +231,7 @@ struct engine {
 	bool handover_read;    /* all events were read since its start */
 	bool handover_drained; /* nothing is told from here to its end */
 	bool handover_missed;  /* something would have been */
+	uint64_t handover_seq; /* all that it has to acknowledge */
 	bool handover_refused;
 	char handover_why[SESSION_REASON_MAX];
 	int64_t done_us[3]; /* the new master's steps, -1 */

@@ -15,10 +15,6 @@
 
 enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
-/* A word older than this says nothing about the present. */
-#define WORD_FRESH_NS (2 * MONO_S)
-/* Two masters of about the same age are told apart by name. */
-#define AGE_DIFFERS_NS (3 * MONO_S)
 /* The lease in advert intervals (spec/linux-vip.md), as a fraction. */
 #define LEASE_NUM 5
 #define LEASE_DEN 2
@@ -29,7 +25,7 @@ enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 /* --- what the vhosts hear ---------------------------------------------- */
 
 /* Of those that are down, or where a vhost cannot be master. */
-static void count_interfaces_down(struct engine *e)
+void engine_interfaces_down(struct engine *e)
 {
 	int32_t down = 0;
 
@@ -61,7 +57,7 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 		destroys_clear(&e->destroys);
 		engine_rx_torn(e);
 	}
-	count_interfaces_down(e);
+	engine_interfaces_down(e);
 	carp_vhost_link(&v->carp, up, now);
 }
 
@@ -90,43 +86,6 @@ const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 	return NULL;
 }
 
-/* For how long the peer has been master of it, as it said; 0 if it is not. */
-static int64_t peer_age_ns(const struct engine_peer *p, const char *name,
-			   mono_t now)
-{
-	const struct session_vhost *v = engine_peer_vhost(p, name);
-
-	if (!v || v->state != CARP_MASTER)
-		return 0;
-	return (int64_t)v->master_ms * MONO_MS + mono_diff(now, p->word_at);
-}
-
-/* Rules 11, after demotion and frequency: both sides must come to opposite
- * answers, so only what both know is looked at. */
-static enum carp_tie tie(const struct engine *e, unsigned vhost, unsigned peer,
-			 mono_t now)
-{
-	const struct engine_vhost *v = &e->vhosts[vhost];
-	const struct engine_peer *p = &e->peers[peer];
-	bool fresh = p->heard && mono_diff(now, p->word_at) < WORD_FRESH_NS;
-
-	if (p->live && fresh) {
-		/* who advertises has an epoch; a word without is older */
-		bool ours = p->word.tx_epoch && engine_rx_in_sync(e, peer);
-		bool theirs = engine_tx_in_sync(e, peer);
-		int64_t older = mono_diff(now, v->carp.since) -
-				peer_age_ns(p, v->name, now);
-
-		if (ours != theirs)
-			return ours ? CARP_TIE_WIN : CARP_TIE_LOSE;
-		if (older > AGE_DIFFERS_NS)
-			return CARP_TIE_WIN;
-		if (older < -AGE_DIFFERS_NS)
-			return CARP_TIE_LOSE;
-	}
-	return strcmp(e->node, p->name) < 0 ? CARP_TIE_WIN : CARP_TIE_LOSE;
-}
-
 void engine_advert(struct engine *e, unsigned vhost,
 		   const struct carp_advert *a,
 		   const struct carp_address *source, mono_t now)
@@ -137,7 +96,7 @@ void engine_advert(struct engine *e, unsigned vhost,
 	if (peer >= 0) {
 		from.known = true;
 		from.asks = e->peers[peer].live;
-		from.tie = tie(e, vhost, (unsigned)peer, now);
+		from.tie = engine_witness_tie(e, vhost, (unsigned)peer, now);
 	}
 	if (carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now) ==
 	    CARP_OK)
@@ -166,7 +125,7 @@ void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 	v->taking = false;
 	v->held = v->carp.state == CARP_MASTER;
 	v->unusable = false;
-	count_interfaces_down(e);
+	engine_interfaces_down(e);
 	for (int i = 0; i < 3; i++) {
 		if (h && h->to == CARP_MASTER)
 			h->step_us[STEP_ADDRESS + i] = us[i];
@@ -182,7 +141,7 @@ void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 
 	v->taking = false;
 	v->unusable = true;
-	count_interfaces_down(e);
+	engine_interfaces_down(e);
 	engine_log(e, LEVEL_ERR, "carp \"%s\": cannot be master: %s", v->name,
 		   why);
 	carp_vhost_yield(&v->carp, CARP_CAUSE_LEASE, now);
@@ -296,7 +255,7 @@ static void transition(struct engine *e, unsigned i,
 			   "connections that are missing break",
 			   v->name);
 	if (a->transition.to == CARP_MASTER)
-		e->no_preempt = false;
+		e->no_preempt &= e->independent ? ~(1U << i) : 0;
 	v->unheard = a->transition.cause == CARP_CAUSE_UNHEARD;
 	if (a->transition.to != CARP_MASTER)
 		v->mute = false;
@@ -420,6 +379,18 @@ static unsigned vhost_demotion(const struct engine *e, size_t i)
 	return demotion_total(&d);
 }
 
+/* One peer took it over because it was not heard: to preempt what is heard,
+ * and moves with it, would only begin that anew. */
+static bool obeys(const struct engine *e, size_t vhost)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		for (int f = 0; f < CARP_FAMILIES; f++)
+			if ((!e->independent || i == vhost) &&
+			    e->vhosts[i].carp.obeys[f])
+				return true;
+	return false;
+}
+
 static bool same_env(const struct carp_env *a, const struct carp_env *b)
 {
 	return a->demotion == b->demotion && a->holding == b->holding &&
@@ -440,7 +411,7 @@ static bool settle_env(struct engine *e, mono_t now)
 	env = (struct carp_env){
 		.demotion = demotion_total(&e->demotion),
 		.holding = gate_holding(&e->gate, now),
-		.may_preempt = !e->no_preempt,
+		.may_preempt = true,
 		.ask_first = e->npeers > 0,
 	};
 	if (!same_env(&env, &e->env))
@@ -450,6 +421,7 @@ static bool settle_env(struct engine *e, mono_t now)
 		struct carp_vhost *v = &e->vhosts[i].carp;
 
 		env.demotion = vhost_demotion(e, i);
+		env.may_preempt = !(e->no_preempt >> i & 1) && !obeys(e, i);
 		if (same_env(&env, &v->env))
 			continue;
 		carp_vhost_env(v, &env, now);

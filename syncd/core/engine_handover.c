@@ -57,9 +57,27 @@ static int64_t longest_interval(const struct engine *e)
 	return longest;
 }
 
+/* Vhosts that move each by itself are demoted each by itself. */
+static bool more_demoted(const struct engine *e, const struct engine_peer *p,
+			 uint32_t set)
+{
+	if (!e->independent)
+		return p->word.demotion > demotion_total(&e->demotion);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct carp_vhost *v = &e->vhosts[i].carp;
+		const struct session_vhost *w =
+			engine_peer_vhost(p, e->vhosts[i].name);
+
+		if (v->state == CARP_MASTER && (!set || set >> i & 1) && w &&
+		    w->demotion > v->env.demotion)
+			return true;
+	}
+	return false;
+}
+
 /* Rules 12, step 1. NULL when the peer can take over now. */
 const char *engine_handover_refusal(const struct engine *e, unsigned peer,
-				    bool force)
+				    uint32_t set, bool force)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
@@ -69,7 +87,7 @@ const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 		return "the link to it is down";
 	if (!engine_tx_in_sync(e, peer))
 		return "it is not in sync";
-	if (p->word.demotion > demotion_total(&e->demotion))
+	if (more_demoted(e, p, set))
 		return "it is more demoted than this node";
 	if (!p->word.ready)
 		return "it is not ready";
@@ -92,11 +110,11 @@ void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 }
 
 /* The first peer that could take over; else why the last one could not. */
-static int choose(struct engine *e, bool force, const char **why)
+static int choose(struct engine *e, uint32_t set, bool force, const char **why)
 {
 	*why = "there is no peer";
 	for (unsigned i = 0; i < e->npeers; i++) {
-		*why = engine_handover_refusal(e, i, force);
+		*why = engine_handover_refusal(e, i, set, force);
 		if (!*why)
 			return (int)i;
 	}
@@ -118,7 +136,7 @@ int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
 			 e->masters ? "none of them" : "nothing");
 		return -EAGAIN;
 	}
-	peer = choose(e, force, &reason);
+	peer = choose(e, set, force, &reason);
 	if (peer < 0) {
 		snprintf(why, SESSION_REASON_MAX, "%.60s: %.60s",
 			 e->npeers ? e->peers[e->npeers - 1].name : e->node,
@@ -139,7 +157,7 @@ void engine_stop(struct engine *e, mono_t now)
 	e->stopping = true;
 	if (!e->masters || e->handover.state != HANDOVER_IDLE)
 		return;
-	peer = choose(e, false, &reason);
+	peer = choose(e, 0, false, &reason);
 	if (peer < 0) {
 		engine_log(e, LEVEL_WARNING,
 			   "stopping without a handover: %s; connections may "
@@ -183,9 +201,12 @@ static void go(struct engine *e, bool complete)
 
 	/* it has all that we have, and tells from the moment it is master */
 	p->rx.adopt = complete && !p->word.tx_epoch;
-	for (size_t i = 0; i < e->nvhosts; i++)
-		if (in_set(e, i))
-			carp_vhost_bow_out(&e->vhosts[i].carp);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		if (!in_set(e, i))
+			continue;
+		e->vhosts[i].unheard = false; /* nothing to obey any more */
+		carp_vhost_bow_out(&e->vhosts[i].carp);
+	}
 	if (p->live)
 		say(p, SESSION_HANDOVER_GO, e->handover_why, e->handover_set);
 }
@@ -219,6 +240,8 @@ static void finish(struct engine *e, mono_t now)
 					 CARP_CAUSE_HANDOVER, now);
 	/* it goes before the next actions, so that history has the entries */
 	engine_carp_settle(e, now);
+	if (e->masters) /* of others: their bulks were interrupted */
+		engine_sync_resume(e, false, now);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
@@ -231,7 +254,8 @@ static void finish(struct engine *e, mono_t now)
 		for (int k = 0; k < 3; k++)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
-	e->no_preempt = true;
+	e->no_preempt =
+		e->independent ? e->no_preempt | e->handover_set : UINT32_MAX;
 	ended(e, true, "");
 }
 
@@ -293,9 +317,7 @@ void engine_handover_settle(struct engine *e, mono_t now)
 		.backlog = session_backlog(p->session),
 		.lag_ns = session_lag_ns(p->session, now),
 		.events_drained = e->handover_drained,
-		.acked = !session_filling(p->session) &&
-			 session_seq_acked(p->session) ==
-				 session_seq_sent(p->session),
+		.acked = session_seq_acked(p->session) >= e->handover_seq,
 		.peer_master =
 			e->handover.state == HANDOVER_SAID && peer_is_master(e),
 		.peer_refused = e->handover_refused,
@@ -331,6 +353,7 @@ void engine_drained(struct engine *e, mono_t now)
 		return;
 	engine_sync_drained(e, now);
 	e->handover_drained = true;
+	e->handover_seq = session_seq_sent(e->peers[e->handover_peer].session);
 }
 
 /* --- the new master's part -------------------------------------------------- */
@@ -359,7 +382,7 @@ static void requested(struct engine *e, unsigned peer, uint32_t set,
 	if (e->handover.state != HANDOVER_IDLE)
 		return;
 	if (e->masters)
-		reason = engine_handover_refusal(e, peer, false);
+		reason = engine_handover_refusal(e, peer, set, false);
 	if (reason) {
 		say(&e->peers[peer], SESSION_HANDOVER_REFUSED, reason, 0);
 		return;

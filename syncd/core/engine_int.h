@@ -26,6 +26,8 @@ void engine_log(struct engine *e, int level, const char *fmt, ...)
 uint64_t engine_random(struct engine *e);
 
 /* --- engine_carp.c */
+/* Counts what cannot be used, for the demotion. */
+void engine_interfaces_down(struct engine *e);
 /* Carries over what the vhosts want; true if anything changed. */
 bool engine_carp_settle(struct engine *e, mono_t now);
 /* What the peer last said of it; NULL: nothing, or the link is down. */
@@ -41,6 +43,9 @@ void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
 int engine_witness_sender(const struct engine *e, unsigned vhost,
 			  const struct carp_advert *a, struct carp_sender *from,
 			  mono_t now);
+/* Rules 11: who goes on of two equal masters. */
+enum carp_tie engine_witness_tie(const struct engine *e, unsigned vhost,
+				 unsigned peer, mono_t now);
 /* An advert was accepted. */
 void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 			  const struct carp_advert *a, enum carp_family family);
@@ -48,7 +53,9 @@ void engine_witness_advert(struct engine *e, unsigned peer,
 			   const struct session_advert *ad, mono_t now);
 void engine_witness_word(struct engine *e, unsigned peer, mono_t now);
 /* The link to a peer is down: nobody vouches. */
-void engine_witness_gone(struct engine *e);
+void engine_witness_gone(struct engine *e, unsigned peer, mono_t now);
+/* The addresses of a peer are known. */
+void engine_witness_addresses(struct engine *e, unsigned peer);
 /* Our advert of that counter leaves. */
 void engine_witness_said(struct engine *e, unsigned vhost, uint64_t counter,
 			 mono_t now);
@@ -62,9 +69,10 @@ mono_t engine_vhosts_deadline(const struct engine *e);
 void engine_split_settle(struct engine *e, mono_t now);
 
 /* --- engine_handover.c */
-/* NULL, or why the peer cannot take over now (rules 12, step 1). */
+/* NULL, or why the peer cannot take over those (a bit each, 0: all) now (rules
+ * 12, step 1). */
 const char *engine_handover_refusal(const struct engine *e, unsigned peer,
-				    bool force);
+				    uint32_t set, bool force);
 void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 			   bool force, const char *why, mono_t now);
 /* The vhosts of which this node is master, a bit each. */

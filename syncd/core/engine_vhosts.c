@@ -63,11 +63,8 @@ static int change(struct engine *e, struct engine_vhost *v,
 		return -EINVAL;
 	}
 	set_values(v, c);
-	v->old_until = mono_add(now, OLD_ACCEPTED_NS);
-	if (carp_vhost_identity(&v->carp) == before) {
-		v->old_until = MONO_NEVER;
-		carp_vhost_changed(&v->carp, false, false);
-	}
+	if (carp_vhost_identity(&v->carp) != before)
+		v->old_until = mono_add(now, OLD_ACCEPTED_NS);
 	return 0;
 }
 
@@ -101,6 +98,7 @@ int engine_vhost_drop(struct engine *e, unsigned index, mono_t now)
 	v->gone = true;
 	v->tracked = 0;
 	engine_track(e, index, 0, now);
+	engine_interfaces_down(e);
 	engine_peer_say_word(e);
 	return 0;
 }
