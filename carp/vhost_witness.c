@@ -26,10 +26,11 @@ static bool says_wait(struct carp_vhost *v, enum carp_family f, mono_t now)
 
 	if (!vouched_for(v, now) || !v->well || v->env.holding)
 		return false;
-	if (mono_is_never(v->waiting[f])) {
-		v->waiting[f] = now;
+	/* a note for the first family is enough */
+	if (mono_is_never(v->waiting[CARP_V4]) &&
+	    mono_is_never(v->waiting[CARP_V6]))
 		carp_vhost_push(v, CARP_DO_WAIT);
-	}
+	v->waiting[f] = mono_min(v->waiting[f], now);
 	end = mono_add(v->waiting[f], v->witness_limit * carp_vhost_down_ns(v));
 	if (v->obeys[f])
 		end = MONO_NEVER;

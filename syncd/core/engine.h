@@ -124,7 +124,7 @@ struct engine_rx {
 struct engine_peer {
 	char name[SESSION_NAME_MAX];
 	struct session *session;
-	bool up, live, was_live;
+	bool up, live;
 	bool rest; /* down, but flows it told are still to be injected */
 	struct session_hello hello;
 	bool heard; /* word is valid */

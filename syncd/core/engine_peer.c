@@ -79,7 +79,7 @@ static void hello(struct engine *e, unsigned peer,
 {
 	struct engine_peer *p = &e->peers[peer];
 
-	p->live = p->was_live = true;
+	p->live = true;
 	p->live_since = now;
 	p->words = p->asked = 0;
 	p->hello = ev->hello;

@@ -82,8 +82,8 @@ static bool replayed(const struct engine *e, const struct engine_vhost *v,
 	return n <= c->heard[family] || n + AHEAD_MAX < c->told;
 }
 
-/* strict-peers: a peer, or one that is named; while a peer was never heard
- * nobody knows its addresses, and a second master were worse. */
+/* strict-peers: a peer, or one that is named; while a peer has not told its
+ * addresses nobody knows them, and a second master were worse. */
 static bool allowed(const struct engine *e, const struct engine_vhost *v,
 		    const struct carp_advert *a,
 		    const struct carp_address *source)
@@ -102,7 +102,7 @@ static bool allowed(const struct engine *e, const struct engine_vhost *v,
 			(w->advskew < 0 || w->advskew == a->advskew));
 	}
 	for (size_t i = 0; i < e->npeers; i++)
-		if (!e->peers[i].was_live)
+		if (!e->peers[i].addresses)
 			return true;
 	return false;
 }

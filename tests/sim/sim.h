@@ -111,7 +111,7 @@ struct sim {
 	mono_t sole_since[SIM_VHOSTS_MAX];
 	unsigned changes[SIM_VHOSTS_MAX]; /* of master */
 	mono_t both_since[SIM_VHOSTS_MAX], none_since[SIM_VHOSTS_MAX];
-	mono_t hear_since[SIM_VHOSTS_MAX];
+	mono_t hear_since[SIM_VHOSTS_MAX], told_since[SIM_VHOSTS_MAX];
 	int64_t longest_both_ns, longest_none_ns;
 	char error[512];
 };

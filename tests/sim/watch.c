@@ -11,6 +11,7 @@
 #include "sim.h"
 
 #define SLACK_NS (200 * MONO_MS)
+#define WORD_NS	 (500 * MONO_MS) /* between two that say the same */
 
 static int64_t node_interval_ns(const struct sim *s, unsigned i)
 {
@@ -92,6 +93,26 @@ static bool hear(const struct sim *s, unsigned k)
 	return all;
 }
 
+/* One took it because it heard nothing, and the link can tell that; the other
+ * one yields when it has heard no advert of it for two intervals. */
+static bool told(const struct sim *s, unsigned k)
+{
+	bool unheard = false;
+
+	if (s->link_cut || s->conf.link_bytes_s)
+		return false;
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_node *n = &s->node[i];
+
+		/* who hears it all the same follows its adverts */
+		if (!awake(s, i) || !n->attached || n->mute[k] ||
+		    n->unheard[k] || !n->engine->peers[0].live)
+			return false;
+		unheard |= n->engine->vhosts[k].unheard;
+	}
+	return unheard;
+}
+
 /*
  * Two may hold it while they do not hear each other, and then until one of
  * them has yielded to the other's next advert: three intervals forgive lost
@@ -107,6 +128,11 @@ static void watch_both(struct sim *s, unsigned k)
 	ns = lasts_ns(s->both_since[k], s->hear_since[k], s->now);
 	if (ns > s->longest_both_ns)
 		s->longest_both_ns = ns;
+	track(&s->told_since[k], told(s, k), s->now);
+	if (lasts_ns(s->both_since[k], s->told_since[k], s->now) >
+	    2 * sim_interval_ns(s) + WORD_NS + SLACK_NS)
+		sim_fail(s, "vhost %u has two holders, and the link says so",
+			 k);
 	if (ns > 3 * sim_interval_ns(s) + SLACK_NS)
 		sim_fail(s, "vhost %u has had two holders for %lld ms", k,
 			 (long long)(ns / MONO_MS));

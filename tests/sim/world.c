@@ -410,7 +410,7 @@ struct sim *sim_new(const struct sim_conf *conf)
 	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++) {
 		s->speaker[k] = s->sole[k] = s->master[k] = -1;
 		s->both_since[k] = s->none_since[k] = MONO_NEVER;
-		s->hear_since[k] = MONO_NEVER;
+		s->hear_since[k] = s->told_since[k] = MONO_NEVER;
 	}
 	return s;
 }

@@ -180,6 +180,9 @@ START_TEST(strict_peers_hears_peers_and_the_named)
 	carp_auth_sign(&v->carp.auth, CARP_AUTH_NOV6LL, a.counter, a.digest);
 	/* nobody knows yet who the peer is */
 	ck_assert_int_eq(hears(B, &a, stranger), CARP_OK);
+	engine(B)->peers[0].live = true;
+	ck_assert_int_eq(hears(B, &a, stranger), CARP_OK);
+	engine(B)->peers[0].live = false;
 	sim_start(sim, A);
 	run(5 * S);
 	ck_assert_int_eq(hears(B, &a, stranger), CARP_REFUSED_SOURCE);
