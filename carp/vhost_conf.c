@@ -52,6 +52,8 @@ static void set_parameters(struct carp_vhost *v,
 	v->witness_limit = conf->witness_limit;
 	v->uses[CARP_V4] = conf->v4_count > 0;
 	v->uses[CARP_V6] = conf->v6_count > 0;
+	for (int f = 0; f < CARP_FAMILIES; f++)
+		v->obeys[f] &= v->uses[f];
 }
 
 enum carp_conf_error carp_vhost_init(struct carp_vhost *v,

@@ -103,13 +103,34 @@ void engine_advert(struct engine *e, unsigned vhost,
 		engine_witness_heard(e, vhost, peer, a, source->family);
 }
 
-void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now)
+/* Another one is master, so that is why: as a peer says, or as is heard. */
+static bool has_other_master(const struct engine *e, unsigned i, unsigned peer,
+			     mono_t now)
+{
+	const struct carp_vhost *v = &e->vhosts[i].carp;
+
+	for (unsigned k = 0; k < e->npeers; k++) {
+		const struct session_vhost *w =
+			engine_peer_vhost(&e->peers[k], e->vhosts[i].name);
+
+		if (k != peer && w && w->state == CARP_MASTER)
+			return true;
+	}
+	return v->master.any &&
+	       mono_diff(now, v->master.at) < carp_vhost_interval_ns(v) &&
+	       !carp_fsm_is_bow_out(&v->master.advert) &&
+	       !engine_witness_owns(e, peer, &v->master.from.addr);
+}
+
+void engine_carp_peer_gave_up(struct engine *e, unsigned peer,
+			      const char *vhost, mono_t now)
 {
 	/* on hold it is left to the peer to come back (rules 1) */
 	if (gate_holding(&e->gate, now))
 		return;
-	for (size_t i = 0; i < e->nvhosts; i++)
-		if (strcmp(e->vhosts[i].name, vhost) == 0)
+	for (unsigned i = 0; i < e->nvhosts; i++)
+		if (strcmp(e->vhosts[i].name, vhost) == 0 &&
+		    !has_other_master(e, i, peer, now))
 			carp_vhost_give_up(&e->vhosts[i].carp, now);
 }
 

@@ -427,7 +427,7 @@ static void done(struct engine *e, const struct session_event *ev)
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!entry || entry->from != CARP_MASTER)
+		if (!in_set(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
 		for (int k = 0; k < 3; k++)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
@@ -451,11 +451,18 @@ static void taken_back(struct engine *e, unsigned peer, const char *why,
 void engine_handover_received(struct engine *e, unsigned peer,
 			      const struct session_event *ev, mono_t now)
 {
+	uint32_t set = named(e, &e->peers[peer], ev->handover.vhosts);
+	bool asks = ev->handover.kind == SESSION_HANDOVER_REQUEST ||
+		    ev->handover.kind == SESSION_HANDOVER_GO;
+
+	if (asks && ev->handover.vhosts && !set) { /* and 0 were all */
+		say(&e->peers[peer], SESSION_HANDOVER_REFUSED,
+		    "this node has none of them", 0);
+		return;
+	}
 	switch (ev->handover.kind) {
 	case SESSION_HANDOVER_REQUEST:
-		requested(e, peer,
-			  named(e, &e->peers[peer], ev->handover.vhosts),
-			  ev->handover.reason, now);
+		requested(e, peer, set, ev->handover.reason, now);
 		return;
 	case SESSION_HANDOVER_REFUSED:
 		engine_log(e, LEVEL_INFO, "%s does not hand over: %s",
@@ -465,8 +472,7 @@ void engine_handover_received(struct engine *e, unsigned peer,
 			e->handover_refused = true;
 		return;
 	case SESSION_HANDOVER_GO:
-		given(e, peer, named(e, &e->peers[peer], ev->handover.vhosts),
-		      now);
+		given(e, peer, set, now);
 		return;
 	case SESSION_HANDOVER_DONE:
 		done(e, ev);

@@ -36,7 +36,8 @@ const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 /* The peers said a word that is younger than a lost lease. */
 void engine_carp_answered(struct engine *e, mono_t now);
 /* A vhost of the peer is no longer master. */
-void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
+void engine_carp_peer_gave_up(struct engine *e, unsigned peer,
+			      const char *vhost, mono_t now);
 
 /* --- engine_witness.c */
 /* Says in from what is against the advert; its peer, or -1. */
@@ -46,6 +47,9 @@ int engine_witness_sender(const struct engine *e, unsigned vhost,
 /* Rules 11: who goes on of two equal masters. */
 enum carp_tie engine_witness_tie(const struct engine *e, unsigned vhost,
 				 unsigned peer, mono_t now);
+/* The peer has that address. */
+bool engine_witness_owns(const struct engine *e, unsigned peer,
+			 const struct carp_address *a);
 /* An advert was accepted. */
 void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 			  const struct carp_advert *a, enum carp_family family);

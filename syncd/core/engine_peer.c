@@ -120,7 +120,8 @@ static void word(struct engine *e, unsigned peer, const struct session_word *w,
 	for (size_t i = 0; had && i < old.nvhosts; i++)
 		if (old.vhosts[i].state == CARP_MASTER &&
 		    said_state(w, old.vhosts[i].name) != CARP_MASTER)
-			engine_carp_peer_gave_up(e, old.vhosts[i].name, now);
+			engine_carp_peer_gave_up(e, peer, old.vhosts[i].name,
+						 now);
 }
 
 static void addresses(struct engine *e, unsigned peer,

@@ -50,6 +50,12 @@ static bool peer_owns(const struct engine_peer *p,
 	return false;
 }
 
+bool engine_witness_owns(const struct engine *e, unsigned peer,
+			 const struct carp_address *a)
+{
+	return peer_owns(&e->peers[peer], a);
+}
+
 /* Each node draws the first of its counters at random: they tell it apart from
  * others, and from what it was before it was started anew. */
 static bool counter_of(const struct engine_counters *c, uint64_t counter)

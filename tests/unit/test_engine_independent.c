@@ -188,6 +188,27 @@ START_TEST(of_two_that_know_the_same_one_gives)
 }
 END_TEST
 
+/* A place that is not in the word; and 0 would be all. */
+START_TEST(what_this_node_has_not_it_does_not_take)
+{
+	struct session_switch s = { .kind = SESSION_HANDOVER_GO,
+				    .vhosts = 1U << 5 };
+
+	independent(false);
+	ck_assert_int_eq(session_send_handover(engine(A)->peers[0].session, &s),
+			 0);
+	sim->node[A].any = true;
+	run(100 * MS);
+	ck_assert_uint_eq(engine(B)->masters, 0);
+	s.kind = SESSION_HANDOVER_REQUEST;
+	ck_assert_int_eq(session_send_handover(engine(B)->peers[0].session, &s),
+			 0);
+	sim->node[B].any = true;
+	run(1 * S);
+	ck_assert_uint_eq(engine(A)->masters, 2);
+}
+END_TEST
+
 /* An interface that is of no vhost any more demotes nobody. */
 START_TEST(what_is_dropped_is_no_fault)
 {
@@ -209,6 +230,7 @@ int main(void)
 		the_witness_speaks_of_one_vhost,
 		crossed_ones_come_together,
 		of_two_that_know_the_same_one_gives,
+		what_this_node_has_not_it_does_not_take,
 		what_is_dropped_is_no_fault,
 	};
 	Suite *s = suite_create("engine_independent");

@@ -144,6 +144,23 @@ START_TEST(who_counts_on_from_a_peer_is_another)
 }
 END_TEST
 
+/* It yields to a third one: that is no reason for this node to take over. */
+START_TEST(a_peer_that_yields_to_another_one_gives_nothing_up)
+{
+	const struct sim_conf conf = witnessed();
+	struct carp_advert a;
+
+	pair_of(&conf);
+	a = advert_of(A, 4711);
+	ck_assert_int_eq(hears(A, &a, stranger), CARP_OK);
+	ck_assert_int_eq(hears(B, &a, stranger), CARP_OK);
+	sim->node[A].any = true;
+	run(100 * MS);
+	ck_assert_int_eq(state(A), CARP_BACKUP);
+	ck_assert_int_eq(state(B), CARP_BACKUP);
+}
+END_TEST
+
 /* The link is later than the first adverts. */
 START_TEST(a_peer_is_no_stranger_once_its_link_is_there)
 {
@@ -212,6 +229,7 @@ int main(void)
 		an_advert_of_an_earlier_life_is_refused,
 		a_peer_that_was_restarted_is_heard,
 		who_counts_on_from_a_peer_is_another,
+		a_peer_that_yields_to_another_one_gives_nothing_up,
 		a_peer_is_no_stranger_once_its_link_is_there,
 		strict_peers_hears_peers_and_the_named,
 	};
