@@ -199,8 +199,10 @@ static void go(struct engine *e, bool complete)
 {
 	struct engine_peer *p = &e->peers[e->handover_peer];
 
-	/* it has all that we have, and tells from the moment it is master */
-	p->rx.adopt = complete && !p->word.tx_epoch;
+	/* it has all that we have, and tells from the moment it is master;
+	 * who stays master of others needs a bulk like anybody */
+	p->rx.adopt = complete && !p->word.tx_epoch &&
+		      !(engine_masters(e) & ~e->handover_set);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		if (!in_set(e, i))
 			continue;

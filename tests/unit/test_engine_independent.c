@@ -80,6 +80,10 @@ START_TEST(a_handover_of_one_misses_no_flow_of_the_others)
 	there = kernel_look(&sim->node[B].kernel, &e->flow);
 	ck_assert_ptr_nonnull(there);
 	ck_assert_uint_eq(there->flow.mark, 4711);
+	/* and what passes through the other one is told here */
+	run(2 * S);
+	ck_assert(engine_rx_in_sync(engine(A), 0));
+	ck_assert(engine_rx_in_sync(engine(B), 0));
 }
 END_TEST
 
