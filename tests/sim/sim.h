@@ -66,7 +66,7 @@ struct sim_node {
 	struct kernel kernel;
 	char name[16];
 	bool carrier[SIM_VHOSTS_MAX];
-	bool mute[SIM_VHOSTS_MAX];   /* its adverts fail, and it knows */
+	bool mute[SIM_VHOSTS_MAX];    /* its adverts fail, and it knows */
 	bool unheard[SIM_VHOSTS_MAX]; /* they are lost, and it does not */
 	mono_t lease_until[SIM_VHOSTS_MAX];
 	int64_t lease_ns[SIM_VHOSTS_MAX];
@@ -74,8 +74,8 @@ struct sim_node {
 	mono_t frozen_until, busy_until, starts_at;
 	struct sim_packet packets[SIM_PACKETS_MAX];
 	size_t npackets;
-	bool attached;		      /* its end of the connection */
-	struct sim_pipe inbox;	      /* bytes on their way to it */
+	bool attached;	       /* its end of the connection */
+	struct sim_pipe inbox; /* bytes on their way to it */
 	/* an advert was given to it */
 	mono_t heard[SIM_VHOSTS_MAX][CARP_FAMILIES];
 	mono_t able_since[SIM_VHOSTS_MAX];
