@@ -2,7 +2,7 @@
 /*
  * One virtual host: keeps the state, the timers and the queue of what is to
  * be done. Not here: the election's rules (carp/fsm), parameters and passwords
- * (vhost_conf), the lease itself, holds and demotion (they come in as struct
+ * (vhost_conf), the witness (vhost_witness), the lease itself, holds and demotion (they come in as struct
  * carp_env), sockets, clocks.
  *
  * Implements carp_setrun, carp_master_down, carp_set_state and carp_send_ad
@@ -63,7 +63,7 @@ uint8_t carp_vhost_said_skew(const struct carp_vhost *v)
 
 /* Longer than three at 1/256 s: the lease of a master is 12 ms where a jiffy
  * is 4 (os/lease.h), and has to end before. */
-static int64_t master_down_ns(const struct carp_vhost *v)
+int64_t carp_vhost_down_ns(const struct carp_vhost *v)
 {
 	int64_t ns = INTERVALS_DOWN * carp_vhost_interval_ns(v);
 
@@ -75,7 +75,8 @@ void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now)
 	v->extra_ns = extra_ns;
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->master_down[f] =
-			v->uses[f] ? mono_add(now, master_down_ns(v) + extra_ns)
+			v->uses[f] ? mono_add(now,
+					      carp_vhost_down_ns(v) + extra_ns)
 				   : MONO_NEVER;
 }
 
@@ -84,7 +85,7 @@ static void master_lives(struct carp_vhost *v, enum carp_family f, mono_t now)
 {
 	if (v->uses[f])
 		v->master_down[f] =
-			mono_add(now, master_down_ns(v) + v->extra_ns);
+			mono_add(now, carp_vhost_down_ns(v) + v->extra_ns);
 }
 
 static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
@@ -151,7 +152,7 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->master_down[f] = v->waiting[f] = MONO_NEVER;
 	v->vouched.ns = 0;
-	v->obeys = false;
+	memset(v->obeys, 0, sizeof(v->obeys));
 }
 
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now)
@@ -183,19 +184,6 @@ void carp_vhost_yield(struct carp_vhost *v, enum carp_cause cause, mono_t now)
 	}
 	state_set(v, CARP_BACKUP, cause, now);
 	carp_vhost_wait(v, extra_ns, now);
-}
-
-void carp_vhost_vouch(struct carp_vhost *v, mono_t until)
-{
-	v->vouched = until;
-}
-
-void carp_vhost_obey(struct carp_vhost *v, mono_t now)
-{
-	if (v->state != CARP_MASTER)
-		return;
-	carp_vhost_yield(v, CARP_CAUSE_WORD, now);
-	v->obeys = true;
 }
 
 void carp_vhost_lease_lost(struct carp_vhost *v, mono_t now)
@@ -256,12 +244,16 @@ void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why)
 }
 
 /* FreeBSD and ucarp go on counting from the last advert they heard, maybe one
- * of ours: only the very counters that were sent are. */
+ * of ours: only the very counters that were sent are, and of a MASTER those
+ * that may have been sent in its place. */
 static bool is_own_counter(const struct carp_vhost *v, uint64_t counter)
 {
-	uint64_t n = counter - v->base;
+	uint64_t n = counter - v->base, last = v->counter - v->base;
 
-	return n <= v->counter - v->base && n % CARP_COUNTER_STEP == 0;
+	if (v->state == CARP_MASTER)
+		return n < last + CARP_COUNTER_STEP &&
+		       n % CARP_COUNTER_AGAIN == 0;
+	return n <= last && n % CARP_COUNTER_STEP == 0;
 }
 
 /* The checks that need the vhost, in the order of carp_proto_input_c. */
@@ -381,7 +373,9 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 		.at = now,
 	};
 	v->waiting[from->addr.family] = MONO_NEVER;
-	v->obeys = false;
+	v->obeys[from->addr.family] = false;
+	if (!from->known)
+		v->foreigner = from->addr;
 	if (!from->known && !v->foreign) {
 		v->foreign = true;
 		if (v->state == CARP_MASTER && v->fence == CARP_UNFENCED &&
@@ -390,6 +384,11 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 	}
 	advert_follow(v, rx, from, now);
 	return CARP_OK;
+}
+
+void carp_vhost_no_foreign(struct carp_vhost *v)
+{
+	v->foreign = false;
 }
 
 void carp_vhost_fence(struct carp_vhost *v)
@@ -415,40 +414,6 @@ void carp_vhost_resume(struct carp_vhost *v, mono_t now)
 		carp_vhost_begin(v, now);
 }
 
-/*
- * Rules 10: while the link tells of a master that is well, lost adverts alone
- * do not make a second one; for a while, and once for each silence. A copy
- * that is not complete does not ask.
- */
-static bool witness_says_wait(struct carp_vhost *v, enum carp_family f,
-			      mono_t now)
-{
-	mono_t end;
-
-	if (!v->witness_limit || v->env.holding || mono_due(v->vouched, now))
-		return false;
-	if (mono_is_never(v->waiting[f])) {
-		v->waiting[f] = now;
-		carp_vhost_push(v, CARP_DO_WAIT);
-	}
-	end = mono_add(v->waiting[f], v->witness_limit * master_down_ns(v));
-	if (v->obeys)
-		end = MONO_NEVER;
-	v->master_down[f] = mono_min(end, v->vouched);
-	return !mono_due(end, now);
-}
-
-static void master_is_down(struct carp_vhost *v, enum carp_family f, mono_t now)
-{
-	enum carp_cause cause = CARP_CAUSE_MASTER_DOWN;
-
-	if (witness_says_wait(v, f, now))
-		return;
-	if (!mono_is_never(v->waiting[f]) && !mono_due(v->vouched, now))
-		cause = CARP_CAUSE_UNHEARD;
-	carp_vhost_take(v, cause, now);
-}
-
 static void advert_due(struct carp_vhost *v, mono_t now)
 {
 	int64_t interval_ns = carp_vhost_interval_ns(v);
@@ -465,7 +430,7 @@ void carp_vhost_tick(struct carp_vhost *v, mono_t now)
 {
 	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
 		if (mono_due(v->master_down[f], now))
-			master_is_down(v, f, now);
+			carp_vhost_silent(v, f, now);
 	if (mono_due(v->take_at, now))
 		carp_vhost_take(v, v->take_cause, now);
 	if (mono_due(v->next_advert, now))

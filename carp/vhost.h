@@ -42,10 +42,14 @@ struct carp_heard {
 
 enum carp_fence { CARP_UNFENCED, CARP_FENCED, CARP_BOWED_OUT };
 
-/* The counters of our adverts: base + n * CARP_COUNTER_STEP, and a few behind
- * each that whoever stands in for us uses (standin.h). */
-#define CARP_COUNTER_STEP  1024
-#define CARP_COUNTER_RANGE (1ULL << 48)
+/*
+ * The counters of our adverts: base + n * STEP, and behind each in steps of
+ * AGAIN, as many as there are in a second, those of who stands in for us
+ * (standin.h). FreeBSD and ucarp go on by 1 from the last that they heard.
+ */
+#define CARP_COUNTER_STEP  8192
+#define CARP_COUNTER_AGAIN 16
+#define CARP_COUNTER_RANGE (1ULL << 50)
 
 /* Callers may read; only vhost.c writes. */
 struct carp_vhost {
@@ -63,16 +67,18 @@ struct carp_vhost {
 	struct carp_env env;
 	uint64_t base, counter; /* of our first and our last advert */
 	uint64_t random;
-	bool foreign; /* a node that is no peer of ours advertises here */
+	bool foreign; /* a node that is no peer of ours advertises here ... */
+	struct carp_address foreigner; /* ... from there, at last */
 	mono_t next_advert, next_announce, next_ask, preempt_at;
 	mono_t master_down[CARP_FAMILIES];
 	int64_t extra_ns; /* of master-down, after an equal was heard */
 	mono_t take_at;	  /* for that cause, later than others */
 	enum carp_cause take_cause;
-	/* The witness: its word counts until then; how long it was believed;
-	 * it may be for ever, because that master took over from us. */
+	/* The witness: its word counts until then, and that master is well;
+	 * since when it is believed; that may be for ever, because that master
+	 * took over from us. */
 	mono_t vouched, waiting[CARP_FAMILIES];
-	bool obeys;
+	bool well, obeys[CARP_FAMILIES];
 	unsigned announce_after; /* adverts until the next announcement */
 	struct carp_heard master;
 	uint64_t transitions;
@@ -132,6 +138,9 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 				     const struct carp_sender *from,
 				     mono_t now);
 
+/* Whom it took for no peer is one. */
+void carp_vhost_no_foreign(struct carp_vhost *v);
+
 /* Counts a packet for this vhost that somebody else refused. */
 void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why);
 
@@ -139,12 +148,15 @@ void carp_vhost_count(struct carp_vhost *v, enum carp_refusal why);
  * MASTER at once, also on hold. */
 void carp_vhost_give_up(struct carp_vhost *v, mono_t now);
 
-/* The link tells that a peer is MASTER and well (rules 10); believed until
- * then. MONO 0: not any more. */
-void carp_vhost_vouch(struct carp_vhost *v, mono_t until);
+/* The link tells that a peer is MASTER (rules 10); it counts until then. MONO
+ * 0: not any more. A BACKUP that hears no adverts waits for one that is well;
+ * where it waits and this ends, it takes over at the next tick. */
+void carp_vhost_vouch(struct carp_vhost *v, mono_t until, bool well,
+		      mono_t now);
 
 /* A peer took over because it heard nothing of us: MASTER yields, and waits
- * for adverts as long as it is vouched for. */
+ * for adverts as long as it is vouched for; in each family until it hears
+ * one. */
 void carp_vhost_obey(struct carp_vhost *v, mono_t now);
 
 /* BACKUP -> MASTER for that cause (the peer hands over; lease back). */

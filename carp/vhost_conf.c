@@ -52,6 +52,8 @@ static void set_parameters(struct carp_vhost *v,
 	v->witness_limit = conf->witness_limit;
 	v->uses[CARP_V4] = conf->v4_count > 0;
 	v->uses[CARP_V6] = conf->v6_count > 0;
+	for (int f = 0; f < CARP_FAMILIES; f++)
+		v->obeys[f] &= v->uses[f];
 }
 
 enum carp_conf_error carp_vhost_init(struct carp_vhost *v,
@@ -87,7 +89,7 @@ void carp_vhost_again(const struct carp_auth *auth,
 
 	if (carp_wire_parse(advert, CARP_ADVERT_LEN, &a))
 		return;
-	a.counter++;
+	a.counter += CARP_COUNTER_AGAIN;
 	carp_auth_sign(auth, CARP_AUTH_NOV6LL, a.counter, a.digest);
 	carp_wire_build(&a, advert);
 }

@@ -52,8 +52,9 @@ struct session_vhost {
 	uint64_t master_ms;
 	uint64_t first, last; /* counters of its adverts */
 	uint64_t identity;    /* of its password and addresses */
-	bool unheard; /* it took over, though the link told of a master */
-	bool mute;    /* its adverts do not get out */
+	bool unheard;	   /* it took over, though the link told of a master */
+	bool mute;	   /* its adverts do not get out */
+	uint32_t demotion; /* as in its adverts */
 };
 
 struct session_advert {

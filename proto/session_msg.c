@@ -133,6 +133,7 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 		vhost[i].identity = v->identity;
 		vhost[i].unheard = v->unheard;
 		vhost[i].mute = v->mute;
+		vhost[i].demotion = v->demotion;
 	}
 	return frame_add(q, FRAME_WORD, 0, &m.base);
 }
@@ -152,6 +153,7 @@ static bool vhost_get(struct session_vhost *v, const Statesync__Vhost *m)
 	v->identity = m->identity;
 	v->unheard = m->unheard;
 	v->mute = m->mute;
+	v->demotion = m->demotion;
 	return name_get(v->name, m->name);
 }
 

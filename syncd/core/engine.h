@@ -77,6 +77,7 @@ struct engine_vhost {
 	bool balanced;
 	size_t nallowed;
 	struct engine_allowed allowed[ENGINE_ALLOWED_MAX];
+	unsigned voucher; /* the peer whose word counts, from 1 on; 0: none */
 	mono_t lost_at;	  /* the lease ran out then; 0 once that is settled */
 	mono_t old_until; /* what was before a change is accepted until then */
 	mono_t waits_until; /* for a master that is to have it, too */
@@ -128,7 +129,7 @@ struct engine_rx {
 struct engine_peer {
 	char name[SESSION_NAME_MAX];
 	struct session *session;
-	bool up, live, was_live;
+	bool up, live;
 	bool rest; /* down, but flows it told are still to be injected */
 	struct session_hello hello;
 	bool heard; /* word is valid */

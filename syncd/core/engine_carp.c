@@ -15,10 +15,6 @@
 
 enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
-/* A word older than this says nothing about the present. */
-#define WORD_FRESH_NS (2 * MONO_S)
-/* Two masters of about the same age are told apart by name. */
-#define AGE_DIFFERS_NS (3 * MONO_S)
 /* The lease in advert intervals (spec/linux-vip.md), as a fraction. */
 #define LEASE_NUM 5
 #define LEASE_DEN 2
@@ -90,43 +86,6 @@ const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 	return NULL;
 }
 
-/* For how long the peer has been master of it, as it said; 0 if it is not. */
-static int64_t peer_age_ns(const struct engine_peer *p, const char *name,
-			   mono_t now)
-{
-	const struct session_vhost *v = engine_peer_vhost(p, name);
-
-	if (!v || v->state != CARP_MASTER)
-		return 0;
-	return (int64_t)v->master_ms * MONO_MS + mono_diff(now, p->word_at);
-}
-
-/* Rules 11, after demotion and frequency: both sides must come to opposite
- * answers, so only what both know is looked at. */
-static enum carp_tie tie(const struct engine *e, unsigned vhost, unsigned peer,
-			 mono_t now)
-{
-	const struct engine_vhost *v = &e->vhosts[vhost];
-	const struct engine_peer *p = &e->peers[peer];
-	bool fresh = p->heard && mono_diff(now, p->word_at) < WORD_FRESH_NS;
-
-	if (p->live && fresh) {
-		/* who advertises has an epoch; a word without is older */
-		bool ours = p->word.tx_epoch && engine_rx_in_sync(e, peer);
-		bool theirs = engine_tx_in_sync(e, peer);
-		int64_t older = mono_diff(now, v->carp.since) -
-				peer_age_ns(p, v->name, now);
-
-		if (ours != theirs)
-			return ours ? CARP_TIE_WIN : CARP_TIE_LOSE;
-		if (older > AGE_DIFFERS_NS)
-			return CARP_TIE_WIN;
-		if (older < -AGE_DIFFERS_NS)
-			return CARP_TIE_LOSE;
-	}
-	return strcmp(e->node, p->name) < 0 ? CARP_TIE_WIN : CARP_TIE_LOSE;
-}
-
 void engine_advert(struct engine *e, unsigned vhost,
 		   const struct carp_advert *a,
 		   const struct carp_address *source, mono_t now)
@@ -137,20 +96,41 @@ void engine_advert(struct engine *e, unsigned vhost,
 	if (peer >= 0) {
 		from.known = true;
 		from.asks = e->peers[peer].live;
-		from.tie = tie(e, vhost, (unsigned)peer, now);
+		from.tie = engine_witness_tie(e, vhost, (unsigned)peer, now);
 	}
 	if (carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now) ==
 	    CARP_OK)
 		engine_witness_heard(e, vhost, peer, a, source->family);
 }
 
-void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now)
+/* Another one is master, so that is why: as a peer says, or as is heard. */
+static bool has_other_master(const struct engine *e, unsigned i, unsigned peer,
+			     mono_t now)
+{
+	const struct carp_vhost *v = &e->vhosts[i].carp;
+
+	for (unsigned k = 0; k < e->npeers; k++) {
+		const struct session_vhost *w =
+			engine_peer_vhost(&e->peers[k], e->vhosts[i].name);
+
+		if (k != peer && w && w->state == CARP_MASTER)
+			return true;
+	}
+	return v->master.any &&
+	       mono_diff(now, v->master.at) < carp_vhost_interval_ns(v) &&
+	       !carp_fsm_is_bow_out(&v->master.advert) &&
+	       !engine_witness_owns(e, peer, &v->master.from.addr);
+}
+
+void engine_carp_peer_gave_up(struct engine *e, unsigned peer,
+			      const char *vhost, mono_t now)
 {
 	/* on hold it is left to the peer to come back (rules 1) */
 	if (gate_holding(&e->gate, now))
 		return;
-	for (size_t i = 0; i < e->nvhosts; i++)
-		if (strcmp(e->vhosts[i].name, vhost) == 0)
+	for (unsigned i = 0; i < e->nvhosts; i++)
+		if (strcmp(e->vhosts[i].name, vhost) == 0 &&
+		    !has_other_master(e, i, peer, now))
 			carp_vhost_give_up(&e->vhosts[i].carp, now);
 }
 
@@ -426,6 +406,19 @@ static unsigned vhost_demotion(const struct engine *e, size_t i)
 	return demotion_total(&d);
 }
 
+/* One peer took it over because it was not heard: to preempt what is heard,
+ * and moves with it, would only begin that anew. */
+static bool obeys(const struct engine *e, size_t vhost)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		for (int f = 0; f < CARP_FAMILIES; f++)
+			if ((i == vhost || (!engine_alone(e, i) &&
+					    !engine_alone(e, vhost))) &&
+			    e->vhosts[i].carp.obeys[f])
+				return true;
+	return false;
+}
+
 static bool same_env(const struct carp_env *a, const struct carp_env *b)
 {
 	return a->demotion == b->demotion && a->holding == b->holding &&
@@ -456,7 +449,7 @@ static bool settle_env(struct engine *e, mono_t now)
 		struct carp_vhost *v = &e->vhosts[i].carp;
 
 		env.demotion = vhost_demotion(e, i);
-		env.may_preempt = !e->vhosts[i].no_preempt;
+		env.may_preempt = !e->vhosts[i].no_preempt && !obeys(e, i);
 		if (same_env(&env, &v->env))
 			continue;
 		carp_vhost_env(v, &env, now);

@@ -71,9 +71,27 @@ static const char *lacks(const struct engine *e, unsigned peer)
 	return engine_tx_in_sync(e, peer) ? NULL : "it is not in sync";
 }
 
+/* Vhosts that move each by itself are demoted each by itself. */
+static bool more_demoted(const struct engine *e, const struct engine_peer *p,
+			 uint32_t set)
+{
+	if (!e->independent)
+		return p->word.demotion > demotion_total(&e->demotion);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct carp_vhost *v = &e->vhosts[i].carp;
+		const struct session_vhost *w =
+			engine_peer_vhost(p, e->vhosts[i].name);
+
+		if (v->state == CARP_MASTER && (!set || set >> i & 1) && w &&
+		    w->demotion > v->env.demotion)
+			return true;
+	}
+	return false;
+}
+
 /* Rules 12, step 1. NULL when the peer can take over now. */
 const char *engine_handover_refusal(const struct engine *e, unsigned peer,
-				    bool force)
+				    uint32_t set, bool force)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
@@ -81,7 +99,7 @@ const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 		return NULL;
 	if (lacks(e, peer))
 		return lacks(e, peer);
-	if (p->word.demotion > demotion_total(&e->demotion))
+	if (more_demoted(e, p, set))
 		return "it is more demoted than this node";
 	if (!p->word.ready)
 		return "it is not ready";
@@ -104,11 +122,11 @@ void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 }
 
 /* The first peer that could take over; else why the last one could not. */
-static int choose(struct engine *e, bool force, const char **why)
+static int choose(struct engine *e, uint32_t set, bool force, const char **why)
 {
 	*why = "there is no peer";
 	for (unsigned i = 0; i < e->npeers; i++) {
-		*why = engine_handover_refusal(e, i, force);
+		*why = engine_handover_refusal(e, i, set, force);
 		if (!*why)
 			return (int)i;
 	}
@@ -130,7 +148,7 @@ int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
 			 e->masters ? "none of them" : "nothing");
 		return -EAGAIN;
 	}
-	peer = choose(e, force, &reason);
+	peer = choose(e, set, force, &reason);
 	if (peer < 0) {
 		snprintf(why, SESSION_REASON_MAX, "%.60s: %.60s",
 			 e->npeers ? e->peers[e->npeers - 1].name : e->node,
@@ -151,7 +169,7 @@ void engine_stop(struct engine *e, mono_t now)
 	e->stopping = true;
 	if (!e->masters || e->handover.state != HANDOVER_IDLE)
 		return;
-	peer = choose(e, false, &reason);
+	peer = choose(e, 0, false, &reason);
 	if (peer < 0) {
 		engine_log(e, LEVEL_WARNING,
 			   "stopping without a handover: %s; connections may "
@@ -193,11 +211,15 @@ static void go(struct engine *e, bool complete)
 {
 	struct engine_peer *p = &e->peers[e->handover_peer];
 
-	/* it has all that we have, and tells from the moment it is master */
+	/* it has all that we have, and tells from the moment it is master;
+	 * who stays master of others needs a bulk like anybody */
 	p->rx.adopt = complete && !p->word.tx_epoch && !is_partial(e);
-	for (size_t i = 0; i < e->nvhosts; i++)
-		if (in_set(e, i))
-			carp_vhost_bow_out(&e->vhosts[i].carp);
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		if (!in_set(e, i))
+			continue;
+		e->vhosts[i].unheard = false; /* nothing to obey any more */
+		carp_vhost_bow_out(&e->vhosts[i].carp);
+	}
 	if (p->live)
 		say(p, SESSION_HANDOVER_GO, e->handover_why, e->handover_set);
 }
@@ -233,6 +255,8 @@ static void finish(struct engine *e, mono_t now)
 					 CARP_CAUSE_HANDOVER, now);
 	/* it goes before the next actions, so that history has the entries */
 	engine_carp_settle(e, now);
+	if (e->masters) /* of others: their bulks were interrupted */
+		engine_sync_resume(e, false, now);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
@@ -378,7 +402,7 @@ static const char *request_refusal(const struct engine *e, unsigned peer,
 	if (!(engine_masters(e) & set))
 		return "this node is not master";
 	return e->independent ? lacks(e, peer)
-			      : engine_handover_refusal(e, peer, false);
+			      : engine_handover_refusal(e, peer, set, false);
 }
 
 static void requested(struct engine *e, unsigned peer, uint32_t set,
@@ -457,11 +481,18 @@ static void taken_back(struct engine *e, unsigned peer, const char *why,
 void engine_handover_received(struct engine *e, unsigned peer,
 			      const struct session_event *ev, mono_t now)
 {
+	uint32_t set = named(e, &e->peers[peer], ev->handover.vhosts);
+	bool asks = ev->handover.kind == SESSION_HANDOVER_REQUEST ||
+		    ev->handover.kind == SESSION_HANDOVER_GO;
+
+	if (asks && ev->handover.vhosts && !set) { /* and 0 were all */
+		say(&e->peers[peer], SESSION_HANDOVER_REFUSED,
+		    "this node has none of them", 0);
+		return;
+	}
 	switch (ev->handover.kind) {
 	case SESSION_HANDOVER_REQUEST:
-		requested(e, peer,
-			  named(e, &e->peers[peer], ev->handover.vhosts),
-			  ev->handover.reason, now);
+		requested(e, peer, set, ev->handover.reason, now);
 		return;
 	case SESSION_HANDOVER_REFUSED:
 		engine_log(e, LEVEL_INFO, "%s does not hand over: %s",
@@ -471,8 +502,7 @@ void engine_handover_received(struct engine *e, unsigned peer,
 			e->handover_refused = true;
 		return;
 	case SESSION_HANDOVER_GO:
-		given(e, peer, named(e, &e->peers[peer], ev->handover.vhosts),
-		      now);
+		given(e, peer, set, now);
 		return;
 	case SESSION_HANDOVER_DONE:
 		done(e, ev);

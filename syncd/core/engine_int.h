@@ -37,13 +37,20 @@ const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 /* The peers said a word that is younger than a lost lease. */
 void engine_carp_answered(struct engine *e, mono_t now);
 /* A vhost of the peer is no longer master. */
-void engine_carp_peer_gave_up(struct engine *e, const char *vhost, mono_t now);
+void engine_carp_peer_gave_up(struct engine *e, unsigned peer,
+			      const char *vhost, mono_t now);
 
 /* --- engine_witness.c */
 /* Says in from what is against the advert; its peer, or -1. */
 int engine_witness_sender(const struct engine *e, unsigned vhost,
 			  const struct carp_advert *a, struct carp_sender *from,
 			  mono_t now);
+/* Rules 11: who goes on of two equal masters. */
+enum carp_tie engine_witness_tie(const struct engine *e, unsigned vhost,
+				 unsigned peer, mono_t now);
+/* The peer has that address. */
+bool engine_witness_owns(const struct engine *e, unsigned peer,
+			 const struct carp_address *a);
 /* An advert was accepted. */
 void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 			  const struct carp_advert *a, enum carp_family family);
@@ -51,7 +58,9 @@ void engine_witness_advert(struct engine *e, unsigned peer,
 			   const struct session_advert *ad, mono_t now);
 void engine_witness_word(struct engine *e, unsigned peer, mono_t now);
 /* The link to a peer is down: nobody vouches. */
-void engine_witness_gone(struct engine *e);
+void engine_witness_gone(struct engine *e, unsigned peer, mono_t now);
+/* The addresses of a peer are known. */
+void engine_witness_addresses(struct engine *e, unsigned peer);
 /* Our advert of that counter leaves. */
 void engine_witness_said(struct engine *e, unsigned vhost, uint64_t counter,
 			 mono_t now);
@@ -74,9 +83,10 @@ uint32_t engine_wanted(const struct engine *e, const struct engine_peer *p,
 void engine_set_no_preempt(struct engine *e, size_t vhost, bool on);
 
 /* --- engine_handover.c */
-/* NULL, or why the peer cannot take over now (rules 12, step 1). */
+/* NULL, or why the peer cannot take over those (a bit each, 0: all) now (rules
+ * 12, step 1). */
 const char *engine_handover_refusal(const struct engine *e, unsigned peer,
-				    bool force);
+				    uint32_t set, bool force);
 void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 			   bool force, const char *why, mono_t now);
 /* The vhosts of which this node is master, a bit each. */

@@ -51,7 +51,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	else if (strcmp(p->down_why, why) != 0)
 		engine_log(e, LEVEL_WARNING, "peer \"%s\": %s", p->name, why);
 	p->up = p->live = p->heard = false;
-	engine_witness_gone(e);
+	engine_witness_gone(e, peer, now);
 	p->rest = true;
 	p->say_ack = false;
 	p->down_since = now;
@@ -79,7 +79,7 @@ static void hello(struct engine *e, unsigned peer,
 {
 	struct engine_peer *p = &e->peers[peer];
 
-	p->live = p->was_live = true;
+	p->live = true;
 	p->live_since = now;
 	p->words = p->asked = 0;
 	p->hello = ev->hello;
@@ -120,7 +120,8 @@ static void word(struct engine *e, unsigned peer, const struct session_word *w,
 	for (size_t i = 0; had && i < old.nvhosts; i++)
 		if (old.vhosts[i].state == CARP_MASTER &&
 		    said_state(w, old.vhosts[i].name) != CARP_MASTER)
-			engine_carp_peer_gave_up(e, old.vhosts[i].name, now);
+			engine_carp_peer_gave_up(e, peer, old.vhosts[i].name,
+						 now);
 }
 
 static void addresses(struct engine *e, unsigned peer,
@@ -137,6 +138,7 @@ static void addresses(struct engine *e, unsigned peer,
 	free(p->addresses);
 	p->addresses = copy;
 	p->naddresses = n;
+	engine_witness_addresses(e, peer);
 	for (size_t i = 0; i < e->npeers; i++)
 		total += e->peers[i].naddresses;
 	all = calloc(total ? total : 1, sizeof(*all));
@@ -305,6 +307,7 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		s->identity = carp_vhost_identity(&v->carp);
 		s->unheard = v->unheard;
 		s->mute = v->mute;
+		s->demotion = v->carp.env.demotion;
 		if (state == CARP_MASTER)
 			s->master_ms =
 				(uint64_t)(mono_diff(now, v->carp.since) /

@@ -87,17 +87,46 @@ static bool split_with(const struct engine *e, const struct engine_peer *p)
 	return p->live && ours && theirs;
 }
 
-/* Rules 11, of what both know alike. */
+/* Where vhosts are crossed one decides, and their order is each node's own. */
+static const struct engine_vhost *first_by_name(const struct engine *e,
+						const struct engine_peer *p)
+{
+	const struct engine_vhost *first = NULL;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone &&
+		    engine_peer_vhost(p, e->vhosts[i].name) &&
+		    (!first || strcmp(e->vhosts[i].name, first->name) < 0))
+			first = &e->vhosts[i];
+	return first;
+}
+
+/* One of ours was taken over from us, and is not given back: so who took it
+ * gets the others, too (rules 10). */
+static int unheard(const struct engine *e, const struct engine_peer *p)
+{
+	int theirs = 0, ours = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+		const struct session_vhost *w = engine_peer_vhost(p, v->name);
+
+		ours |= v->carp.state == CARP_MASTER && v->unheard;
+		theirs |= w && w->state == CARP_MASTER && w->unheard;
+	}
+	return theirs - ours;
+}
+
+/* Rules 11, of what both know alike; they are split, so they share some. */
 static bool goes_before_us(const struct engine *e, const struct engine_peer *p)
 {
-	const struct session_vhost *w = NULL;
-	int64_t own = 0;
+	const struct engine_vhost *v = first_by_name(e, p);
+	const struct session_vhost *w =
+		v ? engine_peer_vhost(p, v->name) : NULL;
+	int64_t own = v ? carp_vhost_interval_ns(&v->carp) / MONO_US : 0;
 
-	for (size_t i = 0; i < e->nvhosts && !w; i++) {
-		own = carp_vhost_interval_ns(&e->vhosts[i].carp) / MONO_US;
-		if (!e->vhosts[i].gone)
-			w = engine_peer_vhost(p, e->vhosts[i].name);
-	}
+	if (unheard(e, p))
+		return unheard(e, p) > 0;
 	if (p->word.demotion != demotion_total(&e->demotion))
 		return p->word.demotion < demotion_total(&e->demotion);
 	if (w && w->interval_us != own)
@@ -129,7 +158,7 @@ void engine_split_settle(struct engine *e, mono_t now)
 		if (!mono_due(e->split_at, now))
 			return;
 		e->split_at = mono_add(now, SPLIT_NS);
-		if (!engine_handover_refusal(e, i, false))
+		if (!engine_handover_refusal(e, i, 0, false))
 			engine_handover_start(e, i, together(e), false,
 					      "one master for all", now);
 		return;

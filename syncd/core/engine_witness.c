@@ -21,6 +21,10 @@ enum { LEVEL_WARNING = 4 };
 #define VOUCHED_INTERVALS 2
 /* Words come at least twice in that time. */
 #define WORD_ALIVE_NS (1 * MONO_S)
+/* A word older than this says nothing about the present. */
+#define WORD_FRESH_NS (2 * MONO_S)
+/* Two masters of about the same age are told apart by name. */
+#define AGE_DIFFERS_NS (3 * MONO_S)
 /* The link may tell of an advert before it is heard. */
 #define AHEAD_MAX (2 * CARP_COUNTER_STEP)
 
@@ -46,11 +50,26 @@ static bool peer_owns(const struct engine_peer *p,
 	return false;
 }
 
+bool engine_witness_owns(const struct engine *e, unsigned peer,
+			 const struct carp_address *a)
+{
+	return peer_owns(&e->peers[peer], a);
+}
+
 /* Each node draws the first of its counters at random: they tell it apart from
  * others, and from what it was before it was started anew. */
 static bool counter_of(const struct engine_counters *c, uint64_t counter)
 {
 	return c->first && counter - c->first < CARP_COUNTER_RANGE;
+}
+
+/* Somebody sends an advert of that peer again. FreeBSD and ucarp go on counting
+ * from the last advert that they heard: those are their own. */
+static bool was_told(const struct engine_counters *c, uint64_t counter)
+{
+	uint64_t n = counter - c->first;
+
+	return c->first && n <= c->told && n % CARP_COUNTER_AGAIN == 0;
 }
 
 static bool replayed(const struct engine *e, const struct engine_vhost *v,
@@ -69,8 +88,8 @@ static bool replayed(const struct engine *e, const struct engine_vhost *v,
 	return n <= c->heard[family] || n + AHEAD_MAX < c->told;
 }
 
-/* strict-peers: a peer, or one that is named; while a peer was never heard
- * nobody knows its addresses, and a second master were worse. */
+/* strict-peers: a peer, or one that is named; while a peer has not told its
+ * addresses nobody knows them, and a second master were worse. */
 static bool allowed(const struct engine *e, const struct engine_vhost *v,
 		    const struct carp_advert *a,
 		    const struct carp_address *source)
@@ -89,7 +108,7 @@ static bool allowed(const struct engine *e, const struct engine_vhost *v,
 			(w->advskew < 0 || w->advskew == a->advskew));
 	}
 	for (size_t i = 0; i < e->npeers; i++)
-		if (!e->peers[i].was_live)
+		if (!e->peers[i].addresses)
 			return true;
 	return false;
 }
@@ -104,12 +123,8 @@ int engine_witness_sender(const struct engine *e, unsigned vhost,
 	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
 		if (peer_owns(&e->peers[i], &from->addr))
 			peer = (int)i;
-	/* or somebody who sends its adverts again; FreeBSD and ucarp go on
-	 * counting from the last advert that they heard */
 	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
-		if (counter_of(&v->counters[i], a->counter) &&
-		    (a->counter - v->counters[i].first) % CARP_COUNTER_STEP ==
-			    0)
+		if (was_told(&v->counters[i], a->counter))
 			peer = (int)i;
 	if (peer >= 0 &&
 	    replayed(e, v, (unsigned)peer, a, from->addr.family, now))
@@ -131,6 +146,43 @@ void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 			a->counter - v->counters[peer].first;
 }
 
+/* For how long the peer has been master of it, as it said; 0 if it is not. */
+static int64_t peer_age_ns(const struct engine_peer *p, const char *name,
+			   mono_t now)
+{
+	const struct session_vhost *v = engine_peer_vhost(p, name);
+
+	if (!v || v->state != CARP_MASTER)
+		return 0;
+	return (int64_t)v->master_ms * MONO_MS + mono_diff(now, p->word_at);
+}
+
+/* Rules 11, after demotion and frequency: both sides must come to opposite
+ * answers, so only what both know is looked at. */
+enum carp_tie engine_witness_tie(const struct engine *e, unsigned vhost,
+				 unsigned peer, mono_t now)
+{
+	const struct engine_vhost *v = &e->vhosts[vhost];
+	const struct engine_peer *p = &e->peers[peer];
+	bool fresh = p->heard && mono_diff(now, p->word_at) < WORD_FRESH_NS;
+
+	if (p->live && fresh) {
+		/* who advertises has an epoch; a word without is older */
+		bool ours = p->word.tx_epoch && engine_rx_in_sync(e, peer);
+		bool theirs = engine_tx_in_sync(e, peer);
+		int64_t older = mono_diff(now, v->carp.since) -
+				peer_age_ns(p, v->name, now);
+
+		if (ours != theirs)
+			return ours ? CARP_TIE_WIN : CARP_TIE_LOSE;
+		if (older > AGE_DIFFERS_NS)
+			return CARP_TIE_WIN;
+		if (older < -AGE_DIFFERS_NS)
+			return CARP_TIE_LOSE;
+	}
+	return strcmp(e->node, p->name) < 0 ? CARP_TIE_WIN : CARP_TIE_LOSE;
+}
+
 /* --- what the link tells --------------------------------------------------- */
 
 static int vhost_named(const struct engine *e, const char *name)
@@ -149,18 +201,37 @@ static void told(struct engine_counters *c, uint64_t first, uint64_t last)
 		c->told = last - first;
 }
 
-/* Rules 10: not for another vhost, a peer that is more demoted, or one that
- * knows that it is not heard. */
-static void vouch(const struct engine_peer *p, struct engine_vhost *v,
-		  const struct session_vhost *w, mono_t now)
+static void unvouch(struct engine_vhost *v, unsigned peer, mono_t now)
 {
-	int64_t ns = VOUCHED_INTERVALS * w->interval_us * MONO_US;
+	if (v->voucher != peer + 1)
+		return;
+	v->voucher = 0;
+	carp_vhost_vouch(&v->carp, (mono_t){ 0 }, false, now);
+}
 
-	if (w->state == CARP_MASTER && !w->mute &&
-	    p->word.demotion <= v->carp.env.demotion)
-		carp_vhost_vouch(&v->carp, mono_add(now, ns));
-	else
-		carp_vhost_vouch(&v->carp, (mono_t){ 0 });
+/* Rules 10: nobody waits for a peer that is more demoted, unless it took over
+ * from us, or for one that knows that it is not heard. */
+static void vouch(struct engine_vhost *v, unsigned peer,
+		  const struct session_vhost *w, mono_t until, mono_t now)
+{
+	bool obeys = v->carp.obeys[CARP_V4] || v->carp.obeys[CARP_V6];
+
+	v->voucher = peer + 1;
+	carp_vhost_vouch(&v->carp, until,
+			 !w->mute &&
+				 (obeys || w->demotion <= v->carp.env.demotion),
+			 now);
+}
+
+/* Two of its intervals; but it ends before our own patience does, so that a
+ * machine that is lost is not waited for. */
+static mono_t counts_until(const struct engine_vhost *v,
+			   const struct session_vhost *w, mono_t now)
+{
+	int64_t ns = VOUCHED_INTERVALS * (w->interval_us * MONO_US);
+	int64_t most = carp_vhost_interval_ns(&v->carp) * 5 / 2;
+
+	return mono_add(now, ns < most ? ns : most);
 }
 
 void engine_witness_advert(struct engine *e, unsigned peer,
@@ -177,16 +248,38 @@ void engine_witness_advert(struct engine *e, unsigned peer,
 	if (i < 0)
 		return;
 	told(&e->vhosts[i].counters[peer], w->first, ad->counter);
-	vouch(p, &e->vhosts[i], w, now);
+	if (w->state == CARP_MASTER)
+		vouch(&e->vhosts[i], peer, w,
+		      counts_until(&e->vhosts[i], w, now), now);
+	else
+		unvouch(&e->vhosts[i], peer, now);
 }
 
-/* It took over because it hears nothing of us. Where both did so, the smaller
- * name stays (rules 11). */
-static bool obeyed(const struct engine *e, const struct engine_peer *p,
-		   const struct engine_vhost *v, const struct session_vhost *w)
+/* We took over after it did, and hear it: its adverts decide. */
+static bool replaced(const struct carp_vhost *v, const struct session_vhost *w,
+		     mono_t now)
 {
-	return v->carp.state == CARP_MASTER && w->state == CARP_MASTER &&
-	       w->unheard && (!v->unheard || strcmp(p->name, e->node) < 0);
+	return mono_diff(now, v->since) < (int64_t)w->master_ms * MONO_MS &&
+	       v->master.any &&
+	       mono_diff(now, v->master.at) < 2 * carp_vhost_interval_ns(v);
+}
+
+/* It took over because it hears nothing of us. Where both did so, the one that
+ * is heard stays, the less demoted, the smaller name (rules 11). */
+static bool obeyed(const struct engine *e, const struct engine_peer *p,
+		   const struct engine_vhost *v, const struct session_vhost *w,
+		   mono_t now)
+{
+	if (v->carp.state != CARP_MASTER || w->state != CARP_MASTER ||
+	    !w->unheard || replaced(&v->carp, w, now))
+		return false;
+	if (w->mute != v->mute)
+		return v->mute;
+	if (!v->unheard)
+		return true;
+	if (w->demotion != v->carp.env.demotion)
+		return w->demotion < v->carp.env.demotion;
+	return strcmp(p->name, e->node) < 0;
 }
 
 void engine_witness_word(struct engine *e, unsigned peer, mono_t now)
@@ -200,19 +293,31 @@ void engine_witness_word(struct engine *e, unsigned peer, mono_t now)
 		if (i < 0)
 			continue;
 		told(&e->vhosts[i].counters[peer], w->first, w->last);
-		if (w->state != CARP_MASTER || w->mute)
-			carp_vhost_vouch(&e->vhosts[i].carp, (mono_t){ 0 });
-		if (!obeyed(e, p, &e->vhosts[i], w))
+		if (w->state != CARP_MASTER)
+			unvouch(&e->vhosts[i], peer, now);
+		else if (e->vhosts[i].voucher == peer + 1)
+			vouch(&e->vhosts[i], peer, w, e->vhosts[i].carp.vouched,
+			      now);
+		if (!obeyed(e, p, &e->vhosts[i], w, now))
 			continue;
 		carp_vhost_obey(&e->vhosts[i].carp, now);
-		vouch(p, &e->vhosts[i], w, now);
+		vouch(&e->vhosts[i], peer, w,
+		      counts_until(&e->vhosts[i], w, now), now);
 	}
 }
 
-void engine_witness_gone(struct engine *e)
+void engine_witness_gone(struct engine *e, unsigned peer, mono_t now)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
-		carp_vhost_vouch(&e->vhosts[i].carp, (mono_t){ 0 });
+		unvouch(&e->vhosts[i], peer, now);
+}
+
+void engine_witness_addresses(struct engine *e, unsigned peer)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (e->vhosts[i].carp.foreign &&
+		    peer_owns(&e->peers[peer], &e->vhosts[i].carp.foreigner))
+			carp_vhost_no_foreign(&e->vhosts[i].carp);
 }
 
 /* --- what we tell ---------------------------------------------------------- */

@@ -99,13 +99,29 @@ static void trace(const struct sim *s, unsigned i, const char *what,
 
 /* --- the LAN ------------------------------------------------------------------ */
 
-static void lan_send(struct sim *s, unsigned from, unsigned vhost,
-		     const uint8_t bytes[CARP_ADVERT_LEN])
+bool sim_uses(const struct sim *s, enum carp_family f)
+{
+	return f == CARP_V6 ? s->conf.v6 : !s->conf.no_v4;
+}
+
+struct carp_address sim_address(unsigned i, enum carp_family f)
+{
+	struct carp_address a = { .family = f };
+
+	if (f == CARP_V6)
+		a.v6 = (struct carp_addr6){ { 0xfe,
+					      0x80, [15] = (uint8_t)(i + 2) } };
+	else
+		a.v4 = 0xc0000201 + i;
+	return a;
+}
+
+static void family_send(struct sim *s, unsigned from, unsigned vhost,
+			enum carp_family f,
+			const uint8_t bytes[CARP_ADVERT_LEN])
 {
 	int64_t delay = 20 * MONO_US;
 
-	if (s->lan_cut[vhost] || !s->node[from].carrier[vhost])
-		return;
 	delay += (int64_t)sim_random(s, (uint64_t)s->conf.lan_delay_ns + 1);
 	for (unsigned i = 0; i < SIM_NODES; i++) {
 		struct sim_node *to = &s->node[i];
@@ -118,9 +134,23 @@ static void lan_send(struct sim *s, unsigned from, unsigned vhost,
 		p = &to->packets[to->npackets++];
 		p->at = mono_add(s->now, delay);
 		p->vhost = vhost;
-		p->source = s->node[from].address;
+		p->from = from;
+		p->family = f;
 		memcpy(p->bytes, bytes, CARP_ADVERT_LEN);
 	}
+}
+
+static void lan_send(struct sim *s, unsigned from, unsigned vhost,
+		     const uint8_t bytes[CARP_ADVERT_LEN])
+{
+	const struct sim_node *n = &s->node[from];
+
+	if (s->lan_cut[vhost] || !n->carrier[vhost] || n->mute[vhost] ||
+	    n->unheard[vhost])
+		return;
+	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
+		if (sim_uses(s, f) && !s->family_cut[vhost][f])
+			family_send(s, from, vhost, f, bytes);
 }
 
 static bool lan_receive(struct sim *s, unsigned i)
@@ -130,6 +160,7 @@ static bool lan_receive(struct sim *s, unsigned i)
 
 	for (size_t k = 0; k < n->npackets;) {
 		struct sim_packet p = n->packets[k];
+		struct carp_address source = sim_address(p.from, p.family);
 		struct carp_advert a;
 
 		if (!mono_due(p.at, s->now)) {
@@ -141,11 +172,10 @@ static bool lan_receive(struct sim *s, unsigned i)
 		if (!n->carrier[p.vhost])
 			continue;
 		any = true;
-		n->heard[p.vhost] = s->now;
+		n->heard[p.vhost][p.family] = s->now;
 		if (carp_wire_parse(p.bytes, CARP_ADVERT_LEN, &a))
 			sim_fail(s, "a broken advert");
-		engine_advert(n->engine, p.vhost, &a,
-			      &(struct carp_address){ .v4 = p.source }, s->now);
+		engine_advert(n->engine, p.vhost, &a, &source, s->now);
 		world_actions(s, i);
 	}
 	return any;
@@ -163,7 +193,8 @@ static void take(struct sim *s, unsigned i, unsigned vhost)
 	n->lease_until[vhost] = mono_add(s->now, n->lease_ns[vhost]);
 	n->announcing[vhost] = true;
 	n->takes[vhost]++;
-	if (e && e->handover.state == HANDOVER_SAID &&
+	/* who keeps others goes on telling */
+	if (e && e->handover.state == HANDOVER_SAID && !e->independent &&
 	    !s->node[other].handover_forced && e->peers[0].rx.adopt)
 		sim_watch_handover(s, other, i);
 }
@@ -183,6 +214,8 @@ static void advert(struct sim *s, unsigned i, const struct engine_action *a)
 		s->speaker[a->index] = (int)i;
 	}
 	lan_send(s, i, a->index, a->advert.bytes);
+	if (!a->advert.own_mac)
+		engine_advert_sent(n->engine, a->index, !n->mute[a->index]);
 }
 
 static void announce(struct sim *s, unsigned i, unsigned vhost)

@@ -22,9 +22,11 @@ struct sim_conf {
 	uint64_t seed;
 	unsigned vhosts; /* 1 or 2 */
 	uint8_t advbase, advskew[SIM_NODES];
-	bool preempt;
-	bool crossed; /* independent; the second is the better one of WAN */
-	bool shares;  /* not independent; WAN is balanced */
+	bool crossed; /* the second vhost has the other node's advskew */
+	bool preempt, independent, strict;
+	bool no_v4, v6; /* the families of the vhosts */
+	int64_t preempt_delay_ns;
+	bool shares; /* WAN is balanced */
 	unsigned witness_limit;
 	enum require_sync require;
 	int64_t require_ns;
@@ -42,8 +44,8 @@ struct sim_conf {
 
 struct sim_packet {
 	mono_t at;
-	unsigned vhost;
-	uint32_t source;
+	unsigned vhost, from;
+	enum carp_family family;
 	uint8_t bytes[CARP_ADVERT_LEN];
 };
 
@@ -64,17 +66,19 @@ struct sim_node {
 	struct engine *engine; /* NULL: the daemon does not run */
 	struct kernel kernel;
 	char name[16];
-	uint32_t address;
 	bool carrier[SIM_VHOSTS_MAX];
+	bool mute[SIM_VHOSTS_MAX];    /* its adverts fail, and it knows */
+	bool unheard[SIM_VHOSTS_MAX]; /* they are lost, and it does not */
 	mono_t lease_until[SIM_VHOSTS_MAX];
 	int64_t lease_ns[SIM_VHOSTS_MAX];
 	bool announcing[SIM_VHOSTS_MAX]; /* taken, not yet announced */
 	mono_t frozen_until, busy_until, starts_at;
 	struct sim_packet packets[SIM_PACKETS_MAX];
 	size_t npackets;
-	bool attached;		      /* its end of the connection */
-	struct sim_pipe inbox;	      /* bytes on their way to it */
-	mono_t heard[SIM_VHOSTS_MAX]; /* an advert was given to it */
+	bool attached;	       /* its end of the connection */
+	struct sim_pipe inbox; /* bytes on their way to it */
+	/* an advert was given to it */
+	mono_t heard[SIM_VHOSTS_MAX][CARP_FAMILIES];
 	mono_t able_since[SIM_VHOSTS_MAX];
 	struct gate gate; /* as it was after its last turn */
 	bool stopped;	  /* ENGINE_STOPPED came */
@@ -94,6 +98,7 @@ struct sim {
 	struct flow_timeouts timeouts;
 	struct sim_node node[SIM_NODES];
 	bool lan_cut[SIM_VHOSTS_MAX], link_cut;
+	bool family_cut[SIM_VHOSTS_MAX][CARP_FAMILIES];
 	mono_t connect_at;
 	mono_t next_traffic, next_table;
 	bool traffic;
@@ -107,7 +112,7 @@ struct sim {
 	mono_t sole_since[SIM_VHOSTS_MAX];
 	unsigned changes[SIM_VHOSTS_MAX]; /* of master */
 	mono_t both_since[SIM_VHOSTS_MAX], none_since[SIM_VHOSTS_MAX];
-	mono_t hear_since[SIM_VHOSTS_MAX];
+	mono_t hear_since[SIM_VHOSTS_MAX], told_since[SIM_VHOSTS_MAX];
 	int64_t longest_both_ns, longest_none_ns;
 	char error[512];
 };
@@ -136,6 +141,10 @@ void sim_term(struct sim *s, unsigned node); /* SIGTERM */
 void sim_freeze(struct sim *s, unsigned node, int64_t ns);
 void sim_carrier(struct sim *s, unsigned node, unsigned vhost, bool up);
 void sim_lan(struct sim *s, unsigned vhost, bool cut);
+/* The vhosts have addresses of that family. */
+bool sim_uses(const struct sim *s, enum carp_family f);
+/* What is from its address, as the others see it. */
+struct carp_address sim_address(unsigned node, enum carp_family f);
 void sim_link(struct sim *s, bool cut);
 void sim_reset_link(struct sim *s);
 /* As engine_handover; the reason of a refusal is logged. */

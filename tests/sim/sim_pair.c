@@ -60,6 +60,15 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 	}
 	if (sim_chance(&dice, 70))
 		c.witness_limit = 3;
+	if (sim_chance(&dice, 40)) {
+		c.v6 = true;
+		c.no_v4 = sim_chance(&dice, 30);
+	}
+	if (sim_chance(&dice, 20))
+		c.preempt_delay_ns = (int64_t)sim_random(&dice, 4000) * MONO_MS;
+	c.independent = sim_chance(&dice, 20);
+	c.crossed = c.vhosts == 2 && sim_chance(&dice, 20);
+	c.strict = sim_chance(&dice, 20);
 	if (sim_chance(&dice, 20))
 		c.lan_loss = (unsigned)sim_random(&dice, 30);
 	if (sim_chance(&dice, 20))
@@ -83,6 +92,9 @@ enum misfortune {
 	FREEZE,
 	CARRIER,
 	LAN,
+	FAMILY,
+	ONE_WAY,
+	MUTE,
 	LINK,
 	RESET,
 	HANDOVER,
@@ -154,6 +166,18 @@ static void befall(struct sim *s, enum misfortune what)
 	case LAN:
 		sim_lan(s, k, !s->lan_cut[k]);
 		return;
+	case FAMILY:
+		sim_say(s, "-- LAN %u: a family cut", k);
+		s->family_cut[k][sim_random(s, CARP_FAMILIES)] = true;
+		return;
+	case ONE_WAY:
+		sim_say(s, "-- LAN %u: %s is not heard", k, s->node[i].name);
+		s->node[i].unheard[k] = true;
+		return;
+	case MUTE:
+		sim_say(s, "-- LAN %u: %s is mute", k, s->node[i].name);
+		s->node[i].mute[k] = true;
+		return;
 	case LINK:
 		sim_link(s, !s->link_cut);
 		return;
@@ -190,6 +214,14 @@ static void befall(struct sim *s, enum misfortune what)
 	}
 }
 
+static void mend_one(struct sim *s, unsigned k)
+{
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		s->node[i].mute[k] = s->node[i].unheard[k] = false;
+	for (unsigned f = 0; f < CARP_FAMILIES; f++)
+		s->family_cut[k][f] = false;
+}
+
 /* What is dead starts again, what is broken is mended: each by chance. */
 static void mend(struct sim *s, unsigned percent)
 {
@@ -208,9 +240,12 @@ static void mend(struct sim *s, unsigned percent)
 		if (n->engine && sim_chance(s, percent))
 			sim_demote(s, i, -DEMOTION_WIRE_MAX);
 	}
-	for (unsigned k = 0; k < s->conf.vhosts; k++)
+	for (unsigned k = 0; k < s->conf.vhosts; k++) {
 		if (s->lan_cut[k] && sim_chance(s, percent))
 			sim_lan(s, k, false);
+		if (sim_chance(s, percent))
+			mend_one(s, k);
+	}
 	if (sim_chance(s, percent))
 		sim_link(s, false);
 }
@@ -242,8 +277,22 @@ static void misfortunes(struct sim *s)
 
 /* --- the end ---------------------------------------------------------------- */
 
+/* Where each moves by itself they are brought together by hand. */
+static void unite(struct sim *s)
+{
+	for (unsigned n = 0; n < 60 && s->conf.independent; n++) {
+		const struct engine *e = s->node[1].engine;
+
+		if (sim_error(s) || sim_master(s) >= 0)
+			return;
+		(void)sim_handover(s, e->masters ? 1 : 0, false);
+		sim_run(s, 1 * MONO_S);
+	}
+}
+
 static void until_quiet(struct sim *s)
 {
+	unite(s);
 	s->traffic = false;
 	sim_until_idle(s, QUIET_MAX_NS);
 	sim_watch_quiet(s);

@@ -11,6 +11,7 @@
 #include "sim.h"
 
 #define SLACK_NS (200 * MONO_MS)
+#define WORD_NS	 (500 * MONO_MS) /* between two that say the same */
 
 uint8_t sim_advskew(const struct sim *s, unsigned i, unsigned vhost)
 {
@@ -84,6 +85,39 @@ static int64_t lasts_ns(mono_t a, mono_t b, mono_t now)
 	return mono_diff(now, a.ns > b.ns ? a : b);
 }
 
+/* Each hears all adverts of the other one. */
+static bool hear(const struct sim *s, unsigned k)
+{
+	bool all = !s->lan_cut[k];
+
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		all &= awake(s, i) && s->node[i].carrier[k] &&
+		       !s->node[i].mute[k] && !s->node[i].unheard[k];
+	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
+		all &= !sim_uses(s, f) || !s->family_cut[k][f];
+	return all;
+}
+
+/* One took it because it heard nothing, and the link can tell that; the other
+ * one yields when it has heard no advert of it for two intervals. */
+static bool told(const struct sim *s, unsigned k)
+{
+	bool unheard = false;
+
+	if (s->link_cut || s->conf.link_bytes_s)
+		return false;
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		const struct sim_node *n = &s->node[i];
+
+		/* who hears it all the same follows its adverts */
+		if (!awake(s, i) || !n->attached || n->mute[k] ||
+		    n->unheard[k] || !n->engine->peers[0].live)
+			return false;
+		unheard |= n->engine->vhosts[k].unheard;
+	}
+	return unheard;
+}
+
 /*
  * Two may hold it while they do not hear each other, and then until one of
  * them has yielded to the other's next advert: three intervals forgive lost
@@ -91,16 +125,19 @@ static int64_t lasts_ns(mono_t a, mono_t b, mono_t now)
  */
 static void watch_both(struct sim *s, unsigned k)
 {
-	bool hear = !s->lan_cut[k] && awake(s, 0) && awake(s, 1) &&
-		    s->node[0].carrier[k] && s->node[1].carrier[k];
 	int64_t ns;
 
-	track(&s->hear_since[k], hear, s->now);
+	track(&s->hear_since[k], hear(s, k), s->now);
 	track(&s->both_since[k], sim_holds(s, 0, k) && sim_holds(s, 1, k),
 	      s->now);
 	ns = lasts_ns(s->both_since[k], s->hear_since[k], s->now);
 	if (ns > s->longest_both_ns)
 		s->longest_both_ns = ns;
+	track(&s->told_since[k], told(s, k), s->now);
+	if (lasts_ns(s->both_since[k], s->told_since[k], s->now) >
+	    2 * sim_interval_ns(s) + WORD_NS + SLACK_NS)
+		sim_fail(s, "vhost %u has two holders, and the link says so",
+			 k);
 	if (ns > 3 * sim_interval_ns(s) + SLACK_NS)
 		sim_fail(s, "vhost %u has had two holders for %lld ms", k,
 			 (long long)(ns / MONO_MS));
@@ -164,6 +201,18 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* In the family in which it is longer. */
+static int64_t silent_ns(const struct sim *s, const struct sim_node *n,
+			 unsigned k)
+{
+	mono_t at = MONO_NEVER;
+
+	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
+		if (sim_uses(s, f))
+			at = mono_min(at, n->heard[k][f]);
+	return mono_diff(s->now, at);
+}
+
 void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 {
 	struct sim_node *n = &s->node[i];
@@ -184,7 +233,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 		sim_fail(s, "%s takes over from a demoted master on hold",
 			 n->name);
 	if (begins(h->cause, "no adverts") &&
-	    mono_diff(s->now, n->heard[k]) < 3 * node_interval_ns(s, i, k))
+	    silent_ns(s, n, k) < 3 * node_interval_ns(s, i, k))
 		sim_fail(s, "%s did not wait for a master-down time", n->name);
 }
 

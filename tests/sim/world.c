@@ -147,6 +147,10 @@ void world_connect(struct sim *s)
 static void vhost_conf(struct sim *s, unsigned i, unsigned k, uint32_t *v4,
 		       struct engine_vhost_conf *c)
 {
+	static const struct carp_addr6 v6[] = {
+		{ { 0xfd, [1] = 1, [15] = 1 } },
+		{ { 0xfd, [1] = 2, [15] = 1 } },
+	};
 	static const char *const names[] = { "lan", "wan" };
 
 	*v4 = k == 0 ? 0x0a010001 : 0xcb007101;
@@ -154,15 +158,19 @@ static void vhost_conf(struct sim *s, unsigned i, unsigned k, uint32_t *v4,
 		.name = names[k],
 		.interface = k,
 		.balanced = s->conf.shares && k,
+		.strict = s->conf.strict,
 		.carp = {
 			.vhid = (uint8_t)(k + 1),
 			.advbase = s->conf.advbase,
 			.advskew = sim_advskew(s, i, k),
 			.preempt = s->conf.preempt,
+			.preempt_delay_ns = s->conf.preempt_delay_ns,
 			.witness_limit = s->conf.witness_limit,
 			.pass = "secret",
 			.v4 = v4,
-			.v4_count = 1,
+			.v4_count = !s->conf.no_v4,
+			.v6 = &v6[k],
+			.v6_count = s->conf.v6,
 			.seed = sim_random(s, 0),
 		},
 	};
@@ -180,14 +188,16 @@ void world_begin_daemon(struct sim *s, unsigned i)
 		.boot_id = sim_random(s, 0),
 		.require = s->conf.require,
 		.require_ns = s->conf.require_ns,
-		.independent = s->conf.crossed && !s->conf.shares,
+		.independent = s->conf.independent,
 		.nvhosts = s->conf.vhosts,
 		.npeers = 1,
 		.vhosts = vhosts,
 		.peers = &peer,
 	};
-	struct session_address own = { .family = AF_INET };
-	uint32_t address = htonl(n->address);
+	struct session_address own[2] = { { .family = AF_INET },
+					  { .family = AF_INET6 } };
+	struct carp_address v6 = sim_address(i, CARP_V6);
+	uint32_t address = htonl(sim_address(i, CARP_V4).v4);
 	int err;
 
 	sim_say(s, "%s: starts", n->name);
@@ -198,8 +208,9 @@ void world_begin_daemon(struct sim *s, unsigned i)
 	err = engine_init(n->engine, &conf, &why, s->now);
 	assert(!err);
 	n->engine->timeouts = s->timeouts;
-	memcpy(own.addr.b, &address, sizeof(address));
-	err = engine_addresses(n->engine, &own, 1);
+	memcpy(own[0].addr.b, &address, sizeof(address));
+	memcpy(own[1].addr.b, v6.v6.b, sizeof(v6.v6.b));
+	err = engine_addresses(n->engine, own, 1 + s->conf.v6);
 	assert(!err);
 	engine_table(n->engine, n->kernel.n);
 	n->stopped = false;
@@ -385,7 +396,6 @@ struct sim *sim_new(const struct sim_conf *conf)
 		struct sim_node *n = &s->node[i];
 
 		snprintf(n->name, sizeof(n->name), "fw%u", i + 1);
-		n->address = 0xc0000201 + i;
 		kernel_init(&n->kernel, &s->timeouts);
 		if (conf->chunk)
 			n->kernel.chunk = conf->chunk;
@@ -400,7 +410,7 @@ struct sim *sim_new(const struct sim_conf *conf)
 	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++) {
 		s->speaker[k] = s->sole[k] = s->master[k] = -1;
 		s->both_since[k] = s->none_since[k] = MONO_NEVER;
-		s->hear_since[k] = MONO_NEVER;
+		s->hear_since[k] = s->told_since[k] = MONO_NEVER;
 	}
 	return s;
 }

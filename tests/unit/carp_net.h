@@ -179,7 +179,7 @@ static void up(size_t i)
 	drain(i);
 }
 
-static void down(size_t i)
+static inline void down(size_t i)
 {
 	carp_vhost_link(&net.node[i].v, false, net.now);
 	drain(i);
@@ -211,7 +211,7 @@ static size_t masters(void)
 }
 
 /* The first node is MASTER of one or more that have the same interval. */
-static void settled(size_t nodes, bool known)
+static inline void settled(size_t nodes, bool known)
 {
 	net.known = known;
 	for (size_t i = 0; i < nodes; i++)

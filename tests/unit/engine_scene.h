@@ -84,6 +84,26 @@ static inline struct engine *engine(unsigned i)
 	return sim->node[i].engine;
 }
 
+/* One vhost, with a witness. */
+static inline struct sim_conf witnessed(void)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.vhosts = 1;
+	conf.witness_limit = 3;
+	return conf;
+}
+
+static inline enum carp_state state(unsigned i)
+{
+	return engine(i)->vhosts[LAN].carp.state;
+}
+
+static inline unsigned masters(void)
+{
+	return (state(A) == CARP_MASTER) + (state(B) == CARP_MASTER);
+}
+
 static inline const char *cause(unsigned i, unsigned vhost)
 {
 	struct history_entry *h = history_last(&engine(i)->history,

@@ -31,7 +31,7 @@ static void crossed(void)
 {
 	struct sim_conf conf = conf_of();
 
-	conf.crossed = conf.preempt = true;
+	conf.crossed = conf.independent = conf.preempt = true;
 	world(&conf);
 	sim_fill(sim, A, 200);
 	sim_start(sim, A);
@@ -135,7 +135,7 @@ START_TEST(a_handover_of_one_keeps_nothing_back)
 	struct flow f;
 	uint32_t n;
 
-	conf.crossed = conf.preempt = true;
+	conf.crossed = conf.independent = conf.preempt = true;
 	world(&conf);
 	sim_fill(sim, A, 200);
 	sim_start(sim, A);
@@ -266,7 +266,7 @@ START_TEST(copies_outlive_what_they_are_copies_of)
 	struct sim_conf conf = conf_of();
 	struct flow f[2] = { udp(1000), udp(1001) };
 
-	conf.crossed = conf.preempt = true;
+	conf.crossed = conf.independent = conf.preempt = true;
 	world(&conf);
 	sim_start(sim, A);
 	run(5 * S);

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Adverts are lost while the link tells of the master, and two masters that
+hear each other again (rules 10, 11). The switch loses the packets: carriers
+stay up."""
+
+import socket
+import time
+
+import pytest
+
+from lab import SHARED, wait_for
+from node import VIRTUAL_MAC
+from pair import SKEW, Ping
+
+DOWN = 3 * SKEW["gw2"] / 256  # the backup's master-down time
+LIMIT = 3
+WAITS = "no adverts, but the link tells of a master"
+UNHEARD = "no adverts, though the link tells of a master"
+WORD = "the peer took over, it hears no adverts of this node"
+
+
+@pytest.fixture
+def switch(lab):
+    """Rules of the switch, each set instead of the one before."""
+    def rules(*lines, out=()):
+        lab.nft("switch", """
+table bridge split
+delete table bridge split
+table bridge split {
+	chain in {
+		type filter hook prerouting priority -300
+		%s
+	}
+	chain out {
+		type filter hook forward priority 0
+		%s
+	}
+}
+""" % ("\n\t\t".join(lines), "\n\t\t".join(out)))
+    yield rules
+    rules()
+
+
+NO_ADVERTS = ("ip protocol 112 drop", "ip6 nexthdr 112 drop")
+
+
+NO_LINK = 'iifname { "link-gw1", "link-gw2" } drop'
+
+
+def cut_off(switch, host):
+    """Nothing passes any switch from or to this node, nor over the link; what
+    it sends does not even teach a switch where it is."""
+    ports = '{ "lan-%s", "wan-%s" } drop' % (host, host)
+    switch(NO_LINK, "iifname " + ports, out=("oifname " + ports,))
+
+
+def causes(node, vhid=1):
+    return [h["cause"] for h in node.status()["history"]
+            if h["vhid"] == vhid]
+
+
+def since(start):
+    return time.monotonic() - start
+
+
+def stays(pair, seconds, master):
+    """Nobody else becomes master of anything meanwhile."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert master.is_all("MASTER"), str(pair)
+        assert pair.other(master).is_all("BACKUP"), str(pair)
+        time.sleep(0.05)
+
+
+def test_lost_adverts_make_no_second_master(lab, pair, switch):
+    """Not within the limit; then the takeover, and the old master yields and
+    stays so; heard again, exactly one is there, and hosts reach it."""
+    pair.start()
+    ping = Ping(lab)
+    try:
+        switch(*NO_ADVERTS)
+        start = time.monotonic()
+        stays(pair, (1 + LIMIT) * DOWN - 2 * SKEW["gw1"] / 256, pair.one)
+        assert WAITS in causes(pair.two), causes(pair.two)
+        wait_for("fw2 takes over: %s" % pair, lambda: (
+            pair.two.is_all("MASTER") and pair.one.is_all("BACKUP")))
+        assert since(start) < (1 + LIMIT) * DOWN + 1
+        for vhid in (1, 2):
+            assert UNHEARD in causes(pair.two, vhid), causes(pair.two, vhid)
+            assert WORD in causes(pair.one, vhid), causes(pair.one, vhid)
+        assert ping.answers_again(1)
+        stays(pair, 2 * DOWN, pair.two)
+        switch()
+        stays(pair, 2 * DOWN, pair.two)
+        assert ping.answers_again(1)
+    finally:
+        ping.close()
+    for host, cable in (("client", "lan"), ("server", "wan")):
+        got = lab.tools.neighbour(host, SHARED[cable], "arp", 5, 100)
+        assert got["macs"] == [VIRTUAL_MAC[cable]], got
+    assert causes(pair.two).count(UNHEARD) == 1
+    pair.wait_sync()
+
+
+@pytest.mark.full
+def test_without_a_witness_adverts_alone_decide(pair, switch):
+    pair.start(top="witness = false")
+    switch(*NO_ADVERTS)
+    start = time.monotonic()
+    wait_for("two masters", lambda: all(n.is_all("MASTER")
+                                        for n in pair.both()))
+    assert since(start) < DOWN + 1
+    switch()
+    wait_for("one master: %s" % pair, pair.master, 3)
+    pair.wait_sync()
+
+
+@pytest.mark.full
+def test_a_dead_master_is_not_waited_for(pair):
+    """The witness delays neither a death nor a sleep."""
+    pair.start()
+    pair.one.hang()
+    start = time.monotonic()
+    wait_for("fw2 takes over", lambda: pair.two.is_all("MASTER"))
+    assert since(start) < DOWN + 0.3
+    assert WAITS not in causes(pair.two)
+    pair.one.wake()
+    wait_for("one master: %s" % pair, pair.master)
+
+
+@pytest.mark.full
+def test_the_takeover_is_short(lab, pair, switch):
+    """From one that serves to one that serves: a word of the link."""
+    pair.start()
+    probe = lab.tools.probe()
+    time.sleep(0.5)
+    switch(*NO_ADVERTS)
+    wait_for("fw2 takes over", lambda: pair.two.is_all("MASTER"), 10)
+    time.sleep(1)
+    result = probe.finish()
+    assert result["silence_ms"] < 300, result
+
+
+@pytest.mark.full
+def test_the_links_death_ends_the_waiting(pair, switch):
+    pair.start()
+    switch(*NO_ADVERTS)
+    wait_for("fw2 waits", lambda: WAITS in causes(pair.two))
+    switch(NO_LINK, *NO_ADVERTS)
+    start = time.monotonic()
+    wait_for("fw2 takes over", lambda: pair.two.is_all("MASTER"))
+    assert since(start) < 2 * SKEW["gw1"] / 256 + 0.3
+    switch()
+    wait_for("one master: %s" % pair, pair.master)
+    pair.wait_sync()
+
+
+class Talk:
+    """One TCP connection through whoever serves."""
+
+    def __init__(self, lab, port):
+        with lab.inside("server"):
+            listener = socket.create_server(("10.2.0.100", port))
+        with lab.inside("client"):
+            self.client = socket.create_connection(("10.2.0.100", port), 5)
+        listener.settimeout(5)
+        self.server = listener.accept()[0]
+        listener.close()
+        for s in (self.client, self.server):
+            s.settimeout(10)
+
+    def goes_on(self):
+        for a, b in ((self.client, self.server), (self.server, self.client)):
+            a.sendall(b"x" * 1000)
+            got = b""
+            while len(got) < 1000:
+                part = b.recv(4096)
+                assert part, "closed"
+                got += part
+
+    def close(self):
+        self.client.close()
+        self.server.close()
+
+
+@pytest.mark.full
+def test_two_masters_become_one_with_all_connections(lab, pair, switch):
+    """Both nodes serve, each on its side of a split that no wire crosses;
+    what was begun on either side goes on when they meet again."""
+    talks = []
+    pair.start()
+    try:
+        talks.append(Talk(lab, 9001))
+        cut_off(switch, "gw2")
+        wait_for("two masters", lambda: all(n.is_all("MASTER")
+                                            for n in pair.both()), 10)
+        talks.append(Talk(lab, 9002))
+        # the hosts change sides
+        cut_off(switch, "gw1")
+        wait_for("an answer of fw2", lambda: lab.tools.neighbour(
+            "client", SHARED["lan"], "arp", 1, 200)["answered"])
+        time.sleep(2 * SKEW["gw2"] / 256)  # the switch learns where it is
+        talks.append(Talk(lab, 9003))
+        assert all(n.is_all("MASTER") for n in pair.both())
+        switch()
+        start = time.monotonic()
+        wait_for("one master: %s" % pair, pair.master, 3)
+        ping = Ping(lab)
+        try:
+            assert ping.answers_again(1)
+        finally:
+            ping.close()
+        assert since(start) < 3
+        pair.wait_sync()
+        for talk in talks:
+            talk.goes_on()
+        # and both know them all
+        assert pair.wait_equal()["equal"] >= 3
+        loser = pair.other(pair.master())
+        assert any(c in ("better master", "equal master, tie lost")
+                   for c in causes(loser)), causes(loser)
+    finally:
+        for talk in talks:
+            talk.close()
