@@ -89,9 +89,9 @@ enum carp_conf_error carp_vhost_init(struct carp_vhost *v,
 
 /*
  * Other parameters, passwords or addresses; the state stays, the vhid too.
- * What the HMAC was before is accepted further, and sent while `says_old`,
- * until carp_vhost_changed: the other nodes are not changed yet. As init; v is
- * as it was then.
+ * Where the HMAC is another one, what it was before is accepted further, and
+ * sent while `says_old`, until carp_vhost_changed: the other nodes are not
+ * changed yet. As init; after an error v is as it was.
  */
 enum carp_conf_error carp_vhost_change(struct carp_vhost *v,
 				       const struct carp_vhost_conf *conf,

@@ -92,15 +92,42 @@ void carp_vhost_again(const struct carp_auth *auth,
 	carp_wire_build(&a, advert);
 }
 
-uint64_t carp_vhost_identity(const struct carp_vhost *v)
+static uint64_t identity_of(const struct carp_auth *auth)
 {
 	uint8_t digest[CARP_DIGEST_LEN];
 	uint64_t identity = 0;
 
-	carp_auth_sign(&v->auth, CARP_AUTH_ORIG, 0, digest);
+	carp_auth_sign(auth, CARP_AUTH_ORIG, 0, digest);
 	for (size_t i = 0; i < sizeof(identity); i++)
 		identity = identity << 8 | digest[i];
 	return identity;
+}
+
+uint64_t carp_vhost_identity(const struct carp_vhost *v)
+{
+	return identity_of(&v->auth);
+}
+
+/* Other times from now on; the state stays. */
+static void set_times(struct carp_vhost *v, const struct carp_vhost_conf *conf,
+		      mono_t now)
+{
+	int64_t interval_ns = carp_vhost_interval_ns(v);
+	int64_t announce_ns = v->announce_ns, delay_ns = v->preempt_delay_ns;
+
+	set_parameters(v, conf);
+	if (v->preempt_delay_ns != delay_ns)
+		v->preempt_at = MONO_NEVER;
+	if (v->state == CARP_MASTER && v->announce_ns != announce_ns)
+		v->next_announce = v->announce_ns
+					   ? mono_add(now, v->announce_ns)
+					   : MONO_NEVER;
+	if (carp_vhost_interval_ns(v) == interval_ns)
+		return;
+	if (v->state == CARP_BACKUP)
+		carp_vhost_wait(v, 0, now);
+	if (!mono_is_never(v->next_advert))
+		v->next_advert = now;
 }
 
 enum carp_conf_error carp_vhost_change(struct carp_vhost *v,
@@ -112,10 +139,14 @@ enum carp_conf_error carp_vhost_change(struct carp_vhost *v,
 
 	if (e)
 		return e;
-	v->old = v->auth;
+	set_times(v, conf, now);
+	if (identity_of(&auth) == identity_of(&v->auth))
+		return CARP_CONF_OK;
+	/* the others have the first of several that follow quickly */
+	if (!v->says_old)
+		v->old = v->auth;
 	v->auth = auth;
 	carp_vhost_changed(v, says_old, true);
-	set_parameters(v, conf);
 	if (v->state == CARP_BACKUP)
 		carp_vhost_wait(v, 0, now);
 	if (v->state == CARP_MASTER && v->fence == CARP_UNFENCED)

@@ -188,6 +188,19 @@ static void cmd_demote(struct node *n, struct stats_client *c, int argc,
 	node_settle(n);
 }
 
+static void cmd_reload(struct node *n, struct stats_client *c, int argc,
+		       char **argv)
+{
+	char text[NODE_RELOAD_TEXT];
+	bool done = node_reload(n, text);
+
+	(void)argc;
+	(void)argv;
+	if (done)
+		(void)statsock_printf(c, "%s\n", text);
+	statsock_end(c, done ? STATS_OK : STATS_NO, done ? NULL : text);
+}
+
 static void forget_client(void *arg, struct stats_client *c)
 {
 	struct node *n = arg;
@@ -283,23 +296,65 @@ void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
 	statsock_end(c, STATS_NO, sentence);
 }
 
+/* The vhosts of that name, all shares where it is that of a block. */
+static uint32_t vhosts_named(const struct node *n, const char *name)
+{
+	uint32_t set = 0;
+
+	for (size_t i = 0; i < n->nvhosts; i++)
+		if (!n->engine->vhosts[i].gone &&
+		    (!strcmp(n->vhosts[i].name, name) ||
+		     !strcmp(n->vhosts[i].conf->name, name)))
+			set |= 1U << i;
+	return set;
+}
+
+/* The vhosts that a handover names; false: why not in sentence. */
+static bool read_names(const struct node *n, int argc, char **argv,
+		       uint32_t *set, char *sentence, size_t size)
+{
+	*set = 0;
+	for (int i = 1; i < argc; i++) {
+		uint32_t named = vhosts_named(n, argv[i]);
+
+		if (!strcmp(argv[i], "force"))
+			continue;
+		if (!named) {
+			snprintf(sentence, size, "there is no carp \"%.64s\"",
+				 argv[i]);
+			return false;
+		}
+		for (size_t k = 0; k < n->nvhosts; k++)
+			if (named >> k & 1 && !n->engine->independent &&
+			    !n->engine->vhosts[k].balanced) {
+				snprintf(sentence, size,
+					 "\"%.64s\" moves with the others; "
+					 "single ones do with independent = "
+					 "true",
+					 argv[i]);
+				return false;
+			}
+		*set |= named;
+	}
+	return true;
+}
+
 static void cmd_handover(struct node *n, struct stats_client *c, int argc,
 			 char **argv)
 {
 	bool force = has_word(argc, argv, "force");
 	char why[SESSION_REASON_MAX], sentence[SESSION_REASON_MAX + 96];
+	uint32_t set;
 
-	if (argc > 1 + force) {
-		statsock_end(
-			c, STATS_ERROR,
-			"handover of single vhosts is not in this version");
+	if (!read_names(n, argc, argv, &set, sentence, sizeof(sentence))) {
+		statsock_end(c, STATS_ERROR, sentence);
 		return;
 	}
 	if (n->handover_client) {
 		statsock_end(c, STATS_NO, "one is already going on");
 		return;
 	}
-	if (engine_handover(n->engine, force, 0, why, node_now(n))) {
+	if (engine_handover(n->engine, force, set, why, node_now(n))) {
 		snprintf(sentence, sizeof(sentence),
 			 "handover refused: %s. wait, or --force and lose what "
 			 "is missing",
@@ -350,8 +405,9 @@ static const struct command commands[] = {
 	{ "counters", false, cmd_counters, "counters [all]" },
 	{ "version", false, cmd_version, "version" },
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
-	{ "handover", true, cmd_handover, "handover [force]" },
+	{ "handover", true, cmd_handover, "handover [force] [NAME...]" },
 	{ "demote", true, cmd_demote, "demote N" },
+	{ "reload", true, cmd_reload, "reload" },
 	{ "help", false, cmd_help, "help" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

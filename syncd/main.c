@@ -3,6 +3,7 @@
  * statesyncd: options, configuration, open, run, close. Nothing else.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,18 @@ static struct conf *load(const char *path)
 		log_msg(LOG_ERR, "%s: %u error%s, not started", path,
 			errors.count, errors.count == 1 ? "" : "s");
 	return NULL;
+}
+
+/* For later: the background is another directory. */
+static const char *absolute(const char *path)
+{
+	static char out[PATH_MAX];
+	char dir[PATH_MAX];
+
+	if (*path == '/' || !getcwd(dir, sizeof(dir)) ||
+	    snprintf(out, sizeof(out), "%s/%s", dir, path) >= (int)sizeof(out))
+		return path;
+	return out;
 }
 
 static int check(const char *path, struct conf *conf)
@@ -105,12 +118,13 @@ int main(int argc, char **argv)
 		return check(path, conf);
 
 	signal(SIGPIPE, SIG_IGN);
+	path = absolute(path);
 	if (!foreground && daemon(0, 0)) {
 		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
 		return EXIT_FAILURE;
 	}
 	log_open(foreground);
-	if (node_open(&node, conf))
+	if (node_open(&node, path, conf))
 		return EXIT_FAILURE;
 	stay_in_memory(); /* the helper's commands do not */
 	status = node_run(&node);

@@ -224,12 +224,11 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 
 static void on_hangup(evutil_socket_t fd, short what, void *arg)
 {
+	char text[NODE_RELOAD_TEXT];
+
 	(void)fd;
 	(void)what;
-	(void)arg;
-	log_msg(LOG_WARNING, "this version does not read its configuration "
-			     "again; the running one stays. to change it: "
-			     "statesync handover, then restart");
+	(void)node_reload(arg, text);
 }
 
 /* --- life ------------------------------------------------------------------- */
@@ -272,11 +271,12 @@ static int open_loop(struct node *n)
 	return 0;
 }
 
-int node_open(struct node *n, struct conf *conf)
+int node_open(struct node *n, const char *path, struct conf *conf)
 {
 	int err;
 
 	memset(n, 0, sizeof(*n));
+	n->path = path;
 	n->conf = conf;
 	err = node_exec_fork(n); /* it inherits what is open */
 	if (!err)

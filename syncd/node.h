@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One running node: the engine, and the kernel objects and sockets that its
- * actions are carried out on. Shared by node.c (the loop), node_carp.c (the
- * shared addresses), node_advert.c, node_ifaces.c, node_sync.c (flows and
+ * actions are carried out on. Shared by node.c (the loop), node_vhost.c and
+ * node_carp.c (the shared addresses), node_reload.c, node_advert.c, node_ifaces.c, node_sync.c (flows and
  * peers), commands.c (the operator) and report.c (the screen).
  */
 #ifndef STATESYNC_NODE_H
 #define STATESYNC_NODE_H
 
 #include <event2/event.h>
+#include <limits.h>
 #include <net/if.h>
 
 #include "carpsock.h"
@@ -61,8 +62,8 @@ struct node_ra {
 struct node_vhost {
 	struct node *node;
 	const struct conf_carp *conf;
-	/* of conf, or, where it is balanced, of one of its nodes: then vhosts
-	 * of one conf follow each other, the leader first */
+	/* of conf, or, where it is balanced, of one of its nodes: then several
+	 * have one conf, in any order */
 	char name[SESSION_NAME_MAX];
 	uint8_t vhid, advskew;
 	unsigned iface;
@@ -93,6 +94,7 @@ struct node_policy;
 struct node_timeouts_file;
 
 struct node {
+	const char *path; /* of the configuration, absolute */
 	struct conf *conf;
 	struct engine *engine;
 	struct event_base *base;
@@ -138,9 +140,14 @@ struct node {
 	char last_error[ENGINE_TEXT_MAX];
 };
 
+/* The vhost of the same conf that leads: of a balanced block its first share,
+ * else itself. */
+unsigned node_leader(const struct node *n, unsigned vhost);
+
 /* --- node.c */
-/* conf is taken over. 0 or -errno, already logged. */
-int node_open(struct node *n, struct conf *conf)
+/* conf is taken over, and was read from path, which stays. 0 or -errno, already
+ * logged. */
+int node_open(struct node *n, const char *path, struct conf *conf)
 	__attribute__((warn_unused_result));
 /* Until it was told to stop. The exit status of the program. */
 int node_run(struct node *n);
@@ -151,15 +158,63 @@ mono_t node_now(struct node *n);
 void node_settle(struct node *n);
 
 /* --- node_conf.c */
+/* A vhost that a configuration asks for: a block, or one of the nodes of a
+ * balanced one. */
+struct node_wanted {
+	const struct conf_carp *conf;
+	uint8_t share;
+};
+/* All of them; -E2BIG: there are more than there is room for. */
+int node_conf_list(const struct conf *conf,
+		   struct node_wanted list[ENGINE_VHOSTS_MAX], size_t *count)
+	__attribute__((warn_unused_result));
+#define NODE_TOO_MANY "at most 32 virtual hosts, each of `nodes` is one"
+/* Vhost i is w from now on: at a free place (fresh), or what is there with
+ * another configuration. Its interface has a slot. */
+void node_conf_place(struct node *n, unsigned i, const struct node_wanted *w,
+		     bool fresh);
+/* The place is free: nothing of a configuration is there, on no interface
+ * (NODE_NO_IFACE), so whoever walks over all vhosts finds none. */
+#define NODE_NO_IFACE UINT_MAX
+void node_conf_forget(struct node *n, unsigned i);
 /* The vhosts and their interfaces, of the configuration. 0, -E2BIG (logged) or
  * -ENOMEM. */
 int node_conf_vhosts(struct node *n) __attribute__((warn_unused_result));
 /* The engine for them. 0 or -errno, logged. */
 int node_conf_engine(struct node *n) __attribute__((warn_unused_result));
+/* Tells the engine what vhost i is now. As engine_vhost_set. */
+int node_conf_set(struct node *n, unsigned i, const char **why)
+	__attribute__((warn_unused_result));
+/* Tells it what is not of a vhost. */
+void node_conf_change(struct node *n);
 
-/* --- node_carp.c */
+/* --- node_reload.c */
+/*
+ * Reads the configuration again and does what is new in it. text: what was
+ * done, or, where nothing was (false), why not. Logged.
+ */
+#define NODE_RELOAD_TEXT CONF_ERROR_SIZE
+bool node_reload(struct node *n, char text[NODE_RELOAD_TEXT]);
+
+/* --- node_vhost.c: the life of vhosts on their interfaces */
 int node_carp_open(struct node *n) __attribute__((warn_unused_result));
 void node_carp_close(struct node *n);
+/* The leases of all vhosts, without the right. 0 or -errno, logged. */
+int node_leases_open(struct node *n);
+/* One that came, changed (its addresses, source-mac) or went, as its
+ * configuration says. What cannot be done is logged. 0 or -ENOMEM. */
+int node_vhost_open(struct node *n, unsigned vhost)
+	__attribute__((warn_unused_result));
+int node_vhost_change(struct node *n, unsigned vhost)
+	__attribute__((warn_unused_result));
+void node_vhost_close(struct node *n, unsigned vhost);
+/* Sockets and tables of all interfaces as the vhosts need them now; none on
+ * those where no vhost is. */
+void node_ifaces_settle(struct node *n);
+/* The kernel's silence for the vhosts that are there now. */
+void node_vhosts_prepare(struct node *n);
+
+/* --- node_carp.c */
 void node_take(struct node *n, unsigned vhost);
 void node_release(struct node *n, unsigned vhost);
 void node_fence(struct node *n, unsigned vhost);
@@ -202,6 +257,10 @@ neigh6_solicited_cb node_ra_solicited;
 /* The sockets of one interface, for the vhosts on it. As carpsock_open. */
 int node_advert_open(struct node *n, unsigned iface)
 	__attribute__((warn_unused_result));
+/* The same when other vhosts are on it. */
+void node_advert_change(struct node *n, unsigned iface);
+/* Before the sockets of an interface are others: nobody uses them. */
+void node_advert_stop(struct node *n, unsigned iface);
 void node_advert(struct node *n, unsigned vhost,
 		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
 /* An event's function: adverts wait on an interface (struct node_iface). */
@@ -212,6 +271,8 @@ void node_advert_read_all(struct node_iface *f);
 /* --- node_ifaces.c */
 /* Watches, and tells the engine what is there. 0 or -errno. */
 int node_ifaces_open(struct node *n) __attribute__((warn_unused_result));
+/* Looks at all of them again. */
+void node_ifaces_look(struct node *n);
 void node_ifaces_close(struct node *n);
 
 /* --- node_exec.c: n->exec, the helper that runs commands */
@@ -224,6 +285,9 @@ void node_exec_close(struct node *n);
 /* --- node_track.c: what track {} asks to be watched */
 /* 0 or -errno, logged. */
 int node_track_open(struct node *n) __attribute__((warn_unused_result));
+/* The vhosts have another configuration: what was tracked before keeps its
+ * state. 0 or -errno, logged. */
+int node_track_reopen(struct node *n) __attribute__((warn_unused_result));
 void node_track_close(struct node *n);
 /* A link event, of any interface; after a dump; after all of a turn. */
 void node_track_link(struct node *n, const struct ifmon_event *ev);
@@ -235,6 +299,11 @@ const struct track *node_track_get(const struct node *n, unsigned vhost,
 
 /* --- node_policy.c: routes {} and rules {}, which the master alone has */
 int node_policy_open(struct node *n) __attribute__((warn_unused_result));
+/* Vhost has another configuration than was: what is not in it is removed, what
+ * is new is set by the next node_policy_put_back(). 0 or -ENOMEM. */
+int node_policy_change(struct node *n, unsigned vhost,
+		       const struct conf_carp *was)
+	__attribute__((warn_unused_result));
 void node_policy_close(struct node *n);
 /* What cannot be set is logged, tried again, and stops nothing. */
 void node_policy_take(struct node *n, unsigned vhost);

@@ -131,12 +131,12 @@ static bool has_family(const struct conf_carp *c, enum carp_family family)
 	return false;
 }
 
-int node_advert_open(struct node *n, unsigned iface)
+/* The sockets that the vhosts of an interface need. */
+static struct carpsock_conf sockets(const struct node *n, unsigned iface)
 {
-	struct node_iface *f = &n->ifaces[iface];
 	struct carpsock_conf conf = { .mark = n->mark, .least_ttl = CARP_TTL };
 
-	strcpy(conf.ifname, f->name);
+	strcpy(conf.ifname, n->ifaces[iface].name);
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 
@@ -151,7 +151,39 @@ int node_advert_open(struct node *n, unsigned iface)
 		if (c->num_unicast && c->ttl < conf.least_ttl)
 			conf.least_ttl = c->ttl;
 	}
-	return carpsock_open(&f->carp, &conf);
+	return conf;
+}
+
+int node_advert_open(struct node *n, unsigned iface)
+{
+	const struct carpsock_conf conf = sockets(n, iface);
+
+	return carpsock_open(&n->ifaces[iface].carp, &conf);
+}
+
+static bool same_sockets(const struct carpsock_conf *a,
+			 const struct carpsock_conf *b)
+{
+	return a->least_ttl == b->least_ttl &&
+	       !memcmp(a->families, b->families, sizeof(a->families)) &&
+	       !memcmp(a->unicast, b->unicast, sizeof(a->unicast));
+}
+
+void node_advert_change(struct node *n, unsigned iface)
+{
+	const struct carpsock_conf conf = sockets(n, iface);
+	struct node_iface *f = &n->ifaces[iface];
+	bool packet[CARP_FAMILIES];
+
+	if (same_sockets(&f->carp.conf, &conf))
+		return;
+	node_advert_stop(n, iface);
+	memcpy(packet, f->carp.packet, sizeof(packet));
+	carpsock_close(&f->carp);
+	if (carpsock_open(&f->carp, &conf) == 0 &&
+	    carpsock_packet(&f->carp, packet) == 0)
+		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
+				 node_advert_read);
 }
 
 /* --- out ---------------------------------------------------------------- */
@@ -205,6 +237,8 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 	const struct node_iface *f = &n->ifaces[v->iface];
 	const struct conf_carp *c = v->conf;
 	struct carp_frame frame = lease_frame(f);
+	/* no switch is to learn a MAC that all nodes receive */
+	bool own_mac = !virtual || v->lease.shares;
 	size_t count = 0;
 
 	if (c->num_unicast && virtual)
@@ -221,7 +255,7 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 		if (!has_family(c, to.family))
 			continue;
 		frame = frame_to(n, v, &to);
-		memcpy(frame.src_mac, virtual ? v->vip.mac : f->mac,
+		memcpy(frame.src_mac, own_mac ? f->mac : v->vip.mac,
 		       sizeof(frame.src_mac));
 		carp_group_mac(&to, frame.dst_mac);
 		carpsock_frame(&f->carp, &frame, bytes, &out[count++]);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The engine's virtual hosts on real interfaces: address, MAC and lease given
- * and taken back. It decides nothing. Adverts are node_advert's, ARP is
- * node_neigh's, what the kernel says of interfaces comes from node_ifaces.
+ * and taken back. It decides nothing. Their life is node_vhost's, adverts are
+ * node_advert's, ARP is node_neigh's, what the kernel says of interfaces comes
+ * from node_ifaces.
  *
  * Implements rules 6 and spec/linux-vip.md, by the modules of os.
  *
@@ -18,10 +19,6 @@
 
 #include "announce.h"
 #include "log.h"
-
-#define LEASE_TABLE "statesync"
-/* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
-#define LEASE_FIRST_NS(i) ((i)*5 / 2)
 
 static int grant(struct node *n, struct node_vhost *v)
 {
@@ -73,8 +70,6 @@ void node_take(struct node *n, unsigned vhost)
 	v->unannounced = true;
 }
 
-static int open_leases(struct node *n);
-
 /* All rights of this node end, and are asked for anew. */
 static void drop_leases(struct node *n)
 {
@@ -85,7 +80,7 @@ static void drop_leases(struct node *n)
 		if (n->vhosts[i].answering && n->vhosts[i].vip.virtual_mac)
 			engine_lease_lost(n->engine, i, n->last);
 	}
-	(void)open_leases(n);
+	(void)node_leases_open(n);
 }
 
 void node_carp_slept(struct node *n)
@@ -156,8 +151,7 @@ int node_watch(struct node_iface *f, struct event **ev, int fd,
 	return event_add(*ev, NULL) ? -ENOMEM : 0;
 }
 
-/* Before the sockets of an interface are others. */
-static void stop_adverts(struct node *n, unsigned iface)
+void node_advert_stop(struct node *n, unsigned iface)
 {
 	struct node_iface *f = &n->ifaces[iface];
 
@@ -193,7 +187,9 @@ void node_carp_bind(struct node *n, unsigned i)
 {
 	struct node_iface *f = &n->ifaces[i];
 
-	stop_adverts(n, i);
+	/* who stands in for us goes on while nothing is another */
+	if (!carpsock_is_bound(&f->carp))
+		node_advert_stop(n, i);
 	if (carpsock_rebind(&f->carp) == 0)
 		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
 				 node_advert_read);
@@ -232,166 +228,8 @@ void node_carp_addresses(struct node *n, unsigned i)
 	put_back(n, i);
 	if (memcmp(packet, f->carp.packet, sizeof(packet)) == 0)
 		return;
-	stop_adverts(n, i);
+	node_advert_stop(n, i);
 	if (carpsock_packet(&f->carp, packet) == 0)
 		(void)node_watch(f, &f->carp_event, carpsock_fd(&f->carp),
 				 node_advert_read);
-}
-
-/* --- life -------------------------------------------------------------------------- */
-
-/* One of the nodes of a balanced address: neighbours are told the MAC of the
- * first one, which all receive. */
-static void open_share(struct node_vhost *v, const struct conf_carp *c)
-{
-	carp_vmac(c->nodes[v->share].vhid, v->lease.mac);
-	carp_vmac(c->nodes[0].vhid, v->vip.mac);
-	if (c->balancing == CONF_BALANCING_IP)
-		v->vip.mac[0] = 0x01; /* multicast: switches flood */
-	memcpy(v->lease.shared_mac, v->vip.mac, sizeof(v->vip.mac));
-	v->lease.share = v->share;
-	v->lease.shares = (uint8_t)c->num_nodes;
-}
-
-static int open_vhost(struct node *n, unsigned i)
-{
-	struct node_vhost *v = &n->vhosts[i];
-	const struct conf_carp *c = v->conf;
-	size_t count = c->num_addresses;
-
-	v->addrs = calloc(count, sizeof(*v->addrs));
-	if (!v->addrs)
-		return -ENOMEM;
-	for (size_t k = 0; k < count; k++) {
-		struct vip_addr *a = &v->addrs[k];
-
-		a->v6 = c->addresses[k].family == AF_INET6;
-		a->prefixlen = c->addresses[k].prefixlen;
-		if (a->v6)
-			a->addr6 = c->addresses[k].v6;
-		else
-			a->addr = c->addresses[k].v4;
-	}
-	strcpy(v->vip.ifname, c->interface);
-	v->vip.virtual_mac = c->mac == CONF_MAC_VIRTUAL;
-	v->vip.on_lo = c->shared == CONF_SHARED_LO;
-	v->vip.addrs = v->addrs;
-	v->vip.addr_count = count;
-	strcpy(v->lease.ifname, c->interface);
-	carp_vmac(c->vhid, v->vip.mac);
-	memcpy(v->lease.mac, v->vip.mac, sizeof(v->lease.mac));
-	if (c->balancing != CONF_BALANCING_NONE)
-		open_share(v, c);
-	v->lease.source_virtual = c->source_mac == CONF_SOURCE_VIRTUAL;
-	v->lease.addrs = v->addrs;
-	v->lease.addr_count = count;
-	v->lease.timeout_ns = LEASE_FIRST_NS(
-		carp_vhost_interval_ns(&n->engine->vhosts[i].carp));
-	n->vip_vhosts[i] = v->vip;
-	return 0;
-}
-
-static int open_leases(struct node *n)
-{
-	int err = 0;
-
-	for (unsigned i = 0; i < n->nvhosts && !err; i++) {
-		struct node_vhost *v = &n->vhosts[i];
-
-		if (!v->vip.virtual_mac)
-			continue;
-		if (!n->lease_open) {
-			err = lease_open(&n->lease, LEASE_TABLE, n->mark);
-			if (err)
-				break;
-			n->lease_open = true;
-		}
-		err = lease_add(&n->lease, &v->lease);
-		v->leased = !err || err == -ENODEV;
-		if (err == -ENODEV)
-			err = 0;
-	}
-	if (err)
-		log_msg(LOG_ERR,
-			"the lease of the shared addresses: %s. mac = "
-			"\"interface\" works without",
-			lease_strerror(err));
-	return err;
-}
-
-static int open_vip(struct node *n)
-{
-	char path[SYSCTL_PATH_MAX];
-	int err;
-
-	snprintf(path, sizeof(path), "%s.saved", n->conf->stats_socket);
-	err = vip_open(&n->vip, path);
-	if (!err) {
-		n->vip_open = true;
-		err = vip_prepare(&n->vip, n->vip_vhosts, n->nvhosts);
-	}
-	if (err)
-		log_msg(LOG_ERR, "the interfaces cannot be prepared: %s",
-			log_errno(-err));
-	return err;
-}
-
-int node_carp_open(struct node *n)
-{
-	int err = 0;
-
-	evutil_secure_rng_get_bytes(&n->mark, sizeof(n->mark));
-	n->mark |= 1;
-	n->vip_vhosts = calloc(n->nvhosts, sizeof(*n->vip_vhosts));
-	n->standin = standin_new();
-	if (!n->vip_vhosts || !n->standin)
-		return -ENOMEM;
-	if (!standin_realtime(n->standin))
-		log_msg(LOG_WARNING, "no right to real-time scheduling "
-				     "(CAP_SYS_NICE)");
-	for (unsigned i = 0; i < n->nvhosts && !err; i++)
-		err = open_vhost(n, i);
-	if (!err)
-		err = open_leases(n);
-	if (!err)
-		err = open_vip(n);
-	for (unsigned i = 0; i < n->nifaces && !err; i++) {
-		struct node_iface *f = &n->ifaces[i];
-
-		/* an interface that is not there yet is opened when it comes,
-		 * by both: each has to know its name */
-		int missing = node_advert_open(n, i);
-
-		missing |= node_neigh_open(f);
-		if (missing)
-			log_msg(LOG_DEBUG, "%s: not there yet", f->name);
-	}
-	return err ? err : node_ifaces_open(n);
-}
-
-void node_carp_close(struct node *n)
-{
-	standin_free(n->standin);
-	n->standin = NULL;
-	for (unsigned i = 0; n->vhosts && i < n->nvhosts; i++)
-		node_ra_set(n, i, false);
-	node_ifaces_close(n);
-	if (n->lease_open)
-		lease_close(&n->lease);
-	if (n->vip_open) {
-		(void)vip_restore(&n->vip);
-		vip_close(&n->vip);
-	}
-	for (size_t i = 0; i < n->nifaces; i++) {
-		struct node_iface *f = &n->ifaces[i];
-
-		if (f->carp_event)
-			event_free(f->carp_event);
-		carpsock_close(&f->carp);
-		node_neigh_close(f);
-	}
-	for (size_t i = 0; n->vhosts && i < n->nvhosts; i++)
-		free(n->vhosts[i].addrs);
-	free(n->vip_vhosts);
-	free(n->addrs);
 }

@@ -3,7 +3,8 @@
  * From the configuration to the engine and to the vhosts of the node. It
  * opens nothing.
  *
- * Invariant: vhost i of the node is vhost i of the engine.
+ * Invariant: vhost i of the node is vhost i of the engine, and a place that is
+ * free in one is free in both.
  */
 #include "node.h"
 
@@ -67,6 +68,7 @@ static void vhost_conf(const struct node *n, const struct node_vhost *v,
 		.interface = v->iface,
 		.own_mac = c->mac == CONF_MAC_INTERFACE,
 		.strict = n->conf->strict_peers,
+		.balanced = c->balancing != CONF_BALANCING_NONE,
 		.carp = {
 			.vhid = v->vhid,
 			.advbase = c->advbase,
@@ -141,6 +143,28 @@ int node_conf_engine(struct node *n)
 	return err;
 }
 
+int node_conf_set(struct node *n, unsigned i, const char **why)
+{
+	static struct shared shared;
+	struct engine_vhost_conf conf;
+
+	vhost_conf(n, &n->vhosts[i], &shared, &conf);
+	return engine_vhost_set(n->engine, i, &conf, why, n->last);
+}
+
+void node_conf_change(struct node *n)
+{
+	const struct engine_conf conf = {
+		.require = require_sync(n->conf),
+		.require_ns = n->conf->require_sync_ms * MONO_MS,
+		.independent = n->conf->independent,
+	};
+
+	engine_change(n->engine, &conf);
+}
+
+/* --- vhosts and their places ------------------------------------------------ */
+
 /* The interface of that name, a new one if need be. */
 static unsigned iface_named(struct node *n, const char *name)
 {
@@ -148,55 +172,94 @@ static unsigned iface_named(struct node *n, const char *name)
 
 	while (k < n->nifaces && strcmp(n->ifaces[k].name, name))
 		k++;
-	if (k == n->nifaces) {
-		n->ifaces[n->nifaces].node = n;
-		strcpy(n->ifaces[n->nifaces++].name, name);
-	}
+	if (k < n->nifaces)
+		return k;
+	for (k = 0; k < n->nifaces && *n->ifaces[k].name;)
+		k++;
+	if (k == n->nifaces)
+		n->nifaces++;
+	n->ifaces[k].node = n;
+	strcpy(n->ifaces[k].name, name);
 	return k;
 }
 
-/* A vhost for a block, or for one of the nodes of a balanced one. */
-static int add_vhost(struct node *n, const struct conf_carp *c, unsigned share)
+int node_conf_list(const struct conf *conf,
+		   struct node_wanted list[ENGINE_VHOSTS_MAX], size_t *count)
 {
-	struct node_vhost *v = &n->vhosts[n->nvhosts];
+	*count = 0;
+	for (size_t i = 0; i < conf->num_carps; i++) {
+		const struct conf_carp *c = &conf->carps[i];
+		unsigned shares = c->balancing ? c->num_nodes : 1;
 
-	if (n->nvhosts == ENGINE_VHOSTS_MAX) {
-		log_msg(LOG_ERR,
-			"at most %d virtual hosts, each of `nodes` is "
-			"one",
-			ENGINE_VHOSTS_MAX);
-		return -E2BIG;
+		for (unsigned k = 0; k < shares; k++) {
+			if (*count == ENGINE_VHOSTS_MAX)
+				return -E2BIG;
+			list[(*count)++] =
+				(struct node_wanted){ c, (uint8_t)k };
+		}
 	}
-	n->nvhosts++;
-	v->node = n;
-	v->conf = c;
-	v->iface = iface_named(n, c->interface);
-	v->vhid = c->vhid;
-	v->advskew = c->advskew;
-	v->share = (uint8_t)share;
-	snprintf(v->name, sizeof(v->name), "%s", c->name);
-	if (c->balancing == CONF_BALANCING_NONE)
-		return 0;
-	v->vhid = c->nodes[share].vhid;
-	v->advskew = c->nodes[share].advskew;
-	snprintf(v->name, sizeof(v->name), "%.58s/%u", c->name, v->vhid);
 	return 0;
+}
+
+void node_conf_place(struct node *n, unsigned i, const struct node_wanted *w,
+		     bool fresh)
+{
+	struct node_vhost *v = &n->vhosts[i];
+	const struct conf_carp *c = w->conf;
+
+	v->conf = c;
+	v->advskew = c->balancing ? c->nodes[w->share].advskew : c->advskew;
+	if (!fresh)
+		return;
+	v->node = n;
+	v->iface = iface_named(n, c->interface);
+	v->share = w->share;
+	v->vhid = c->balancing ? c->nodes[w->share].vhid : c->vhid;
+	if (c->balancing)
+		snprintf(v->name, sizeof(v->name), "%.58s/%u", c->name,
+			 v->vhid);
+	else
+		snprintf(v->name, sizeof(v->name), "%s", c->name);
+	if (i >= n->nvhosts)
+		n->nvhosts = i + 1;
+}
+
+unsigned node_leader(const struct node *n, unsigned vhost)
+{
+	const struct node_vhost *v = &n->vhosts[vhost];
+
+	for (unsigned i = 0; v->share && i < n->nvhosts; i++)
+		if (n->vhosts[i].conf == v->conf && !n->vhosts[i].share)
+			return i;
+	return vhost;
+}
+
+void node_conf_forget(struct node *n, unsigned i)
+{
+	static const struct conf_carp nothing;
+
+	n->vhosts[i] = (struct node_vhost){
+		.node = n,
+		.conf = &nothing,
+		.iface = NODE_NO_IFACE,
+	};
 }
 
 int node_conf_vhosts(struct node *n)
 {
-	int err = 0;
+	struct node_wanted list[ENGINE_VHOSTS_MAX];
+	size_t count;
+	int err = node_conf_list(n->conf, list, &count);
 
+	if (err) {
+		log_msg(LOG_ERR, NODE_TOO_MANY);
+		return err;
+	}
 	n->vhosts = calloc(ENGINE_VHOSTS_MAX, sizeof(*n->vhosts));
 	n->ifaces = calloc(ENGINE_VHOSTS_MAX, sizeof(*n->ifaces));
 	if (!n->vhosts || !n->ifaces)
 		return -ENOMEM;
-	for (size_t i = 0; i < n->conf->num_carps; i++) {
-		const struct conf_carp *c = &n->conf->carps[i];
-		unsigned shares = c->balancing ? c->num_nodes : 1;
-
-		for (unsigned k = 0; k < shares && !err; k++)
-			err = add_vhost(n, c, k);
-	}
-	return err;
+	for (unsigned i = 0; i < count; i++)
+		node_conf_place(n, i, &list[i], true);
+	return 0;
 }

@@ -33,9 +33,13 @@ static void link_changed(struct node *n, unsigned i, unsigned ifindex,
 		memcpy(f->mac, l->mac, sizeof(f->mac));
 	if (!l->gone)
 		node_carp_bind(n, i);
-	for (unsigned k = 0; moved && k < n->nvhosts; k++)
-		if (n->vhosts[k].iface == i && !n->vhosts[k].vip.virtual_mac)
+	for (unsigned k = 0; moved && k < n->nvhosts; k++) {
+		if (n->vhosts[k].iface != i)
+			continue;
+		standin_clear(n->standin, k); /* its frames bear the old one */
+		if (!n->vhosts[k].vip.virtual_mac)
 			node_announce(n, k);
+	}
 	if (f->up != up)
 		log_msg(LOG_NOTICE, "%s is %s", f->name, up ? "up" : "down");
 	f->up = up;
@@ -179,6 +183,13 @@ static int dump_all(struct node *n)
 	return 0;
 }
 
+void node_ifaces_look(struct node *n)
+{
+	if (dump_all(n))
+		log_msg(LOG_ERR, "interfaces cannot be read");
+	addresses_changed(n);
+}
+
 static void on_ifmon(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
@@ -186,9 +197,10 @@ static void on_ifmon(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	(void)node_now(n);
-	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN && dump_all(n))
-		log_msg(LOG_ERR, "interfaces cannot be read");
-	addresses_changed(n);
+	if (ifmon_read(&n->ifmon, got_ifmon, n) == IFMON_OVERRUN)
+		node_ifaces_look(n);
+	else
+		addresses_changed(n);
 	node_settle(n);
 }
 

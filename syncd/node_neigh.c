@@ -40,6 +40,22 @@ int64_t node_us_since(struct timespec *t)
 
 /* --- what is answered --------------------------------------------------- */
 
+/* Neighbours are told of a balanced address by its leader, whose frames do not
+ * come from the MAC that all receive: no switch is to learn it. */
+static bool is_told(const struct node_vhost *v, unsigned iface, size_t k,
+		    bool v6)
+{
+	return v->iface == iface && !v->share && v->addrs[k].v6 == v6;
+}
+
+static void set_from(const struct node_iface *f, const struct node_vhost *v,
+		     uint8_t from[6])
+{
+	memset(from, 0, sizeof(f->mac));
+	if (v->lease.shares)
+		memcpy(from, f->mac, sizeof(f->mac));
+}
+
 static void set_v4(struct node *n, unsigned iface)
 {
 	struct neigh_entry entries[ENGINE_VHOSTS_MAX * CARP_ADDR_MAX];
@@ -49,15 +65,15 @@ static void set_v4(struct node *n, unsigned iface)
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct node_vhost *v = &n->vhosts[i];
 
-		for (size_t k = 0; v->iface == iface && k < v->vip.addr_count;
-		     k++) {
+		for (size_t k = 0; k < v->vip.addr_count; k++) {
 			struct neigh_entry *e = &entries[count];
 
-			if (v->addrs[k].v6)
+			if (!is_told(v, iface, k, false))
 				continue;
 			count++;
 			e->addr = v->addrs[k].addr;
 			memcpy(e->mac, v->vip.mac, sizeof(e->mac));
+			set_from(&n->ifaces[iface], v, e->from);
 			e->answer = v->answering;
 			e->since_ns = v->since_ns;
 		}
@@ -78,15 +94,15 @@ static void set_v6(struct node *n, unsigned iface)
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct node_vhost *v = &n->vhosts[i];
 
-		for (size_t k = 0; v->iface == iface && k < v->vip.addr_count;
-		     k++) {
+		for (size_t k = 0; k < v->vip.addr_count; k++) {
 			struct neigh6_entry *e = &entries[count];
 
-			if (!v->addrs[k].v6)
+			if (!is_told(v, iface, k, true))
 				continue;
 			count++;
 			e->addr = v->addrs[k].addr6;
 			memcpy(e->mac, v->vip.mac, sizeof(e->mac));
+			set_from(&n->ifaces[iface], v, e->from);
 			e->answer = v->answering;
 			e->since_ns = v->since_ns;
 		}
@@ -159,7 +175,7 @@ static struct node_vhost *vhost_of(const struct node_iface *f,
 		struct node_vhost *v = &n->vhosts[i];
 
 		for (size_t k = 0; k < v->vip.addr_count; k++)
-			if (&n->ifaces[v->iface] == f &&
+			if (v->iface == (unsigned)(f - n->ifaces) &&
 			    is_about(c, &v->addrs[k]))
 				return v;
 	}
@@ -211,7 +227,8 @@ static bool wants_v6(const struct node_iface *f)
 		const struct node_vhost *v = &n->vhosts[i];
 
 		for (size_t k = 0; k < v->vip.addr_count; k++)
-			if (&n->ifaces[v->iface] == f && v->addrs[k].v6)
+			if (v->iface == (unsigned)(f - n->ifaces) &&
+			    v->addrs[k].v6)
 				return true;
 	}
 	return false;
@@ -253,10 +270,12 @@ static int bind_v6(struct node_iface *f)
 {
 	struct neigh6_calls calls = { .conflict = on_conflict, .arg = f };
 
-	if (f->v6)
-		return neigh6_rebind(&f->neigh6);
 	if (f->node->conf->router_advertisement)
 		calls.solicited = node_ra_solicited;
+	if (f->v6 && f->neigh6.calls.solicited == calls.solicited)
+		return neigh6_rebind(&f->neigh6);
+	if (f->v6)
+		neigh6_close(&f->neigh6);
 	f->v6 = true;
 	return neigh6_open(&f->neigh6, f->name, &calls);
 }
@@ -276,13 +295,12 @@ void node_neigh_bind(struct node_iface *f)
 
 void node_neigh_close(struct node_iface *f)
 {
-	if (f->neigh_event)
-		event_free(f->neigh_event);
-	if (f->neigh6_event)
-		event_free(f->neigh6_event);
+	(void)node_watch(f, &f->neigh_event, -1, on_arp);
+	(void)node_watch(f, &f->neigh6_event, -1, on_nd);
 	neigh_close(&f->neigh);
 	if (f->v6)
 		neigh6_close(&f->neigh6);
+	f->v6 = false;
 }
 
 void node_woke(struct node *n)
@@ -313,7 +331,9 @@ void node_announce(struct node *n, unsigned vhost)
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	for (size_t i = 0; v->answering && i < v->vip.addr_count; i++)
+	/* OpenBSD: of a balanced address by the leader alone */
+	for (size_t i = 0; v->answering && !v->share && i < v->vip.addr_count;
+	     i++)
 		if (announce(&n->ifaces[v->iface], v->vip.mac, &v->addrs[i]))
 			log_msg(LOG_DEBUG, "carp \"%s\": announcement refused",
 				v->name);

@@ -6,13 +6,15 @@
  * Implements issue part "routes and rules that follow mastership";
  * keepalived.conf(5), virtual_routes and virtual_rules.
  *
- * Invariant: nothing of a vhost's is there unless the vhost is held.
+ * Invariant: nothing of a vhost's is there unless the vhost is held; of a
+ * balanced address, any of its shares.
  */
 #include "node.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "policy_route.h"
@@ -26,7 +28,7 @@ struct item {
 };
 
 struct policy_vhost {
-	bool held;
+	uint32_t held;	    /* a bit for each share; of a leader only */
 	struct item *items; /* its routes, then its rules */
 };
 
@@ -129,19 +131,24 @@ static void set_all(struct node *n, unsigned vhost)
 
 void node_policy_take(struct node *n, unsigned vhost)
 {
-	n->policy->vhosts[vhost].held = true;
-	set_all(n, vhost);
+	unsigned leader = node_leader(n, vhost);
+
+	n->policy->vhosts[leader].held |= 1U << n->vhosts[vhost].share;
+	set_all(n, leader);
 }
 
 void node_policy_release(struct node *n, unsigned vhost)
 {
-	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	struct policy_vhost *p = &n->policy->vhosts[node_leader(n, vhost)];
+	uint32_t share = 1U << n->vhosts[vhost].share;
 	const struct conf_carp *c = n->vhosts[vhost].conf;
 	char name[CONF_NAME_SIZE + 16];
 
-	if (!p->held)
+	if (!(p->held & share))
 		return;
-	p->held = false;
+	p->held &= ~share;
+	if (p->held)
+		return;
 	for (size_t i = count_of(c); i-- > 0;) {
 		int err = del(n, c, i);
 
@@ -174,7 +181,50 @@ void node_policy_removed(struct node *n)
 
 int node_policy_error(const struct node *n, unsigned vhost, size_t i)
 {
-	return n->policy->vhosts[vhost].items[i].err;
+	return n->policy->vhosts[node_leader(n, vhost)].items[i].err;
+}
+
+/* --- another configuration ------------------------------------------------- */
+
+static bool same_item(const struct conf_carp *a, size_t i,
+		      const struct conf_carp *b, size_t k)
+{
+	bool route = i < a->num_routes;
+
+	if (route != (k < b->num_routes))
+		return false;
+	if (route)
+		return !memcmp(&a->routes[i], &b->routes[k],
+			       sizeof(a->routes[i]));
+	return !memcmp(&a->rules[i - a->num_routes],
+		       &b->rules[k - b->num_routes], sizeof(a->rules[0]));
+}
+
+int node_policy_change(struct node *n, unsigned vhost,
+		       const struct conf_carp *was)
+{
+	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	const struct conf_carp *c = n->vhosts[vhost].conf;
+	struct item *items = calloc(count_of(c) + 1, sizeof(*items));
+	size_t k;
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = p->items ? count_of(was) : 0; i-- > 0;) {
+		for (k = 0; k < count_of(c) && !same_item(was, i, c, k);)
+			k++;
+		if (k < count_of(c))
+			items[k] = p->items[i];
+		else if (p->held && del(n, was, i))
+			log_msg(LOG_ERR,
+				"carp \"%s\": a route or rule that is no more "
+				"in its configuration cannot be removed. ip "
+				"route or ip rule del it",
+				was->name);
+	}
+	free(p->items);
+	p->items = items;
+	return 0;
 }
 
 /* --- life ---------------------------------------------------------------- */
@@ -194,7 +244,8 @@ int node_policy_open(struct node *n)
 	if (!n->policy)
 		return -ENOMEM;
 	n->policy->nl.fd = -1;
-	n->policy->vhosts = calloc(n->nvhosts, sizeof(*n->policy->vhosts));
+	n->policy->vhosts =
+		calloc(ENGINE_VHOSTS_MAX, sizeof(*n->policy->vhosts));
 	n->policy->timer = event_new(n->base, -1, 0, on_timer, n);
 	if (!n->policy->vhosts || !n->policy->timer)
 		return -ENOMEM;
@@ -223,10 +274,10 @@ void node_policy_close(struct node *n)
 
 	if (!p)
 		return;
-	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++) {
+	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++)
 		node_policy_release(n, i);
+	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++)
 		free(p->vhosts[i].items);
-	}
 	if (p->timer)
 		event_free(p->timer);
 	nl_close(&p->nl);

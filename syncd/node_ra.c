@@ -76,6 +76,8 @@ static int advertise(struct node *n, const struct node_vhost *v)
 			add_prefix(&ra, &a->addr6);
 	}
 	len = carp_nd_advertise(&ra, frame);
+	if (v->lease.shares)
+		neigh_sock_from(frame, n->ifaces[v->iface].mac);
 	return neigh6_send(&n->ifaces[v->iface].neigh6, frame, len);
 }
 
@@ -143,7 +145,8 @@ void node_ra_set(struct node *n, unsigned vhost, bool on)
 		v->ra.timer = NULL;
 		return;
 	}
-	if (!n->conf->router_advertisement || !source(v))
+	/* of a balanced address the leader alone */
+	if (!n->conf->router_advertisement || v->share || !source(v))
 		return;
 	if (!v->ra.timer) {
 		v->ra.timer = evtimer_new(n->base, on_ra, v);
@@ -170,7 +173,7 @@ void node_ra_solicited(int64_t at_ns, void *arg)
 		struct node_vhost *v = &n->vhosts[i];
 		int64_t due = clock_mono(), soonest = v->ra.last + BETWEEN_NS;
 
-		if (&n->ifaces[v->iface] != f || !v->ra.timer ||
+		if (v->iface != (unsigned)(f - n->ifaces) || !v->ra.timer ||
 		    at_ns < v->since_ns)
 			continue;
 		if (v->ra.last && due < soonest)

@@ -17,41 +17,15 @@
 
 #include "exec.h"
 #include "log.h"
-#include "track.h"
-#include "track_file.h"
-#include "track_process.h"
-#include "track_route.h"
+#include "node_track_int.h"
 
 #define POLL_NS	 (1 * MONO_S)  /* files and processes */
 #define PIECE_NS (5 * MONO_MS) /* between pieces of /proc */
 
-struct item {
-	struct node *node;
-	unsigned vhost;
-	struct track track;
-	struct event *timer; /* the next run, the next look */
-	struct event *watch; /* inotify, or the pidfd */
-	mono_t started;	     /* a script's last run */
-	unsigned ifindex;
-	char line[TRACK_WHY_MAX / 2]; /* the last that a script wrote */
-	struct track_route *route;
-	struct track_process process;
-	struct track_file file;
-};
-
-struct node_track {
-	bool running; /* all is open: the loop may be told */
-	size_t count;
-	struct item *items; /* of all vhosts, in their order */
-	size_t nroutes;
-	struct track_route *route_list;
-	struct track_routes routes;
-	struct event *route_events, *route_dump;
-};
-
 /* --- results ------------------------------------------------------------- */
 
-static void say(const struct item *it, enum track_state was, int64_t for_ns)
+static void say(const struct track_item *it, enum track_state was,
+		int64_t for_ns)
 {
 	const struct conf_carp *c = it->node->vhosts[it->vhost].conf;
 	const char *kind = track_kind_name(it->track.conf->kind);
@@ -82,20 +56,36 @@ static void say(const struct item *it, enum track_state was, int64_t for_ns)
 	}
 }
 
-static void weigh(struct node *n, unsigned vhost)
+static int32_t sum_of(const struct node *n, unsigned vhost)
 {
 	int32_t sum = 0;
 
 	for (size_t i = 0; i < n->track->count; i++)
 		if (n->track->items[i].vhost == vhost)
 			sum += track_weight(&n->track->items[i].track);
-	engine_track(n->engine, vhost, sum, n->last);
+	return sum;
+}
+
+/* Each share of a block hears it where each is judged by itself, else one. */
+static void tell_block(struct node *n, unsigned leader)
+{
+	int32_t sum = sum_of(n, leader);
+
+	engine_track(n->engine, leader, sum, n->last);
+	for (unsigned i = 0; i < n->nvhosts; i++)
+		if (n->vhosts[i].share && node_leader(n, i) == leader)
+			engine_track(n->engine, i,
+				     n->conf->independent ? sum : 0, n->last);
+}
+
+static void weigh(struct node *n, unsigned vhost)
+{
+	tell_block(n, vhost);
 	if (n->track->running)
 		node_settle(n);
 }
 
-/* why: NULL when it is as it should be. After node_now(). */
-static void result(struct item *it, const char *why)
+void track_item_result(struct track_item *it, const char *why)
 {
 	enum track_state was = it->track.state;
 	int64_t for_ns = mono_diff(it->node->last, it->track.since);
@@ -106,7 +96,7 @@ static void result(struct item *it, const char *why)
 	weigh(it->node, it->vhost);
 }
 
-static void arm(struct item *it, int64_t ns)
+void track_item_arm(struct track_item *it, int64_t ns)
 {
 	struct timeval tv;
 
@@ -117,7 +107,7 @@ static void arm(struct item *it, int64_t ns)
 	event_add(it->timer, &tv);
 }
 
-static int watch(struct item *it, int fd, event_callback_fn cb)
+static int watch(struct track_item *it, int fd, event_callback_fn cb)
 {
 	if (it->watch)
 		event_free(it->watch);
@@ -131,59 +121,13 @@ static int watch(struct item *it, int fd, event_callback_fn cb)
 	return event_add(it->watch, NULL) ? -ENOMEM : 0;
 }
 
-/* --- scripts --------------------------------------------------------------- */
-
-static void script_next(struct item *it)
-{
-	int64_t took = mono_diff(it->node->last, it->started);
-
-	arm(it, it->track.conf->interval_ms * MONO_MS - took);
-}
-
-static void on_script(const struct exec_event *ev, void *arg)
-{
-	struct item *it = arg;
-	char words[64], why[TRACK_WHY_MAX];
-
-	if (ev->how == EXEC_LINE) {
-		log_msg(LOG_INFO, "script \"%s\": %s", it->track.conf->name,
-			ev->text);
-		snprintf(it->line, sizeof(it->line), "%s", ev->text);
-		return;
-	}
-	it->track.status = ev->how == EXEC_EXITED ? ev->status : -1;
-	snprintf(why, sizeof(why), "%s%s%s",
-		 exec_words(ev, words, sizeof(words)), *it->line ? ", " : "",
-		 it->line);
-	result(it, ev->how == EXEC_EXITED && !ev->status ? NULL : why);
-	script_next(it);
-}
-
-static void script_run(struct item *it)
-{
-	const struct conf_track *c = it->track.conf;
-	char why[96];
-	int err;
-
-	it->started = it->node->last;
-	it->line[0] = '\0';
-	err = exec_run(it->node->exec, EXEC_CHECK, c->command, c->timeout_ms,
-		       on_script, it);
-	if (!err)
-		return;
-	snprintf(why, sizeof(why), "not run: %s",
-		 err == EXEC_GONE ? "the helper is gone" : log_errno(-err));
-	result(it, why);
-	script_next(it);
-}
-
 /* --- processes ------------------------------------------------------------- */
 
-static void process_look(struct item *it);
+static void process_look(struct track_item *it);
 
 static void on_process_end(evutil_socket_t fd, short what, void *arg)
 {
-	struct item *it = arg;
+	struct track_item *it = arg;
 
 	(void)fd;
 	(void)what;
@@ -191,7 +135,7 @@ static void on_process_end(evutil_socket_t fd, short what, void *arg)
 	process_look(it); /* another one may run */
 }
 
-static void process_look(struct item *it)
+static void process_look(struct track_item *it)
 {
 	int r;
 
@@ -199,34 +143,35 @@ static void process_look(struct item *it)
 	(void)watch(it, -1, NULL);
 	r = track_process_look(&it->process);
 	if (r == TRACK_PROCESS_LOOKING) {
-		arm(it, PIECE_NS);
+		track_item_arm(it, PIECE_NS);
 		return;
 	}
 	if (r == 0)
 		(void)watch(it, it->process.pidfd, on_process_end);
-	result(it, r == 0		     ? NULL
-		   : r == TRACK_PROCESS_NONE ? "no process of this name runs"
-					     : log_errno(-r));
-	arm(it, POLL_NS);
+	track_item_result(it, r == 0 ? NULL
+			      : r == TRACK_PROCESS_NONE
+				      ? "no process of this name runs"
+				      : log_errno(-r));
+	track_item_arm(it, POLL_NS);
 }
 
 /* --- files ----------------------------------------------------------------- */
 
 static void on_file(evutil_socket_t fd, short what, void *arg)
 {
-	struct item *it = arg;
+	struct track_item *it = arg;
 
 	(void)fd;
 	(void)what;
 	(void)node_now(it->node);
 	if (track_file_read(&it->file))
-		result(it, track_file_look(&it->file, false));
+		track_item_result(it, track_file_look(&it->file, false));
 }
 
-static void file_look(struct item *it)
+static void file_look(struct track_item *it)
 {
-	result(it, track_file_look(&it->file, true));
-	arm(it, POLL_NS);
+	track_item_result(it, track_file_look(&it->file, true));
+	track_item_arm(it, POLL_NS);
 }
 
 /* --- routes ---------------------------------------------------------------- */
@@ -234,13 +179,14 @@ static void file_look(struct item *it)
 static void routes_results(struct node *n)
 {
 	for (size_t i = 0; i < n->track->count; i++) {
-		struct item *it = &n->track->items[i];
+		struct track_item *it = &n->track->items[i];
 
 		if (it->route && it->route->known)
-			result(it, it->route->up
-					   ? NULL
-					   : "not in the main table, or it "
-					     "leads nowhere");
+			track_item_result(
+				it, it->route->up
+					    ? NULL
+					    : "not in the main table, or it "
+					      "leads nowhere");
 	}
 }
 
@@ -279,19 +225,20 @@ static void on_route_dump(evutil_socket_t fd, short what, void *arg)
 void node_track_link(struct node *n, const struct ifmon_event *ev)
 {
 	for (size_t i = 0; n->track && i < n->track->count; i++) {
-		struct item *it = &n->track->items[i];
+		struct track_item *it = &n->track->items[i];
 
 		if (it->track.conf->kind != CONF_TRACK_INTERFACE)
 			continue;
 		if (strcmp(it->track.conf->name, ev->link.name) == 0) {
 			it->ifindex = ev->link.gone ? 0 : ev->ifindex;
-			result(it, ev->link.gone  ? "there is none"
-				   : !ev->link.up ? "it is not up, or has no "
-						    "carrier"
-						  : NULL);
+			track_item_result(
+				it, ev->link.gone  ? "there is none"
+				    : !ev->link.up ? "it is not up, or has no "
+						     "carrier"
+						   : NULL);
 		} else if (it->ifindex == ev->ifindex) {
 			it->ifindex = 0;
-			result(it, "it has another name now");
+			track_item_result(it, "it has another name now");
 		}
 	}
 }
@@ -300,11 +247,11 @@ void node_track_link(struct node *n, const struct ifmon_event *ev)
 void node_track_links_dumped(struct node *n)
 {
 	for (size_t i = 0; n->track && i < n->track->count; i++) {
-		struct item *it = &n->track->items[i];
+		struct track_item *it = &n->track->items[i];
 
 		if (it->track.conf->kind == CONF_TRACK_INTERFACE &&
 		    !if_nametoindex(it->track.conf->name))
-			result(it, "there is none");
+			track_item_result(it, "there is none");
 	}
 }
 
@@ -317,24 +264,30 @@ void node_track_links_changed(struct node *n)
 
 /* --- life ------------------------------------------------------------------ */
 
+/* The shares of a balanced block have one set of them. */
+static size_t count_of(const struct node_vhost *v)
+{
+	return v->share ? 0 : v->conf->num_tracks;
+}
+
 const struct track *node_track_get(const struct node *n, unsigned vhost,
 				   size_t i)
 {
-	for (unsigned k = 0; k < vhost; k++)
-		i += n->vhosts[k].conf->num_tracks;
+	for (unsigned k = 0; k < node_leader(n, vhost); k++)
+		i += count_of(&n->vhosts[k]);
 	return &n->track->items[i].track;
 }
 
 static void on_item(evutil_socket_t fd, short what, void *arg)
 {
-	struct item *it = arg;
+	struct track_item *it = arg;
 
 	(void)fd;
 	(void)what;
 	(void)node_now(it->node);
 	switch (it->track.conf->kind) {
 	case CONF_TRACK_SCRIPT:
-		script_run(it);
+		track_script_run(it);
 		return;
 	case CONF_TRACK_PROCESS:
 		process_look(it);
@@ -348,13 +301,13 @@ static void on_item(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static void open_route(struct item *it)
+static void open_route(struct track_item *it)
 {
 	it->route = &it->node->track->route_list[it->node->track->nroutes++];
 	it->route->to = it->track.conf->to;
 }
 
-static int open_item(struct item *it)
+static int open_item(struct track_item *it)
 {
 	const char *name = it->track.conf->name;
 	int err = 0;
@@ -365,18 +318,18 @@ static int open_item(struct item *it)
 	event_priority_set(it->timer, PRIORITY_NORMAL);
 	switch (it->track.conf->kind) {
 	case CONF_TRACK_SCRIPT:
-		arm(it, 0);
+		track_item_arm(it, 0);
 		break;
 	case CONF_TRACK_PROCESS:
 		track_process_open(&it->process, name);
-		arm(it, 0);
+		track_item_arm(it, 0);
 		break;
 	case CONF_TRACK_FILE:
 		track_file_open(&it->file, name);
 		err = watch(it, track_file_fd(&it->file), on_file);
 		/* what lies there already counts from the start */
-		result(it, track_file_look(&it->file, false));
-		arm(it, POLL_NS);
+		track_item_result(it, track_file_look(&it->file, false));
+		track_item_arm(it, POLL_NS);
 		break;
 	case CONF_TRACK_ROUTE:
 		open_route(it);
@@ -418,7 +371,32 @@ static int open_routes(struct node *n)
 	return 0;
 }
 
-int node_track_open(struct node *n)
+static bool same_thing(const struct conf_track *a, const struct conf_track *b)
+{
+	if (a->kind != b->kind || strcmp(a->name, b->name))
+		return false;
+	return a->kind != CONF_TRACK_SCRIPT || !strcmp(a->command, b->command);
+}
+
+/* What was known of it before the configuration changed. */
+static void take_over(struct track_item *it, const struct node_track *was)
+{
+	const struct conf_track *conf = it->track.conf;
+
+	for (size_t i = 0; was && i < was->count; i++) {
+		const struct track_item *old = &was->items[i];
+
+		if (old->vhost != it->vhost ||
+		    !same_thing(old->track.conf, conf))
+			continue;
+		it->track = old->track;
+		it->track.conf = conf;
+		it->ifindex = old->ifindex;
+	}
+}
+
+/* n->track, anew. */
+static int open_items(struct node *n, const struct node_track *was)
 {
 	struct node_track *t = calloc(1, sizeof(*t));
 	size_t total = 0, k = 0;
@@ -426,7 +404,7 @@ int node_track_open(struct node *n)
 
 	n->track = t;
 	for (size_t i = 0; i < n->nvhosts; i++)
-		total += n->vhosts[i].conf->num_tracks;
+		total += count_of(&n->vhosts[i]);
 	if (!t)
 		return -ENOMEM;
 	/* one more: calloc(0) may be NULL */
@@ -436,14 +414,15 @@ int node_track_open(struct node *n)
 		return -ENOMEM;
 	(void)node_now(n);
 	for (unsigned i = 0; i < n->nvhosts; i++)
-		for (size_t j = 0; j < n->vhosts[i].conf->num_tracks; j++) {
-			struct item *it = &t->items[k++];
+		for (size_t j = 0; j < count_of(&n->vhosts[i]); j++) {
+			struct track_item *it = &t->items[k++];
 
 			it->node = n;
 			it->vhost = i;
 			it->process.pidfd = it->file.fd = -1;
 			track_init(&it->track, &n->vhosts[i].conf->tracks[j],
 				   n->last);
+			take_over(it, was);
 		}
 	t->count = total;
 	for (size_t i = 0; i < total && !err; i++)
@@ -454,7 +433,12 @@ int node_track_open(struct node *n)
 	return err;
 }
 
-static void close_item(struct item *it)
+int node_track_open(struct node *n)
+{
+	return open_items(n, NULL);
+}
+
+static void close_item(struct track_item *it)
 {
 	(void)watch(it, -1, NULL);
 	if (it->timer)
@@ -464,10 +448,8 @@ static void close_item(struct item *it)
 	track_file_close(&it->file);
 }
 
-void node_track_close(struct node *n)
+static void close_items(struct node_track *t)
 {
-	struct node_track *t = n->track;
-
 	for (size_t i = 0; t && i < t->count; i++)
 		close_item(&t->items[i]);
 	if (t) {
@@ -480,5 +462,25 @@ void node_track_close(struct node *n)
 		free(t->route_list);
 	}
 	free(t);
+}
+
+int node_track_reopen(struct node *n)
+{
+	struct node_track *was = n->track;
+	int err;
+
+	was->running = false;
+	err = open_items(n, was);
+	close_items(was);
+	/* weights may be others, and what was down may be tracked no more */
+	for (unsigned i = 0; !err && i < n->nvhosts; i++)
+		if (!n->vhosts[i].share)
+			tell_block(n, i);
+	return err;
+}
+
+void node_track_close(struct node *n)
+{
+	close_items(n->track);
 	n->track = NULL;
 }

@@ -38,9 +38,9 @@ static size_t print_names(const struct engine *e, enum carp_state state,
 	size_t total = 0, i = 0;
 
 	for (size_t k = 0; k < e->nvhosts; k++)
-		total += e->vhosts[k].carp.state == state;
+		total += !e->vhosts[k].gone && e->vhosts[k].carp.state == state;
 	for (size_t k = 0; k < e->nvhosts; k++) {
-		if (e->vhosts[k].carp.state != state)
+		if (e->vhosts[k].gone || e->vhosts[k].carp.state != state)
 			continue;
 		fprintf(out, "%s%s",
 			!i		? ""
@@ -96,7 +96,8 @@ static void print_states(const struct engine *e, FILE *out)
 		bool any = false;
 
 		for (size_t k = 0; k < e->nvhosts; k++)
-			any |= e->vhosts[k].carp.state == order[i].state;
+			any |= !e->vhosts[k].gone &&
+			       e->vhosts[k].carp.state == order[i].state;
 		if (!any)
 			continue;
 		fprintf(out, "%s%s", first ? "" : ", ", order[i].word);

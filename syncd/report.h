@@ -21,6 +21,10 @@ json_t *report_policy_json(struct node *n, unsigned vhost);
 /* A line for each thing that is down. */
 void report_track(struct node *n, FILE *out);
 
+/* Of a balanced vhost its share, else null; and a line for each block. */
+json_t *report_balancing_json(struct node *n, unsigned vhost);
+void report_balancing(struct node *n, FILE *out);
+
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
 
@@ -32,6 +36,9 @@ bool report_screen(struct node *n, FILE *out);
  * something is wrong. True when this pair may fail over now.
  */
 bool report_verdict(struct node *n, FILE *out);
+
+/* The interface of a vhost; NULL: there is no vhost at that place. */
+const struct node_iface *report_iface(const struct node *n, size_t vhost);
 
 /* The block CARP of the screen, and what there is to say about it. */
 void report_carp(struct node *n, FILE *out);

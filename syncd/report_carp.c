@@ -55,10 +55,13 @@ static void block_carp(struct node *n, FILE *out)
 		fprintf(out, " %-8s", e->peers[i].name);
 	fputs(" SINCE    ADDRESSES\n", out);
 	for (size_t i = 0; i < e->nvhosts; i++) {
-		const struct conf_carp *c = n->vhosts[i].conf;
+		const struct node_vhost *nv = &n->vhosts[i];
+		const struct conf_carp *c = nv->conf;
 		const struct carp_vhost *v = &e->vhosts[i].carp;
 
-		fprintf(out, "%-8s  %4u   %-12s %-8s", c->name, c->vhid,
+		if (e->vhosts[i].gone)
+			continue;
+		fprintf(out, "%-8s  %4u   %-12s %-8s", nv->name, nv->vhid,
 			c->interface, state_word(v->state));
 		for (size_t k = 0; k < e->npeers; k++) {
 			const struct engine_peer *p = &e->peers[k];
@@ -67,7 +70,7 @@ static void block_carp(struct node *n, FILE *out)
 
 			snprintf(text, sizeof(text), "%s%s",
 				 p->heard ? state_word(report_peer_said(
-						    p, c->name))
+						    p, nv->name))
 					  : "-",
 				 p->heard && old ? "?" : "");
 			fprintf(out, " %-8s", text);
@@ -75,7 +78,8 @@ static void block_carp(struct node *n, FILE *out)
 		fprintf(out, " %-8s",
 			report_duration(mono_diff(n->last, v->since), text,
 					sizeof(text)));
-		for (size_t k = 0; k < c->num_addresses; k++) {
+		/* shares have the same ones */
+		for (size_t k = 0; !nv->share && k < c->num_addresses; k++) {
 			char address[REPORT_ADDRESS_SIZE];
 
 			fprintf(out, "%s %s",
@@ -115,6 +119,8 @@ static void print_late(struct node *n, FILE *out)
 		struct standin_stats s;
 		char ago[32];
 
+		if (n->engine->vhosts[i].gone)
+			continue;
 		report_adverts(n, i, &s);
 		if (!s.late || mono_diff(n->last, s.late_at) > REPORT_RECENT_NS)
 			continue;
@@ -148,8 +154,16 @@ static void print_strangers(struct node *n, FILE *out)
 void report_carp(struct node *n, FILE *out)
 {
 	block_carp(n, out);
+	report_balancing(n, out);
 	print_strangers(n, out);
 	print_late(n, out);
+}
+
+const struct node_iface *report_iface(const struct node *n, size_t vhost)
+{
+	if (n->engine->vhosts[vhost].gone)
+		return NULL;
+	return &n->ifaces[n->vhosts[vhost].iface];
 }
 
 /* --- history -------------------------------------------------------- */

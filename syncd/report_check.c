@@ -66,9 +66,11 @@ static void check_interfaces(struct checker *c)
 	const struct node *n = c->n;
 
 	for (size_t i = 0; i < n->nvhosts; i++) {
-		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
+		const struct node_iface *f = report_iface(n, i);
 		const char *name = n->vhosts[i].name;
 
+		if (!f)
+			continue;
 		if (!f->ifindex)
 			finding(c, LEVEL_BLOCKS,
 				"carp \"%s\": there is no interface %s\n"
@@ -112,10 +114,11 @@ static void check_own_addresses(struct checker *c)
 	const struct node *n = c->n;
 
 	for (size_t i = 0; i < n->nvhosts; i++) {
-		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
+		const struct node_iface *f = report_iface(n, i);
 		const struct conf_carp *conf = n->vhosts[i].conf;
 
-		for (size_t k = 0; f->ifindex && k < conf->num_addresses; k++) {
+		for (size_t k = 0; f && f->ifindex && k < conf->num_addresses;
+		     k++) {
 			const struct conf_address *a = &conf->addresses[k];
 			char text[REPORT_ADDRESS_SIZE];
 
@@ -219,6 +222,8 @@ static void check_adverts(struct checker *c)
 		struct standin_stats s;
 		char ago[32];
 
+		if (n->engine->vhosts[i].gone)
+			continue;
 		report_adverts(n, i, &s);
 		if (!s.late || mono_diff(n->last, s.late_at) > LATE_NS)
 			continue;

@@ -29,6 +29,8 @@ void report_counters(struct node *n, bool all, FILE *out)
 		const struct engine_vhost *v = &e->vhosts[i];
 		struct standin_stats adverts;
 
+		if (v->gone)
+			continue;
 		report_adverts(n, i, &adverts);
 		counter(out, all, v->name, adverts.late, "adverts late", "");
 		counter(out, all, v->name, v->carp.counters[CARP_OK],

@@ -179,13 +179,16 @@ static json_t *carp(struct node *n)
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct conf_carp *c = n->vhosts[i].conf;
 		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
-		const struct node_iface *f = &n->ifaces[n->vhosts[i].iface];
+		const struct node_iface *f = report_iface(n, i);
 		struct standin_stats adverts;
-		json_t *o = json_object();
+		json_t *o;
 
+		if (!f)
+			continue;
+		o = json_object();
 		report_adverts(n, i, &adverts);
-		set(o, "name", json_string(c->name));
-		set(o, "vhid", json_integer(c->vhid));
+		set(o, "name", json_string(n->vhosts[i].name));
+		set(o, "vhid", json_integer(n->vhosts[i].vhid));
 		set(o, "interface", json_string(c->interface));
 		set(o, "state", json_string(carp_state_name(v->state)));
 		set(o, "since_s", seconds(mono_diff(n->last, v->since)));
@@ -197,6 +200,7 @@ static json_t *carp(struct node *n)
 		    json_integer(n->engine->vhosts[i].lease_ns / MONO_MS));
 		set(o, "adverts_late", number(adverts.late));
 		set(o, "longest_gap_ms", milliseconds(adverts.longest_ns));
+		set(o, "balancing", report_balancing_json(n, (unsigned)i));
 		set(o, "counters", carp_counters(n, i));
 		set(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
 		if (f->v6)
@@ -247,9 +251,10 @@ static json_t *peer_carp(const struct engine_peer *p)
 	json_t *o = json_object();
 
 	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
-		set(o, p->word.vhosts[i].name,
-		    json_string(carp_state_name(
-			    (enum carp_state)p->word.vhosts[i].state)));
+		if (*p->word.vhosts[i].name)
+			set(o, p->word.vhosts[i].name,
+			    json_string(carp_state_name(
+				    (enum carp_state)p->word.vhosts[i].state)));
 	return o;
 }
 

@@ -28,6 +28,7 @@
 /* How long the daemon may be silent where it has something to do. */
 #define SILENCE_BULK_S	   300
 #define SILENCE_HANDOVER_S 30
+#define SILENCE_RELOAD_S   30
 
 struct command;
 typedef int run_fn(const struct command *cmd, int argc, char **argv);
@@ -248,6 +249,12 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 	return argc == 1 ? ask_screen("check") : usage(cmd);
 }
 
+static int run_reload(const struct command *cmd, int argc, char **argv)
+{
+	(void)argv;
+	return argc == 1 ? ask_for("reload", SILENCE_RELOAD_S) : usage(cmd);
+}
+
 static int run_save_ruleset(const struct command *cmd, int argc, char **argv)
 {
 	if (argc == 1)
@@ -275,6 +282,7 @@ static const struct command commands[] = {
 	{ "counters", "[-a]", "what was counted, in sentences", run_counters },
 	{ "wait", "in-sync|master|backup [--timeout S]", "return when it is so",
 	  run_wait },
+	{ "reload", "", "read the configuration again and use it", run_reload },
 	{ "genkey", "[-o FILE]", "a new link key", run_genkey },
 	{ "save-ruleset", "[-o FILE]", "nftables as it is, without our table",
 	  run_save_ruleset },
@@ -284,7 +292,7 @@ static const struct command commands[] = {
 
 /* Promised, not built yet. */
 static const char *const later[] = { "watch", "verify", "maintenance",
-				     "metrics", "reload" };
+				     "metrics" };
 
 static const struct command *find_command(const char *name)
 {

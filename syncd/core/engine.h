@@ -43,6 +43,7 @@ struct engine_vhost_conf {
 	unsigned interface; /* vhosts on one interface have one number */
 	bool own_mac;	    /* mac = "interface": no lease */
 	bool strict;	    /* nobody but peers and the allowed */
+	bool balanced;	    /* a share: other nodes are master of others */
 	size_t nallowed;
 	struct engine_allowed allowed[ENGINE_ALLOWED_MAX];
 	struct carp_vhost_conf carp;
@@ -71,11 +72,15 @@ struct engine_vhost {
 	bool gone;	 /* not in the configuration any more */
 	bool unheard;	 /* taken although the link told of a master */
 	bool mute;	 /* the last advert did not get out */
+	bool no_preempt; /* after a handover, rules 12 */
 	bool strict;
+	bool balanced;
 	size_t nallowed;
 	struct engine_allowed allowed[ENGINE_ALLOWED_MAX];
 	mono_t lost_at;	  /* the lease ran out then; 0 once that is settled */
 	mono_t old_until; /* what was before a change is accepted until then */
+	mono_t waits_until; /* for a master that is to have it, too */
+	bool said;	    /* that it waits */
 	int64_t lease_ns;
 	/* How far the counters of each peer's adverts are, from the first one
 	 * on: in each family as heard, and as the link tells. */
@@ -215,7 +220,6 @@ struct engine {
 	struct gate gate;
 	struct carp_env env;
 	bool independent;
-	bool no_preempt; /* after a handover, rules 12 */
 	/* this node was master beside another one: its entries are told to
 	 * whoever is master now, before they are given up */
 	bool legacy;
@@ -231,10 +235,12 @@ struct engine {
 	bool handover_drained; /* nothing is told from here to its end */
 	bool handover_missed;  /* something would have been */
 	bool handover_refused;
+	uint64_t handover_seq; /* the last frame of what was drained */
 	char handover_why[SESSION_REASON_MAX];
 	int64_t done_us[3]; /* the new master's steps, -1 */
 	mono_t split_at;    /* since then a peer has the other vhosts */
 	int go_from;	    /* peer that handed over to us, -1: none */
+	uint32_t go_set;    /* what it gave */
 	int64_t go_step_us[3];
 	struct history history;
 	uint64_t table;	  /* entries in our kernel now */

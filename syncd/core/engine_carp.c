@@ -29,7 +29,7 @@ enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 /* --- what the vhosts hear ---------------------------------------------- */
 
 /* Of those that are down, or where a vhost cannot be master. */
-static void count_interfaces_down(struct engine *e)
+void engine_carp_count_down(struct engine *e)
 {
 	int32_t down = 0;
 
@@ -61,8 +61,8 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 		destroys_clear(&e->destroys);
 		engine_rx_torn(e);
 	}
-	count_interfaces_down(e);
-	carp_vhost_link(&v->carp, up, now);
+	engine_carp_count_down(e);
+	carp_vhost_link(&v->carp, up && mono_is_never(v->waits_until), now);
 }
 
 void engine_track(struct engine *e, unsigned vhost, int32_t weights, mono_t now)
@@ -166,7 +166,7 @@ void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 	v->taking = false;
 	v->held = v->carp.state == CARP_MASTER;
 	v->unusable = false;
-	count_interfaces_down(e);
+	engine_carp_count_down(e);
 	for (int i = 0; i < 3; i++) {
 		if (h && h->to == CARP_MASTER)
 			h->step_us[STEP_ADDRESS + i] = us[i];
@@ -182,7 +182,7 @@ void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 
 	v->taking = false;
 	v->unusable = true;
-	count_interfaces_down(e);
+	engine_carp_count_down(e);
 	engine_log(e, LEVEL_ERR, "carp \"%s\": cannot be master: %s", v->name,
 		   why);
 	carp_vhost_yield(&v->carp, CARP_CAUSE_LEASE, now);
@@ -296,7 +296,9 @@ static void transition(struct engine *e, unsigned i,
 			   "connections that are missing break",
 			   v->name);
 	if (a->transition.to == CARP_MASTER)
-		e->no_preempt = false;
+		engine_set_no_preempt(e, i, false);
+	/* its flows go on elsewhere: what is here is a copy (rules 7) */
+	e->raise |= a->transition.from == CARP_MASTER && engine_alone(e, i);
 	v->unheard = a->transition.cause == CARP_CAUSE_UNHEARD;
 	if (a->transition.to != CARP_MASTER)
 		v->mute = false;
@@ -324,7 +326,7 @@ static void ask_for_handover(struct engine *e, unsigned vhost, mono_t now)
 			&(struct session_switch){
 				.kind = SESSION_HANDOVER_REQUEST,
 				.reason = "preempt",
-				.vhosts = e->independent ? 1U << vhost : 0 });
+				.vhosts = engine_wanted(e, p, vhost) });
 	}
 }
 
@@ -444,7 +446,7 @@ static bool settle_env(struct engine *e, mono_t now)
 	env = (struct carp_env){
 		.demotion = demotion_total(&e->demotion),
 		.holding = gate_holding(&e->gate, now),
-		.may_preempt = !e->no_preempt,
+		.may_preempt = true,
 		.ask_first = e->npeers > 0,
 	};
 	if (!same_env(&env, &e->env))
@@ -454,6 +456,7 @@ static bool settle_env(struct engine *e, mono_t now)
 		struct carp_vhost *v = &e->vhosts[i].carp;
 
 		env.demotion = vhost_demotion(e, i);
+		env.may_preempt = !e->vhosts[i].no_preempt;
 		if (same_env(&env, &v->env))
 			continue;
 		carp_vhost_env(v, &env, now);
@@ -469,11 +472,12 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 	unsigned masters;
 
 	for (unsigned i = 0; i < e->nvhosts; i++) {
+		/* first: it has to last until the advert after the next */
+		settle_lease(e, i);
 		while (carp_vhost_poll(&e->vhosts[i].carp, &a)) {
 			carry_over(e, i, &a, now);
 			any = true;
 		}
-		settle_lease(e, i);
 	}
 	masters = count_masters(e);
 	if (masters != e->masters) {

@@ -8,6 +8,8 @@
 #include "engine_int.h"
 
 #include <assert.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 
 enum { LEVEL_WARNING = 4 };
@@ -30,10 +32,70 @@ void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 	c->flow.has |= FLOW_HAS_TIMEOUT;
 }
 
+/* --- what a peer told --------------------------------------------------------- */
+
+static bool wanted(const struct engine *e, const struct flow_change *c)
+{
+	/* what nobody used there may be in use here, and a port used again is
+	 * our kernel's own affair; a delete counts */
+	if (c->op == FLOW_DESTROY && e->masters &&
+	    (!(c->flow.has & FLOW_HAS_TIMEOUT) || destroys_ended(&c->flow)))
+		return false;
+	if (c->op == FLOW_DESTROY)
+		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
+	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
+}
+
+static uint32_t timeout(const struct engine *e, const struct flow *f)
+{
+	/* where several nodes work, it passes there and nothing refreshes it */
+	return e->masters && !engine_all_work(e)
+		       ? timeouts_nominal(&e->timeouts, f)
+		       : timeouts_standby(&e->timeouts, f);
+}
+
+/*
+ * What passes here is newer than a table that was elsewhere: a master adds
+ * what it lacks and changes nothing. Where several nodes work, a copy of what
+ * passes there may be too old; what is established is set anew, since that
+ * ends no connection that goes on here.
+ */
+static bool only_adds(const struct engine *e, const struct flow *f)
+{
+	bool settled =
+		f->l4proto == IPPROTO_TCP
+			? f->has & FLOW_HAS_TCP &&
+				  f->tcp_state == TCP_CONNTRACK_ESTABLISHED
+			: f->status & IPS_ASSURED;
+
+	return e->masters && !(engine_all_work(e) && settled);
+}
+
+bool engine_op_told(struct engine *e, const struct flow_change *c, bool bulk)
+{
+	enum flow_op op = bulk && only_adds(e, &c->flow) ? FLOW_ADD : c->op;
+
+	if (!wanted(e, c))
+		return false;
+	/* it is there again: a delete that waits is not told back */
+	if (e->masters && c->op != FLOW_DESTROY)
+		destroys_revive(&e->destroys, &c->flow, DESTROYS_ALL);
+	engine_op(e, op, &c->flow, timeout(e, &c->flow));
+	return true;
+}
+
+/* --- pace ------------------------------------------------------------------- */
+
+/* Nothing waits for it: it may take a tenth of a core. */
+static bool is_paced(const struct engine *e)
+{
+	return e->dump == DUMP_LOWER || (e->dump == DUMP_RAISE && e->masters);
+}
+
 void engine_dump_rest(struct engine *e, mono_t now)
 {
 	/* not while connections stand still for it */
-	if (!e->windows_old)
+	if (is_paced(e) && !e->windows_old)
 		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
 }
 
@@ -64,7 +126,7 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 		    !e->peers[*peer].rx.swept)
 			return DUMP_SWEEP;
 	*peer = 0;
-	if (e->raise && !e->masters)
+	if (e->raise && (!e->masters || engine_all_work(e)))
 		return DUMP_RAISE;
 	if (mono_due(e->lower_at, now) && e->masters)
 		return DUMP_LOWER;
@@ -80,10 +142,10 @@ static bool dump_may_go_on(const struct engine *e, mono_t now)
 		       session_backlog(e->peers[e->dump_peer].session) <
 			       BULK_QUEUE_BYTES;
 	case DUMP_LOWER:
-		return e->dump_after.ns <= now.ns;
+	case DUMP_RAISE:
+		return !is_paced(e) || e->dump_after.ns <= now.ns;
 	case DUMP_MARK:
 	case DUMP_SWEEP:
-	case DUMP_RAISE:
 	case DUMP_NONE:
 		return true;
 	}
@@ -97,8 +159,8 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 
 	next = next_dump(e, &peer, now);
 	if (e->dump_running) {
-		if (e->dump == DUMP_LOWER &&
-		    ((next != DUMP_NONE && next != DUMP_LOWER) || !e->masters))
+		if ((is_paced(e) && next != DUMP_NONE && next != e->dump) ||
+		    (e->dump == DUMP_LOWER && !e->masters))
 			e->dump_abort = true;
 		if (e->dump == DUMP_RAISE && !e->raise)
 			e->dump_abort = true;
@@ -134,7 +196,7 @@ mono_t engine_dump_deadline(const struct engine *e)
 	unsigned peer;
 
 	if (e->dump_running)
-		return e->dump == DUMP_LOWER ? e->dump_after : MONO_NEVER;
+		return is_paced(e) ? e->dump_after : MONO_NEVER;
 	if (next_dump(e, &peer, (mono_t){ INT64_MIN }) != DUMP_NONE)
 		return e->dump_after;
 	if (!e->masters || e->lower_at.ns > e->dump_after.ns)
@@ -181,10 +243,12 @@ static void sweep(struct engine *e, const struct flow *f)
 
 /* After a takeover no timeout is longer than its state deserves; those that a
  * bulk marked and never reached get theirs back (rules 7), and TCP is liberal
- * (FLOW_TIMEOUT). */
+ * (FLOW_TIMEOUT). Where several nodes work, most are copies still. */
 static void lower(struct engine *e, const struct flow *f)
 {
-	uint32_t nominal = timeouts_nominal(&e->timeouts, f);
+	uint32_t nominal = engine_all_work(e)
+				   ? timeouts_standby(&e->timeouts, f)
+				   : timeouts_nominal(&e->timeouts, f);
 
 	if (f->timeout_s > nominal ||
 	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
@@ -303,8 +367,7 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 		visit_all(e, list, n);
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;
-	if (what == DUMP_LOWER)
-		engine_dump_rest(e, now);
+	engine_dump_rest(e, now);
 	if (more && !failed)
 		return;
 	e->dump_running = false;

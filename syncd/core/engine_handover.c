@@ -34,6 +34,12 @@ static bool in_set(const struct engine *e, size_t vhost)
 	return e->handover_set >> vhost & 1;
 }
 
+/* Is it of some of our vhosts only? Then the others' flows go on. */
+static bool is_partial(const struct engine *e)
+{
+	return engine_masters(e) & ~e->handover_set;
+}
+
 uint32_t engine_masters(const struct engine *e)
 {
 	uint32_t set = 0;
@@ -57,6 +63,14 @@ static int64_t longest_interval(const struct engine *e)
 	return longest;
 }
 
+/* Why the peer lacks what it would need to go on. */
+static const char *lacks(const struct engine *e, unsigned peer)
+{
+	if (!e->peers[peer].live || !e->peers[peer].heard)
+		return "the link to it is down";
+	return engine_tx_in_sync(e, peer) ? NULL : "it is not in sync";
+}
+
 /* Rules 12, step 1. NULL when the peer can take over now. */
 const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 				    bool force)
@@ -65,10 +79,8 @@ const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 
 	if (force) /* by the bow-out alone, where the link is down */
 		return NULL;
-	if (!p->live || !p->heard)
-		return "the link to it is down";
-	if (!engine_tx_in_sync(e, peer))
-		return "it is not in sync";
+	if (lacks(e, peer))
+		return lacks(e, peer);
 	if (p->word.demotion > demotion_total(&e->demotion))
 		return "it is more demoted than this node";
 	if (!p->word.ready)
@@ -182,7 +194,7 @@ static void go(struct engine *e, bool complete)
 	struct engine_peer *p = &e->peers[e->handover_peer];
 
 	/* it has all that we have, and tells from the moment it is master */
-	p->rx.adopt = complete && !p->word.tx_epoch;
+	p->rx.adopt = complete && !p->word.tx_epoch && !is_partial(e);
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (in_set(e, i))
 			carp_vhost_bow_out(&e->vhosts[i].carp);
@@ -213,6 +225,8 @@ static void finish(struct engine *e, mono_t now)
 {
 	const struct handover *h = &e->handover;
 
+	/* others were told less while it went on */
+	engine_sync_resume(e, false, now);
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (in_set(e, i))
 			carp_vhost_yield(&e->vhosts[i].carp,
@@ -231,7 +245,9 @@ static void finish(struct engine *e, mono_t now)
 		for (int k = 0; k < 3; k++)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
-	e->no_preempt = true;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (in_set(e, i))
+			engine_set_no_preempt(e, i, true);
 	ended(e, true, "");
 }
 
@@ -263,7 +279,7 @@ static void answer(struct engine *e, mono_t now)
 			return;
 	for (int i = 0; i < 3; i++)
 		said.step_us[i] = (uint32_t)e->go_step_us[i];
-	if (e->masters) {
+	if (engine_masters(e) & e->go_set) {
 		said.kind = SESSION_HANDOVER_DONE;
 		said.reason = "";
 		p->ask_wait_ns = 0;
@@ -293,9 +309,8 @@ void engine_handover_settle(struct engine *e, mono_t now)
 		.backlog = session_backlog(p->session),
 		.lag_ns = session_lag_ns(p->session, now),
 		.events_drained = e->handover_drained,
-		.acked = !session_filling(p->session) &&
-			 session_seq_acked(p->session) ==
-				 session_seq_sent(p->session),
+		.acked = e->handover_drained &&
+			 session_seq_acked(p->session) >= e->handover_seq,
 		.peer_master =
 			e->handover.state == HANDOVER_SAID && peer_is_master(e),
 		.peer_refused = e->handover_refused,
@@ -331,17 +346,21 @@ void engine_drained(struct engine *e, mono_t now)
 		return;
 	engine_sync_drained(e, now);
 	e->handover_drained = true;
+	e->handover_seq = session_seq_sent(e->peers[e->handover_peer].session);
 }
 
 /* --- the new master's part -------------------------------------------------- */
 
-/* Our vhosts of those that a peer names by their places in its word. */
+/* Our vhosts of those that a peer names by their places in its word; all
+ * where it names none. */
 static uint32_t named(const struct engine *e, const struct engine_peer *p,
 		      uint32_t set)
 {
 	uint32_t ours = 0;
 
-	if (!set || !p->heard)
+	if (!set)
+		return UINT32_MAX;
+	if (!p->heard)
 		return 0;
 	for (size_t i = 0; i < e->nvhosts; i++)
 		for (size_t k = 0; k < p->word.nvhosts; k++)
@@ -351,15 +370,24 @@ static uint32_t named(const struct engine *e, const struct engine_peer *p,
 	return ours;
 }
 
+/* With `independent` a peer asks for what it can serve by what it tracks of it,
+ * also where it is down on other interfaces. */
+static const char *request_refusal(const struct engine *e, unsigned peer,
+				   uint32_t set)
+{
+	if (!(engine_masters(e) & set))
+		return "this node is not master";
+	return e->independent ? lacks(e, peer)
+			      : engine_handover_refusal(e, peer, false);
+}
+
 static void requested(struct engine *e, unsigned peer, uint32_t set,
 		      const char *why, mono_t now)
 {
-	const char *reason = "this node is master of nothing";
+	const char *reason = request_refusal(e, peer, set);
 
 	if (e->handover.state != HANDOVER_IDLE)
 		return;
-	if (e->masters)
-		reason = engine_handover_refusal(e, peer, false);
 	if (reason) {
 		say(&e->peers[peer], SESSION_HANDOVER_REFUSED, reason, 0);
 		return;
@@ -372,18 +400,19 @@ static void given(struct engine *e, unsigned peer, uint32_t set, mono_t now)
 	unsigned usable = 0;
 
 	for (size_t i = 0; i < e->nvhosts; i++)
-		usable += e->vhosts[i].carp.state != CARP_INIT;
+		usable += set >> i & 1 && e->vhosts[i].carp.state != CARP_INIT;
 	if (!usable || e->stopping) {
 		say(&e->peers[peer], SESSION_HANDOVER_REFUSED,
 		    "no interface of mine is usable", 0);
 		return;
 	}
 	e->go_from = (int)peer;
+	e->go_set = set;
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct engine_vhost *v = &e->vhosts[i];
 		struct history_entry *h = history_last(&e->history, v->name);
 
-		if (set && !(set >> i & 1))
+		if (!(set >> i & 1))
 			continue;
 		/* its bow-out was here before its word */
 		if (v->carp.state == CARP_MASTER && h &&
@@ -404,7 +433,7 @@ static void done(struct engine *e, const struct session_event *ev)
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!entry || entry->from != CARP_MASTER)
+		if (!in_set(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
 		for (int k = 0; k < 3; k++)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];

@@ -7,7 +7,7 @@
  * engine_vhosts.c    virtual hosts that come, change and go while it runs
  * engine_witness.c   what the link says about adverts
  * engine_handover.c  the planned switch, both parts
- * engine_split.c     who has to hand over so that one node has all
+ * engine_split.c     which vhosts move together, and who hands over for it
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
@@ -28,6 +28,8 @@ uint64_t engine_random(struct engine *e);
 /* --- engine_carp.c */
 /* Carries over what the vhosts want; true if anything changed. */
 bool engine_carp_settle(struct engine *e, mono_t now);
+/* Of the interfaces, how many are down. */
+void engine_carp_count_down(struct engine *e);
 /* What the peer last said of it; NULL: nothing, or the link is down. */
 const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 					      const char *name);
@@ -60,6 +62,15 @@ mono_t engine_vhosts_deadline(const struct engine *e);
 
 /* --- engine_split.c */
 void engine_split_settle(struct engine *e, mono_t now);
+/* It moves by itself, and its master may be another node than the others'. */
+bool engine_alone(const struct engine *e, size_t vhost);
+/* Several nodes are to be masters at a time, each of some vhosts. */
+bool engine_all_work(const struct engine *e);
+/* With one that is preempted: those to ask the peer for, a bit each; 0: all. */
+uint32_t engine_wanted(const struct engine *e, const struct engine_peer *p,
+		       unsigned vhost);
+/* After a handover; of all that move with it. */
+void engine_set_no_preempt(struct engine *e, size_t vhost, bool on);
 
 /* --- engine_handover.c */
 /* NULL, or why the peer cannot take over now (rules 12, step 1). */
@@ -116,8 +127,6 @@ void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
 /* What the peer has is more than what it told so far: the whole again. */
 void engine_rx_again(struct engine *e, unsigned peer, mono_t now);
-/* DUMP_LOWER may take a tenth of a core. */
-void engine_dump_rest(struct engine *e, mono_t now);
 /* DUMP_RAISE is done: what was handed over is a copy now. */
 void engine_rx_raised(struct engine *e);
 /* Entries were torn away: who is no master lacks what the peers have. */
@@ -143,8 +152,13 @@ void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
 /* One change for our kernel, made from a dump. */
 void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 	       uint32_t timeout_s);
+/* One that a peer told, alone or in a bulk. False: it is not to be had here
+ * (rules 2). */
+bool engine_op_told(struct engine *e, const struct flow_change *c, bool bulk);
 /* The dump that serves this peer is wanted no more. */
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer);
 mono_t engine_dump_deadline(const struct engine *e);
+/* What was injected costs a rest, where dumping is not urgent. */
+void engine_dump_rest(struct engine *e, mono_t now);
 
 #endif

@@ -292,7 +292,8 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		/* who has not taken it yet is not master to anybody else */
 		if (state == CARP_MASTER && !v->held)
 			state = CARP_BACKUP;
-
+		if (v->gone) /* a place without a name */
+			continue;
 		snprintf(s->name, sizeof(s->name), "%s", v->name);
 		s->vhid = v->carp.auth.vhid;
 		s->state = (uint8_t)state;
@@ -374,6 +375,7 @@ bool engine_ready(const struct engine *e, mono_t now)
 		return false;
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (!e->vhosts[i].gone &&
+		    mono_is_never(e->vhosts[i].waits_until) &&
 		    (e->vhosts[i].carp.state == CARP_INIT ||
 		     e->vhosts[i].unusable))
 			return false;

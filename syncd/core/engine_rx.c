@@ -276,24 +276,6 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 
 /* --- flows into our kernel ------------------------------------------------------ */
 
-static bool wanted(const struct engine *e, const struct flow_change *c)
-{
-	/* what nobody used there may be in use here, and a port used again is
-	 * our kernel's own affair; a delete counts */
-	if (c->op == FLOW_DESTROY && e->masters &&
-	    (!(c->flow.has & FLOW_HAS_TIMEOUT) || destroys_ended(&c->flow)))
-		return false;
-	if (c->op == FLOW_DESTROY)
-		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
-	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
-}
-
-static uint32_t timeout(const struct engine *e, const struct flow *f)
-{
-	return e->masters ? timeouts_nominal(&e->timeouts, f)
-			  : timeouts_standby(&e->timeouts, f);
-}
-
 void engine_rx_flows(struct engine *e, unsigned peer,
 		     const struct session_event *ev, mono_t now)
 {
@@ -306,19 +288,10 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 	for (size_t i = 0; i < ev->flows.n; i++) {
 		const struct flow_change *c = &ev->flows.list[i];
 
-		if (!wanted(e, c)) {
-			p->refused[ENGINE_REFUSED_FILTER]++;
-			e->refused_own++;
+		if (engine_op_told(e, c, ev->flows.bulk))
 			continue;
-		}
-		/* it is there again: a delete that waits is not told back */
-		if (e->masters && c->op != FLOW_DESTROY)
-			destroys_revive(&e->destroys, &c->flow, DESTROYS_ALL);
-		/* what passes here is newer than a table that was elsewhere */
-		if (e->masters && ev->flows.bulk && !e->independent)
-			engine_op(e, FLOW_ADD, &c->flow, timeout(e, &c->flow));
-		else
-			engine_op(e, c->op, &c->flow, timeout(e, &c->flow));
+		p->refused[ENGINE_REFUSED_FILTER]++;
+		e->refused_own++;
 	}
 	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
 		p->rx.entries += ev->flows.n;
@@ -403,8 +376,7 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
-	if (e->dump == DUMP_LOWER)
-		engine_dump_rest(e, now);
+	engine_dump_rest(e, now);
 }
 
 /* --- asking ------------------------------------------------------------------------- */
@@ -472,7 +444,7 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	rx->started = now;
 	rx->result = BULK_RUNNING;
 	rx->entries = rx->total = rx->suspects = rx->missing = 0;
-	e->raise = false; /* it sets timeouts anew */
+	e->raise &= e->masters > 0; /* it sets timeouts anew */
 	/* a master's entries are its own, and those of one that was; who has
 	 * nothing to tell confirms nothing; an empty table has nothing to
 	 * mark */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * No two masters, one of this vhost and one of that: a firewall that is half
- * here and half there serves nobody. Not with `independent`, where that is
- * wanted. The switch itself is engine_handover's.
+ * Which vhosts move together. No two masters, one of this vhost and one of
+ * that: a firewall that is half here and half there serves nobody. Not with
+ * `independent` nor of a balanced address, where that is wanted. The switch
+ * itself is engine_handover's.
  *
  * Implements rules 11. Invariant: of two nodes that know the same, one hands
  * over.
@@ -14,6 +15,59 @@
 /* A takeover may be under way; and between two tries. */
 #define SPLIT_NS (1 * MONO_S)
 
+bool engine_alone(const struct engine *e, size_t vhost)
+{
+	return e->independent || e->vhosts[vhost].balanced;
+}
+
+bool engine_all_work(const struct engine *e)
+{
+	bool any = e->independent;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		any |= e->vhosts[i].balanced && !e->vhosts[i].gone;
+	return any;
+}
+
+/* Would it preempt the peer, who is master of it? Both interfaces of a flow are
+ * to move at once. */
+static bool is_better(const struct engine_vhost *v,
+		      const struct session_vhost *w)
+{
+	int64_t own = carp_vhost_interval_ns(&v->carp) / MONO_US;
+
+	return own < w->interval_us && !v->no_preempt && v->carp.master.any &&
+	       v->carp.env.demotion <= v->carp.master.advert.demote;
+}
+
+uint32_t engine_wanted(const struct engine *e, const struct engine_peer *p,
+		       unsigned vhost)
+{
+	uint32_t set = 1U << vhost;
+
+	if (!engine_all_work(e))
+		return 0;
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+		const struct session_vhost *w = engine_peer_vhost(p, v->name);
+
+		if (engine_alone(e, i) != engine_alone(e, vhost) || !w ||
+		    w->state != CARP_MASTER || v->carp.state != CARP_BACKUP)
+			continue;
+		if (!engine_alone(e, i) || is_better(v, w))
+			set |= 1U << i;
+	}
+	return set;
+}
+
+void engine_set_no_preempt(struct engine *e, size_t vhost, bool on)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (i == vhost ||
+		    (!engine_alone(e, i) && !engine_alone(e, vhost)))
+			e->vhosts[i].no_preempt = on;
+}
+
 /* Does the peer have some of the vhosts, and we others? */
 static bool split_with(const struct engine *e, const struct engine_peer *p)
 {
@@ -24,7 +78,10 @@ static bool split_with(const struct engine *e, const struct engine_peer *p)
 		const struct session_vhost *w = engine_peer_vhost(p, v->name);
 		bool said = w && w->state == CARP_MASTER;
 
-		ours |= v->carp.state == CARP_MASTER && !said;
+		if (engine_alone(e, i))
+			continue;
+		/* what it does not have it cannot be given */
+		ours |= v->carp.state == CARP_MASTER && w && !said;
 		theirs |= v->carp.state == CARP_BACKUP && said;
 	}
 	return p->live && ours && theirs;
@@ -33,9 +90,14 @@ static bool split_with(const struct engine *e, const struct engine_peer *p)
 /* Rules 11, of what both know alike. */
 static bool goes_before_us(const struct engine *e, const struct engine_peer *p)
 {
-	const struct session_vhost *w = engine_peer_vhost(p, e->vhosts[0].name);
-	int64_t own = carp_vhost_interval_ns(&e->vhosts[0].carp) / MONO_US;
+	const struct session_vhost *w = NULL;
+	int64_t own = 0;
 
+	for (size_t i = 0; i < e->nvhosts && !w; i++) {
+		own = carp_vhost_interval_ns(&e->vhosts[i].carp) / MONO_US;
+		if (!e->vhosts[i].gone)
+			w = engine_peer_vhost(p, e->vhosts[i].name);
+	}
 	if (p->word.demotion != demotion_total(&e->demotion))
 		return p->word.demotion < demotion_total(&e->demotion);
 	if (w && w->interval_us != own)
@@ -43,11 +105,22 @@ static bool goes_before_us(const struct engine *e, const struct engine_peer *p)
 	return strcmp(p->name, e->node) < 0;
 }
 
+/* A bit for each vhost that does not move alone; some are ours. */
+static uint32_t together(const struct engine *e)
+{
+	uint32_t set = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!engine_alone(e, i))
+			set |= 1U << i;
+	return set;
+}
+
 /* A firewall that is half here and half there serves nobody: what we have
  * goes to the better node, by a handover. */
 void engine_split_settle(struct engine *e, mono_t now)
 {
-	for (unsigned i = 0; !e->independent && i < e->npeers; i++) {
+	for (unsigned i = 0; i < e->npeers; i++) {
 		if (!split_with(e, &e->peers[i]) ||
 		    !goes_before_us(e, &e->peers[i]))
 			continue;
@@ -57,7 +130,7 @@ void engine_split_settle(struct engine *e, mono_t now)
 			return;
 		e->split_at = mono_add(now, SPLIT_NS);
 		if (!engine_handover_refusal(e, i, false))
-			engine_handover_start(e, i, 0, false,
+			engine_handover_start(e, i, together(e), false,
 					      "one master for all", now);
 		return;
 	}

@@ -139,8 +139,8 @@ static void tell(struct engine *e, enum flow_op op, const struct flow *f,
 {
 	struct flow_change c = { .op = op, .flow = *f };
 
-	/* the new master knows better by now */
-	if (e->handover_drained) {
+	/* the new master knows better by now, if it gets all */
+	if (e->handover_drained && !(engine_masters(e) & ~e->handover_set)) {
 		e->handover_missed = true;
 		return;
 	}

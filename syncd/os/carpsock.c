@@ -138,9 +138,14 @@ void carpsock_close(struct carpsock *s)
 	s->ifindex = 0;
 }
 
+bool carpsock_is_bound(const struct carpsock *s)
+{
+	return s->poll >= 0 && if_nametoindex(s->conf.ifname) == s->ifindex;
+}
+
 int carpsock_rebind(struct carpsock *s)
 {
-	if (s->poll >= 0 && if_nametoindex(s->conf.ifname) == s->ifindex)
+	if (carpsock_is_bound(s))
 		return 0;
 	carpsock_close(s);
 	return carpsock_start(s);

@@ -62,6 +62,8 @@ void carpsock_close(struct carpsock *s);
  * as carpsock_open.
  */
 int carpsock_rebind(struct carpsock *s) __attribute__((warn_unused_result));
+/* Will that do nothing? */
+bool carpsock_is_bound(const struct carpsock *s);
 
 /*
  * Receives by a packet socket, or not (at first), in each family. carpsock_fd

@@ -17,6 +17,7 @@
  *         update @lease_IF { V timeout T } accept		 (each V)
  *     meta mark M meta l4proto 112 drop
  *     ether saddr @vmac_IF ether saddr != @lease_IF drop
+ *     ip accept, ip6 accept where it is not ICMPv6 (unless source-mac)
  *     arp saddr ip A (V in @lease_IF) arp saddr ether set V
  *         ether saddr set V accept				 (each A)
  *     arp saddr ip A drop					 (each A)
@@ -288,6 +289,27 @@ static void rules_out_nd(struct lease_txn *t, const struct lease_vhost *h,
 	rule_end(&w);
 }
 
+/* What can be neither ARP nor neighbour discovery passes the rules about
+ * these: there are some for each address. */
+static void rules_out_plain(struct lease_txn *t, const char *ifname)
+{
+	static const uint8_t icmp6 = IPPROTO_ICMPV6;
+	struct lease_rule w;
+
+	if (!rule_begin(&w, t, ifname, true))
+		return;
+	expr_protocol(&w, ETHERTYPE_IP);
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+	if (!rule_begin(&w, t, ifname, true))
+		return;
+	expr_protocol(&w, ETHERTYPE_IPV6);
+	expr_meta(&w, NFT_META_L4PROTO, NFT_REG_1);
+	expr_cmp(&w, NFT_REG_1, NFT_CMP_NEQ, &icmp6, 1);
+	expr_verdict(&w, NF_ACCEPT);
+	rule_end(&w);
+}
+
 static void rules_out_told(struct lease_txn *t, const struct lease_vhost *h)
 {
 	for (size_t i = 0; has_addresses(h) && i < h->addr_count; i++)
@@ -340,6 +362,17 @@ static void rules_out_forwarded(struct lease_txn *t,
 		expr_verdict(&w, NF_ACCEPT);
 		rule_end(&w);
 	}
+}
+
+/* source-mac = "virtual" */
+static bool has_source(const char *ifname, const struct lease_vhost *vhosts)
+{
+	const struct lease_vhost *h;
+
+	for (h = vhosts; h; h = h->next)
+		if (on_iface(h, ifname) && h->source_virtual && !h->shares)
+			return true;
+	return false;
 }
 
 /* The first one that is held gives the source: the caller's first. */
@@ -399,6 +432,8 @@ static void put_rules_out(struct lease_txn *t, const char *ifname,
 			rule_out_advert(t, h);
 	rule_out_unheld(t, ifname);
 	rule_out_held(t, ifname);
+	if (!has_source(ifname, vhosts))
+		rules_out_plain(t, ifname);
 	for (h = vhosts; h; h = h->next)
 		if (on_iface(h, ifname))
 			rules_out_told(t, h);

@@ -164,11 +164,14 @@ static void take_request(struct neigh *n, const struct carp_arp *q,
 {
 	const struct neigh_entry *e = entry_find(n, q->target);
 	uint8_t frame[CARP_ARP_FRAME_LEN];
+	size_t len;
 
 	if (!e || !carp_arp_asks(q, q->target) ||
 	    !neigh_sock_allows(&n->sock, e->answer, e->since_ns, at_ns))
 		return;
-	neigh_sock_answer(&n->sock, frame, carp_arp_reply(q, e->mac, frame));
+	len = carp_arp_reply(q, e->mac, frame);
+	neigh_sock_from(frame, e->from);
+	neigh_sock_answer(&n->sock, frame, len);
 }
 
 static void take_claim(struct neigh *n, const struct carp_arp *a)
@@ -217,6 +220,9 @@ int neigh_announce(struct neigh *n, const uint8_t mac[6], struct in_addr addr)
 {
 	uint8_t frame[CARP_ARP_FRAME_LEN];
 	size_t len = carp_arp_gratuitous(ntohl(addr.s_addr), mac, frame);
+	const struct neigh_entry *e = entry_find(n, ntohl(addr.s_addr));
 
+	if (e)
+		neigh_sock_from(frame, e->from);
 	return neigh_sock_send(&n->sock, frame, len);
 }

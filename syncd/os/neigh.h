@@ -13,6 +13,7 @@
 struct neigh_entry {
 	struct in_addr addr;
 	uint8_t mac[6];	  /* to answer with: the virtual MAC, or our own */
+	uint8_t from[6];  /* the Ethernet source, where it is not that one */
 	bool answer;	  /* this node is MASTER of it */
 	int64_t since_ns; /* CLOCK_REALTIME right after the grant */
 };

@@ -321,6 +321,7 @@ static void take_question(struct neigh6 *n, const struct neigh6_entry *e,
 	if (!neigh_sock_allows(&n->sock, e->answer, e->since_ns, at_ns))
 		return;
 	len = carp_nd_answer(q, e->mac, router_flag(n, at_ns), frame);
+	neigh_sock_from(frame, e->from);
 	neigh_sock_answer(&n->sock, frame, len);
 }
 
@@ -372,6 +373,9 @@ int neigh6_announce(struct neigh6 *n, const uint8_t mac[6],
 
 	n->router = neigh6_forwards(n->sock.ifname);
 	len = carp_nd_announce(&a, mac, n->router, frame);
+	for (size_t i = 0; i < n->entry_count; i++)
+		if (IN6_ARE_ADDR_EQUAL(&n->entries[i].addr, addr))
+			neigh_sock_from(frame, n->entries[i].from);
 	return neigh_sock_send(&n->sock, frame, len);
 }
 

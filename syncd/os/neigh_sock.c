@@ -209,6 +209,14 @@ void neigh_sock_flush(struct neigh_sock *s)
 	}
 }
 
+void neigh_sock_from(uint8_t *frame, const uint8_t from[6])
+{
+	static const uint8_t none[6];
+
+	if (memcmp(from, none, sizeof(none)) != 0)
+		memcpy(frame + sizeof(none), from, sizeof(none));
+}
+
 int neigh_sock_send(struct neigh_sock *s, const void *frame, size_t len)
 {
 	ssize_t r;

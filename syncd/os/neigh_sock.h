@@ -67,8 +67,7 @@ struct neigh_program {
 
 /* Begins a program of at most 16 + more instructions: not our own frames, not
  * those for other machines (PACKET_OTHERHOST: the lease's ingress rule makes
- * those to a held virtual MAC PACKET_HOST). 0 or -ENOMEM; the caller frees
- * code. */
+ * those to a held virtual MAC PACKET_HOST). 0 or -ENOMEM; code is to free. */
 int neigh_program_begin(struct neigh_program *p, size_t more)
 	__attribute__((warn_unused_result));
 void neigh_program_emit(struct neigh_program *p, uint16_t code, uint8_t jt,
@@ -79,9 +78,7 @@ void neigh_program_accept(struct neigh_program *p, uint32_t k);
 /* Closed, with that interface in mind. 0, -ENODEV: no such name. */
 int neigh_sock_init(struct neigh_sock *s, const char *ifname,
 		    uint16_t ethertype) __attribute__((warn_unused_result));
-
-/* Opens both sockets (CLOEXEC, non-blocking). 0, -ENODEV or -errno, and then
- * nothing is open. */
+/* Opens both (CLOEXEC, non-blocking). 0, -ENODEV or -errno: nothing is open. */
 int neigh_sock_open(struct neigh_sock *s, const struct neigh_program *p)
 	__attribute__((warn_unused_result));
 void neigh_sock_close(struct neigh_sock *s);
@@ -98,8 +95,8 @@ int neigh_sock_filter(struct neigh_sock *s, const struct neigh_program *p)
 typedef void neigh_packet_cb(const void *frame, size_t len, int64_t at_ns,
 			     void *arg);
 
-/* Handles at most max packets that wait. 0 when none is left, NEIGH_MORE, or
- * -errno (-ENETDOWN: the interface went down; the socket stays good). */
+/* Handles at most max that wait. 0 when none is left, NEIGH_MORE, or -errno
+ * (-ENETDOWN: the interface went down; the socket stays good). */
 int neigh_sock_read(struct neigh_sock *s, unsigned int max, neigh_packet_cb *cb,
 		    void *arg) __attribute__((warn_unused_result));
 
@@ -109,6 +106,9 @@ void neigh_sock_flush(struct neigh_sock *s);
 /* May a request of that time be answered? Counts why not. */
 bool neigh_sock_allows(struct neigh_sock *s, bool answer, int64_t since_ns,
 		       int64_t at_ns);
+
+/* Gives a frame another Ethernet source; all 0: leaves it. */
+void neigh_sock_from(uint8_t *frame, const uint8_t from[6]);
 
 /* Sends an answer and counts what became of it. */
 void neigh_sock_answer(struct neigh_sock *s, const void *frame, size_t len);

@@ -184,6 +184,7 @@ def test_interface_mode(lab, pair):
 
 def test_a_duplicate_is_found(lab, pair6):
     """A host that wants the shared address does not get it."""
+    time.sleep(1)  # no announcement is still to come, which ends it, too
     lab.ip("client", "addr", "add", SHARED6["lan"] + "/64", "dev", "eth0")
     wait_for("duplicate found", lambda: "dadfailed" in lab.ip(
         "client", "-6", "addr", "show", "dev", "eth0"), 5)

@@ -23,6 +23,8 @@ struct sim_conf {
 	unsigned vhosts; /* 1 or 2 */
 	uint8_t advbase, advskew[SIM_NODES];
 	bool preempt;
+	bool crossed; /* independent; the second is the better one of WAN */
+	bool shares;  /* not independent; WAN is balanced */
 	unsigned witness_limit;
 	enum require_sync require;
 	int64_t require_ns;
@@ -159,6 +161,8 @@ void sim_flush(struct sim *s, unsigned node, uint32_t portid);
 void sim_watch(struct sim *s);
 /* One advert interval of the slowest node. */
 int64_t sim_interval_ns(const struct sim *s);
+/* The advskew of a vhost of a node. */
+uint8_t sim_advskew(const struct sim *s, unsigned node, unsigned vhost);
 bool sim_holds(const struct sim *s, unsigned node, unsigned vhost);
 /* The node that holds all vhosts alone, or -1. */
 int sim_master(const struct sim *s);

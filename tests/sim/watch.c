@@ -12,17 +12,22 @@
 
 #define SLACK_NS (200 * MONO_MS)
 
-static int64_t node_interval_ns(const struct sim *s, unsigned i)
+uint8_t sim_advskew(const struct sim *s, unsigned i, unsigned vhost)
 {
-	int64_t ns =
-		s->conf.advbase * MONO_S + s->conf.advskew[i] * (MONO_S / 256);
+	return s->conf.advskew[s->conf.crossed && vhost ? 1 - i : i];
+}
+
+static int64_t node_interval_ns(const struct sim *s, unsigned i, unsigned k)
+{
+	int64_t ns = s->conf.advbase * MONO_S +
+		     sim_advskew(s, i, k) * (MONO_S / 256);
 
 	return ns ? ns : MONO_S / 256;
 }
 
 int64_t sim_interval_ns(const struct sim *s)
 {
-	int64_t a = node_interval_ns(s, 0), b = node_interval_ns(s, 1);
+	int64_t a = node_interval_ns(s, 0, 0), b = node_interval_ns(s, 1, 0);
 
 	return a > b ? a : b;
 }
@@ -179,7 +184,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 		sim_fail(s, "%s takes over from a demoted master on hold",
 			 n->name);
 	if (begins(h->cause, "no adverts") &&
-	    mono_diff(s->now, n->heard[k]) < 3 * node_interval_ns(s, i))
+	    mono_diff(s->now, n->heard[k]) < 3 * node_interval_ns(s, i, k))
 		sim_fail(s, "%s did not wait for a master-down time", n->name);
 }
 

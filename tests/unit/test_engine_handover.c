@@ -35,7 +35,7 @@ START_TEST(a_handover_fences_before_it_gives)
 			0);
 	/* nothing is repeated, and nobody preempts back */
 	ck_assert_int_eq(rx(A)->result, BULK_NONE);
-	ck_assert(engine(A)->no_preempt);
+	ck_assert(engine(A)->vhosts[LAN].no_preempt);
 	quiet();
 }
 END_TEST
