@@ -195,8 +195,9 @@ class Subsecond:
                 "gaps_ms": spread(advert_gaps_ms(frames)),
                 "answers_ms": spread(answers_ms(frames))}
 
-    def cut(self, advskew, rounds, spinners=0):
-        """The silence of a 1 kHz probe when the master's cable is cut."""
+    def cut(self, advskew, rounds, spinners=0, cables=("lan",)):
+        """The silence of a 1 kHz probe when the master's cable is cut; with
+        none named all of them, so that it can tell nobody."""
         self.start(advskew)
         probe = self.lab.tools.probe()
         time.sleep(0.5)
@@ -204,7 +205,7 @@ class Subsecond:
         with busy(spinners):
             for _ in range(rounds):
                 loads.append(load())
-                silences.append(self._one_cut(probe))
+                silences.append(self._one_cut(probe, cables))
                 say("cut: %.1f ms" % silences[-1])
         probe.finish()
         return {"advskew": advskew, "spinners": spinners,
@@ -212,17 +213,17 @@ class Subsecond:
                 "median_ms": statistics.median(silences),
                 "load": statistics.median(loads)}
 
-    def _one_cut(self, probe):
+    def _one_cut(self, probe, cables):
         pair = self.pair
         pair.wait_sync(60)
         master = wait_for("one master", pair.master, 30)
         probe.mark("cut")
-        self.lab.cut(master.host, "lan")
+        self.lab.cut(master.host, *cables)
         wait_for("the other one is master",
                  lambda: pair.other(master).is_all("MASTER"), 15)
         time.sleep(0.3)
         silence = probe.mark("on")["silence_ms"]
-        self.lab.restore(master.host, "lan")
+        self.lab.restore(master.host, *cables)
         wait_for("backup again", lambda: master.is_all("BACKUP"), 15)
         return silence
 
