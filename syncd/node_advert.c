@@ -17,7 +17,7 @@
 
 #include "log.h"
 
-#define ADVERTS_AT_ONCE 256
+#define ADVERTS_AT_ONCE 512
 #define BACKLOG_MAX	16384 /* more than a socket's buffer holds */
 #define PACKET_MAX	2048
 /* A full queue is drained in less than a millisecond. */
@@ -27,7 +27,7 @@
  * 32 vhosts at 1/256 s, each in both families, are 164 in that time. */
 #define FLOOD_PACKETS	256
 #define FLOOD_WINDOW_NS (10 * MONO_MS)
-#define FLOOD_REST_US	500
+#define FLOOD_REST_US	2000
 
 _Static_assert(STANDIN_PACKETS > CONF_PEERS_MAX, "an advert fits a slot");
 

@@ -4,6 +4,7 @@ are, how soon a neighbour is answered, and what a cut cable costs. Each
 function measures one thing in a laboratory that it is given."""
 
 import contextlib
+import os
 import select
 import socket
 import statistics
@@ -21,6 +22,18 @@ from pair import Pair
 from tap import OUTGOING, RCVBUFFORCE, TIMESTAMPNS, is_advert, is_arp
 
 SPIN = "while True: pass"
+# The longest that somebody ahead of all processes waits for one CPU.
+STALL = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(20))
+end, worst = time.monotonic() + float(sys.argv[2]), 0
+while time.monotonic() < end:
+    start = time.monotonic()
+    time.sleep(.001)
+    worst = max(worst, time.monotonic() - start - .001)
+print(worst * 1000)
+"""
 
 
 def say(text):
@@ -36,13 +49,28 @@ def percentile(values, part):
 def busy(count):
     """Other people's programs, which want all of a CPU each."""
     procs = [subprocess.Popen([sys.executable, "-c", SPIN],
-                              preexec_fn=die_with_parent) for _ in range(count)]
+                              preexec_fn=die_with_parent)
+             for _ in range(count)]
     try:
         yield
     finally:
         for p in procs:
             p.kill()
             p.wait()
+
+
+class Stalls:
+    """What the kernel of this machine does to each CPU meanwhile: nobody's
+    adverts can be more punctual on that CPU."""
+
+    def __init__(self, seconds):
+        self.procs = [subprocess.Popen(
+            [sys.executable, "-c", STALL, str(cpu), str(seconds)],
+            stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+            for cpu in sorted(os.sched_getaffinity(0))]
+
+    def worst_ms(self):
+        return [float(p.communicate()[0]) for p in self.procs]
 
 
 class Port:
@@ -145,7 +173,7 @@ class Subsecond:
         late, cost, begin = self.late(), self._cost(), time.monotonic()
         port = Port(self.lab, "gw1", "lan",
                     lambda f: is_advert(f) or is_arp(f))
-        bulks = 0
+        bulks, stalls = 0, Stalls(seconds)
         with busy(spinners):
             asked = self.lab.tools.start(
                 "arpprobe", "-n", self.lab.ns("client"), "-i", "eth0", "-a",
@@ -159,6 +187,7 @@ class Subsecond:
         return {"advskew": advskew, "seconds": gone, "spinners": spinners,
                 "flows": flows, "bulks": bulks, "load": load(),
                 "transitions": len(changes), "changes": changes,
+                "cpu_stalls_ms": stalls.worst_ms(),
                 "adverts_late": self.late() - late,
                 "cpu_percent": 100 * (self._cost() - cost) / gone,
                 "memory_mb": [memory_mb(n.proc.pid) for n in pair.both()],
@@ -166,8 +195,9 @@ class Subsecond:
                 "gaps_ms": spread(advert_gaps_ms(frames)),
                 "answers_ms": spread(answers_ms(frames))}
 
-    def cut(self, advskew, rounds, spinners=0):
-        """The silence of a 1 kHz probe when the master's cable is cut."""
+    def cut(self, advskew, rounds, spinners=0, cables=("lan",)):
+        """The silence of a 1 kHz probe when the master's cable is cut; with
+        none named all of them, so that it can tell nobody."""
         self.start(advskew)
         probe = self.lab.tools.probe()
         time.sleep(0.5)
@@ -175,7 +205,7 @@ class Subsecond:
         with busy(spinners):
             for _ in range(rounds):
                 loads.append(load())
-                silences.append(self._one_cut(probe))
+                silences.append(self._one_cut(probe, cables))
                 say("cut: %.1f ms" % silences[-1])
         probe.finish()
         return {"advskew": advskew, "spinners": spinners,
@@ -183,17 +213,17 @@ class Subsecond:
                 "median_ms": statistics.median(silences),
                 "load": statistics.median(loads)}
 
-    def _one_cut(self, probe):
+    def _one_cut(self, probe, cables):
         pair = self.pair
         pair.wait_sync(60)
         master = wait_for("one master", pair.master, 30)
         probe.mark("cut")
-        self.lab.cut(master.host, "lan")
+        self.lab.cut(master.host, *cables)
         wait_for("the other one is master",
                  lambda: pair.other(master).is_all("MASTER"), 15)
         time.sleep(0.3)
         silence = probe.mark("on")["silence_ms"]
-        self.lab.restore(master.host, "lan")
+        self.lab.restore(master.host, *cables)
         wait_for("backup again", lambda: master.is_all("BACKUP"), 15)
         return silence
 

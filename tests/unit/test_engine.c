@@ -304,6 +304,25 @@ START_TEST(a_short_lease_is_two_and_a_half_intervals)
 }
 END_TEST
 
+/* Three intervals of 1/256 s are less than the lease of a kernel that counts
+ * in 4 ms. */
+START_TEST(nobody_is_missed_before_the_shortest_lease_is_over)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.advbase = 0;
+	conf.advskew[A] = 1;
+	world(&conf);
+	sim_start(sim, A);
+	while (!engine(A) || engine(A)->vhosts[LAN].carp.state == CARP_INIT)
+		run(MS / 10);
+	run(CARP_MASTER_DOWN_LEAST_NS - MS / 5);
+	ck_assert_int_eq(engine(A)->vhosts[LAN].carp.state, CARP_BACKUP);
+	run(MS);
+	ck_assert_int_eq(engine(A)->vhosts[LAN].carp.state, CARP_MASTER);
+}
+END_TEST
+
 static TCase *mastership(Suite *s)
 {
 	const TTest *const list[] = {
@@ -323,6 +342,7 @@ static TCase *mastership(Suite *s)
 		who_sleeps_loses_the_right,
 		a_demotion_is_told_at_once,
 		a_short_lease_is_two_and_a_half_intervals,
+		nobody_is_missed_before_the_shortest_lease_is_over,
 	};
 
 	return SCENES(s, "mastership", list);
