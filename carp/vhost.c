@@ -153,6 +153,7 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 		v->master_down[f] = v->waiting[f] = MONO_NEVER;
 	v->vouched.ns = 0;
 	memset(v->obeys, 0, sizeof(v->obeys));
+	memset(v->hears, 0, sizeof(v->hears));
 }
 
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now)
@@ -374,6 +375,7 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 	};
 	v->waiting[from->addr.family] = MONO_NEVER;
 	v->obeys[from->addr.family] = false;
+	v->hears[from->addr.family] = true;
 	if (!from->known)
 		v->foreigner = from->addr;
 	if (!from->known && !v->foreign) {

@@ -79,7 +79,8 @@ struct carp_vhost {
 	 * took over from us. */
 	mono_t vouched, waiting[CARP_FAMILIES];
 	bool well, obeys[CARP_FAMILIES];
-	unsigned announce_after; /* adverts until the next announcement */
+	bool hears[CARP_FAMILIES]; /* an advert, since the state began */
+	unsigned announce_after;   /* adverts until the next announcement */
 	struct carp_heard master;
 	uint64_t transitions;
 	uint64_t counters[CARP_REFUSAL_COUNT]; /* packets; CARP_OK: accepted */
@@ -156,7 +157,7 @@ void carp_vhost_vouch(struct carp_vhost *v, mono_t until, bool well,
 
 /* A peer took over because it heard nothing of us: MASTER yields, and waits
  * for adverts as long as it is vouched for; in each family until it hears
- * one. */
+ * one. So does a BACKUP, which may have yielded to its advert before. */
 void carp_vhost_obey(struct carp_vhost *v, mono_t now);
 
 /* BACKUP -> MASTER for that cause (the peer hands over; lease back). */

@@ -18,13 +18,14 @@ static bool vouched_for(const struct carp_vhost *v, mono_t now)
 /*
  * While the link tells of a master that is well, lost adverts alone do not
  * make a second one; for a while, and once for each silence. A copy that is
- * not complete does not ask.
+ * not complete does not ask; but who has just obeyed lacks a bulk, and waits.
  */
 static bool says_wait(struct carp_vhost *v, enum carp_family f, mono_t now)
 {
 	mono_t end;
 
-	if (!vouched_for(v, now) || !v->well || v->env.holding)
+	if (!vouched_for(v, now) || !v->well ||
+	    (v->env.holding && !v->obeys[f]))
 		return false;
 	/* a note for the first family is enough */
 	if (mono_is_never(v->waiting[CARP_V4]) &&
@@ -62,9 +63,9 @@ void carp_vhost_vouch(struct carp_vhost *v, mono_t until, bool well, mono_t now)
 
 void carp_vhost_obey(struct carp_vhost *v, mono_t now)
 {
-	if (v->state != CARP_MASTER)
+	if (v->state == CARP_INIT)
 		return;
 	carp_vhost_yield(v, CARP_CAUSE_WORD, now);
 	for (int f = 0; f < CARP_FAMILIES; f++)
-		v->obeys[f] = v->uses[f];
+		v->obeys[f] = v->uses[f] && !v->hears[f];
 }

@@ -138,9 +138,12 @@ void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 			  const struct carp_advert *a, enum carp_family family)
 {
 	struct engine_vhost *v = &e->vhosts[vhost];
+	bool silent = false;
 
-	if (v->unheard)
-		v->unheard = false;
+	/* in each family in which it heard nothing */
+	for (int f = 0; f < CARP_FAMILIES; f++)
+		silent |= v->carp.uses[f] && !v->carp.hears[f];
+	v->unheard &= silent;
 	if (peer >= 0 && counter_of(&v->counters[peer], a->counter))
 		v->counters[peer].heard[family] =
 			a->counter - v->counters[peer].first;
@@ -270,8 +273,11 @@ static bool obeyed(const struct engine *e, const struct engine_peer *p,
 		   const struct engine_vhost *v, const struct session_vhost *w,
 		   mono_t now)
 {
-	if (v->carp.state != CARP_MASTER || w->state != CARP_MASTER ||
-	    !w->unheard || replaced(&v->carp, w, now))
+	if (w->state != CARP_MASTER || !w->unheard)
+		return false;
+	if (v->carp.state == CARP_BACKUP)
+		return !w->mute;
+	if (v->carp.state != CARP_MASTER || replaced(&v->carp, w, now))
 		return false;
 	if (w->mute != v->mute)
 		return v->mute;

@@ -204,6 +204,17 @@ START_TEST(test_who_obeys_waits_as_long_as_it_is_told)
 }
 END_TEST
 
+/* Its bulk may last. */
+START_TEST(test_who_obeys_waits_on_hold_too)
+{
+	struct node *n = obeying(false);
+
+	env(0, 0, true);
+	vouched(3600 * S);
+	ck_assert_int_eq(n->v.state, CARP_BACKUP);
+}
+END_TEST
+
 START_TEST(test_an_advert_ends_obeying)
 {
 	obeying(false);
@@ -233,13 +244,21 @@ START_TEST(test_an_advert_ends_obeying_in_its_family)
 }
 END_TEST
 
-START_TEST(test_a_backup_has_nothing_to_obey)
+/* It yielded to the advert in one family before the word came. */
+START_TEST(test_a_backup_obeys_in_the_family_that_it_does_not_hear)
 {
-	struct node *n = witnessed(false);
+	struct node *n = witnessed(true);
 
+	advert(&peer6);
 	carp_vhost_obey(&n->v, net.now);
-	ck_assert(!n->v.obeys[CARP_V4]);
+	ck_assert(n->v.obeys[CARP_V4]);
+	ck_assert(!n->v.obeys[CARP_V6]);
 	ck_assert_uint_eq(n->changes, 1);
+	for (int i = 1; i < 100; i++) {
+		vouched(i * S);
+		advert(&peer6);
+	}
+	ck_assert_int_eq(n->v.state, CARP_BACKUP);
 }
 END_TEST
 
@@ -261,9 +280,11 @@ int main(void)
 	tcase_add_test(tc, test_a_master_that_is_not_well_is_not_waited_for);
 	tcase_add_test(tc, test_what_ends_the_waiting_ends_it_at_once);
 	tcase_add_test(tc, test_who_obeys_waits_as_long_as_it_is_told);
+	tcase_add_test(tc, test_who_obeys_waits_on_hold_too);
 	tcase_add_test(tc, test_an_advert_ends_obeying);
 	tcase_add_test(tc, test_an_advert_ends_obeying_in_its_family);
-	tcase_add_test(tc, test_a_backup_has_nothing_to_obey);
+	tcase_add_test(tc,
+		       test_a_backup_obeys_in_the_family_that_it_does_not_hear);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
