@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The planned handover of all vhosts, both parts: the old master's, driven by
- * core/handover, and the new one's, who takes what it is given (rules 12).
+ * The planned handover, the old master's part, driven by core/handover (rules
+ * 12). What the new one is given it takes in engine_given.c.
  * Invariant: while a handover runs the vhosts that are handed over are fenced
  * or forwarding, never half.
  */
@@ -11,16 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
+enum { LEVEL_WARNING = 4 };
 
 /* Between two tries to bring all vhosts to one node. */
 #define SPLIT_AGAIN_NS (30 * MONO_S) /* each costs a moment */
 
-#define ASK_AGAIN_NS	 (5 * MONO_S)
-#define ASK_AGAIN_MAX_NS (60 * MONO_S)
-
-static void say(struct engine_peer *p, enum session_handover kind,
-		const char *reason, uint32_t set)
+void engine_handover_say(struct engine_peer *p, enum session_handover kind,
+			 const char *reason, uint32_t set)
 {
 	(void)session_send_handover(p->session,
 				    &(struct session_switch){ .kind = kind,
@@ -29,7 +26,7 @@ static void say(struct engine_peer *p, enum session_handover kind,
 }
 
 /* Is it one of those that are handed over now? */
-static bool in_set(const struct engine *e, size_t vhost)
+bool engine_handover_has(const struct engine *e, size_t vhost)
 {
 	return e->handover_set >> vhost & 1;
 }
@@ -64,7 +61,7 @@ static int64_t longest_interval(const struct engine *e)
 }
 
 /* Why the peer lacks what it would need to go on. */
-static const char *lacks(const struct engine *e, unsigned peer)
+const char *engine_handover_lacks(const struct engine *e, unsigned peer)
 {
 	if (!e->peers[peer].live || !e->peers[peer].heard)
 		return "the link to it is down";
@@ -97,8 +94,8 @@ const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 
 	if (force) /* by the bow-out alone, where the link is down */
 		return NULL;
-	if (lacks(e, peer))
-		return lacks(e, peer);
+	if (engine_handover_lacks(e, peer))
+		return engine_handover_lacks(e, peer);
 	if (more_demoted(e, p, set))
 		return "it is more demoted than this node";
 	if (!p->word.ready)
@@ -198,7 +195,8 @@ static void ended(struct engine *e, bool ok, const char *why)
 static void fence(struct engine *e)
 {
 	for (unsigned i = 0; i < e->nvhosts; i++) {
-		if (!in_set(e, i) || e->vhosts[i].carp.state != CARP_MASTER)
+		if (!engine_handover_has(e, i) ||
+		    e->vhosts[i].carp.state != CARP_MASTER)
 			continue;
 		carp_vhost_fence(&e->vhosts[i].carp);
 		engine_push(e, ENGINE_FENCE, i);
@@ -215,13 +213,14 @@ static void go(struct engine *e, bool complete)
 	 * who stays master of others needs a bulk like anybody */
 	p->rx.adopt = complete && !p->word.tx_epoch && !is_partial(e);
 	for (size_t i = 0; i < e->nvhosts; i++) {
-		if (!in_set(e, i))
+		if (!engine_handover_has(e, i))
 			continue;
 		e->vhosts[i].unheard = false; /* nothing to obey any more */
 		carp_vhost_bow_out(&e->vhosts[i].carp);
 	}
 	if (p->live)
-		say(p, SESSION_HANDOVER_GO, e->handover_why, e->handover_set);
+		engine_handover_say(p, SESSION_HANDOVER_GO, e->handover_why,
+				    e->handover_set);
 }
 
 static void back(struct engine *e, mono_t now)
@@ -236,7 +235,8 @@ static void back(struct engine *e, mono_t now)
 		return;
 	}
 	if (p->live)
-		say(p, SESSION_HANDOVER_BACK, e->handover.why, e->handover_set);
+		engine_handover_say(p, SESSION_HANDOVER_BACK, e->handover.why,
+				    e->handover_set);
 	for (size_t i = 0; i < e->nvhosts; i++)
 		carp_vhost_resume(&e->vhosts[i].carp, now);
 	ended(e, false, e->handover.why);
@@ -250,7 +250,7 @@ static void finish(struct engine *e, mono_t now)
 	/* others were told less while it went on */
 	engine_sync_resume(e, false, now);
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (in_set(e, i))
+		if (engine_handover_has(e, i))
 			carp_vhost_yield(&e->vhosts[i].carp,
 					 CARP_CAUSE_HANDOVER, now);
 	/* it goes before the next actions, so that history has the entries */
@@ -261,7 +261,8 @@ static void finish(struct engine *e, mono_t now)
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!in_set(e, i) || !entry || entry->from != CARP_MASTER)
+		if (!engine_handover_has(e, i) || !entry ||
+		    entry->from != CARP_MASTER)
 			continue;
 		entry->step_us[STEP_DRAIN] = h->drain_ns / MONO_US;
 		entry->step_us[STEP_FENCE] = h->fence_ns / MONO_US;
@@ -270,7 +271,7 @@ static void finish(struct engine *e, mono_t now)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (in_set(e, i))
+		if (engine_handover_has(e, i))
 			engine_set_no_preempt(e, i, true);
 	ended(e, true, "");
 }
@@ -284,7 +285,8 @@ static bool peer_is_master(const struct engine *e)
 		const struct session_vhost *v =
 			engine_peer_vhost(p, e->vhosts[i].name);
 
-		if (in_set(e, i) && e->vhosts[i].carp.state == CARP_MASTER &&
+		if (engine_handover_has(e, i) &&
+		    e->vhosts[i].carp.state == CARP_MASTER &&
 		    (!v || v->state != CARP_MASTER))
 			return false;
 	}
@@ -371,144 +373,4 @@ void engine_drained(struct engine *e, mono_t now)
 	engine_sync_drained(e, now);
 	e->handover_drained = true;
 	e->handover_seq = session_seq_sent(e->peers[e->handover_peer].session);
-}
-
-/* --- the new master's part -------------------------------------------------- */
-
-/* Our vhosts of those that a peer names by their places in its word; all
- * where it names none. */
-static uint32_t named(const struct engine *e, const struct engine_peer *p,
-		      uint32_t set)
-{
-	uint32_t ours = 0;
-
-	if (!set)
-		return UINT32_MAX;
-	if (!p->heard)
-		return 0;
-	for (size_t i = 0; i < e->nvhosts; i++)
-		for (size_t k = 0; k < p->word.nvhosts; k++)
-			if (set >> k & 1 && !e->vhosts[i].gone &&
-			    !strcmp(e->vhosts[i].name, p->word.vhosts[k].name))
-				ours |= 1U << i;
-	return ours;
-}
-
-/* With `independent` a peer asks for what it can serve by what it tracks of it,
- * also where it is down on other interfaces. */
-static const char *request_refusal(const struct engine *e, unsigned peer,
-				   uint32_t set)
-{
-	if (!(engine_masters(e) & set))
-		return "this node is not master";
-	return e->independent ? lacks(e, peer)
-			      : engine_handover_refusal(e, peer, set, false);
-}
-
-static void requested(struct engine *e, unsigned peer, uint32_t set,
-		      const char *why, mono_t now)
-{
-	const char *reason = request_refusal(e, peer, set);
-
-	if (e->handover.state != HANDOVER_IDLE)
-		return;
-	if (reason) {
-		say(&e->peers[peer], SESSION_HANDOVER_REFUSED, reason, 0);
-		return;
-	}
-	engine_handover_start(e, peer, set, false, why, now);
-}
-
-static void given(struct engine *e, unsigned peer, uint32_t set, mono_t now)
-{
-	unsigned usable = 0;
-
-	for (size_t i = 0; i < e->nvhosts; i++)
-		usable += set >> i & 1 && e->vhosts[i].carp.state != CARP_INIT;
-	if (!usable || e->stopping) {
-		say(&e->peers[peer], SESSION_HANDOVER_REFUSED,
-		    "no interface of mine is usable", 0);
-		return;
-	}
-	e->go_from = (int)peer;
-	e->go_set = set;
-	for (size_t i = 0; i < e->nvhosts; i++) {
-		struct engine_vhost *v = &e->vhosts[i];
-		struct history_entry *h = history_last(&e->history, v->name);
-
-		if (!(set >> i & 1))
-			continue;
-		/* its bow-out was here before its word */
-		if (v->carp.state == CARP_MASTER && h &&
-		    mono_diff(now, h->at) < MONO_S)
-			snprintf(h->cause, sizeof(h->cause), "handover from %s",
-				 e->peers[peer].name);
-		carp_vhost_take(&v->carp, CARP_CAUSE_HANDOVER, now);
-	}
-}
-
-/* How long the new master's part took, for our own history. It may come
- * before or after the handover has ended here. */
-static void done(struct engine *e, const struct session_event *ev)
-{
-	for (int k = 0; k < 3; k++)
-		e->done_us[k] = ev->handover.step_us[k];
-	for (size_t i = 0; i < e->nvhosts; i++) {
-		struct history_entry *entry =
-			history_last(&e->history, e->vhosts[i].name);
-
-		if (!in_set(e, i) || !entry || entry->from != CARP_MASTER)
-			continue;
-		for (int k = 0; k < 3; k++)
-			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
-	}
-}
-
-/* Each try costs a moment of silence: the next wish waits longer. */
-static void taken_back(struct engine *e, unsigned peer, const char *why,
-		       mono_t now)
-{
-	struct engine_peer *p = &e->peers[peer];
-
-	p->ask_wait_ns = p->ask_wait_ns ? 2 * p->ask_wait_ns : ASK_AGAIN_NS;
-	if (p->ask_wait_ns > ASK_AGAIN_MAX_NS)
-		p->ask_wait_ns = ASK_AGAIN_MAX_NS;
-	p->ask_at = mono_add(now, p->ask_wait_ns);
-	engine_log(e, LEVEL_NOTICE, "%s takes its handover back: %s", p->name,
-		   why);
-}
-
-void engine_handover_received(struct engine *e, unsigned peer,
-			      const struct session_event *ev, mono_t now)
-{
-	uint32_t set = named(e, &e->peers[peer], ev->handover.vhosts);
-	bool asks = ev->handover.kind == SESSION_HANDOVER_REQUEST ||
-		    ev->handover.kind == SESSION_HANDOVER_GO;
-
-	if (asks && ev->handover.vhosts && !set) { /* and 0 were all */
-		say(&e->peers[peer], SESSION_HANDOVER_REFUSED,
-		    "this node has none of them", 0);
-		return;
-	}
-	switch (ev->handover.kind) {
-	case SESSION_HANDOVER_REQUEST:
-		requested(e, peer, set, ev->handover.reason, now);
-		return;
-	case SESSION_HANDOVER_REFUSED:
-		engine_log(e, LEVEL_INFO, "%s does not hand over: %s",
-			   e->peers[peer].name, ev->handover.reason);
-		if (e->handover.state != HANDOVER_IDLE &&
-		    e->handover_peer == peer)
-			e->handover_refused = true;
-		return;
-	case SESSION_HANDOVER_GO:
-		given(e, peer, set, now);
-		return;
-	case SESSION_HANDOVER_DONE:
-		done(e, ev);
-		return;
-	case SESSION_HANDOVER_BACK:
-		taken_back(e, peer, ev->handover.reason, now);
-		return;
-	}
 }

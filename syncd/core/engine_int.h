@@ -6,7 +6,8 @@
  * engine_carp.c      virtual hosts, demotion, gate
  * engine_vhosts.c    virtual hosts that come, change and go while it runs
  * engine_witness.c   what the link says about adverts
- * engine_handover.c  the planned switch, both parts
+ * engine_handover.c  the planned switch, as the old master
+ * engine_given.c     and as the new one
  * engine_split.c     which vhosts move together, and who hands over for it
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
@@ -83,6 +84,12 @@ uint32_t engine_wanted(const struct engine *e, const struct engine_peer *p,
 void engine_set_no_preempt(struct engine *e, size_t vhost, bool on);
 
 /* --- engine_handover.c */
+/* Is the vhost one of those that are handed over now? */
+bool engine_handover_has(const struct engine *e, size_t vhost);
+/* NULL, or what the peer lacks to go on. */
+const char *engine_handover_lacks(const struct engine *e, unsigned peer);
+void engine_handover_say(struct engine_peer *p, enum session_handover kind,
+			 const char *reason, uint32_t set);
 /* NULL, or why the peer cannot take over those (a bit each, 0: all) now (rules
  * 12, step 1). */
 const char *engine_handover_refusal(const struct engine *e, unsigned peer,
