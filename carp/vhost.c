@@ -101,6 +101,8 @@ static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
 		.counter = v->counter += CARP_COUNTER_STEP,
 	};
 
+	if (v->counter - v->base > CARP_COUNTER_RANGE / 2)
+		v->base = v->counter;
 	/* OpenBSD sends NOV6LL and takes either */
 	carp_auth_sign(carp_vhost_auth(v), CARP_AUTH_NOV6LL, advert.counter,
 		       advert.digest);

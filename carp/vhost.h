@@ -45,11 +45,13 @@ enum carp_fence { CARP_UNFENCED, CARP_FENCED, CARP_BOWED_OUT };
 /*
  * The counters of our adverts: base + n * STEP, and behind each in steps of
  * AGAIN, as many as there are in a second, those of who stands in for us
- * (standin.h). FreeBSD and ucarp go on by 1 from the last that they heard.
+ * (standin.h). FreeBSD and ucarp go on by 1 from the last that they heard: they
+ * meet one of these once in AGAIN adverts. The base follows when half of the
+ * range is used up, after a month at 1/256 s.
  */
-#define CARP_COUNTER_STEP  8192
-#define CARP_COUNTER_AGAIN 16
-#define CARP_COUNTER_RANGE (1ULL << 50)
+#define CARP_COUNTER_STEP  (1ULL << 26)
+#define CARP_COUNTER_AGAIN (1ULL << 16)
+#define CARP_COUNTER_RANGE (1ULL << 56)
 
 /* Callers may read; only vhost.c writes. */
 struct carp_vhost {
