@@ -21,7 +21,8 @@
 #define INTERVALS_DOWN	3
 #define SKEW_MAX	240 /* FreeBSD's bound of demotion in the advskew */
 #define NS_PER_SKEW	(MONO_S / 256)
-#define ANNOUNCE_AGAIN	2 /* adverts after the first one */
+#define SOON_NS		(30 * MONO_MS) /* at most, where it takes over "at once" */
+#define ANNOUNCE_AGAIN	2	       /* adverts after the first one */
 #define BOW_OUT_ADVBASE 255
 #define BOW_OUT_ADVSKEW 255
 
@@ -171,6 +172,12 @@ void carp_vhost_give_up(struct carp_vhost *v, mono_t now)
 	carp_vhost_take(v, CARP_CAUSE_GIVEN_UP, now);
 }
 
+/* Of the master-down time, where equals stepped down together (rules 11). */
+static int64_t extra_most_ns(const struct carp_vhost *v)
+{
+	return carp_vhost_interval_ns(v) / 8;
+}
+
 void carp_vhost_yield(struct carp_vhost *v, enum carp_cause cause, mono_t now)
 {
 	int64_t extra_ns = 0;
@@ -180,10 +187,8 @@ void carp_vhost_yield(struct carp_vhost *v, enum carp_cause cause, mono_t now)
 	/* Two that are equal and step down together must not rise together
 	 * (rules 11). */
 	if (cause == CARP_CAUSE_EQUAL) {
-		int64_t most_ns = carp_vhost_interval_ns(v) / 8;
-
 		extra_ns = (int64_t)(carp_vhost_random(v) %
-				     (uint64_t)(most_ns + 1));
+				     (uint64_t)(extra_most_ns(v) + 1));
 	}
 	state_set(v, CARP_BACKUP, cause, now);
 	carp_vhost_wait(v, extra_ns, now);
@@ -305,12 +310,15 @@ static bool preempt_due(struct carp_vhost *v, mono_t now)
 static void take_soon(struct carp_vhost *v, enum carp_cause cause,
 		      enum carp_family f, mono_t now)
 {
+	/* roles swap within 0.1 s all the same */
+	int64_t extra_ns = v->extra_ns / (extra_most_ns(v) / SOON_NS + 1);
+
 	if (!v->extra_ns || cause == CARP_CAUSE_BOW_OUT) {
 		carp_vhost_take(v, cause, now);
 		return;
 	}
 	if (mono_is_never(v->take_at))
-		v->take_at = mono_add(now, v->extra_ns);
+		v->take_at = mono_add(now, extra_ns);
 	v->take_cause = cause;
 	master_lives(v, f, now);
 }

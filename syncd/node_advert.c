@@ -69,10 +69,10 @@ static bool same_prefix(const struct ifmon_addr *a,
 {
 	for (unsigned bit = 0; bit < a->prefixlen; bit++) {
 		uint8_t ours = a->addr[bit / 8];
-		uint8_t theirs =
-			to->family == CARP_V6
-				? to->v6.b[bit / 8]
-				: (uint8_t)(to->v4 >> (24 - bit / 8 * 8));
+		uint8_t theirs = (uint8_t)(to->v4 >> (24 - bit / 8 * 8 % 32));
+
+		if (to->family == CARP_V6)
+			theirs = to->v6.b[bit / 8];
 
 		if ((ours ^ theirs) & 0x80 >> bit % 8)
 			return false;
