@@ -85,8 +85,8 @@ START_TEST(test_advert_renews)
 	}
 	ck_assert_int_eq(sock_send(&s, frame, len), 0);
 	life = lives(SEC);
-	/* Never longer than asked for; the look comes half a ms late. */
-	ck_assert_int_le(life, timeout + 5 * MS);
+	/* Never longer than asked for; the look may come late. */
+	ck_assert_int_le(life, timeout + 20 * MS);
 	ck_assert_int_ge(life, timeout - 3 * lease_jiffy_ns());
 	ck_assert_int_eq(sock_send(&s, frame, len), -ENOBUFS);
 	ck_assert(!held(&gw.lan));
