@@ -63,6 +63,7 @@ def test_churn_with_failovers_for_an_hour(lab, pair):
     churn_with_failovers(lab, pair, 3600, 2000)
 
 
+@pytest.mark.full
 @pytest.mark.flows(100000)
 def test_changes_while_the_bulk_runs(lab, pair):
     """Created, changed and destroyed during the bulk: all right in the end."""

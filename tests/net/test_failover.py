@@ -12,6 +12,7 @@ import pytest
 
 from lab import wait_for
 from pair import Traffic
+from tiers import full
 
 WAYS = {
     "handover": lambda lab, n: n.tool("handover"),
@@ -26,7 +27,10 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+QUICK = ("handover", "lan cut", "SIGKILL", "machine lost")
+
+
+@pytest.mark.parametrize("way", [w if w in QUICK else full(w) for w in WAYS])
 def test_failover(lab, pair, way):
     pair.start()
     traffic = Traffic(lab)
@@ -51,6 +55,7 @@ def test_failover(lab, pair, way):
     traffic.finish()
 
 
+@pytest.mark.full
 def test_there_and_back_without_a_restart(lab, pair):
     """A node that was master before has windows of that time in its entries;
     a connection that went on over the peer meanwhile must survive them."""
@@ -120,6 +125,7 @@ def test_there_and_back_again(lab, pair):
     traffic.finish()
 
 
+@pytest.mark.full
 def test_return_under_load(lab, pair):
     """The preempting node comes back empty while flows open and close: it is
     never master before it is in sync, and no connection is lost."""

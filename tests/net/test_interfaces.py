@@ -3,6 +3,8 @@
 
 import time
 
+import pytest
+
 from lab import wait_for
 from node import VIRTUAL_MAC
 from tap import Tap, from_virtual, is_arp
@@ -51,6 +53,7 @@ def test_an_interface_that_is_renamed(lab, pair):
     assert answered(lab) == 5
 
 
+@pytest.mark.full
 def test_addresses_flushed_and_set_anew(lab, pair):
     """As a DHCP client does it: the kernel forgets all routes of the device,
     the shared address with them."""
@@ -120,6 +123,7 @@ def test_forwarded_frames_from_the_virtual_mac(lab, pair):
     assert forwarded("gw2") == {VIRTUAL_MAC["wan"]}
 
 
+@pytest.mark.full
 def test_shared_address_on_lo(lab, pair):
     """For programs that look for it; a killed daemon's goes at the next
     start."""

@@ -12,6 +12,7 @@ from lab import SHARED, SHARED6, wait_for
 from node import VIRTUAL_MAC
 from pair import Ping
 from tap import Tap
+from tiers import full
 
 LINK_LOCAL = "fe80::200:5eff:fe00:101"
 SHARED_V6 = {SHARED6["lan"]: VIRTUAL_MAC["lan"],
@@ -127,7 +128,7 @@ def test_a_switch_that_snoops(lab, pair):
     ping(lab)
 
 
-@pytest.mark.parametrize("how", ["kill", "handover"])
+@pytest.mark.parametrize("how", ["kill", full("handover")])
 def test_failover(lab, pair6, how):
     """A flow through the pair goes on; the neighbours' caches stay right."""
     flow = Ping(lab, "2001:db8:2::100")

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lab import wait_for
+from tiers import full
 
 
 def normal(footprint):
@@ -34,6 +35,7 @@ def test_nothing_is_left_of_a_master(lab, pair):
     stop_and_compare(lab, pair.one, before)
 
 
+@pytest.mark.full
 def test_nothing_is_left_of_a_backup(lab, pair):
     before = normal(lab.footprint("gw2"))
     pair.start()
@@ -52,7 +54,7 @@ def test_user_values_are_put_back(lab, pair):
 
 
 @pytest.mark.flows(30000)
-@pytest.mark.parametrize("who", ["sender", "receiver"])
+@pytest.mark.parametrize("who", ["sender", full("receiver")])
 def test_sigterm_during_a_bulk(lab, pair, who):
     host = {"sender": "gw1", "receiver": "gw2"}[who]
     before = normal(lab.footprint(host))
@@ -84,6 +86,7 @@ def test_after_a_crash_the_next_start_cleans_up(lab, pair):
     stop_and_compare(lab, pair.one, before)
 
 
+@pytest.mark.full
 def test_after_a_crash_with_another_configuration(lab, pair):
     """What is no more in the configuration goes at the start, and what was
     there before it comes back at the end."""
@@ -115,6 +118,7 @@ def test_the_owned_table_stands_a_flush(lab, pair):
     assert got["answered"] == 5, got
 
 
+@pytest.mark.full
 def test_sigint_is_sigterm(lab, pair):
     before = normal(lab.footprint("gw1"))
     pair.start()

@@ -88,6 +88,7 @@ def test_link_flaps_during_the_bulk(lab, pair):
     assert pair.transitions() == before and pair.master() is pair.one
 
 
+@pytest.mark.full
 @pytest.mark.flows(FLOWS)
 def test_rejoin_ten_times(lab, pair):
     pair.start()

@@ -97,6 +97,7 @@ def test_hung_daemon_is_silent_after_the_lease(lab, pair):
     assert any("lease" in h["cause"] for h in history), history
 
 
+@pytest.mark.full
 def test_hung_lone_daemon(lab, pair):
     """Without a peer at work nobody else can answer: so all is silence."""
     pair.configure()
@@ -132,6 +133,7 @@ def watch_for_leaks(lab, pair, seconds):
     assert not leaks, leaks[0].hex()
 
 
+@pytest.mark.full
 def test_no_packet_leaks_a_real_mac(lab, pair):
     """SNATed traffic with caches flushed again and again: rules.md 6."""
     pair.start()

@@ -103,6 +103,7 @@ def test_five_times(lab, pair):
     assert len(processes(pair.one)) == 3, processes(pair.one)
 
 
+@pytest.mark.full
 def test_standby(lab, pair):
     pair.start()
     traffic = Traffic(lab)
@@ -132,6 +133,7 @@ def test_both_in_the_same_moment(lab, pair):
         pair.wait_sync()
 
 
+@pytest.mark.full
 def test_nothing_is_left_of_it(lab, pair):
     """What the first process found is put back by the second."""
     before = normal(lab.footprint("gw1"))
@@ -286,6 +288,7 @@ def test_in_the_background(lab, pair):
 
 # -- the service manager
 
+@pytest.mark.full
 def test_service_manager_is_told(lab, pair):
     path = str(pair.one.dir / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -348,6 +351,7 @@ def watched(lab, host):
         text=True)
 
 
+@pytest.mark.full
 def test_routes_and_rules(lab, pair):
     """Not for a moment are they not there; and whose one is, is not
     forgotten."""
@@ -373,6 +377,7 @@ def test_routes_and_rules(lab, pair):
     assert "10.3.0.0/16" in lab.ip("gw2", "route")
 
 
+@pytest.mark.full
 def test_ipv6_is_answered_for(lab, pair):
     lab.ipv6()
     pair.start(address={"lan": '10.1.0.1/24", "2001:db8:1::1/64',
