@@ -158,6 +158,19 @@ START_TEST(test_counters_leave_room_for_who_stands_in)
 }
 END_TEST
 
+START_TEST(test_the_base_follows_the_counter)
+{
+	struct node *n = node_add(1, 0);
+
+	up(0);
+	run_until(5 * S);
+	ck_assert_uint_lt(n->v.base, n->v.counter);
+	n->v.counter = n->v.base + CARP_COUNTER_RANGE / 2;
+	run_until(7 * S);
+	ck_assert_uint_lt(n->v.counter - n->v.base, 2 * CARP_COUNTER_STEP);
+}
+END_TEST
+
 static const uint32_t two[] = { VIP, VIP + 1 }, three[] = { VIP, VIP + 2 };
 
 static void change(size_t i, const uint32_t *list, size_t n, bool says_old)
