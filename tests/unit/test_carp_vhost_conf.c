@@ -275,6 +275,7 @@ int main(void)
 	tcase_add_test(tc, test_strangers_hear_the_demotion_in_the_advskew);
 	tcase_add_test(tc, test_a_skew_above_240_stays);
 	tcase_add_test(tc, test_counters_leave_room_for_who_stands_in);
+	tcase_add_test(tc, test_the_base_follows_the_counter);
 	tcase_add_test(tc, test_a_change_is_heard_by_who_has_not_changed);
 	tcase_add_test(tc, test_what_was_before_is_not_taken_for_ever);
 	tcase_add_test(tc, test_a_refused_change_changes_nothing);
