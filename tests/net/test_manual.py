@@ -133,7 +133,8 @@ def test_the_example_ruleset_is_accepted():
 
 def test_architecture_names_what_exists():
     """Each path and each function in back quotes is there."""
-    words = re.findall(r"`([^`\s]+)`", text("contrib/doc/ARCHITECTURE.md"))
+    words = re.findall(r"`([^`\s]+)`", text("contrib/doc/ARCHITECTURE.md")
+                       + text("contrib/doc/DECISIONS.md"))
     source = "\n".join(p.read_text() for d in ("proto", "carp", "syncd")
                        for p in sorted((ROOT / d).rglob("*.[ch]")))
     wrong = [w for w in words
