@@ -82,10 +82,11 @@ static void block_carp(struct node *n, FILE *out)
 		for (size_t k = 0; !nv->share && k < c->num_addresses; k++) {
 			char address[REPORT_ADDRESS_SIZE];
 
-			fprintf(out, "%s %s",
-				k ? "\n                                      "
-				    "                   "
-				  : "",
+			/* under the first one: behind the columns of all */
+			if (k)
+				fprintf(out, "\n%*s", (int)(47 + 9 * e->npeers),
+					"");
+			fprintf(out, " %s",
 				report_address(&c->addresses[k], address));
 		}
 		fputc('\n', out);
