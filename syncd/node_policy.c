@@ -267,7 +267,7 @@ int node_policy_open(struct node *n)
 		if (!n->policy->vhosts[i].items)
 			return -ENOMEM;
 	}
-	err = policy_open(&n->policy->nl);
+	err = nl_open_route(&n->policy->nl);
 	if (!err && !node_upgrade_foreign(n))
 		err = policy_clean(&n->policy->nl);
 	if (err)

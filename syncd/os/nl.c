@@ -17,6 +17,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#ifndef NETLINK_GET_STRICT_CHK
+#define NETLINK_GET_STRICT_CHK 12
+#endif
+
 /* A higher descriptor would cost a larger table of them. */
 #define FILES_MAX 1024
 
@@ -72,6 +76,17 @@ int nl_open(struct nl_sock *s, int bus, unsigned groups, size_t rcvbuf)
 	}
 	s->portid = mnl_socket_get_portid(s->mnl);
 	return 0;
+}
+
+int nl_open_route(struct nl_sock *s)
+{
+	int on = 1;
+	int ret = nl_open(s, NETLINK_ROUTE, 0, 0);
+
+	if (!ret)
+		(void)mnl_socket_setsockopt(s->mnl, NETLINK_GET_STRICT_CHK, &on,
+					    sizeof(on));
+	return ret;
 }
 
 int nl_adopt(struct nl_sock *s, int fd)

@@ -36,6 +36,12 @@ struct nl_sock {
 __attribute__((warn_unused_result)) int nl_open(struct nl_sock *s, int bus,
 						unsigned groups, size_t rcvbuf);
 
+/*
+ * As nl_open, a socket of NETLINK_ROUTE for requests: where the kernel can
+ * (since 4.20), a dump tells only what is asked for.
+ */
+__attribute__((warn_unused_result)) int nl_open_route(struct nl_sock *s);
+
 /* A socket that another process opened so; fd is taken over, on failure, too.
  * 0 or -errno; on failure *s is closed. */
 __attribute__((warn_unused_result)) int nl_adopt(struct nl_sock *s, int fd);

@@ -23,22 +23,6 @@
 #define MESSAGE_SIZE 512
 #define DUMP_TRIES   5
 
-#ifndef NETLINK_GET_STRICT_CHK
-#define NETLINK_GET_STRICT_CHK 12
-#endif
-
-int policy_open(struct nl_sock *nl)
-{
-	int on = 1;
-	int r = nl_open(nl, NETLINK_ROUTE, 0, 0);
-
-	/* the kernel leaves out routes of other protocols (since 4.20) */
-	if (!r)
-		(void)mnl_socket_setsockopt(nl->mnl, NETLINK_GET_STRICT_CHK,
-					    &on, sizeof(on));
-	return r;
-}
-
 static size_t address_len(const struct conf_address *a)
 {
 	return a->family == AF_INET6 ? sizeof(a->v6) : sizeof(a->v4);

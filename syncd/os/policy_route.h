@@ -19,9 +19,6 @@ enum policy_condition {
 	POLICY_TAKEN = 1, /* somebody else's stands in its place */
 };
 
-/* An rtnetlink socket (CLOEXEC). 0 or -errno; nl_close() closes it. */
-int policy_open(struct nl_sock *nl) __attribute__((warn_unused_result));
-
 /*
  * Adds it; one that stands there is not added again. 0: it is there, and
  * ours or the same rule; POLICY_TAKEN (there is one, not known whose: fine

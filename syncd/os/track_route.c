@@ -22,10 +22,6 @@
 #define DUMP_TRIES   5
 #define CHUNK	     32768
 
-#ifndef NETLINK_GET_STRICT_CHK
-#define NETLINK_GET_STRICT_CHK 12
-#endif
-
 /* --- one route of the kernel -------------------------------------------- */
 
 struct look {
@@ -300,7 +296,7 @@ int track_routes_events(struct track_routes *t)
 int track_routes_open(struct track_routes *t, struct track_route *routes,
 		      size_t count)
 {
-	int on = 1, r;
+	int r;
 
 	memset(t, 0, sizeof(*t));
 	t->routes = routes;
@@ -311,12 +307,9 @@ int track_routes_open(struct track_routes *t, struct track_route *routes,
 	if (!r)
 		r = nl_group_join(&t->events, RTNLGRP_IPV6_RULE);
 	if (!r)
-		r = nl_open(&t->dump, NETLINK_ROUTE, 0, 0);
-	if (!r) {
-		(void)mnl_socket_setsockopt(t->dump.mnl, NETLINK_GET_STRICT_CHK,
-					    &on, sizeof(on));
+		r = nl_open_route(&t->dump);
+	if (!r)
 		r = begin(t);
-	}
 	while (r == 0 && t->dumping)
 		r = track_routes_dump(t);
 	if (r == TRACK_ROUTES_DUMPED)

@@ -27,7 +27,7 @@ int vip_open(struct vip *v, const char *state_path)
 	int r;
 
 	memset(v, 0, sizeof(*v));
-	r = vip_rtnl_open(&v->nl);
+	r = nl_open_route(&v->nl);
 	if (r)
 		return r;
 	r = sysctl_store_open(&v->store, state_path);

@@ -24,21 +24,6 @@
 #ifndef IFA_PROTO
 #define IFA_PROTO 11
 #endif
-#ifndef NETLINK_GET_STRICT_CHK
-#define NETLINK_GET_STRICT_CHK 12
-#endif
-
-int vip_rtnl_open(struct nl_sock *nl)
-{
-	int on = 1;
-	int r = nl_open(nl, NETLINK_ROUTE, 0, 0);
-
-	/* Lets the kernel filter what a dump tells (since 4.20). */
-	if (!r)
-		(void)mnl_socket_setsockopt(nl->mnl, NETLINK_GET_STRICT_CHK,
-					    &on, sizeof(on));
-	return r;
-}
 
 /* --- the MAC entry ------------------------------------------------------ */
 

@@ -9,9 +9,6 @@
 
 #define LO_IFINDEX 1 /* in every network namespace */
 
-/* A socket with NETLINK_GET_STRICT_CHK. 0 or -errno. */
-int vip_rtnl_open(struct nl_sock *nl) __attribute__((warn_unused_result));
-
 /*
  * Adds a unicast address to an interface (NTF_SELF, permanent; there already
  * or learnt by a bridge: replaced), deletes it (missing: fine). 0 or -errno.

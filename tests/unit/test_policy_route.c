@@ -166,7 +166,7 @@ START_TEST(test_routes)
 	struct conf_route def = route("default", "10.2.0.9");
 	struct conf_route six = route("2001:db8:3::/48", "fe80::9");
 
-	ck_assert_int_eq(policy_open(&nl), 0);
+	ck_assert_int_eq(nl_open_route(&nl), 0);
 	ck_assert_int_eq(policy_route_add(&nl, &plain), 0);
 	ck_assert_int_eq(policy_route_add(&nl, &plain), POLICY_TAKEN);
 	ck_assert_ptr_nonnull(strstr(out("ip route show 10.3.0.0/16"),
@@ -225,7 +225,7 @@ START_TEST(test_rules)
 				 .priority = 600,
 				 .table = 100 };
 
-	ck_assert_int_eq(policy_open(&nl), 0);
+	ck_assert_int_eq(nl_open_route(&nl), 0);
 	for (int i = 0; i < 3; i++) {
 		ck_assert_int_eq(policy_rule_add(&nl, &four), 0);
 		ck_assert_int_eq(policy_rule_add(&nl, &six), 0);
@@ -254,7 +254,7 @@ END_TEST
 
 START_TEST(test_clean)
 {
-	ck_assert_int_eq(policy_open(&nl), 0);
+	ck_assert_int_eq(nl_open_route(&nl), 0);
 	sh("ip route add 10.4.0.0/16 via 10.1.0.7");
 	sh("ip rule add from 10.8.0.0/16 table 100");
 	sh("ip route add 10.3.0.0/16 via 10.1.0.7 proto 112");
