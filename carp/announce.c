@@ -21,7 +21,6 @@
 
 static const uint8_t mac_broadcast[CARP_MAC_LEN] = { 0xff, 0xff, 0xff,
 						     0xff, 0xff, 0xff };
-static const uint8_t mac_zero[CARP_MAC_LEN];
 
 void carp_vmac(uint8_t vhid, uint8_t mac[CARP_MAC_LEN])
 {
@@ -106,16 +105,10 @@ size_t carp_arp_gratuitous(uint32_t addr, const uint8_t mac[CARP_MAC_LEN],
 	return carp_arp_build(&a, out);
 }
 
-/* One station's address: neither zero nor a group's. */
-static bool mac_is_station(const uint8_t mac[CARP_MAC_LEN])
-{
-	return !(mac[0] & 1) && memcmp(mac, mac_zero, CARP_MAC_LEN) != 0;
-}
-
 bool carp_arp_asks(const struct carp_arp *q, uint32_t addr)
 {
 	return q->op == CARP_ARP_REQUEST && q->target == addr &&
-	       q->sender != addr && mac_is_station(q->sender_mac);
+	       q->sender != addr && carp_mac_is_station(q->sender_mac);
 }
 
 bool carp_arp_claims(const struct carp_arp *a, uint32_t addr,

@@ -105,11 +105,6 @@ static int addr6_compare(const struct carp_addr6 *a, const struct carp_addr6 *b)
 	return memcmp(a->b, b->b, sizeof(a->b));
 }
 
-static bool addr6_is_link_local(const struct carp_addr6 *a)
-{
-	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
 /* :: and all ones cannot be hashed either. */
 static bool addr6_is_uniform(const struct carp_addr6 *a)
 {
@@ -130,7 +125,7 @@ enum carp_conf_error carp_auth_add_v6(struct carp_auth *a,
 	if (addr6_is_uniform(&in))
 		return CARP_CONF_ADDRESS;
 	/* where BSD kernels keep the scope; hashed as zero */
-	if (addr6_is_link_local(&in))
+	if (carp_addr6_is_link_local(&in))
 		in.b[2] = in.b[3] = 0;
 	while (at < a->v6_count && addr6_compare(&a->v6[at], &in) < 0)
 		at++;
@@ -160,7 +155,7 @@ static size_t auth_message(const struct carp_auth *a,
 		writer_u32(&w, a->v4[i]);
 	for (size_t i = 0; i < a->v6_count; i++)
 		if (variant == CARP_AUTH_ORIG ||
-		    !addr6_is_link_local(&a->v6[i]))
+		    !carp_addr6_is_link_local(&a->v6[i]))
 			writer_bytes(&w, a->v6[i].b, sizeof(a->v6[i].b));
 	writer_u64(&w, counter);
 	assert(writer_ok(&w));

@@ -38,7 +38,6 @@
 static const struct carp_addr6 any6;
 static const struct carp_addr6 all_nodes = { { 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0,
 					       0, 0, 0, 0, 0, 1 } };
-static const uint8_t mac_zero[CARP_MAC_LEN];
 
 static bool addr_same(const struct carp_addr6 *a, const struct carp_addr6 *b)
 {
@@ -54,12 +53,6 @@ static bool mac_same(const uint8_t a[CARP_MAC_LEN],
 		     const uint8_t b[CARP_MAC_LEN])
 {
 	return !memcmp(a, b, CARP_MAC_LEN);
-}
-
-/* One station's address: neither zero nor a group's. */
-static bool mac_is_station(const uint8_t mac[CARP_MAC_LEN])
-{
-	return !(mac[0] & 1) && !mac_same(mac, mac_zero);
 }
 
 struct carp_addr6 carp_nd_group(const struct carp_addr6 *addr)
@@ -229,7 +222,7 @@ bool carp_nd_asks(const struct carp_nd *q, const struct carp_addr6 *addr)
 {
 	return q->type == CARP_ND_NS && addr_same(&q->target, addr) &&
 	       !addr_same(&q->src, addr) &&
-	       mac_is_station(q->has_mac ? q->mac : q->eth_src);
+	       carp_mac_is_station(q->has_mac ? q->mac : q->eth_src);
 }
 
 bool carp_nd_claims(const struct carp_nd *a, const struct carp_addr6 *addr,

@@ -12,6 +12,7 @@
 #include "packet.h"
 
 #include "buf.h"
+#include "nd.h"
 
 #include <assert.h>
 #include <string.h>
@@ -191,14 +192,13 @@ void carp_group_mac(const struct carp_address *group, uint8_t mac[CARP_MAC_LEN])
 {
 	struct writer w;
 
-	writer_init(&w, mac, CARP_MAC_LEN);
 	if (group->family == CARP_V6) {
-		writer_u16(&w, 0x3333);
-		writer_bytes(&w, group->v6.b + 12, 4);
-	} else {
-		writer_u16(&w, 0x0100);
-		writer_u32(&w, 0x5e000000 | (group->v4 & 0x7fffff));
+		carp_nd_group_mac(&group->v6, mac);
+		return;
 	}
+	writer_init(&w, mac, CARP_MAC_LEN);
+	writer_u16(&w, 0x0100);
+	writer_u32(&w, 0x5e000000 | (group->v4 & 0x7fffff));
 	assert(writer_ok(&w));
 }
 
@@ -213,6 +213,5 @@ bool carp_address_equal(const struct carp_address *a,
 
 bool carp_address_is_link_local(const struct carp_address *a)
 {
-	return a->family == CARP_V6 && a->v6.b[0] == 0xfe &&
-	       (a->v6.b[1] & 0xc0) == 0x80;
+	return a->family == CARP_V6 && carp_addr6_is_link_local(&a->v6);
 }

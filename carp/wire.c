@@ -51,6 +51,18 @@ const char *carp_refusal_name(enum carp_refusal why)
 	return "unknown";
 }
 
+bool carp_mac_is_station(const uint8_t mac[CARP_MAC_LEN])
+{
+	static const uint8_t zero[CARP_MAC_LEN];
+
+	return !(mac[0] & 1) && memcmp(mac, zero, CARP_MAC_LEN) != 0;
+}
+
+bool carp_addr6_is_link_local(const struct carp_addr6 *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 uint16_t carp_wire_checksum(const void *data, size_t len)
 {
 	struct reader r;

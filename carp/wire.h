@@ -7,6 +7,7 @@
 #ifndef STATESYNC_CARP_WIRE_H
 #define STATESYNC_CARP_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,6 +83,12 @@ enum carp_refusal carp_wire_parse(const void *data, size_t len,
 /* Writes the 36 bytes of a, with their checksum (RFC 1071 over these bytes
  * only, carp_send_ad). */
 void carp_wire_build(const struct carp_advert *a, uint8_t out[CARP_ADVERT_LEN]);
+
+/* One station's address: neither zero nor a group's. */
+bool carp_mac_is_station(const uint8_t mac[CARP_MAC_LEN]);
+
+/* fe80::/10 */
+bool carp_addr6_is_link_local(const struct carp_addr6 *a);
 
 /* RFC 1071: the complement of the one's-complement sum of data (an odd last
  * byte counts as the high one). 0 over data that holds its own checksum. */

@@ -11,6 +11,7 @@
  * stands; its counters are remembered longer.
  */
 #include "engine_int.h"
+#include "packet.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -41,19 +42,15 @@ static bool same_address(const struct session_address *a,
 	return a->family == AF_INET && memcmp(a->addr.b, &v4, sizeof(v4)) == 0;
 }
 
-static bool peer_owns(const struct engine_peer *p,
-		      const struct carp_address *source)
-{
-	for (size_t i = 0; i < p->naddresses; i++)
-		if (same_address(&p->addresses[i], source))
-			return true;
-	return false;
-}
-
 bool engine_witness_owns(const struct engine *e, unsigned peer,
 			 const struct carp_address *a)
 {
-	return peer_owns(&e->peers[peer], a);
+	const struct engine_peer *p = &e->peers[peer];
+
+	for (size_t i = 0; i < p->naddresses; i++)
+		if (same_address(&p->addresses[i], a))
+			return true;
+	return false;
 }
 
 /* Each node draws the first of its counters at random: they tell it apart from
@@ -97,11 +94,7 @@ static bool allowed(const struct engine *e, const struct engine_vhost *v,
 	for (size_t i = 0; i < v->nallowed; i++) {
 		const struct engine_allowed *w = &v->allowed[i];
 
-		if (w->address.family != source->family ||
-		    (source->family == CARP_V4
-			     ? w->address.v4 != source->v4
-			     : memcmp(w->address.v6.b, source->v6.b,
-				      sizeof(source->v6))))
+		if (!carp_address_equal(&w->address, source))
 			continue;
 		return carp_fsm_is_bow_out(a) ||
 		       ((w->advbase < 0 || w->advbase == a->advbase) &&
@@ -121,7 +114,7 @@ int engine_witness_sender(const struct engine *e, unsigned vhost,
 	int peer = -1;
 
 	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
-		if (peer_owns(&e->peers[i], &from->addr))
+		if (engine_witness_owns(e, i, &from->addr))
 			peer = (int)i;
 	for (unsigned i = 0; i < e->npeers && peer < 0; i++)
 		if (was_told(&v->counters[i], a->counter))
@@ -322,7 +315,7 @@ void engine_witness_addresses(struct engine *e, unsigned peer)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (e->vhosts[i].carp.foreign &&
-		    peer_owns(&e->peers[peer], &e->vhosts[i].carp.foreigner))
+		    engine_witness_owns(e, peer, &e->vhosts[i].carp.foreigner))
 			carp_vhost_no_foreign(&e->vhosts[i].carp);
 }
 
