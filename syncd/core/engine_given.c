@@ -95,16 +95,7 @@ static void done(struct engine *e, const struct session_event *ev)
 {
 	for (int k = 0; k < 3; k++)
 		e->done_us[k] = ev->handover.step_us[k];
-	for (size_t i = 0; i < e->nvhosts; i++) {
-		struct history_entry *entry =
-			history_last(&e->history, e->vhosts[i].name);
-
-		if (!engine_handover_has(e, i) || !entry ||
-		    entry->from != CARP_MASTER)
-			continue;
-		for (int k = 0; k < 3; k++)
-			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
-	}
+	engine_handover_done(e);
 }
 
 /* Each try costs a moment of silence: the next wish waits longer. */

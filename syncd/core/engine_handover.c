@@ -31,8 +31,7 @@ bool engine_handover_has(const struct engine *e, size_t vhost)
 	return e->handover_set >> vhost & 1;
 }
 
-/* Is it of some of our vhosts only? Then the others' flows go on. */
-static bool is_partial(const struct engine *e)
+bool engine_handover_partial(const struct engine *e)
 {
 	return engine_masters(e) & ~e->handover_set;
 }
@@ -211,7 +210,8 @@ static void go(struct engine *e, bool complete)
 
 	/* it has all that we have, and tells from the moment it is master;
 	 * who stays master of others needs a bulk like anybody */
-	p->rx.adopt = complete && !p->word.tx_epoch && !is_partial(e);
+	p->rx.adopt =
+		complete && !p->word.tx_epoch && !engine_handover_partial(e);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		if (!engine_handover_has(e, i))
 			continue;
@@ -243,6 +243,20 @@ static void back(struct engine *e, mono_t now)
 	engine_sync_resume(e, e->handover_missed, now);
 }
 
+void engine_handover_done(struct engine *e)
+{
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		struct history_entry *entry =
+			history_last(&e->history, e->vhosts[i].name);
+
+		if (!engine_handover_has(e, i) || !entry ||
+		    entry->from != CARP_MASTER)
+			continue;
+		for (int k = 0; k < 3; k++)
+			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
+	}
+}
+
 static void finish(struct engine *e, mono_t now)
 {
 	const struct handover *h = &e->handover;
@@ -255,8 +269,6 @@ static void finish(struct engine *e, mono_t now)
 					 CARP_CAUSE_HANDOVER, now);
 	/* it goes before the next actions, so that history has the entries */
 	engine_carp_settle(e, now);
-	if (e->masters) /* of others: their bulks were interrupted */
-		engine_sync_resume(e, false, now);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
@@ -267,9 +279,8 @@ static void finish(struct engine *e, mono_t now)
 		entry->step_us[STEP_DRAIN] = h->drain_ns / MONO_US;
 		entry->step_us[STEP_FENCE] = h->fence_ns / MONO_US;
 		entry->step_us[STEP_ACK] = h->ack_ns / MONO_US;
-		for (int k = 0; k < 3; k++)
-			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
+	engine_handover_done(e);
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (engine_handover_has(e, i))
 			engine_set_no_preempt(e, i, true);

@@ -86,6 +86,10 @@ void engine_set_no_preempt(struct engine *e, size_t vhost, bool on);
 /* --- engine_handover.c */
 /* Is the vhost one of those that are handed over now? */
 bool engine_handover_has(const struct engine *e, size_t vhost);
+/* Is it of some of our vhosts only? Then the others' flows go on. */
+bool engine_handover_partial(const struct engine *e);
+/* Into history: how long the new master's part took, as far as it is known. */
+void engine_handover_done(struct engine *e);
 /* NULL, or what the peer lacks to go on. */
 const char *engine_handover_lacks(const struct engine *e, unsigned peer);
 void engine_handover_say(struct engine_peer *p, enum session_handover kind,

@@ -62,9 +62,11 @@ static void settle_legacy(struct engine *e, mono_t now)
 {
 	bool in_sync = false;
 
+	if (!e->legacy)
+		return;
 	for (unsigned i = 0; i < e->npeers; i++)
 		in_sync |= engine_tx_in_sync(e, i);
-	if (!e->legacy || !in_sync)
+	if (!in_sync)
 		return;
 	e->legacy = false;
 	for (unsigned i = 0; i < e->npeers; i++) {
@@ -140,7 +142,7 @@ static void tell(struct engine *e, enum flow_op op, const struct flow *f,
 	struct flow_change c = { .op = op, .flow = *f };
 
 	/* the new master knows better by now, if it gets all */
-	if (e->handover_drained && !(engine_masters(e) & ~e->handover_set)) {
+	if (e->handover_drained && !engine_handover_partial(e)) {
 		e->handover_missed = true;
 		return;
 	}
