@@ -34,15 +34,6 @@ static bool has(uint32_t set, unsigned i)
 
 /* --- what cannot change --------------------------------------------------- */
 
-static bool same_address(const struct conf_address *a,
-			 const struct conf_address *b)
-{
-	size_t len = a->family == AF_INET6 ? 16 : 4;
-
-	return a->family == b->family &&
-	       (a->family == AF_UNSPEC || !memcmp(&a->v4, &b->v4, len));
-}
-
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? !strcmp(a, b) : a == b;
@@ -54,7 +45,7 @@ static const char *link_differs(const struct conf_link *a,
 {
 	if (a->present != b->present)
 		return "link";
-	if (!same_address(&a->address, &b->address))
+	if (!conf_same_address(&a->address, &b->address))
 		return "address of the link";
 	if (a->port != b->port)
 		return "port of the link";
@@ -67,7 +58,8 @@ static const char *link_differs(const struct conf_link *a,
 		return "peer of the link";
 	for (size_t i = 0; i < a->num_peers; i++)
 		if (strcmp(a->peers[i].name, b->peers[i].name) ||
-		    !same_address(&a->peers[i].address, &b->peers[i].address))
+		    !conf_same_address(&a->peers[i].address,
+				       &b->peers[i].address))
 			return "peer of the link";
 	return NULL;
 }

@@ -63,6 +63,9 @@ bool report_check(struct node *n, FILE *out);
 /* How punctual the adverts of a vhost were. */
 void report_adverts(const struct node *n, size_t vhost,
 		    struct standin_stats *out);
+/* As above; true when one was late within that time, of a vhost that is there. */
+bool report_late(const struct node *n, size_t vhost, int64_t within_ns,
+		 struct standin_stats *out);
 
 /* "10.1.0.1/24", "2001:db8::1/64". text holds REPORT_ADDRESS_SIZE. */
 #define REPORT_ADDRESS_SIZE (INET6_ADDRSTRLEN + 4)

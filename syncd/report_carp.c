@@ -120,10 +120,7 @@ static void print_late(struct node *n, FILE *out)
 		struct standin_stats s;
 		char ago[32];
 
-		if (n->engine->vhosts[i].gone)
-			continue;
-		report_adverts(n, i, &s);
-		if (!s.late || mono_diff(n->last, s.late_at) > REPORT_RECENT_NS)
+		if (!report_late(n, i, REPORT_RECENT_NS, &s))
 			continue;
 		fprintf(out,
 			"%-8s  %" PRIu64 " adverts late, the last %s ago; "

@@ -222,10 +222,7 @@ static void check_adverts(struct checker *c)
 		struct standin_stats s;
 		char ago[32];
 
-		if (n->engine->vhosts[i].gone)
-			continue;
-		report_adverts(n, i, &s);
-		if (!s.late || mono_diff(n->last, s.late_at) > LATE_NS)
+		if (!report_late(n, i, LATE_NS, &s))
 			continue;
 		finding(c, LEVEL_WARNS,
 			"carp \"%s\": %" PRIu64 " adverts were late, the last "

@@ -21,6 +21,15 @@ void report_adverts(const struct node *n, size_t vhost,
 	standin_stats(n->standin, (unsigned)vhost, out);
 }
 
+bool report_late(const struct node *n, size_t vhost, int64_t within_ns,
+		 struct standin_stats *out)
+{
+	if (n->engine->vhosts[vhost].gone)
+		return false;
+	report_adverts(n, vhost, out);
+	return out->late && mono_diff(n->last, out->late_at) <= within_ns;
+}
+
 void report_counters(struct node *n, bool all, FILE *out)
 {
 	const struct engine *e = n->engine;

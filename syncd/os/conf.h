@@ -78,6 +78,10 @@ struct conf_errors {
 int conf_load(const char *path, const char *node, struct conf **out,
 	      struct conf_errors *errors) __attribute__((warn_unused_result));
 
+/* Prefixes are not looked at; none is the same as none. */
+bool conf_same_address(const struct conf_address *a,
+		       const struct conf_address *b);
+
 /* Gives back a tree, the passwords overwritten; NULL is fine. */
 void conf_free(struct conf *conf);
 

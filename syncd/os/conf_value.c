@@ -251,6 +251,8 @@ bool conf_same_address(const struct conf_address *a,
 {
 	if (a->family != b->family)
 		return false;
+	if (a->family == AF_UNSPEC)
+		return true;
 	return a->family == AF_INET ? a->v4.s_addr == b->v4.s_addr
 				    : !memcmp(&a->v6, &b->v6, sizeof(a->v6));
 }

@@ -54,8 +54,6 @@ enum conf_prefix {
 /* An address and how many of its bits, from 0 on. */
 enum conf_prefix conf_parse_prefix(const char *value, struct conf_address *a);
 
-bool conf_same_address(const struct conf_address *a,
-		       const struct conf_address *b);
 /* IPv4 or IPv6: neither missing nor refused. */
 bool conf_is_given(const struct conf_address *a);
 /* Of one host, not of a group, of all, of none or of this machine alone. */
