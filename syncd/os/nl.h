@@ -36,10 +36,7 @@ struct nl_sock {
 __attribute__((warn_unused_result)) int nl_open(struct nl_sock *s, int bus,
 						unsigned groups, size_t rcvbuf);
 
-/*
- * As nl_open, a socket of NETLINK_ROUTE for requests: where the kernel can
- * (since 4.20), a dump tells only what is asked for.
- */
+/* As nl_open, of NETLINK_ROUTE; a dump tells what is asked for (Linux 4.20). */
 __attribute__((warn_unused_result)) int nl_open_route(struct nl_sock *s);
 
 /* A socket that another process opened so; fd is taken over, on failure, too.
