@@ -45,9 +45,10 @@ export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export CK_TIMEOUT_MULTIPLIER=10
 unit_tests() { # DIRECTORY TESTS...
 	dir=$1
+	rm -f "$dir"/meson-logs/testlog*.json # its name has the setup's
 	meson test -C "$@" --print-errorlogs --no-rebuild -t 5 2>&1 |
 		grep -v '^ninja: \|^$\|Full log'
-	cp "$dir/meson-logs/testlog.json" "$results/$dir.json" ||
+	cp "$dir"/meson-logs/testlog*.json "$results/$dir.json" ||
 		: >"$results/$dir.missing"
 }
 case $tier in
