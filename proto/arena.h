@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 /*
- * A full batch of flows needs about 32 KiB unpacked; fields that a newer
- * peer added are kept aside while unpacking and must fit as well.
+ * A full batch of flows needs about 32 KiB unpacked, one in which each flow
+ * has all there is 140 KiB; fields that a newer peer added are kept aside while
+ * unpacking and must fit as well.
  */
-#define ARENA_BYTES (96 * 1024)
+#define ARENA_BYTES (192 * 1024)
 
 struct arena {
 	size_t used;

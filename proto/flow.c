@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -25,6 +26,9 @@
 
 #define IDENTITY_SEEN_REPLY 0x01
 #define IDENTITY_ASSURED    0x02
+
+/* What follows where a flow has it. */
+enum { IDENTITY_ZONE_DIR = 1, IDENTITY_HELPER, IDENTITY_MASTER };
 
 size_t flow_addr_len(uint8_t family)
 {
@@ -159,18 +163,46 @@ static bool tcp_valid(const struct flow *f)
 	       f->tcp_wscale[0] <= WSCALE_MAX && f->tcp_wscale[1] <= WSCALE_MAX;
 }
 
+/* A name is printable, and ends. */
+static bool helper_valid(const struct flow *f)
+{
+	size_t len = strnlen(f->helper, FLOW_HELPER_MAX);
+
+	if (!(f->has & FLOW_HAS_HELPER))
+		return true;
+	if (len == 0 || len == FLOW_HELPER_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (f->helper[i] <= ' ' || f->helper[i] > '~')
+			return false;
+	return true;
+}
+
+static bool extra_valid(const struct flow *f, size_t addr_len)
+{
+	if (f->zone_dir > (f->zone ? FLOW_ZONE_REPLY : FLOW_ZONE_BOTH))
+		return false;
+	if (f->has & FLOW_HAS_SCTP &&
+	    (f->l4proto != IPPROTO_SCTP || f->sctp_state >= SCTP_CONNTRACK_MAX))
+		return false;
+	if (f->has & FLOW_HAS_MASTER && !tuple_valid(&f->master, addr_len))
+		return false;
+	return helper_valid(f);
+}
+
 bool flow_valid(const struct flow *f)
 {
 	size_t addr_len = flow_addr_len(f->family);
 
-	if (addr_len == 0 || f->has & ~(FLOW_HAS_TIMEOUT | FLOW_HAS_TCP))
+	if (addr_len == 0)
 		return false;
 	if (f->l4proto == IPPROTO_ICMP && f->family != AF_INET)
 		return false;
 	if (f->l4proto == IPPROTO_ICMPV6 && f->family != AF_INET6)
 		return false;
 	return tuple_valid(&f->orig, addr_len) &&
-	       tuple_valid(&f->reply, addr_len) && tcp_valid(f);
+	       tuple_valid(&f->reply, addr_len) && tcp_valid(f) &&
+	       extra_valid(f, addr_len);
 }
 
 static void identity_tuple(struct writer *w, const struct flow_tuple *t,
@@ -180,6 +212,24 @@ static void identity_tuple(struct writer *w, const struct flow_tuple *t,
 	writer_bytes(w, t->dst.b, addr_len);
 	writer_u16(w, t->sport);
 	writer_u16(w, t->dport);
+}
+
+static void identity_extra(struct writer *w, const struct flow *f,
+			   size_t addr_len)
+{
+	if (f->zone_dir) {
+		writer_u8(w, IDENTITY_ZONE_DIR);
+		writer_u8(w, f->zone_dir);
+	}
+	if (f->has & FLOW_HAS_HELPER) {
+		writer_u8(w, IDENTITY_HELPER);
+		writer_bytes(w, f->helper, FLOW_HELPER_MAX);
+	}
+	if (f->has & FLOW_HAS_MASTER) {
+		writer_u8(w, IDENTITY_MASTER);
+		writer_u8(w, f->master_l4proto);
+		identity_tuple(w, &f->master, addr_len);
+	}
 }
 
 size_t flow_identity(const struct flow *f, uint8_t out[FLOW_IDENTITY_MAX])
@@ -201,6 +251,7 @@ size_t flow_identity(const struct flow *f, uint8_t out[FLOW_IDENTITY_MAX])
 	writer_u32(&w, f->mark);
 	writer_u8(&w, seen);
 	writer_u8(&w, (uint8_t)flow_class(f));
+	identity_extra(&w, f, addr_len);
 	return w.used;
 }
 

@@ -34,7 +34,32 @@ struct flow_tuple {
 enum flow_has {
 	FLOW_HAS_TIMEOUT = 1 << 0,
 	FLOW_HAS_TCP = 1 << 1,
+	FLOW_HAS_SCTP = 1 << 2,
+	FLOW_HAS_LABELS = 1 << 3,
+	FLOW_HAS_HELPER = 1 << 4,
+	FLOW_HAS_MASTER = 1 << 5,
+	FLOW_HAS_SEQADJ = 1 << 6,
+	FLOW_HAS_SYNPROXY = 1 << 7,
+	/* what few flows have, and what travels in FlowExtra */
+	FLOW_HAS_EXTRA = 0xfc,
 };
+
+#define FLOW_HELPER_MAX	  16 /* bytes of a name, NF_CT_HELPER_NAME_LEN */
+#define FLOW_LABELS_BYTES 16 /* of the bit set, NF_CT_LABELS_MAX_SIZE */
+
+/* How a helper changed the lengths of one direction (struct nf_ct_seqadj). */
+struct flow_seqadj {
+	uint32_t correction_pos;
+	int32_t offset_before, offset_after;
+};
+
+/* struct nf_conn_synproxy */
+struct flow_synproxy {
+	uint32_t isn, its, tsoff;
+};
+
+/* In which direction a flow is in its zone (NF_CT_ZONE_DIR_*). */
+enum flow_zone_dir { FLOW_ZONE_BOTH, FLOW_ZONE_ORIG, FLOW_ZONE_REPLY };
 
 struct flow {
 	struct flow_tuple orig, reply;
@@ -48,6 +73,15 @@ struct flow {
 	uint32_t status;    /* enum ip_conntrack_status, IPS_* */
 	uint32_t timeout_s; /* seconds left, with FLOW_HAS_TIMEOUT */
 	uint32_t mark;
+	uint8_t zone_dir;	/* enum flow_zone_dir; 0 without a zone */
+	uint8_t sctp_state;	/* enum sctp_conntrack */
+	uint8_t master_l4proto; /* of the flow that expected this one */
+	char helper[FLOW_HELPER_MAX];
+	uint8_t labels[FLOW_LABELS_BYTES];
+	uint32_t sctp_vtag[2];
+	struct flow_tuple master; /* its original tuple, of the same family */
+	struct flow_seqadj seqadj[2];
+	struct flow_synproxy synproxy;
 };
 
 /* What the kernel, or the peer, says about a flow. */
@@ -107,7 +141,8 @@ enum flow_class flow_class(const struct flow *f);
 /*
  * True when the fields are in their ranges and fit together: known family,
  * no stray address bytes, TCP state known and present exactly for TCP, wscale
- * at most 14. Only such a flow may go to a kernel.
+ * at most 14, SCTP state for SCTP only, a helper's name that is one. Only such
+ * a flow may go to a kernel.
  */
 bool flow_valid(const struct flow *f);
 
@@ -116,11 +151,12 @@ bool flow_valid(const struct flow *f);
 void flow_format(const struct flow *f, char *text, size_t size);
 
 /*
- * Bytes of the identity of a flow, canonical across machines: family, protocol, zone, original tuple, real
- * reply tuple, mark, SEEN_REPLY, ASSURED, class (rules 8). Returns the
- * length written, at most FLOW_IDENTITY_MAX.
+ * Bytes of the identity of a flow, canonical across machines: family, protocol,
+ * zone, original tuple, real reply tuple, mark, SEEN_REPLY, ASSURED, class; if
+ * it has them the zone's direction, helper, master's tuple (rules 8). Returns
+ * the length written, at most FLOW_IDENTITY_MAX.
  */
-#define FLOW_IDENTITY_MAX 96
+#define FLOW_IDENTITY_MAX 144
 size_t flow_identity(const struct flow *f, uint8_t out[FLOW_IDENTITY_MAX]);
 
 #endif

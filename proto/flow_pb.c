@@ -22,7 +22,7 @@
 void flow_pb_clear(struct flow_pb_batch *b)
 {
 	b->n = b->naddr4 = b->naddr6 = b->nport = 0;
-	b->ntimeout = b->ntcp = b->nmark = b->nzone = 0;
+	b->ntimeout = b->ntcp = b->nmark = b->nzone = b->nextra = 0;
 }
 
 static uint32_t load32(const uint8_t *p)
@@ -74,6 +74,8 @@ static uint32_t shape_of(enum flow_op op, const struct flow *f)
 		shape |= FLOW_PB_MARK;
 	if (f->zone != 0)
 		shape |= FLOW_PB_ZONE;
+	if (flow_extra_needed(f))
+		shape |= FLOW_PB_EXTRA;
 	return shape;
 }
 
@@ -119,6 +121,8 @@ void flow_pb_add(struct flow_pb_batch *b, enum flow_op op, const struct flow *f)
 		b->mark[b->nmark++] = f->mark;
 	if (shape & FLOW_PB_ZONE)
 		b->zone[b->nzone++] = f->zone;
+	if (shape & FLOW_PB_EXTRA)
+		flow_extra_pack(&b->extra[b->nextra++], f);
 	b->status[b->n] = f->status & FLOW_PB_STATUS;
 	b->shape[b->n++] = shape;
 }
@@ -143,6 +147,10 @@ void flow_pb_message(struct flow_pb_batch *b, struct Statesync__Flows *m)
 	m->mark = b->mark;
 	m->n_zone = b->nzone;
 	m->zone = b->zone;
+	for (size_t i = 0; i < b->nextra; i++)
+		b->extras[i] = &b->extra[i].m;
+	m->n_extra = b->nextra;
+	m->extra = b->extras;
 }
 
 /* --- from columns ------------------------------------------------------- */
@@ -151,12 +159,14 @@ void flow_pb_message(struct flow_pb_batch *b, struct Statesync__Flows *m)
 struct cursor {
 	const uint64_t *addr6;
 	const uint32_t *addr4, *port, *timeout_s, *tcp, *mark, *zone;
+	Statesync__FlowExtra *const *extra;
 };
 
 /* Do the shapes account for every value of every column? */
 static bool columns_fit(const Statesync__Flows *m)
 {
 	size_t v4 = 0, v6 = 0, timeout = 0, tcp = 0, mark = 0, zone = 0;
+	size_t extra = 0;
 
 	if (m->n_shape > FLOW_PB_BATCH)
 		return false;
@@ -175,11 +185,12 @@ static bool columns_fit(const Statesync__Flows *m)
 		tcp += !!(shape & FLOW_PB_TCP);
 		mark += !!(shape & FLOW_PB_MARK);
 		zone += !!(shape & FLOW_PB_ZONE);
+		extra += !!(shape & FLOW_PB_EXTRA);
 	}
 	return m->n_addr4 == v4 && m->n_addr6 == 2 * v6 &&
 	       m->n_port == v4 + v6 && m->n_status == m->n_shape &&
 	       m->n_timeout_s == timeout && m->n_tcp == tcp &&
-	       m->n_mark == mark && m->n_zone == zone;
+	       m->n_mark == mark && m->n_zone == zone && m->n_extra == extra;
 }
 
 static bool all_below(const uint32_t *column, size_t n, uint32_t limit)
@@ -212,7 +223,7 @@ static void tcp_unpack(uint32_t v, struct flow *f)
 	f->tcp_wscale[1] = v >> 16 & 0x0f;
 }
 
-static void get_flow(struct cursor *c, uint32_t shape, struct flow *f)
+static bool get_flow(struct cursor *c, uint32_t shape, struct flow *f)
 {
 	f->family = shape & FLOW_PB_IPV6 ? AF_INET6 : AF_INET;
 	f->l4proto = (uint8_t)(shape >> 8);
@@ -235,9 +246,10 @@ static void get_flow(struct cursor *c, uint32_t shape, struct flow *f)
 		f->mark = *c->mark++;
 	if (shape & FLOW_PB_ZONE)
 		f->zone = (uint16_t)*c->zone++;
+	return !(shape & FLOW_PB_EXTRA) || flow_extra_unpack(*c->extra++, f);
 }
 
-static void get_flows(const Statesync__Flows *m, struct flow_change *list)
+static bool get_flows(const Statesync__Flows *m, struct flow_change *list)
 {
 	struct cursor c = {
 		.addr6 = m->addr6,
@@ -247,6 +259,7 @@ static void get_flows(const Statesync__Flows *m, struct flow_change *list)
 		.tcp = m->tcp,
 		.mark = m->mark,
 		.zone = m->zone,
+		.extra = m->extra,
 	};
 
 	memset(list, 0, m->n_shape * sizeof(*list));
@@ -255,8 +268,10 @@ static void get_flows(const Statesync__Flows *m, struct flow_change *list)
 
 		list[i].op = (enum flow_op)(FLOW_NEW + (shape & FLOW_PB_OP));
 		list[i].flow.status = m->status[i] & FLOW_PB_STATUS;
-		get_flow(&c, shape, &list[i].flow);
+		if (!get_flow(&c, shape, &list[i].flow))
+			return false;
 	}
+	return true;
 }
 
 bool flow_pb_unpack(struct arena *a, const uint8_t *data, size_t len,
@@ -271,9 +286,8 @@ bool flow_pb_unpack(struct arena *a, const uint8_t *data, size_t len,
 		a, &statesync__flows__descriptor, data, len);
 	if (!m || !columns_fit(m) || !all_below(m->port, m->n_port, 1u << 16) ||
 	    !all_below(m->zone, m->n_zone, 1u << 16) ||
-	    !all_below(m->tcp, m->n_tcp, 1u << TCP_BITS))
+	    !all_below(m->tcp, m->n_tcp, 1u << TCP_BITS) || !get_flows(m, list))
 		return false;
-	get_flows(m, list);
 	*n = m->n_shape;
 	return true;
 }

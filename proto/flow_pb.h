@@ -18,6 +18,7 @@
 
 #include "arena.h"
 #include "flow.h"
+#include "flow_extra.h"
 
 #define FLOW_PB_BATCH 256 /* flows in one message */
 
@@ -42,12 +43,13 @@ enum flow_pb_shape {
 	FLOW_PB_MARK = 1 << 7,
 	FLOW_PB_L4PROTO = 0xff << 8,
 	FLOW_PB_ZONE = 1 << 16,
-	FLOW_PB_KNOWN = (1 << 17) - 1,
+	FLOW_PB_EXTRA = 1 << 17,
+	FLOW_PB_KNOWN = (1 << 18) - 1,
 };
 
 /* A batch being filled. All zeroes: empty. Large; belongs on the heap. */
 struct flow_pb_batch {
-	size_t n, naddr4, naddr6, nport, ntimeout, ntcp, nmark, nzone;
+	size_t n, naddr4, naddr6, nport, ntimeout, ntcp, nmark, nzone, nextra;
 	uint32_t shape[FLOW_PB_BATCH];
 	uint32_t status[FLOW_PB_BATCH];
 	uint32_t timeout_s[FLOW_PB_BATCH];
@@ -57,6 +59,8 @@ struct flow_pb_batch {
 	uint32_t port[FLOW_PB_BATCH * 4];
 	uint32_t addr4[FLOW_PB_BATCH * 4];
 	uint64_t addr6[FLOW_PB_BATCH * 8];
+	struct flow_extra extra[FLOW_PB_BATCH];
+	Statesync__FlowExtra *extras[FLOW_PB_BATCH]; /* for the message */
 };
 
 struct Statesync__Flows;

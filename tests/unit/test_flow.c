@@ -174,8 +174,26 @@ START_TEST(validity)
 	ck_assert(!flow_valid(&g));
 	g = f, g.tcp_wscale[1] = 15;
 	ck_assert(!flow_valid(&g));
-	g = f, g.has |= 0x80;
+	g = f, g.has |= FLOW_HAS_SCTP;
 	ck_assert(!flow_valid(&g));
+	g.l4proto = IPPROTO_SCTP, g.has = FLOW_HAS_SCTP;
+	ck_assert(flow_valid(&g));
+	g.sctp_state = 99;
+	ck_assert(!flow_valid(&g));
+	g = f, g.has |= FLOW_HAS_HELPER;
+	ck_assert(!flow_valid(&g));
+	strcpy(g.helper, "ftp");
+	ck_assert(flow_valid(&g));
+	strcpy(g.helper, "f p");
+	ck_assert(!flow_valid(&g));
+	memset(g.helper, 'x', sizeof(g.helper));
+	ck_assert(!flow_valid(&g));
+	g = f, g.has |= FLOW_HAS_MASTER, g.master.src.b[4] = 1;
+	ck_assert(!flow_valid(&g));
+	g = f, g.zone_dir = FLOW_ZONE_ORIG;
+	ck_assert(!flow_valid(&g));
+	g.zone = 1;
+	ck_assert(flow_valid(&g));
 	g = ping_flow();
 	ck_assert(flow_valid(&g));
 	g.family = AF_INET6;
@@ -231,6 +249,12 @@ START_TEST(identity_counts)
 	ck_assert(!same_identity(&f, &g));
 	g = f, g.reply.dport++;
 	ck_assert(!same_identity(&f, &g));
+	g = f, g.has |= FLOW_HAS_HELPER, strcpy(g.helper, "ftp");
+	ck_assert(!same_identity(&f, &g));
+	g = f, g.has |= FLOW_HAS_MASTER, g.master.dport = 21;
+	ck_assert(!same_identity(&f, &g));
+	g = f, g.has |= FLOW_HAS_LABELS | FLOW_HAS_SEQADJ | FLOW_HAS_SYNPROXY;
+	ck_assert(same_identity(&f, &g));
 	g = f, g.orig.src.b[0]++;
 	ck_assert(!same_identity(&f, &g));
 	g = f, g.tcp_state = TCP_CONNTRACK_LAST_ACK;
@@ -246,8 +270,12 @@ START_TEST(identity_fits)
 	struct flow f = tcp_flow();
 
 	f.family = AF_INET6;
-	ck_assert_uint_le(flow_identity(&f, out), FLOW_IDENTITY_MAX);
 	ck_assert_uint_eq(flow_identity(&f, out), 82);
+	f.zone = f.zone_dir = 1;
+	f.has |= FLOW_HAS_HELPER | FLOW_HAS_MASTER;
+	strcpy(f.helper, "sip");
+	ck_assert_uint_eq(flow_identity(&f, out), 82 + 2 + 17 + 38);
+	ck_assert_uint_le(flow_identity(&f, out), FLOW_IDENTITY_MAX);
 }
 END_TEST
 

@@ -2,7 +2,9 @@
 /* Flows to columns and back: nothing lost, nothing hostile accepted. */
 #include "flow_pb.h"
 
+#include <arpa/inet.h>
 #include <check.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -47,6 +49,37 @@ static void random_addr(struct flow_addr *a, size_t len)
 		a->b[i] = (uint8_t)rnd();
 }
 
+/* Of all that few flows have, some. */
+static void random_extra(struct flow *f, size_t len)
+{
+	f->has |= (uint8_t)(rnd() & FLOW_HAS_EXTRA);
+	if (f->l4proto != IPPROTO_SCTP)
+		f->has &= (uint8_t)~FLOW_HAS_SCTP;
+	if (f->zone)
+		f->zone_dir = (uint8_t)(rnd() % 3);
+	if (f->has & FLOW_HAS_SCTP) {
+		f->sctp_state = (uint8_t)(rnd() % SCTP_CONNTRACK_MAX);
+		f->sctp_vtag[0] = rnd();
+		f->sctp_vtag[1] = rnd();
+	}
+	for (size_t i = 0; f->has & FLOW_HAS_LABELS && i < 16; i++)
+		f->labels[i] = (uint8_t)rnd();
+	if (f->has & FLOW_HAS_HELPER)
+		strcpy(f->helper, "netbios-ns-long");
+	if (f->has & FLOW_HAS_MASTER) {
+		random_addr(&f->master.src, len);
+		random_addr(&f->master.dst, len);
+		f->master.sport = (uint16_t)rnd();
+		f->master.dport = (uint16_t)rnd();
+		f->master_l4proto = (uint8_t)rnd();
+	}
+	for (int i = 0; f->has & FLOW_HAS_SEQADJ && i < 2; i++)
+		f->seqadj[i] = (struct flow_seqadj){ rnd(), -(int32_t)rnd(),
+						     (int32_t)rnd() };
+	if (f->has & FLOW_HAS_SYNPROXY)
+		f->synproxy = (struct flow_synproxy){ rnd(), rnd(), rnd() };
+}
+
 static void random_flow(struct flow *f)
 {
 	static const uint8_t protos4[] = { IPPROTO_TCP, IPPROTO_UDP,
@@ -79,6 +112,8 @@ static void random_flow(struct flow *f)
 		f->has |= FLOW_HAS_TIMEOUT;
 		f->timeout_s = rnd();
 	}
+	if (rnd() % 4 == 0)
+		random_extra(f, len);
 	if (f->l4proto != IPPROTO_TCP)
 		return;
 	f->has |= FLOW_HAS_TCP;
@@ -163,6 +198,21 @@ START_TEST(test_largest)
 	f.has |= FLOW_HAS_TIMEOUT;
 	f.timeout_s = f.mark = UINT32_MAX;
 	f.zone = UINT16_MAX;
+	f.zone_dir = FLOW_ZONE_REPLY;
+	f.has = 0xff & ~FLOW_HAS_TCP; /* a TCP state takes less than SCTP's */
+	f.l4proto = IPPROTO_SCTP;
+	f.sctp_state = SCTP_CONNTRACK_MAX - 1;
+	f.tcp_state = 0;
+	memset(f.tcp_flags, 0, sizeof(f.tcp_flags));
+	memset(f.tcp_wscale, 0, sizeof(f.tcp_wscale));
+	memset(f.labels, 0xff, sizeof(f.labels));
+	memset(f.sctp_vtag, 0xff, sizeof(f.sctp_vtag));
+	memset(&f.master, 0xff, sizeof(f.master));
+	memset(f.seqadj, 0xff, sizeof(f.seqadj));
+	memset(&f.synproxy, 0xff, sizeof(f.synproxy));
+	f.master_l4proto = 0xff;
+	strcpy(f.helper, "netbios-ns-long");
+	ck_assert(flow_valid(&f));
 	for (size_t i = 0; i < FLOW_PB_BATCH; i++) {
 		in[i] = (struct flow_change){ FLOW_NEW, f };
 		flow_pb_add(batch, FLOW_NEW, &f);
@@ -246,7 +296,7 @@ START_TEST(test_columns_must_fit)
 	Statesync__Flows m;
 	size_t *const counts[] = {
 		&m.n_shape,	&m.n_addr4, &m.n_addr6, &m.n_port, &m.n_status,
-		&m.n_timeout_s, &m.n_tcp,   &m.n_mark,	&m.n_zone,
+		&m.n_timeout_s, &m.n_tcp,   &m.n_mark,	&m.n_zone, &m.n_extra,
 	};
 
 	random_batch(100);
@@ -268,7 +318,7 @@ START_TEST(test_values_out_of_range)
 
 	random_batch(100);
 	flow_pb_message(batch, &m);
-	for (int bit = 17; bit < 32; bit++) {
+	for (int bit = 18; bit < 32; bit++) {
 		batch->shape[50] ^= 1u << bit;
 		assert_refused(&m);
 		batch->shape[50] ^= 1u << bit;
@@ -283,6 +333,41 @@ START_TEST(test_values_out_of_range)
 	assert_refused(&m);
 	batch->tcp[3] ^= 1u << 20;
 	assert_round_trip(100);
+}
+END_TEST
+
+/* A field of FlowExtra of another length than it must have. */
+START_TEST(test_extra_out_of_range)
+{
+	Statesync__FlowExtra *x;
+	Statesync__Flows m;
+	char long_name[] = "a name too long!";
+	struct flow f = { .family = AF_INET, .l4proto = IPPROTO_SCTP };
+
+	flow_tuple_invert(&f, &f.orig, &f.reply);
+	f.has = FLOW_HAS_EXTRA;
+	strcpy(f.helper, "ftp");
+	flow_pb_add(batch, FLOW_NEW, &f);
+	in[0] = (struct flow_change){ FLOW_NEW, f };
+	assert_round_trip(1);
+	x = &batch->extra[0].m;
+	flow_pb_message(batch, &m);
+#define REFUSE(field, value, good) \
+	x->field = value;          \
+	assert_refused(&m);        \
+	x->field = good
+	REFUSE(labels.len, 15, 16);
+	REFUSE(master_src.len, 3, 4);
+	REFUSE(master_dst.len, 0, 4);
+	REFUSE(master_l4proto, 256, 0);
+	REFUSE(n_seqadj, 5, 6);
+	REFUSE(n_synproxy, 1, 3);
+	REFUSE(n_sctp_vtag, 1, 2);
+	REFUSE(sctp_state, 256, 0);
+	REFUSE(zone_dir, 3, 0);
+	REFUSE(helper, long_name, batch->extra[0].helper);
+#undef REFUSE
+	assert_round_trip(1);
 }
 END_TEST
 
@@ -410,7 +495,7 @@ static void spoil(uint8_t *p, size_t *len)
 
 START_TEST(test_garbage)
 {
-	uint8_t good[8192], bad[8192];
+	uint8_t good[16384], bad[16384];
 	size_t len = 0, bad_len, n, accepted = 0;
 
 	for (int i = 0; i < 200000; i++) {
@@ -457,6 +542,7 @@ int main(void)
 	tcase_add_test(tc, test_bytes_per_flow);
 	tcase_add_test(tc, test_columns_must_fit);
 	tcase_add_test(tc, test_values_out_of_range);
+	tcase_add_test(tc, test_extra_out_of_range);
 	tcase_add_test(tc, test_too_many);
 	tcase_add_test(tc, test_memory_is_bounded);
 	tcase_add_test(tc, test_too_long);
