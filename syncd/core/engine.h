@@ -278,6 +278,14 @@ struct engine {
 	uint64_t refused_own; /* told by a peer, and not to be had (rules 2) */
 	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
 	uint64_t filtered[FILTER_VERDICTS]; /* events not told */
+	/* Flows were told that go on without a part of them, or not at all. */
+	struct engine_lacks {
+		uint64_t tied; /* to an address that only we have: in vain */
+		uint8_t family;
+		struct flow_addr address; /* of the last one, at tied_at */
+		mono_t tied_at;
+		uint64_t secmark; /* without their security mark */
+	} lacks;
 
 	struct engine_action queue[ENGINE_ACTIONS_MAX];
 	size_t head, queued;

@@ -319,6 +319,7 @@ static const char *open_reason(enum flow_result r)
 	case FLOW_GONE:
 	case FLOW_CLASH:
 	case FLOW_HELPER:
+	case FLOW_LABELS:
 	case FLOW_RESULT_COUNT:
 		break;
 	}
@@ -341,7 +342,8 @@ static void count_result(struct engine *e, struct engine_peer *p,
 
 	e->results[r]++;
 	p->refused[r]++;
-	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE)
+	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
+	    r != FLOW_LABELS)
 		p->rx.missing++;
 	if (!open)
 		return;

@@ -150,8 +150,15 @@ static int take_answer(const struct nlmsghdr *nlh, void *arg)
 	return ret == CT_MSG_FOREIGN ? -ENOENT : ret;
 }
 
+/* The state comes only when it changed, and a flow is told whole. */
+static bool lacks_state(const struct flow *f)
+{
+	return (f->l4proto == IPPROTO_TCP && !(f->has & FLOW_HAS_TCP)) ||
+	       (f->l4proto == IPPROTO_SCTP && !(f->has & FLOW_HAS_SCTP));
+}
+
 /*
- * A change without the TCP state (a mark, a label) becomes the whole entry as
+ * A change without the state (a mark, a label) becomes the whole entry as
  * it is now, which is at least as new. Returns false when there is nothing to
  * tell: the entry is gone or another one's, and its own events follow.
  */
@@ -214,8 +221,8 @@ static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 		s->lost = true;
 		return;
 	}
-	if (event.flow.l4proto == IPPROTO_TCP && event.op != FLOW_DESTROY &&
-	    !(event.flow.has & FLOW_HAS_TCP) && !complete(s, &event.flow))
+	if (event.op != FLOW_DESTROY && lacks_state(&event.flow) &&
+	    !complete(s, &event.flow))
 		return;
 	s->cb(&event, s->arg);
 }

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ct_msg_extra.h"
 #include "flow.h"
 #include "nl_attr.h"
 
@@ -54,8 +55,9 @@ static bool parse_ip(const struct nl_attrs *parent, struct flow_tuple *t)
 	return ok;
 }
 
-static bool parse_proto(const struct nl_attrs *parent, struct flow *f,
-			struct flow_tuple *t)
+/* A protocol without ports (ESP, for instance) has its number only. */
+static bool parse_proto(const struct nl_attrs *parent, struct flow_tuple *t,
+			uint8_t *l4proto)
 {
 	struct nl_attrs a = nl_attrs_nest(parent);
 	uint8_t type = 0, code = 0;
@@ -64,7 +66,7 @@ static bool parse_proto(const struct nl_attrs *parent, struct flow *f,
 	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
 		switch (nl_attrs_type(&a)) {
 		case CTA_PROTO_NUM:
-			ok = ok && nl_attrs_get(&a, &f->l4proto, 1);
+			ok = ok && nl_attrs_get(&a, l4proto, 1);
 			break;
 		case CTA_PROTO_SRC_PORT:
 		case CTA_PROTO_ICMP_ID:
@@ -86,17 +88,13 @@ static bool parse_proto(const struct nl_attrs *parent, struct flow *f,
 			break;
 		}
 	}
-	if (is_icmp(f->l4proto))
+	if (is_icmp(*l4proto))
 		t->dport = (uint16_t)(type << 8 | code);
 	return ok;
 }
 
-/*
- * A zone inside a tuple is a zone of one direction, which struct flow cannot
- * say: foreign.
- */
-static int parse_tuple(const struct nl_attrs *parent, struct flow *f,
-		       struct flow_tuple *t)
+bool ct_msg_tuple(const struct nl_attrs *parent, struct flow_tuple *t,
+		  uint8_t *l4proto, uint16_t *zone)
 {
 	struct nl_attrs a = nl_attrs_nest(parent);
 	bool ok = true;
@@ -107,15 +105,31 @@ static int parse_tuple(const struct nl_attrs *parent, struct flow *f,
 			ok = ok && parse_ip(&a, t);
 			break;
 		case CTA_TUPLE_PROTO:
-			ok = ok && parse_proto(&a, f, t);
+			ok = ok && parse_proto(&a, t, l4proto);
 			break;
 		case CTA_TUPLE_ZONE:
-			return CT_MSG_FOREIGN;
+			ok = ok && nl_attrs_be16(&a, zone);
+			break;
 		default:
 			break;
 		}
 	}
-	return ok ? 0 : -EBADMSG;
+	return ok;
+}
+
+/* A zone inside a tuple is one of that direction only. */
+static bool parse_direction(const struct nl_attrs *a, struct flow *f,
+			    struct flow_tuple *t, enum flow_zone_dir dir)
+{
+	uint16_t zone = 0;
+
+	if (!ct_msg_tuple(a, t, &f->l4proto, &zone))
+		return false;
+	if (zone != 0) {
+		f->zone = zone;
+		f->zone_dir = (uint8_t)dir;
+	}
+	return true;
 }
 
 static bool get_tcp_flags(const struct nl_attrs *a, uint8_t *flags)
@@ -165,42 +179,36 @@ static bool parse_protoinfo(const struct nl_attrs *parent, struct flow *f)
 	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
 		if (nl_attrs_type(&a) == CTA_PROTOINFO_TCP)
 			return parse_tcp(&a, f);
+		if (nl_attrs_type(&a) == CTA_PROTOINFO_SCTP)
+			return ct_msg_sctp(&a, f);
 	}
 	return true;
 }
 
-static int parse_attr(const struct nl_attrs *a, struct flow *f,
-		      unsigned *tuples)
+static bool parse_attr(const struct nl_attrs *a, struct flow *f,
+		       unsigned *tuples)
 {
-	bool ok = true;
-
 	switch (nl_attrs_type(a)) {
 	case CTA_TUPLE_ORIG:
 		++*tuples;
-		return parse_tuple(a, f, &f->orig);
+		return parse_direction(a, f, &f->orig, FLOW_ZONE_ORIG);
 	case CTA_TUPLE_REPLY:
 		++*tuples;
-		return parse_tuple(a, f, &f->reply);
+		return parse_direction(a, f, &f->reply, FLOW_ZONE_REPLY);
 	case CTA_STATUS:
-		ok = nl_attrs_be32(a, &f->status);
-		break;
+		return nl_attrs_be32(a, &f->status);
 	case CTA_TIMEOUT:
-		ok = nl_attrs_be32(a, &f->timeout_s);
 		f->has |= FLOW_HAS_TIMEOUT;
-		break;
+		return nl_attrs_be32(a, &f->timeout_s);
 	case CTA_MARK:
-		ok = nl_attrs_be32(a, &f->mark);
-		break;
+		return nl_attrs_be32(a, &f->mark);
 	case CTA_ZONE:
-		ok = nl_attrs_be16(a, &f->zone);
-		break;
+		return nl_attrs_be16(a, &f->zone);
 	case CTA_PROTOINFO:
-		ok = parse_protoinfo(a, f);
-		break;
+		return parse_protoinfo(a, f);
 	default:
-		break;
+		return ct_msg_extra(a, f);
 	}
-	return ok ? 0 : -EBADMSG;
 }
 
 int ct_msg_parse(const struct nlmsghdr *nlh, struct flow *f)
@@ -208,7 +216,6 @@ int ct_msg_parse(const struct nlmsghdr *nlh, struct flow *f)
 	struct nl_attrs a = nl_attrs_of(nlh, sizeof(struct nfgenmsg));
 	struct nfgenmsg nfg;
 	unsigned tuples = 0;
-	int ret;
 
 	memset(f, 0, sizeof(*f));
 	if (nlh->nlmsg_len < NLMSG_HDRLEN + sizeof(nfg))
@@ -218,9 +225,8 @@ int ct_msg_parse(const struct nlmsghdr *nlh, struct flow *f)
 	if (flow_addr_len(f->family) == 0)
 		return CT_MSG_FOREIGN;
 	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
-		ret = parse_attr(&a, f, &tuples);
-		if (ret != 0)
-			return ret;
+		if (!parse_attr(&a, f, &tuples))
+			return -EBADMSG;
 	}
 	return tuples == 2 ? 0 : CT_MSG_FOREIGN;
 }

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ct_put_extra.h"
 #include "flow.h"
 #include "nl_attr.h"
 
@@ -79,6 +80,19 @@ static void put_icmp(struct nl_msg *m, const struct flow_tuple *t, bool v6)
 		  (uint8_t)t->dport);
 }
 
+/*
+ * A zone of one direction is named in that direction's tuple. Where only the
+ * other tuple is named there is no zone to name: its key has none
+ * (ctnetlink_parse_tuple_zone, nf_ct_zone_id).
+ */
+static void put_tuple_zone(struct nl_msg *m, uint16_t type,
+			   const struct flow *f)
+{
+	if ((type == CTA_TUPLE_ORIG && f->zone_dir == FLOW_ZONE_ORIG) ||
+	    (type == CTA_TUPLE_REPLY && f->zone_dir == FLOW_ZONE_REPLY))
+		nl_msg_be16(m, CTA_TUPLE_ZONE, f->zone);
+}
+
 static void put_tuple(struct nl_msg *m, uint16_t type, const struct flow *f,
 		      const struct flow_tuple *t)
 {
@@ -91,6 +105,7 @@ static void put_tuple(struct nl_msg *m, uint16_t type, const struct flow *f,
 		return;
 	}
 	tuple = nl_msg_nest(m, type);
+	put_tuple_zone(m, type, f);
 	part = nl_msg_nest(m, CTA_TUPLE_IP);
 	nl_msg_put(m, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, t->src.b, len);
 	nl_msg_put(m, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, t->dst.b, len);
@@ -109,7 +124,7 @@ static void put_tuple(struct nl_msg *m, uint16_t type, const struct flow *f,
 
 static void put_zone(struct nl_msg *m, const struct flow *f)
 {
-	if (f->zone != 0)
+	if (f->zone != 0 && f->zone_dir == FLOW_ZONE_BOTH)
 		nl_msg_be16(m, CTA_ZONE, f->zone);
 }
 
@@ -167,6 +182,8 @@ static void put_state(struct nl_msg *m, const struct flow *f,
 	nl_msg_be32(m, CTA_TIMEOUT, f->timeout_s);
 	nl_msg_be32(m, CTA_MARK, f->mark);
 	put_protoinfo(m, f);
+	ct_put_sctp(m, f);
+	ct_put_extra(m, f);
 }
 
 /* Translation to exactly this address and port. */
@@ -246,6 +263,18 @@ size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_zone(&m, f);
 	nl_msg_be32(&m, CTA_TIMEOUT, f->timeout_s);
 	put_liberal(&m, f);
+	return msg_end(&m);
+}
+
+size_t ct_put_labels_only(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			  const struct flow *f)
+{
+	struct nl_msg m;
+
+	m = msg_start(buf, size, seq, IPCTNL_MSG_CT_NEW, flags, f->family);
+	put_tuple(&m, CTA_TUPLE_ORIG, f, &f->orig);
+	put_zone(&m, f);
+	ct_put_labels(&m, f);
 	return msg_end(&m);
 }
 

@@ -31,8 +31,9 @@ size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		     const struct flow *f);
 
 /*
- * Status, timeout, protocol state and mark of an entry that must be there;
- * nothing of its translation. keep_status is or-ed in: bits of the existing
+ * Status, timeout, protocol state, mark and extras of an entry that must be
+ * there; nothing of its translation. A kernel that keeps no labels answers
+ * ENOSPC when all else was applied. keep_status is or-ed in: bits of the existing
  * entry that may not change (EXPECTED).
  */
 size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
@@ -41,6 +42,10 @@ size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
 /* Only the timeout of an entry that must be there. */
 size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		      const struct flow *f);
+
+/* Only the labels of an entry that must be there. */
+size_t ct_put_labels_only(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			  const struct flow *f);
 
 /* Deletes what the original, or the reply, tuple of f finds. Never empty: a
  * delete without a tuple would flush the table. */
