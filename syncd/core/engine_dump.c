@@ -254,6 +254,7 @@ static void lower(struct engine *e, const struct flow *f)
 	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
 		return;
 	if (f->timeout_s > nominal ||
+	    (f->status & IPS_FIXED_TIMEOUT && f->timeout_s < nominal / 2) ||
 	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
 	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
 	     nominal > TIMEOUT_SUSPECT_S))

@@ -61,6 +61,8 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
 			return t->sctp[f->sctp_state];
 		return t->generic;
 	case IPPROTO_GRE:
+		if (f->status & IPS_FIXED_TIMEOUT)
+			return TIMEOUT_FIXED_S;
 		return f->status & IPS_SEEN_REPLY ? t->gre_stream : t->gre;
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:

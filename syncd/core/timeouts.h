@@ -21,6 +21,13 @@
  */
 #define TIMEOUT_SUSPECT_S 900
 
+/*
+ * Of an entry that packets do not refresh (IPS_FIXED_TIMEOUT), as all of GRE
+ * that was injected is. When it ends the next packet makes another one, if the
+ * rules let it.
+ */
+#define TIMEOUT_FIXED_S 86400
+
 #define TIMEOUT_TCP_STATES  10 /* TCP_CONNTRACK_NONE .. SYN_SENT2 */
 #define TIMEOUT_SCTP_STATES 9  /* SCTP_CONNTRACK_NONE .. HEARTBEAT_SENT */
 

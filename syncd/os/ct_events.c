@@ -14,6 +14,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -150,15 +152,23 @@ static int take_answer(const struct nlmsghdr *nlh, void *arg)
 	return ret == CT_MSG_FOREIGN ? -ENOENT : ret;
 }
 
-/* The state comes only when it changed, and a flow is told whole. */
-static bool lacks_state(const struct flow *f)
+/*
+ * A flow is told whole. The state comes only when it changed. What a rule or an
+ * expectation gave to a SYN came with that, which is not told.
+ */
+static bool is_partial(const struct ct_events *e, const struct flow *f)
 {
-	return (f->l4proto == IPPROTO_TCP && !(f->has & FLOW_HAS_TCP)) ||
-	       (f->l4proto == IPPROTO_SCTP && !(f->has & FLOW_HAS_SCTP));
+	if (f->l4proto == IPPROTO_SCTP)
+		return !(f->has & FLOW_HAS_SCTP);
+	if (f->l4proto != IPPROTO_TCP)
+		return false;
+	return !(f->has & FLOW_HAS_TCP) ||
+	       (f->tcp_state == TCP_CONNTRACK_SYN_RECV &&
+		(e->labels || f->status & IPS_EXPECTED));
 }
 
 /*
- * A change without the state (a mark, a label) becomes the whole entry as
+ * A change that is not the whole flow (a mark, a label) becomes the whole entry as
  * it is now, which is at least as new. Returns false when there is nothing to
  * tell: the entry is gone or another one's, and its own events follow.
  */
@@ -181,6 +191,9 @@ static bool complete(struct sink *s, struct flow *f)
 	if (!flow_tuple_equal(&now.orig, &f->orig) ||
 	    !flow_tuple_equal(&now.reply, &f->reply))
 		return false;
+	/* its beginning is told as such; the events of the rest follow */
+	if (f->has & FLOW_HAS_TCP)
+		now.tcp_state = f->tcp_state;
 	*f = now;
 	return true;
 }
@@ -221,7 +234,8 @@ static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 		s->lost = true;
 		return;
 	}
-	if (event.op != FLOW_DESTROY && lacks_state(&event.flow) &&
+	s->e->labels |= !!(event.flow.has & FLOW_HAS_LABELS);
+	if (event.op != FLOW_DESTROY && is_partial(s->e, &event.flow) &&
 	    !complete(s, &event.flow))
 		return;
 	s->cb(&event, s->arg);

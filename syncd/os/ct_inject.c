@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,6 +207,7 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 		if (s->error == -EEXIST)
 			return after_taken(c, op, s);
 		break;
+	case STAGE_TIMEOUT:
 	case STAGE_UPDATE:
 		if (s->error == -ENOENT || s->error == -ETIME)
 			return STAGE_CREATE;
@@ -213,6 +215,9 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 		 * unless it is only EXPECTED, another incarnation. */
 		if (s->error == -EBUSY)
 			return s->looked ? STAGE_REPLACE : STAGE_LOOK;
+		/* a fixed timeout: that of ours is, where it is GRE */
+		if (s->error == -EPERM && op->flow.l4proto == IPPROTO_GRE)
+			return STAGE_REPLACE;
 		break;
 	case STAGE_LOOK:
 		if (s->error == 0 || s->error == -ENOENT)
@@ -224,7 +229,6 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 		break;
 	case STAGE_DELETE:
 	case STAGE_DELETE_REPLY:
-	case STAGE_TIMEOUT:
 	case STAGE_LABELS:
 	case STAGE_DONE:
 		break;

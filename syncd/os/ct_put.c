@@ -236,7 +236,7 @@ size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_tuple(&m, CTA_TUPLE_ORIG, f, &f->orig);
 	put_tuple(&m, CTA_TUPLE_REPLY, f, &inverse);
 	put_zone(&m, f);
-	put_state(&m, f, 0);
+	put_state(&m, f, f->l4proto == IPPROTO_GRE ? IPS_FIXED_TIMEOUT : 0);
 	put_translation(&m, f);
 	return msg_end(&m);
 }

@@ -360,6 +360,39 @@ START_TEST(labels_are_not_kept)
 }
 END_TEST
 
+/* Packets do not end an entry of GRE, and its timeout can still be set. */
+START_TEST(gre_outlives_a_packet)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	struct flow f = with_proto(1, IPPROTO_GRE);
+	const uint8_t packet[8] = { 0, 0, 8, 0 };
+	const struct flow *g;
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_GRE);
+
+	f.orig = (struct flow_tuple){ .src = lab_addr(0x7f000001),
+				      .dst = lab_addr(0x7f000002) };
+	flow_tuple_invert(&f, &f.orig, &f.reply);
+	f.mark = 5;
+	ck_assert_int_eq(lab_apply(&in, FLOW_NEW, f), FLOW_APPLIED);
+	to.sin_addr.s_addr = htonl(0x7f000002);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(sendto(fd, packet, sizeof(packet), 0,
+					(void *)&to, sizeof(to)),
+				 sizeof(packet));
+	close(fd);
+	g = lab_find(lab_table(), &f);
+	ck_assert_ptr_nonnull(g);
+	ck_assert_uint_eq(g->mark, 5);
+	ck_assert_uint_ge(g->timeout_s, 3500);
+	f.timeout_s = 600;
+	ck_assert_int_eq(lab_apply(&in, (enum flow_op)_i, f), FLOW_APPLIED);
+	g = lab_find(lab_table(), &f);
+	ck_assert_uint_le(g->timeout_s, 600);
+	ck_assert_uint_ge(g->timeout_s, 500);
+	ck_assert_uint_eq(lab_table()->n, 1);
+}
+END_TEST
+
 /* --- events --- */
 
 static struct ct_event last;
@@ -432,6 +465,10 @@ int main(void)
 			    FLOW_ZONE_REPLY + 1);
 	tcase_add_loop_test(t, marks_and_labels_change, FLOW_UPDATE,
 			    FLOW_COPY + 1);
+	tcase_add_loop_test(t, gre_outlives_a_packet, FLOW_UPDATE,
+			    FLOW_COPY + 1);
+	tcase_add_loop_test(t, gre_outlives_a_packet, FLOW_TIMEOUT,
+			    FLOW_TIMEOUT + 1);
 	tcase_add_loop_test(t, events_are_whole, 0, 4);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(n, setup_without_labels, teardown);

@@ -36,6 +36,8 @@ START_TEST(nominal_is_the_kernels)
 	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 180);
 	f.status = IPS_CONFIRMED;
 	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 30);
+	f.status |= IPS_FIXED_TIMEOUT;
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 86400);
 	f = sctp_flow(SCTP_CONNTRACK_ESTABLISHED, 1, 2);
 	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 210);
 	f.sctp_state = SCTP_CONNTRACK_HEARTBEAT_SENT;
