@@ -103,6 +103,7 @@ struct engine_tx {
 	bool want_bulk;
 	uint64_t want_id;
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
+	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
 };
 
 /* What a peer tells us. */
@@ -116,9 +117,10 @@ struct engine_rx {
 	uint64_t id, bulk_epoch; /* asked for */
 	bool open_failure;	 /* of an entry since the bulk began */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
-	int64_t retry_full_ns;	 /* after such a failure, doubled by each */
-	bool swept;		 /* the dump of RX_SWEEP came to its end */
-	uint64_t suspects;	 /* entries marked before it */
+	mono_t labels_at; /* the last time that our kernel kept no labels */
+	int64_t retry_full_ns; /* after such a failure, doubled by each */
+	bool swept;	       /* the dump of RX_SWEEP came to its end */
+	uint64_t suspects;     /* entries marked before it */
 	mono_t retry_at, started, asked_at;
 	enum bulk_result result;
 	uint64_t entries, total;
