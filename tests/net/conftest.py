@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import limits  # noqa: E402
+import matrix  # noqa: E402
 from lab import Lab, catch_signals  # noqa: E402
 from pair import Pair  # noqa: E402
 
@@ -85,3 +86,12 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     if call.when == "call":
         item.report = outcome.get_result()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The fidelity matrix stands at the end of every run that filled it."""
+    lines = matrix.table()
+    if lines:
+        terminalreporter.section("fidelity")
+        for line in lines:
+            terminalreporter.write_line(line)
