@@ -253,6 +253,67 @@ def test_all_goes_on_there_and_back(lab, pair):
         judge(talks, "there and back", back(lab, pair, talks))
 
 
+# A flow of each protocol and state as conntrack(8) makes it, and the seconds
+# that the state deserves.
+STATES = [("tcp", state, "--state %s -u SEEN_REPLY" % state, seconds)
+          for state, seconds in (("SYN_RECV", 60), ("ESTABLISHED", 432000),
+                                 ("FIN_WAIT", 120), ("CLOSE_WAIT", 60),
+                                 ("LAST_ACK", 30), ("TIME_WAIT", 120),
+                                 ("CLOSE", 10))] + [
+    ("sctp", state, "--state %s --orig-vtag 7 --reply-vtag 8 -u SEEN_REPLY"
+     % state, seconds)
+    for state, seconds in (("COOKIE_ECHOED", 3), ("ESTABLISHED", 210),
+                           ("SHUTDOWN_SENT", 3), ("SHUTDOWN_RECD", 3),
+                           ("SHUTDOWN_ACK_SENT", 3))] + [
+    ("udp", "assured", "-u SEEN_REPLY,ASSURED", 120),
+    ("udp", "one way", "", 30),
+    ("udplite", "assured", "-u SEEN_REPLY,ASSURED", 120),
+    ("gre", "assured", "-u SEEN_REPLY,ASSURED", 86400),
+    ("icmp", "answered", "--icmp-type 8 --icmp-code 0 --icmp-id 77"
+     " -u SEEN_REPLY", 30)]
+
+
+def left(lab, host):
+    """Protocol, state (TCP, SCTP) and source to the seconds left."""
+    found = {}
+    for line in lab.run(host, "conntrack", "-L").splitlines():
+        m = re.match(r"(\w+) +\d+ (\d+) ([A-Z_]+)?.*?src=(\S+)", line)
+        if m and m.group(4).startswith("10.1.7."):
+            found[m.group(1), m.group(3), m.group(4)] = int(m.group(2))
+    return found
+
+
+@pytest.mark.full
+def test_every_state_and_its_timeout(lab, pair):
+    """Each arrives, none of TCP in SYN_SENT; on the standby it outlasts what
+    nobody refreshes, and after a takeover it has what its state deserves."""
+    pair.start()
+    want = {}
+    cases = [*STATES, ("tcp", "SYN_SENT", "--state SYN_SENT", None)]
+    for i, (proto, state, more, seconds) in enumerate(cases):
+        source = "10.1.7.%d" % (i + 1)
+        ports = ([] if proto == "icmp" else ["--srckey", 0, "--dstkey", 0]
+                 if proto == "gre" else ["--sport", 1000, "--dport", 2000])
+        lab.run("gw1", "conntrack", "-I", "-p", proto, "-s", source, "-d",
+                "10.2.0.100", *ports, "-t", 700, *more.split())
+        if seconds:
+            want[proto, state if state.isupper() else None, source] = seconds
+    wait_for("all are told: %s" % want, lambda: left(lab, "gw2").keys()
+             == want.keys())
+    for key, seconds in left(lab, "gw2").items():
+        assert seconds >= min(want[key], 3600) - 10, (key, seconds)
+    assert pair.one.tool("handover")[0] == 0
+    pair.wait_master(pair.two)
+    end = time.monotonic() + 8
+    seen = {}
+    while time.monotonic() < end and seen.keys() != want.keys():
+        for key, seconds in left(lab, "gw2").items():
+            if want[key] - 10 <= seconds <= want[key]:
+                seen[key] = seconds
+        time.sleep(0.1)
+    assert seen.keys() == want.keys(), set(want) - set(seen)
+
+
 def finding(node, words):
     """What check says about that, "" if nothing."""
     out = node.tool("check")[1]
