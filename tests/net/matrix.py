@@ -21,6 +21,14 @@ def cannot(row, column, reason):
     reasons[row, column] = reason
 
 
+def take(row, column, kind, report):
+    """The outcome of a test with the marker matrix(row, column)."""
+    if report.skipped:
+        cannot(row, column, report.longrepr[2].removeprefix("Skipped: "))
+    else:
+        record(row, column, kind, report.passed)
+
+
 def _cell(row, column):
     if (row, column) in cells:
         kinds = cells[row, column]
