@@ -68,6 +68,13 @@ def _stream(ours, theirs):
           _pair(ours, "new_us_active", "new_us_standby"),
           _pair(theirs, "new_us_active", "new_us_standby")
           if theirs else "", "conntrackd: injecting directly")
+    raw = ours["raw"]
+    _line("a bare listener / a bare injector, the same",
+          _pair(raw, "listen_us", "inject_us"), "",
+          "ratios %.2f / %.2f; %d of %d events dropped" % (
+              ours["new_us_active"] / raw["listen_us"],
+              ours["new_us_standby"] / raw["inject_us"],
+              raw["dropped"], raw["events"]))
     _line("CPU us a whole life, active / standby",
           _pair(ours, "life_us_active", "life_us_standby"),
           _pair(theirs, "life_us_active", "life_us_standby")
