@@ -196,6 +196,33 @@ class Ours:
         got["overruns"] = self.one.status()["flows"]["overruns"]
         return got
 
+    # -- growth
+
+    def growth(self, n):
+        """All that might grow with the table, at n flows."""
+        self.lone_with(CALM, n)
+        raw = self.raw()
+        row = {"flows": self.lab.flows("gw1"), "raw": raw,
+               "join": self.join()}
+        start = time.monotonic()
+        code, out, _ = self.one.tool("verify", timeout=300)
+        row["verify_s"] = time.monotonic() - start
+        row["verified"] = code == 0
+        row["memory"] = [memory_mb(n.proc.pid)["anon"] for n in self.both()]
+        traffic = Traffic(self.lab, rate=500000)
+        try:
+            row["handovers"] = [self._event(traffic, self._handover)
+                                for _ in range(3)]
+            traffic.finish()
+        finally:
+            traffic.close()
+            self.lab.tools.close()
+        say("%d flows: join %.2f s (raw %.2f), verify %.2f s (dump %.2f), "
+            "%.1f MB" % (n, row["join"]["seconds"], raw["seconds"],
+                         row["verify_s"], raw["dump_seconds"],
+                         max(row["memory"])))
+        return row
+
     # -- failover
 
     def failover(self, n, rounds):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The benchmark's numbers as a table for people."""
 
+import statistics
+
 
 def _n(value, digits=2):
     if value is None:
@@ -92,6 +94,23 @@ def _stream(ours, theirs):
                       ", not in sync at its end"))
 
 
+def _growth(rows):
+    print("growth: what it costs with so many flows in the table")
+    print("  %9s %8s %8s %6s %9s %9s %7s %16s" % (
+        "flows", "raw, s", "join, s", "ratio", "verify, s", "2 dumps",
+        "MB", "handover, ms"))
+    for r in rows:
+        silence, stall = (statistics.median(e[k] for e in r["handovers"])
+                          for k in ("silence_ms", "stall_ms"))
+        print("  %9d %8.3f %8.3f %6.2f %9.3f %9.3f %7.1f %16s" % (
+            r["flows"], r["raw"]["seconds"], r["join"]["seconds"],
+            r["join"]["seconds"] / r["raw"]["seconds"], r["verify_s"],
+            2 * r["raw"]["dump_seconds"], max(r["memory"]),
+            "%.0f / %.0f" % (silence, stall)))
+        if not r["verified"]:
+            print("  the two tables were not equal")
+
+
 def _failover(parts):
     print("failover: advbase 0, advskew 20; median (worst) of %d, no "
           "connection lost" % len(parts[0]["cut"]))
@@ -118,6 +137,9 @@ def show(got):
         _bulk(got["bulk"], got.get("conntrackd bulk"))
     if "stream" in got:
         _stream(got["stream"], got.get("conntrackd stream"))
+    rows = [v for k, v in got.items() if k.startswith("growth ")]
+    if rows:
+        _growth(rows)
     parts = [v for k, v in got.items() if k.startswith("failover ")]
     if parts:
         _failover(parts)
