@@ -196,6 +196,59 @@ class Ours:
         got["overruns"] = self.one.status()["flows"]["overruns"]
         return got
 
+    # -- new flows
+
+    def newflows(self, n, rounds):
+        """Seconds that n new flows take while the daemon listens, and while
+        nothing but a bare listener does."""
+        got = {"flows": n, "ours": [], "bare": []}
+        self.stop()
+        for _ in range(rounds):
+            tool = self.lab.tools.start("../bench/rawpipe", "-f",
+                                        self.lab.ns("gw1"), "-s", 600)
+            time.sleep(0.3)
+            got["bare"].append(self._timed_fill(n, "-g", "10.1.0.11", "-G",
+                                                "10.2.0.11"))
+            tool.close()
+            self.lone(CALM)
+            got["ours"].append(self._timed_fill(n))
+            self.stop()
+        got["ratio"] = (statistics.median(got["bare"])
+                        / statistics.median(got["ours"]))
+        say("%d new flows: bare listener %s, ours %s s" % (n, got["bare"],
+                                                          got["ours"]))
+        return got
+
+    def _timed_fill(self, n, *more):
+        self.lab.flush("gw1")
+        start = time.monotonic()
+        self.lab.tools.call("flowfill", "-c", self.lab.ns("client"), "-s",
+                            self.lab.ns("server"), "-n", n, *more)
+        took = time.monotonic() - start
+        self.lab.flush("gw1")
+        return took
+
+    # -- forwarding
+
+    def forward(self, rounds):
+        """Through the shared MAC, and through the interface's own without
+        any rule of ours: in turn, so that both meet the same machine."""
+        ends = ("-c", self.lab.ns("client"), "-s", self.lab.ns("server"))
+        got = {"shared": [], "own": []}
+        self.stop()
+        for _ in range(rounds):
+            got["own"].append(self.lab.tools.call(
+                "../bench/forward", *ends, "-g", "10.1.0.11")["per_s"])
+            self.lone(CALM)
+            got["shared"].append(self.lab.tools.call(
+                "../bench/forward", *ends, "-g", "10.1.0.1")["per_s"])
+            self.stop()
+        got["ratio"] = (statistics.median(got["shared"])
+                        / statistics.median(got["own"]))
+        say("forwarded a second: shared %s, own %s" % (got["shared"],
+                                                       got["own"]))
+        return got
+
     # -- growth
 
     def growth(self, n):

@@ -69,6 +69,8 @@ static void take(const struct ct_event *ev, void *arg)
 	run.begun += ev->op == FLOW_NEW;
 	if (opening(&ev->flow))
 		return;
+	if (!run.to)
+		return;
 	if (head - tail == RING) {
 		run.dropped++;
 		return;
@@ -193,9 +195,10 @@ static void *injector(void *arg)
 
 static void usage(int status)
 {
-	fputs("usage: rawpipe -f NS -t NS [-s SECONDS] [-w US]\n"
+	fputs("usage: rawpipe -f NS [-t NS] [-s SECONDS] [-w US]\n"
 	      "Listens to the connections of one namespace and puts them into "
-	      "another one; tells\nwhat both cost.\n"
+	      "another one; tells\nwhat both cost. Without -t it only "
+	      "listens.\n"
 	      "  -f NS   from          -t NS   to\n"
 	      "  -s N    seconds (8)   -w US   rest between two reads (250)\n",
 	      status ? stderr : stdout);
@@ -223,7 +226,7 @@ static void options(int argc, char **argv)
 		default:
 			usage(o == 'h' ? 0 : 2);
 		}
-	if (!run.from || !run.to || optind != argc)
+	if (!run.from || optind != argc)
 		usage(2);
 }
 
@@ -233,11 +236,12 @@ int main(int argc, char **argv)
 	double flows;
 
 	options(argc, argv);
-	if (pthread_create(&i, NULL, injector, NULL) ||
+	if ((run.to && pthread_create(&i, NULL, injector, NULL)) ||
 	    pthread_create(&l, NULL, listener, NULL))
 		die("thread");
 	pthread_join(l, NULL);
-	pthread_join(i, NULL);
+	if (run.to)
+		pthread_join(i, NULL);
 	flows = run.begun ? (double)run.begun : 1;
 	printf("{\"new\": %llu, \"events\": %llu, \"overruns\": %llu, "
 	       "\"dropped\": %llu, \"messages\": %llu, \"refused\": %llu, "

@@ -94,6 +94,24 @@ def _stream(ours, theirs):
                       ", not in sync at its end"))
 
 
+def _newflows(ours):
+    print("new flows: %d as fast as they go" % ours["flows"])
+    for key, what in (("ours", "the daemon listens, s"),
+                      ("bare", "a bare listener, s")):
+        _line(what, _n(statistics.median(ours[key])), "",
+              "all: " + " ".join("%.2f" % v for v in ours[key]))
+    _line("ratio of the rates", _n(ours["ratio"]))
+
+
+def _forward(ours):
+    print("forwarding: small packets a second, as many as fit")
+    for key, what in (("shared", "through the shared MAC"),
+                      ("own", "the interface's own, no rule of ours")):
+        _line(what, _n(statistics.median(ours[key]), 0), "",
+              "all: " + " ".join("%.0f" % v for v in ours[key]))
+    _line("ratio", _n(ours["ratio"]))
+
+
 def _growth(rows):
     print("growth: what it costs with so many flows in the table")
     print("  %9s %8s %8s %6s %9s %9s %7s %16s" % (
@@ -137,6 +155,10 @@ def show(got):
         _bulk(got["bulk"], got.get("conntrackd bulk"))
     if "stream" in got:
         _stream(got["stream"], got.get("conntrackd stream"))
+    if "newflows" in got:
+        _newflows(got["newflows"])
+    if "forward" in got:
+        _forward(got["forward"])
     rows = [v for k, v in got.items() if k.startswith("growth ")]
     if rows:
         _growth(rows)
