@@ -228,6 +228,55 @@ class Ours:
         self.lab.flush("gw1")
         return took
 
+    # -- the highest rate
+
+    def sustained(self, seconds):
+        """New flows a second that the pair follows, and that a bare listener
+        and a bare injector together do. Half UDP, half TCP that is reset."""
+        got = {"seconds": seconds}
+        self.stop()
+        self.lone(CALM)
+        got["raw"] = self._highest(seconds, self._raw_follows)
+        self.empty_second()
+        self.two.launch().wait_up()
+        self.wait_sync(JOIN_S)
+        got["ours"] = self._highest(seconds, self._pair_follows)
+        got["ratio"] = got["ours"] / max(got["raw"], 1)
+        say("sustained: %d a second, bare %d" % (got["ours"], got["raw"]))
+        return got
+
+    def _highest(self, seconds, follows):
+        good, rate = 0, 10000
+        while rate < 300000:
+            self.lab.flush("gw1")
+            tool = self.lab.tools.churn(rate, seconds, "-u")
+            seen = follows(seconds)
+            done = tool.result()
+            real = done["started"] / done["seconds"]
+            if not seen() or real < 0.9 * rate * seconds / done["seconds"]:
+                break
+            good, rate = rate, int(rate * 1.2)
+        return good
+
+    def _raw_follows(self, seconds):
+        raw = self.lab.tools.call(
+            "../bench/rawpipe", "-f", self.lab.ns("gw1"), "-t",
+            self.lab.ns("gw2"), "-s", seconds, timeout=seconds + 60)
+        self.empty_second()
+        return lambda: not raw["dropped"] and not raw["overruns"]
+
+    def _pair_follows(self, seconds):
+        before = self.one.status()["flows"]["overruns"]
+        bulk = self.two.peer()["bulk"]
+
+        def followed():
+            flows = self.one.status()["flows"]
+            self.wait_sync(60)
+            return (flows["overruns"] == before
+                    and self.two.peer()["bulk"] == bulk
+                    and self.one.tool("verify", timeout=120)[0] == 0)
+        return followed
+
     # -- forwarding
 
     def forward(self, rounds):

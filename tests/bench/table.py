@@ -103,6 +103,14 @@ def _newflows(ours):
     _line("ratio of the rates", _n(ours["ratio"]))
 
 
+def _sustained(ours):
+    print("the highest rate, %d s each, the tables verified afterwards"
+          % ours["seconds"])
+    _line("new flows a second, half UDP, half TCP reset", _n(ours["ours"]))
+    _line("a bare listener with a bare injector", _n(ours["raw"]), "",
+          "ratio %.2f" % ours["ratio"])
+
+
 def _forward(ours):
     print("forwarding: small packets a second, as many as fit")
     for key, what in (("shared", "through the shared MAC"),
@@ -157,6 +165,8 @@ def show(got):
         _stream(got["stream"], got.get("conntrackd stream"))
     if "newflows" in got:
         _newflows(got["newflows"])
+    if "sustained" in got:
+        _sustained(got["sustained"])
     if "forward" in got:
         _forward(got["forward"])
     rows = [v for k, v in got.items() if k.startswith("growth ")]
