@@ -277,6 +277,35 @@ class Ours:
                     and self.one.tool("verify", timeout=120)[0] == 0)
         return followed
 
+    # -- the administrator's nft
+
+    def nft(self, rounds):
+        """`nft list ruleset` with 20000 elements, beside a master whose lease
+        is renewed every 7.8 ms, and without us."""
+        addresses = ("10.%d.%d.%d" % (100 + i // 65536, i // 256 % 256,
+                                      i % 256) for i in range(20000))
+        self.stop()
+        self.lab.nft("gw1", "table inet big { set s { type ipv4_addr; "
+                     "elements = { %s }\n}\n}" % ", ".join(addresses))
+        got = {"alone": [], "beside": []}
+        for _ in range(rounds):
+            got["alone"] += self._timed_lists()
+            self.lone({"advbase": 0, "advskew": 2})
+            got["beside"] += self._timed_lists()
+            self.stop()
+        self.lab.nft("gw1", "delete table inet big")
+        got["ratio"] = (statistics.median(got["beside"])
+                        / statistics.median(got["alone"]))
+        return got
+
+    def _timed_lists(self):
+        times = []
+        for _ in range(5):
+            start = time.monotonic()
+            self.lab.run("gw1", "nft", "list", "ruleset")
+            times.append(time.monotonic() - start)
+        return times
+
     # -- forwarding
 
     def forward(self, rounds):

@@ -111,6 +111,15 @@ def _sustained(ours):
           "ratio %.2f" % ours["ratio"])
 
 
+def _nft(ours):
+    print("nft list ruleset with 20000 elements, advbase 0, advskew 2")
+    for key, what in (("beside", "beside a master, s"),
+                      ("alone", "without us, s")):
+        _line(what, _n(statistics.median(ours[key]), 3), "",
+              "worst %.3f of %d" % (max(ours[key]), len(ours[key])))
+    _line("ratio", _n(ours["ratio"]))
+
+
 def _forward(ours):
     print("forwarding: small packets a second, as many as fit")
     for key, what in (("shared", "through the shared MAC"),
@@ -167,6 +176,8 @@ def show(got):
         _newflows(got["newflows"])
     if "sustained" in got:
         _sustained(got["sustained"])
+    if "nft" in got:
+        _nft(got["nft"])
     if "forward" in got:
         _forward(got["forward"])
     rows = [v for k, v in got.items() if k.startswith("growth ")]
