@@ -192,6 +192,13 @@ int node_conf_set(struct node *n, unsigned i, const char **why)
 /* Tells it what is not of a vhost. */
 void node_conf_change(struct node *n);
 
+/* --- node_filter.c: sync {} */
+/* Carries it over, with the networks that interfaces have now. */
+void node_filter_set(struct node *n);
+/* The next interface that a filter names and that is not here, *at from 0 on;
+ * NULL: no more. */
+const char *node_filter_missing(const struct node *n, size_t *at);
+
 /* --- node_reload.c */
 /*
  * Reads the configuration again and does what is new in it. text: what was
@@ -360,6 +367,8 @@ bool node_sync_work(struct node *n);
 void node_sync_subscribe(struct node *n, bool on);
 void node_sync_drain(struct node *n);
 void node_sync_table(struct node *n);
+/* What the filter skips anyway the kernel need not tell. */
+void node_sync_filter(struct node *n);
 /* Each second. */
 void node_sync_tick(struct node *n);
 /* Moves bytes from the sessions to the sockets. */

@@ -154,6 +154,7 @@ static void got_ifmon(const struct ifmon_event *ev, void *arg)
 static void addresses_changed(struct node *n)
 {
 	tell_addresses(n);
+	node_filter_set(n);
 	for (unsigned i = 0; i < n->nifaces; i++) {
 		struct node_iface *f = &n->ifaces[i];
 

@@ -29,7 +29,8 @@
 
 /* Entries that we did not even try are counted after the kernel's answers. */
 #define ENGINE_REFUSED_FILTER FLOW_RESULT_COUNT
-#define ENGINE_REFUSED_COUNT  (FLOW_RESULT_COUNT + 1)
+#define ENGINE_REFUSED_RULE   (FLOW_RESULT_COUNT + 1) /* a filter block */
+#define ENGINE_REFUSED_COUNT  (FLOW_RESULT_COUNT + 2)
 
 /* Who may advertise on a vhost besides the peers (strict-peers). */
 struct engine_allowed {
@@ -141,6 +142,8 @@ struct engine_peer {
 	mono_t down_since;
 	struct session_address *addresses;
 	size_t naddresses;
+	struct filter_zones zones; /* called otherwise there */
+	uint64_t zones_unlisted;   /* flows told, of a zone not among them */
 	struct engine_tx tx;
 	struct engine_rx rx;
 	mono_t next_word;
@@ -276,8 +279,9 @@ struct engine {
 	bool ops_bulk;
 	mono_t ops_at;
 
-	bool congested;	      /* the kernel drops events until all were read */
-	uint64_t refused_own; /* told by a peer, and not to be had (rules 2) */
+	bool congested; /* the kernel drops events until all were read */
+	/* told by a peer, and not to be had (rules 2), or skipped by a filter */
+	uint64_t refused_own, refused_filtered;
 	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
 	uint64_t filtered[FILTER_VERDICTS]; /* events not told */
 	/* Flows were told that go on without a part of them, or not at all. */
@@ -314,6 +318,15 @@ void engine_track(struct engine *e, unsigned vhost, int32_t weights,
 int engine_addresses(struct engine *e, const struct session_address *list,
 		     size_t n) __attribute__((warn_unused_result));
 void engine_table(struct engine *e, uint64_t entries);
+/* Other filter blocks (taken over; *rules is empty then), or zones that a peer
+ * calls otherwise. What is new in them needs a bulk. */
+void engine_filter(struct engine *e, struct filter_rules *rules, mono_t now);
+void engine_zones(struct engine *e, unsigned peer,
+		  const struct filter_zones *zones, mono_t now);
+/* As a peer with the same filter, and the mirror of the list of zones, says
+ * them in its word. */
+uint64_t engine_filter_digest(const struct engine *e, unsigned peer);
+uint64_t engine_zones_digest(const struct engine *e, unsigned peer);
 /* The vhost's advert was sent, or could not be. */
 void engine_advert_sent(struct engine *e, unsigned vhost, bool ok);
 /* A packet for this vhost that did not parse; counted. */

@@ -14,6 +14,7 @@
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_dump.c      dumps of our table, and whom they serve
+ * engine_filter.c    filter blocks, and zones called otherwise on a peer
  */
 #ifndef STATESYNC_ENGINE_INT_H
 #define STATESYNC_ENGINE_INT_H
@@ -148,7 +149,8 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
 /* What the peer has is more than what it told so far: the whole again. */
-void engine_rx_again(struct engine *e, unsigned peer, mono_t now);
+void engine_rx_again(struct engine *e, unsigned peer, const char *why,
+		     mono_t now);
 /* DUMP_RAISE is done: what was handed over is a copy now. */
 void engine_rx_raised(struct engine *e);
 /* Entries were torn away: who is no master lacks what the peers have. */
@@ -169,6 +171,17 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now);
 mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
 /* The dump that marks copies is through. */
 void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
+
+/* --- engine_filter.c */
+/* What the peer told, in our numbers of zones: c itself, or *here. */
+const struct flow_change *engine_zone_here(struct engine_peer *p,
+					   const struct flow_change *c,
+					   struct flow_change *here);
+/* Counts an event that a filter block skips. */
+void engine_filter_skipped(struct engine *e, const struct flow *f);
+/* Counts what a peer told and engine_op_told refused. */
+void engine_filter_refused(struct engine *e, unsigned peer,
+			   const struct flow_change *c);
 
 /* --- engine_dump.c: dumps of our table, and injection */
 /* One change for our kernel, made from a dump. */

@@ -287,6 +287,8 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		.number = p->words + 1,
 		.heard = p->heard ? p->word.number : 0,
 		.answer = p->ask,
+		.filter = engine_filter_digest(e, peer),
+		.zones = engine_zones_digest(e, peer),
 		.nvhosts = e->nvhosts,
 	};
 

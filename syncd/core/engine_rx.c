@@ -106,12 +106,13 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	answer(e, peer, true, "");
 }
 
-void engine_rx_again(struct engine *e, unsigned peer, mono_t now)
+void engine_rx_again(struct engine *e, unsigned peer, const char *why,
+		     mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
 	if (rx->state != RX_IDLE)
-		failed(e, peer, "the peer has more now", 0, now);
+		failed(e, peer, why, 0, now);
 	rx->epoch = 0;
 }
 
@@ -280,18 +281,18 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		     const struct session_event *ev, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
+	struct flow_change here;
 
 	e->ops_peer = (int)peer;
 	e->ops_seq = ev->flows.seq;
 	e->ops_bulk = ev->flows.bulk;
 	e->ops_at = now;
 	for (size_t i = 0; i < ev->flows.n; i++) {
-		const struct flow_change *c = &ev->flows.list[i];
+		const struct flow_change *c =
+			engine_zone_here(p, &ev->flows.list[i], &here);
 
-		if (engine_op_told(e, c, ev->flows.bulk))
-			continue;
-		p->refused[ENGINE_REFUSED_FILTER]++;
-		e->refused_own++;
+		if (!engine_op_told(e, c, ev->flows.bulk))
+			engine_filter_refused(e, peer, c);
 	}
 	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
 		p->rx.entries += ev->flows.n;

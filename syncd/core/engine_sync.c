@@ -72,7 +72,8 @@ static void settle_legacy(struct engine *e, mono_t now)
 	for (unsigned i = 0; i < e->npeers; i++) {
 		new_epoch(e, &e->peers[i],
 			  e->peers[i].live ? TX_STREAM : TX_NONE);
-		engine_rx_again(e, i, now); /* what it did not take goes */
+		/* what it did not take goes */
+		engine_rx_again(e, i, "the peer has more now", now);
 	}
 }
 
@@ -166,6 +167,24 @@ static void count_lacks(struct engine *e, const struct flow *f, mono_t now)
 	e->lacks.tied_at = now;
 }
 
+/* A flow that the filter skips now may be known to the peers: from another
+ * mark or state. It goes there like one that nobody used. */
+static void skipped(struct engine *e, enum flow_op op, const struct flow *f,
+		    enum filter_verdict why, mono_t now)
+{
+	struct flow gone = *f;
+
+	if (why != FILTER_RULE) {
+		e->filtered[why]++;
+		return;
+	}
+	engine_filter_skipped(e, f);
+	if (op != FLOW_UPDATE || filter_ends(&e->filter, f) != FILTER_PASS)
+		return;
+	gone.has &= (uint8_t)~FLOW_HAS_TIMEOUT;
+	tell(e, FLOW_DESTROY, &gone, now);
+}
+
 static bool any_interface_down(const struct engine *e)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
@@ -182,7 +201,7 @@ static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
 	enum destroys_verdict verdict;
 
 	if (ends != FILTER_PASS) {
-		e->filtered[ends]++;
+		skipped(e, FLOW_DESTROY, f, ends, now);
 		return;
 	}
 	/* it was never told */
@@ -222,7 +241,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	}
 	v = filter_flow(&e->filter, f);
 	if (v != FILTER_PASS) {
-		e->filtered[v]++;
+		skipped(e, op, f, v, now);
 		return;
 	}
 	destroys_revive(&e->destroys, f, DESTROYS_ALL);

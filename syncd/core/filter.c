@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The predicate of rules 2. It knows addresses and states, not where a flow
- * came from. Invariant: both lists are sorted, so that a look costs a few
+ * The predicate of rules 2, with what the configuration adds to it. It does
+ * not know where a flow came from. Invariant: both lists are sorted, so that a look costs a few
  * comparisons whatever the number of addresses.
  */
 #include "filter.h"
@@ -18,7 +18,7 @@
 static const char *const names[FILTER_VERDICTS] = {
 	[FILTER_PASS] = "pass",		[FILTER_OWN] = "own",
 	[FILTER_LOOPBACK] = "loopback", [FILTER_MULTICAST] = "multicast",
-	[FILTER_STATE] = "state",
+	[FILTER_STATE] = "state",	[FILTER_RULE] = "filter",
 };
 
 const char *filter_verdict_name(enum filter_verdict v)
@@ -55,6 +55,7 @@ void filter_free(struct filter *f)
 {
 	for (int i = 0; i < FILTER_LISTS; i++)
 		free(f->list[i]);
+	filter_rules_free(&f->rules);
 	memset(f, 0, sizeof(*f));
 }
 
@@ -113,7 +114,8 @@ static bool is_multicast(uint8_t family, const struct flow_addr *a)
 	return a->b[0] == 0xff;
 }
 
-enum filter_verdict filter_ends(const struct filter *f, const struct flow *flow)
+static enum filter_verdict addresses(const struct filter *f,
+				     const struct flow *flow)
 {
 	if (is_loopback(flow->family, &flow->orig.src) ||
 	    is_loopback(flow->family, &flow->reply.src))
@@ -140,9 +142,19 @@ static bool sctp_begun(const struct flow *f)
 	       (f->sctp_vtag[0] && f->sctp_vtag[1]);
 }
 
+enum filter_verdict filter_ends(const struct filter *f, const struct flow *flow)
+{
+	enum filter_verdict v = addresses(f, flow);
+
+	if (v == FILTER_PASS && !filter_rules_may(&f->rules, flow))
+		return FILTER_RULE;
+	return v;
+}
+
 enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 {
 	const uint32_t never = IPS_DYING | IPS_TEMPLATE | IPS_UNTRACKED;
+	enum filter_verdict v;
 
 	if (flow->status & never)
 		return FILTER_STATE;
@@ -153,5 +165,8 @@ enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 		return FILTER_STATE;
 	if (flow->l4proto == IPPROTO_SCTP && !sctp_begun(flow))
 		return FILTER_STATE;
-	return filter_ends(f, flow);
+	v = addresses(f, flow);
+	if (v == FILTER_PASS && filter_rules_skip(&f->rules, flow))
+		return FILTER_RULE;
+	return v;
 }

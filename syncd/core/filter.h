@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "filter_rules.h"
 #include "flow.h"
 #include "session.h"
 
@@ -19,6 +20,7 @@ enum filter_verdict {
 	FILTER_MULTICAST, /* or broadcast */
 	/* a handshake without an answer; dying, template, untracked entries */
 	FILTER_STATE,
+	FILTER_RULE, /* a filter block skips it */
 	FILTER_VERDICTS
 };
 
@@ -29,6 +31,7 @@ enum { FILTER_OURS, FILTER_PEERS };
 struct filter {
 	struct session_address *list[FILTER_LISTS];
 	size_t n[FILTER_LISTS];
+	struct filter_rules rules; /* of filter blocks; owned */
 };
 
 const char *filter_verdict_name(enum filter_verdict v);
@@ -40,7 +43,7 @@ void filter_free(struct filter *f);
 
 enum filter_verdict filter_flow(const struct filter *f,
 				const struct flow *flow);
-/* The part that looks at addresses only: for a flow that has ended. */
+/* For a flow that has ended: may it have passed while it lived? */
 enum filter_verdict filter_ends(const struct filter *f,
 				const struct flow *flow);
 

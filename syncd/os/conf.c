@@ -177,6 +177,7 @@ void conf_free(struct conf *conf)
 		conf_carp_drop(&conf->carps[i]);
 	for (unsigned int i = 0; i < CONF_KEYS_MAX; i++)
 		free(conf->link.key_file[i]);
+	conf_sync_drop(&conf->sync);
 	free(conf->carps);
 	free(conf->link.peers);
 	free(conf->state_dir);

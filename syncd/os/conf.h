@@ -9,6 +9,7 @@
 #define STATESYNC_CONF_H
 
 #include "conf_carp.h"
+#include "conf_sync.h"
 
 #include <stdbool.h>
 
@@ -54,6 +55,7 @@ struct conf {
 	char *state_dir;
 	char *stats_socket;
 	struct conf_link link;
+	struct conf_sync sync;
 	size_t num_carps; /* at least 1 */
 	struct conf_carp *carps;
 };

@@ -132,6 +132,8 @@ int conf_check(struct parser *p)
 		check_key_files(p);
 	}
 	conf_check_carps(p);
+	if (conf_check_sync(p))
+		return -ENOMEM;
 	if (!p->conf->state_dir || !p->conf->stats_socket || !p->conf->carps ||
 	    (p->conf->link.present && !p->conf->link.peers))
 		return -ENOMEM;

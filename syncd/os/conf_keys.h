@@ -24,6 +24,9 @@ enum section {
 	IN_ROUTE,
 	IN_RULES,
 	IN_RULE,
+	IN_SYNC,
+	IN_FILTER,
+	IN_NAMES,
 	IN_STATS,
 	SECTIONS
 };
@@ -66,5 +69,13 @@ conf_set_fn conf_route_via, conf_route_source, conf_route_interface,
 	conf_route_table, conf_route_metric;
 conf_set_fn conf_rule_from, conf_rule_to, conf_rule_mark, conf_rule_iif,
 	conf_rule_table, conf_rule_priority;
+/* conf_filter.c: into p->filter and p->names. */
+conf_set_fn conf_sync_assured_only;
+conf_set_fn conf_filter_action, conf_filter_protocol, conf_filter_port,
+	conf_filter_address, conf_filter_source, conf_filter_destination,
+	conf_filter_reply_source, conf_filter_reply_destination,
+	conf_filter_interface, conf_filter_zone, conf_filter_mark,
+	conf_filter_state, conf_filter_assured;
+conf_set_fn conf_names_zones, conf_names_interfaces;
 
 #endif

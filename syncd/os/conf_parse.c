@@ -44,6 +44,9 @@ static const struct block {
 	{ IN_ROUTES, IN_ROUTE, "route", CFGF_MULTI | CFGF_TITLE },
 	{ IN_CARP, IN_RULES, "rules", CFGF_NONE },
 	{ IN_RULES, IN_RULE, "rule", CFGF_MULTI | CFGF_TITLE },
+	{ IN_ROOT, IN_SYNC, "sync", CFGF_NONE },
+	{ IN_SYNC, IN_FILTER, "filter", CFGF_MULTI | CFGF_TITLE },
+	{ IN_SYNC, IN_NAMES, "names", CFGF_MULTI | CFGF_TITLE },
 	{ IN_ROOT, IN_STATS, "stats", CFGF_NONE },
 };
 
@@ -216,9 +219,16 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 	case IN_RULE:
 		conf_rule_closed(p, title);
 		break;
+	case IN_FILTER:
+		conf_filter_closed(p, title);
+		break;
+	case IN_NAMES:
+		conf_names_closed(p, title);
+		break;
 	case IN_TRACK:
 	case IN_ROUTES:
 	case IN_RULES:
+	case IN_SYNC:
 	case IN_ROOT:
 	case IN_STATS:
 	case SECTIONS:
@@ -381,6 +391,8 @@ void conf_parse_drop(struct parser *p)
 	carp_init(&p->carp);
 	conf_allow_init(p);
 	conf_track_init(p);
+	conf_filter_init(p);
+	p->assured_only = false;
 }
 
 /* 0 or -ENOMEM. */

@@ -93,38 +93,9 @@ void conf_rule_iif(struct parser *p, const char *value)
 	conf_set_interface(p, value, p->rule.iif);
 }
 
-/* 0x1, or 0x1/0xff with its mask; false when it is no such number. */
-static bool parse_mark(const char *s, uint32_t *mark, uint32_t *mask)
-{
-	unsigned long long number;
-	char *end;
-
-	*mask = UINT32_MAX;
-	for (uint32_t *out = mark;; out = mask) {
-		if (*s < '0' || *s > '9')
-			return false;
-		number = strtoull(s, &end, 0);
-		if (number > UINT32_MAX)
-			return false;
-		*out = (uint32_t)number;
-		if (*end != '/' || out == mask)
-			break;
-		s = end + 1;
-	}
-	return !*end && *mask && !(*mark & ~*mask);
-}
-
 void conf_rule_mark(struct parser *p, const char *value)
 {
-	struct conf_rule *r = &p->rule;
-
-	if (parse_mark(value, &r->mark, &r->mark_mask))
-		return;
-	r->mark_mask = UINT32_MAX;
-	conf_mistake(p, p->at,
-		     "mark \"%s\" is not a mark with or without its mask; 0x1 "
-		     "or 0x1/0xff",
-		     value);
+	conf_set_mark(p, value, &p->rule.mark, &p->rule.mark_mask);
 }
 
 void conf_rule_table(struct parser *p, const char *value)

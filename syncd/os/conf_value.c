@@ -158,6 +158,39 @@ void conf_set_interface(struct parser *p, const char *value,
 	snprintf(out, IF_NAMESIZE, "%s", fits ? value : "?");
 }
 
+/* 0x1, or 0x1/0xff with its mask; false when it is no such number. */
+static bool parse_mark(const char *s, uint32_t *mark, uint32_t *mask)
+{
+	unsigned long long number;
+	char *end;
+
+	*mask = UINT32_MAX;
+	for (uint32_t *out = mark;; out = mask) {
+		if (*s < '0' || *s > '9')
+			return false;
+		number = strtoull(s, &end, 0);
+		if (number > UINT32_MAX)
+			return false;
+		*out = (uint32_t)number;
+		if (*end != '/' || out == mask)
+			break;
+		s = end + 1;
+	}
+	return !*end && *mask && !(*mark & ~*mask);
+}
+
+void conf_set_mark(struct parser *p, const char *value, uint32_t *mark,
+		   uint32_t *mask)
+{
+	if (parse_mark(value, mark, mask))
+		return;
+	*mask = UINT32_MAX;
+	conf_mistake(p, p->at,
+		     "mark \"%s\" is not a mark with or without its mask; 0x1 "
+		     "or 0x1/0xff",
+		     value);
+}
+
 void conf_set_path(struct parser *p, const char *value, size_t size, char **out)
 {
 	if (*value != '/') {

@@ -28,6 +28,9 @@ void conf_set_name(struct parser *p, const char *value, const char *what,
 /* The name of an interface; "?" when it cannot be one. */
 void conf_set_interface(struct parser *p, const char *value,
 			char out[IF_NAMESIZE]);
+/* 0x1, or 0x1/0xff with its mask, of which no bit is missing in it. */
+void conf_set_mark(struct parser *p, const char *value, uint32_t *mark,
+		   uint32_t *mask);
 void conf_set_path(struct parser *p, const char *value, size_t size,
 		   char **out);
 /* An address without a prefix; its family is AF_MAX when it is none. */

@@ -98,7 +98,8 @@ int ct_dump_start(struct ct_dump *d, uint8_t family)
 			return ret;
 	}
 	d->buckets = count_buckets();
-	len = ct_put_dump(request, sizeof(request), ++d->sock.seq, family);
+	len = ct_put_dump(request, sizeof(request), ++d->sock.seq, family,
+			  &d->need);
 	ret = nl_send(&d->sock, request, len);
 	d->running = ret == 0;
 	return ret;

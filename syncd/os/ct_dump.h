@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "filter_rules.h"
 #include "flow.h"
 #include "nl.h"
 
@@ -25,6 +26,8 @@ struct ct_dump {
 	uint8_t *chunk; /* owned, CT_DUMP_CHUNK bytes */
 	bool running;
 	uint32_t buckets; /* of the table when the dump began */
+	/* what the next dump may be limited to; the kernel may tell more */
+	struct filter_need need;
 	uint64_t foreign; /* messages that are no flow of ours */
 	uint64_t malformed;
 };

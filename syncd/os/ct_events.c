@@ -13,16 +13,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ct_msg.h"
 #include "ct_put.h"
+#include "ct_refuse.h"
 
 static const unsigned groups[] = {
 	NFNLGRP_CONNTRACK_NEW,
@@ -58,32 +59,43 @@ void ct_events_close(struct ct_events *e)
 	e->subscribed = false;
 }
 
-int ct_events_ignore_portid(struct ct_events *e, uint32_t portid)
+static int attach(struct ct_events *e)
 {
-	/* The filter loads big endian; nlmsg_pid is in host byte order. */
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct nlmsghdr, nlmsg_pid)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(portid), 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-	};
+	struct sock_filter code[CT_REFUSE_MAX];
 	struct sock_fprog prog = {
-		.len = sizeof(code) / sizeof(code[0]),
+		.len = (unsigned short)ct_refuse_program(code, e->own_portid,
+							 e->refused),
 		.filter = code,
 	};
 	int ret, none = 0;
 
-	if (portid != 0)
+	if (prog.len)
 		ret = setsockopt(e->sock.fd, SOL_SOCKET, SO_ATTACH_FILTER,
 				 &prog, sizeof(prog));
 	else
 		ret = setsockopt(e->sock.fd, SOL_SOCKET, SO_DETACH_FILTER,
 				 &none, sizeof(none));
-	if (ret < 0 && !(portid == 0 && errno == ENOENT))
-		return -errno;
+	return ret < 0 && (prog.len || errno != ENOENT) ? -errno : 0;
+}
+
+int ct_events_ignore_portid(struct ct_events *e, uint32_t portid)
+{
+	uint32_t before = e->own_portid;
+	int ret;
+
 	e->own_portid = portid;
-	return 0;
+	ret = attach(e);
+	if (ret)
+		e->own_portid = before;
+	return ret;
+}
+
+int ct_events_refuse(struct ct_events *e, const uint64_t protocols[4])
+{
+	if (!memcmp(e->refused, protocols, sizeof(e->refused)))
+		return 0;
+	memcpy(e->refused, protocols, sizeof(e->refused));
+	return attach(e);
 }
 
 /* Throws away what is queued and forgets a pending overrun. */

@@ -29,6 +29,7 @@ struct ct_events {
 	struct nl_sock query;	/* completes events that tell half a flow */
 	struct nl_slots *slots; /* owned */
 	uint32_t own_portid;	/* whose events are not told; 0: nobody's */
+	uint64_t refused[4];	/* protocols, a bit each */
 	bool subscribed;
 	uint64_t foreign; /* messages that are no flow of ours */
 	uint64_t malformed;
@@ -58,6 +59,13 @@ void ct_events_close(struct ct_events *e);
  */
 __attribute__((warn_unused_result)) int ct_events_ignore_portid(
 	struct ct_events *e, uint32_t portid);
+
+/*
+ * From now on the kernel drops events of flows of these protocols, a bit each,
+ * where it can (ct_refuse.h). 0 or -errno, then it drops none of them.
+ */
+__attribute__((warn_unused_result)) int ct_events_refuse(
+	struct ct_events *e, const uint64_t protocols[4]);
 
 /*
  * Starts to listen to NEW, UPDATE and DESTROY; a second call does nothing.

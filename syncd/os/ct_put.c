@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "ct_put_extra.h"
+#include "filter_rules.h"
 #include "flow.h"
 #include "nl_attr.h"
 
@@ -313,10 +314,19 @@ size_t ct_put_get(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		CTA_TUPLE_ORIG, f);
 }
 
-size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family)
+size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family,
+		   const struct filter_need *need)
 {
 	struct nl_msg m;
 
 	m = msg_start(buf, size, seq, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
+	if (need && need->status) {
+		nl_msg_be32(&m, CTA_STATUS, need->status);
+		nl_msg_be32(&m, CTA_STATUS_MASK, need->status);
+	}
+	if (need && need->mark_mask) {
+		nl_msg_be32(&m, CTA_MARK, need->mark);
+		nl_msg_be32(&m, CTA_MARK_MASK, need->mark_mask);
+	}
 	return msg_end(&m);
 }

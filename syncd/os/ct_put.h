@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct filter_need;
 struct flow;
 
 /* No message of ours is longer. */
@@ -60,7 +61,9 @@ size_t ct_put_delete_reply(void *buf, size_t size, uint32_t seq, uint16_t flags,
 size_t ct_put_get(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		  const struct flow *f);
 
-/* Asks for the whole table of a family (AF_INET, AF_INET6; 0 for both). */
-size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family);
+/* Asks for the whole table of a family (AF_INET, AF_INET6; 0 for both), or for
+ * what has these bits (NULL: all; a kernel may not know how, and tell all). */
+size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family,
+		   const struct filter_need *need);
 
 #endif

@@ -104,7 +104,7 @@ static void list_read(struct list *l, const char *ns)
 	ns_enter(ns);
 	if (nl_open(&s, NETLINK_NETFILTER, 0, 1 << 16))
 		die("netlink");
-	len = ct_put_dump(request, sizeof(request), 1, AF_INET);
+	len = ct_put_dump(request, sizeof(request), 1, AF_INET, NULL);
 	if (nl_send(&s, request, len))
 		die("dump");
 	while (more) {

@@ -138,7 +138,7 @@ static double dump_only(void)
 
 	if (nl_open(&s, NETLINK_NETFILTER, 0, 2 * CT_DUMP_CHUNK))
 		die("netlink");
-	len = ct_put_dump(request, sizeof(request), 1, AF_INET);
+	len = ct_put_dump(request, sizeof(request), 1, AF_INET, NULL);
 	if (nl_send(&s, request, len))
 		die("dump");
 	do

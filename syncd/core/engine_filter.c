@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the configuration adds to rules 2, on both sides of the link: the
+ * filter that decides what is told and accepted, and zones that a peer calls
+ * otherwise. Not the predicate itself (filter.c).
+ *
+ * Invariant: of the flows that a peer has of us none is one that the filter
+ * skips, but those told before a filter that was another one.
+ */
+#include "engine_int.h"
+
+#include <string.h>
+
+/* Ours is the first of the two names: zones are compared by its numbers. */
+static bool is_first(const struct engine *e, const struct engine_peer *p)
+{
+	return strcmp(e->node, p->name) < 0;
+}
+
+uint64_t engine_filter_digest(const struct engine *e, unsigned peer)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	return filter_rules_digest(&e->filter.rules,
+				   is_first(e, p) ? NULL : &p->zones);
+}
+
+uint64_t engine_zones_digest(const struct engine *e, unsigned peer)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	return filter_zones_digest(&p->zones, is_first(e, p));
+}
+
+void engine_filter(struct engine *e, struct filter_rules *rules, mono_t now)
+{
+	bool same = filter_rules_digest(rules, NULL) ==
+		    filter_rules_digest(&e->filter.rules, NULL);
+
+	filter_rules_free(&e->filter.rules);
+	e->filter.rules = *rules;
+	*rules = (struct filter_rules){ 0 };
+	if (same)
+		return;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		engine_sync_gap(e, i, "the filter is another one", now);
+		engine_rx_again(e, i, "the filter is another one", now);
+	}
+	engine_peer_say_word(e);
+}
+
+void engine_zones(struct engine *e, unsigned peer,
+		  const struct filter_zones *zones, mono_t now)
+{
+	uint64_t before = engine_zones_digest(e, peer);
+
+	e->peers[peer].zones = *zones;
+	if (engine_zones_digest(e, peer) == before)
+		return;
+	engine_rx_again(e, peer, "its zones have other names", now);
+	engine_peer_say_word(e);
+}
+
+const struct flow_change *engine_zone_here(struct engine_peer *p,
+					   const struct flow_change *c,
+					   struct flow_change *here)
+{
+	bool listed;
+
+	if (!p->zones.n)
+		return c;
+	*here = *c;
+	here->flow.zone = filter_zone_ours(&p->zones, c->flow.zone, &listed);
+	p->zones_unlisted += !listed && c->flow.zone;
+	return here;
+}
+
+void engine_filter_skipped(struct engine *e, const struct flow *f)
+{
+	struct filter_rule *rule = filter_rules_skip(&e->filter.rules, f);
+
+	e->filtered[FILTER_RULE]++;
+	if (rule)
+		rule->skipped++;
+}
+
+void engine_filter_refused(struct engine *e, unsigned peer,
+			   const struct flow_change *c)
+{
+	struct engine_peer *p = &e->peers[peer];
+	bool by_rule =
+		(c->op == FLOW_DESTROY
+			 ? filter_ends(&e->filter, &c->flow)
+			 : filter_flow(&e->filter, &c->flow)) == FILTER_RULE;
+
+	p->refused[by_rule ? ENGINE_REFUSED_RULE : ENGINE_REFUSED_FILTER]++;
+	if (by_rule)
+		e->refused_filtered++;
+	else
+		e->refused_own++;
+}
