@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "commands.h"
 #include "log.h"
 #include "report.h"
 
@@ -403,6 +404,8 @@ static const struct command commands[] = {
 	{ "check", false, cmd_check, "check" },
 	{ "history", false, cmd_history, "history [json] [n N]" },
 	{ "counters", false, cmd_counters, "counters [all]" },
+	{ "flows", false, commands_flows,
+	  "flows [json] [skipped] [peer NAME]" },
 	{ "version", false, cmd_version, "version" },
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
 	{ "handover", true, cmd_handover, "handover [force] [NAME...]" },

@@ -139,6 +139,7 @@ struct node {
 
 	struct statsock *statsock;
 	struct stats_client *bulk_client, *handover_client;
+	struct listing *listing; /* the one that somebody reads now */
 	unsigned bulk_peer;
 	struct event *progress;
 	char last_error[ENGINE_TEXT_MAX];

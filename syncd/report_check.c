@@ -285,6 +285,8 @@ static const struct check checks[] = {
 	{ "translations", check_translations },
 	{ "labels", check_labels },
 	{ "accounting", check_accounting },
+	{ "filters", check_filters },
+	{ "names", check_names },
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 

@@ -30,5 +30,8 @@ void finding(struct checker *c, enum level level, const char *fmt, ...)
 void check_translations(struct checker *c);
 void check_labels(struct checker *c);
 void check_accounting(struct checker *c);
+/* report_check_sync.c: sync {} here and at the peers. */
+void check_filters(struct checker *c);
+void check_names(struct checker *c);
 
 #endif

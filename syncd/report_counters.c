@@ -55,12 +55,20 @@ void report_counters(struct node *n, bool all, FILE *out)
 	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
 		counter(out, all, "flows", e->filtered[i], "events not told",
 			filter_verdict_name((enum filter_verdict)i));
+	for (size_t i = 0; i < e->filter.rules.n; i++)
+		counter(out, all, "filter", e->filter.rules.list[i].skipped,
+			"events skipped", e->filter.rules.list[i].name);
 	for (int i = 0; i < DESTROYS_VERDICTS; i++)
 		counter(out, all, "destroys", e->destroys.counters[i],
 			"removals",
 			destroys_verdict_name((enum destroys_verdict)i));
 	counter(out, all, "flows", e->refused_own, "told by a peer and refused",
 		"own address");
+	counter(out, all, "flows", e->refused_filtered,
+		"told by a peer and refused", "filtered");
+	for (size_t i = 0; i < e->npeers; i++)
+		counter(out, all, e->peers[i].name, e->peers[i].zones_unlisted,
+			"flows told of a zone that names does not list", "");
 	for (size_t i = 0; i < e->npeers; i++)
 		for (int k = SESSION_OK + 1; k < SESSION_ERROR_COUNT; k++)
 			counter(out, all, e->peers[i].name,

@@ -332,6 +332,15 @@ static json_t *peers(struct node *n)
 		set(o, "broken", broken_sessions(p));
 		set(o, "ready",
 		    p->heard ? json_boolean(p->word.ready) : json_null());
+		set(o, "filter_alike",
+		    p->heard ? json_boolean(p->word.filter ==
+					    engine_filter_digest(n->engine, i))
+			     : json_null());
+		set(o, "zones_alike",
+		    p->heard ? json_boolean(p->word.zones ==
+					    engine_zones_digest(n->engine, i))
+			     : json_null());
+		set(o, "zones_unlisted", number(p->zones_unlisted));
 		set(o, "demotion",
 		    p->heard ? json_integer(p->word.demotion) : json_null());
 		set(o, "version",
@@ -365,6 +374,17 @@ static json_t *filtered(const struct engine *e)
 	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
 		set(o, filter_verdict_name((enum filter_verdict)i),
 		    number(e->filtered[i]));
+	return o;
+}
+
+/* Events skipped, by filter block. */
+static json_t *filters(const struct engine *e)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < e->filter.rules.n; i++)
+		set(o, e->filter.rules.list[i].name,
+		    number(e->filter.rules.list[i].skipped));
 	return o;
 }
 
@@ -402,6 +422,8 @@ static json_t *flows(struct node *n)
 	set(o, "applied", number(e->results[FLOW_APPLIED]));
 	set(o, "failed", results(e));
 	set(o, "refused_own", number(e->refused_own));
+	set(o, "refused_filtered", number(e->refused_filtered));
+	set(o, "filters", filters(e));
 	set(o, "not_told", filtered(e));
 	set(o, "destroys", destroys(e));
 	set(o, "overruns", number(e->overruns));

@@ -29,6 +29,7 @@
 #define SILENCE_BULK_S	   300
 #define SILENCE_HANDOVER_S 30
 #define SILENCE_RELOAD_S   30
+#define SILENCE_FLOWS_S	   60 /* a large table of which little is told */
 
 struct command;
 typedef int run_fn(const struct command *cmd, int argc, char **argv);
@@ -243,6 +244,28 @@ static int run_wait(const struct command *cmd, int argc, char **argv)
 	return wait_for(argv[1], limit);
 }
 
+static int run_flows(const struct command *cmd, int argc, char **argv)
+{
+	char request[CLIENT_REQUEST_MAX + 1] = "flows";
+	bool peer = false;
+
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--json")) {
+			client_add_word(request, "json");
+		} else if (!strcmp(argv[i], "--skipped")) {
+			client_add_word(request, "skipped");
+		} else if (*argv[i] != '-' && !peer) {
+			client_add_word(request, "peer");
+			peer = true;
+			if (!client_add_word(request, argv[i]))
+				return usage(cmd);
+		} else {
+			return usage(cmd);
+		}
+	}
+	return ask_for(request, SILENCE_FLOWS_S);
+}
+
 static int run_check(const struct command *cmd, int argc, char **argv)
 {
 	(void)argv;
@@ -274,6 +297,8 @@ static const struct command commands[] = {
 	  run_bulk },
 	{ "handover", "[--force] [VHID-NAME...]",
 	  "planned switch to the peer, nothing lost", run_handover },
+	{ "flows", "[--skipped] [--json] [PEER]",
+	  "which connections go to the peers, or do not", run_flows },
 	{ "demote", "N | -- -N", "add to this node's demotion", run_demote },
 	{ "check", "", "what would bite at a failover, and what to do",
 	  run_check },

@@ -38,8 +38,10 @@ uint64_t filter_zones_digest(const struct filter_zones *z, bool first)
 		uint32_t a = z->list[i].ours, b = z->list[i].theirs;
 		uint64_t pair = first ? a << 16 | b : b << 16 | a;
 
-		/* a sum: the order of the list does not matter */
-		sum += (pair + 1) * 0x9e3779b97f4a7c15ULL;
+		/* a sum, so that the order of the list does not matter, of
+		 * numbers that are no longer linear in the pair */
+		pair = (pair + 1) * 0x9e3779b97f4a7c15ULL;
+		sum += (pair ^ pair >> 29) * 0xbf58476d1ce4e5b9ULL;
 	}
 	return z->n && !sum ? 1 : sum;
 }

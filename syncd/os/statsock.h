@@ -93,6 +93,13 @@ void statsock_end(struct stats_client *client, enum stats_verdict verdict,
 void statsock_on_close(struct stats_client *client, statsock_close_fn *fn,
 		       void *ctx);
 
+/*
+ * For an answer without a bound: fn(ctx, client) is called whenever all that
+ * was added so far has been read, until statsock_end().
+ */
+void statsock_on_room(struct stats_client *client, statsock_close_fn *fn,
+		      void *ctx);
+
 /* Who asks: the user, and whether he is uid 0 or in statesync-admin. */
 uid_t statsock_client_uid(const struct stats_client *client);
 bool statsock_client_may_change(const struct stats_client *client);

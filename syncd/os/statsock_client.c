@@ -147,7 +147,7 @@ void statsock_end(struct stats_client *c, enum stats_verdict verdict,
 	else
 		put_status(c, verdict, sentence);
 	c->overflow = false;
-	c->on_close = NULL;
+	c->on_close = c->on_room = NULL;
 	c->state = CLIENT_NEXT;
 	/* the next one of a row waits: who asks without end harms nobody */
 	if (c->line_used < c->line_len)
@@ -160,6 +160,12 @@ void statsock_on_close(struct stats_client *c, statsock_close_fn *fn, void *ctx)
 {
 	c->on_close = fn;
 	c->on_close_ctx = ctx;
+}
+
+void statsock_on_room(struct stats_client *c, statsock_close_fn *fn, void *ctx)
+{
+	c->on_room = fn;
+	c->on_room_ctx = ctx;
 }
 
 uid_t statsock_client_uid(const struct stats_client *c)
@@ -292,6 +298,8 @@ static void on_written(struct bufferevent *bev, void *arg)
 	(void)bev;
 	if (c->state == CLIENT_ENDING && !unread(c))
 		stats_client_free(c);
+	else if (c->state == CLIENT_RUNNING && c->on_room && !unread(c))
+		c->on_room(c->on_room_ctx, c);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)

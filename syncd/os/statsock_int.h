@@ -33,6 +33,8 @@ struct stats_client {
 	bool may_change;
 	statsock_close_fn *on_close;
 	void *on_close_ctx;
+	statsock_close_fn *on_room;
+	void *on_room_ctx;
 	size_t line_len, line_used;
 	char line[STATSOCK_LINE_MAX + 2]; /* room for CR or NUL */
 };

@@ -149,9 +149,11 @@ END_TEST
 START_TEST(not_yet)
 {
 	static const char *const tops[] = {
-		"strict-interfaces = true", "policy-file = \"/x\"",
-		"on-master = \"x\"",	    "on-backup = \"x\"",
-		"sync { defer = true }",    "drift { files = { \"/x\" } }",
+		"strict-interfaces = true",
+		"policy-file = \"/x\"",
+		"on-master = \"x\"",
+		"on-backup = \"x\"",
+		"drift { files = { \"/x\" } }",
 	};
 	char text[512], expected[128];
 

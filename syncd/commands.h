@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Commands of the stats socket that have a file of their own; as all of them
+ * they lead to one statsock_end(). For commands*.c only.
+ */
+#ifndef STATESYNC_COMMANDS_H
+#define STATESYNC_COMMANDS_H
+
+struct node;
+struct stats_client;
+
+void commands_flows(struct node *n, struct stats_client *c, int argc,
+		    char **argv);
+
+#endif

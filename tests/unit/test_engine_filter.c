@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Two engines with filter blocks and zones: what is on the standby is what the
+ * filter lets pass, through the stream, bulks and changes of the filter.
+ */
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
+#include "engine_scene.h"
+
+static void start(unsigned i)
+{
+	sim_start(sim, i);
+	while (!engine(i))
+		run(10 * MS);
+}
+
+static void set_filter(unsigned i, const struct filter_rule *list, size_t n)
+{
+	struct filter_rules rules = { 0 };
+
+	for (size_t k = 0; k < n; k++)
+		ck_assert_int_eq(filter_rules_add(&rules, &list[k]), 0);
+	engine_filter(engine(i), &rules, sim->now);
+}
+
+static const struct filter_rule no_udp = {
+	.name = "no udp",
+	.skip = true,
+	.given = FILTER_BY_PROTOCOL,
+	.protocols = { UINT64_C(1) << IPPROTO_UDP },
+};
+static const struct filter_rule assured = {
+	.name = "assured-only",
+	.skip = true,
+	.given = FILTER_BY_ASSURED,
+};
+static const struct filter_rule no_mark = {
+	.name = "mark",
+	.skip = true,
+	.given = FILTER_BY_MARK,
+	.mark = 0x100,
+	.mask = 0x100,
+};
+
+static size_t count(unsigned i, uint8_t protocol)
+{
+	const struct kernel *k = &sim->node[i].kernel;
+	size_t n = 0;
+
+	for (size_t e = 0; e < k->n; e++)
+		n += k->entries[e].flow.l4proto == protocol &&
+		     k->entries[e].flow.orig.src.b[0] == 10;
+	return n;
+}
+
+static void with_filter(const struct filter_rule *a,
+			const struct filter_rule *b)
+{
+	const struct sim_conf conf = conf_of();
+
+	world(&conf);
+	sim_fill(sim, A, 200);
+	sim->traffic = true;
+	start(A);
+	set_filter(A, a, a ? 1 : 0);
+	run(5 * S);
+	start(B);
+	set_filter(B, b, b ? 1 : 0);
+	run(10 * S);
+	ck_assert_int_eq(sim_master(sim), A);
+}
+
+/* sim_watch_quiet compares the tables by the predicate of the master. */
+START_TEST(skipped_by_protocol)
+{
+	with_filter(&no_udp, &no_udp);
+	quiet();
+	ck_assert_uint_gt(count(A, IPPROTO_UDP), 0);
+	ck_assert_uint_eq(count(B, IPPROTO_UDP), 0);
+	ck_assert_uint_gt(count(B, IPPROTO_TCP), 0);
+	ck_assert_uint_gt(engine(A)->filtered[FILTER_RULE], 0);
+	ck_assert_uint_gt(engine(A)->filter.rules.list[0].skipped, 0);
+}
+END_TEST
+
+/* An update is the first that the peer hears of a flow, and creates it. */
+START_TEST(told_when_assured)
+{
+	const struct kernel *k;
+
+	with_filter(&assured, &assured);
+	quiet();
+	ck_assert_uint_gt(count(B, IPPROTO_TCP), 0);
+	k = &sim->node[B].kernel;
+	for (size_t i = 0; i < k->n; i++)
+		if (filter_flow(&engine(B)->filter, &k->entries[i].flow) !=
+		    FILTER_OWN)
+			ck_assert(k->entries[i].flow.status & IPS_ASSURED);
+}
+END_TEST
+
+/* What the receiver alone skips is final: it opens no gap. */
+START_TEST(the_receiver_refuses)
+{
+	with_filter(NULL, &no_udp);
+	ck_assert(engine_ready(engine(B), sim->now));
+	ck_assert_uint_eq(count(B, IPPROTO_UDP), 0);
+	ck_assert_uint_gt(engine(B)->refused_filtered, 0);
+	ck_assert_uint_eq(engine(B)->peers[0].refused[ENGINE_REFUSED_RULE],
+			  engine(B)->refused_filtered);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	ck_assert_uint_ne(engine(A)->peers[0].word.filter,
+			  engine_filter_digest(engine(A), 0));
+}
+END_TEST
+
+START_TEST(another_filter_while_it_runs)
+{
+	with_filter(&no_udp, &no_udp);
+	ck_assert_uint_eq(engine(A)->peers[0].word.filter,
+			  engine_filter_digest(engine(A), 0));
+	set_filter(A, NULL, 0);
+	set_filter(B, NULL, 0);
+	run(10 * S);
+	quiet();
+	ck_assert_uint_gt(count(B, IPPROTO_UDP), 0);
+	ck_assert_uint_eq(engine(A)->peers[0].word.filter, 0);
+	/* the same again changes nothing */
+	set_filter(A, NULL, 0);
+	run(1 * S);
+	ck_assert(engine_tx_in_sync(engine(A), 0));
+}
+END_TEST
+
+static struct kernel_entry *find(unsigned i, const struct flow *f)
+{
+	return kernel_find(&sim->node[i].kernel, f);
+}
+
+/* A rule of the user marks it later: the peer's copy goes, and comes back. */
+START_TEST(taken_back)
+{
+	struct kernel_entry *e;
+	struct flow f;
+
+	with_filter(&no_mark, &no_mark);
+	quiet();
+	e = some_tcp(A);
+	e->flow.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	f = e->flow;
+	ck_assert_ptr_nonnull(find(B, &f));
+	e->flow.mark = 0x100;
+	kernel_changed(&sim->node[A].kernel, e, sim->now);
+	sim->node[A].any = true;
+	run(1 * S);
+	ck_assert_ptr_nonnull(find(A, &f));
+	ck_assert_ptr_null(find(B, &f));
+	e = find(A, &f);
+	e->flow.mark = 0;
+	kernel_changed(&sim->node[A].kernel, e, sim->now);
+	run(1 * S);
+	ck_assert_ptr_nonnull(find(B, &f));
+}
+END_TEST
+
+/* Zone 10 of A is 20 at B, there and back. */
+START_TEST(zones)
+{
+	const struct filter_zones here = { 1, { { 10, 20 } } };
+	const struct filter_zones there = { 1, { { 20, 10 } } };
+	struct kernel_entry *e;
+	struct flow f;
+
+	pair();
+	ck_assert_uint_eq(engine_zones_digest(engine(A), 0), 0);
+	engine_zones(engine(A), 0, &here, sim->now);
+	engine_zones(engine(B), 0, &there, sim->now);
+	run(5 * S);
+	ck_assert(engine_ready(engine(B), sim->now));
+	ck_assert_uint_eq(engine(A)->peers[0].word.zones,
+			  engine_zones_digest(engine(A), 0));
+	e = some_tcp(A);
+	f = e->flow;
+	f.zone = 10;
+	f.orig.sport = f.reply.dport = 7;
+	ck_assert(kernel_create(&sim->node[A].kernel, &f, sim->now));
+	run(1 * S);
+	ck_assert_ptr_null(find(B, &f));
+	f.zone = 20;
+	ck_assert_ptr_nonnull(find(B, &f));
+	f.zone = 30;
+	f.orig.sport = f.reply.dport = 8;
+	ck_assert(kernel_create(&sim->node[A].kernel, &f, sim->now));
+	run(1 * S);
+	ck_assert_ptr_nonnull(find(B, &f));
+	ck_assert_uint_gt(engine(B)->peers[0].zones_unlisted, 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const list[] = {
+		skipped_by_protocol,  told_when_assured,
+		the_receiver_refuses, another_filter_while_it_runs,
+		taken_back,	      zones
+	};
+	Suite *s = suite_create("engine_filter");
+	SRunner *sr;
+	int failed;
+
+	SCENES(s, "filter", list);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
