@@ -20,15 +20,15 @@
 
 void conf_sync_assured_only(struct parser *p, const char *value)
 {
-	conf_set_bool(p, value, &p->assured_only);
+	conf_set_bool(p, value, &p->sync.assured_only);
 }
 
 void conf_filter_action(struct parser *p, const char *value)
 {
 	static const char *const words[] = { "sync", "skip", NULL };
 
-	p->filter.skip = conf_set_word(p, value, words);
-	p->filter_acts = true;
+	p->sync.filter.skip = conf_set_word(p, value, words);
+	p->sync.acts = true;
 }
 
 void conf_filter_protocol(struct parser *p, const char *value)
@@ -47,7 +47,7 @@ void conf_filter_protocol(struct parser *p, const char *value)
 	const char *unit;
 	long number = -1;
 
-	p->filter.given |= FILTER_BY_PROTOCOL;
+	p->sync.filter.given |= FILTER_BY_PROTOCOL;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (!strcmp(known[i].name, value))
 			number = known[i].number;
@@ -60,7 +60,7 @@ void conf_filter_protocol(struct parser *p, const char *value)
 			     "ipv6 or a number of 0 to 255",
 			     value);
 	else
-		filter_rule_protocol(&p->filter, (uint8_t)number);
+		filter_rule_protocol(&p->sync.filter, (uint8_t)number);
 }
 
 /* Is there room for one more of a list of FILTER_LIST_MAX? */
@@ -95,7 +95,7 @@ static bool parse_ports(const char *s, uint16_t ports[2])
 
 void conf_filter_port(struct parser *p, const char *value)
 {
-	struct filter_rule *r = &p->filter;
+	struct filter_rule *r = &p->sync.filter;
 
 	r->given |= FILTER_BY_PORT;
 	if (!room(p, r->nports))
@@ -111,7 +111,7 @@ void conf_filter_port(struct parser *p, const char *value)
 
 void conf_filter_zone(struct parser *p, const char *value)
 {
-	struct filter_rule *r = &p->filter;
+	struct filter_rule *r = &p->sync.filter;
 
 	r->given |= FILTER_BY_ZONE;
 	if (room(p, r->nzones))
@@ -121,8 +121,8 @@ void conf_filter_zone(struct parser *p, const char *value)
 
 void conf_filter_mark(struct parser *p, const char *value)
 {
-	p->filter.given |= FILTER_BY_MARK;
-	conf_set_mark(p, value, &p->filter.mark, &p->filter.mask);
+	p->sync.filter.given |= FILTER_BY_MARK;
+	conf_set_mark(p, value, &p->sync.filter.mark, &p->sync.filter.mask);
 }
 
 void conf_filter_state(struct parser *p, const char *value)
@@ -132,14 +132,15 @@ void conf_filter_state(struct parser *p, const char *value)
 					     [FLOW_CLOSING] = "closing",
 					     NULL };
 
-	p->filter.given |= FILTER_BY_STATE;
-	p->filter.classes |= (uint8_t)(1 << conf_set_word(p, value, words));
+	p->sync.filter.given |= FILTER_BY_STATE;
+	p->sync.filter.classes |=
+		(uint8_t)(1 << conf_set_word(p, value, words));
 }
 
 void conf_filter_assured(struct parser *p, const char *value)
 {
-	p->filter.given |= FILTER_BY_ASSURED;
-	conf_set_bool(p, value, &p->filter.assured);
+	p->sync.filter.given |= FILTER_BY_ASSURED;
+	conf_set_bool(p, value, &p->sync.filter.assured);
 }
 
 static void add_prefix(struct parser *p, const char *value,
@@ -148,7 +149,7 @@ static void add_prefix(struct parser *p, const char *value,
 	struct filter_prefix prefix = { .where = (uint8_t)where };
 	struct conf_address a;
 
-	p->filter.given |= (uint32_t)FILTER_BY_END << where;
+	p->sync.filter.given |= (uint32_t)FILTER_BY_END << where;
 	/* one host may stand without its length */
 	if (!strchr(value, '/') && conf_parse_address(value, &a))
 		a.prefixlen = a.family == AF_INET ? 32 : 128;
@@ -159,7 +160,7 @@ static void add_prefix(struct parser *p, const char *value,
 	prefix.family = (uint8_t)a.family;
 	prefix.len = a.prefixlen;
 	memcpy(prefix.addr.b, &a.v4, a.family == AF_INET ? 4 : 16);
-	if (filter_rule_add(&p->filter, &prefix))
+	if (filter_rule_add(&p->sync.filter, &prefix))
 		p->no_memory = true;
 }
 
@@ -190,7 +191,7 @@ void conf_filter_reply_destination(struct parser *p, const char *value)
 
 void conf_filter_interface(struct parser *p, const char *value)
 {
-	struct filter_rule *r = &p->filter;
+	struct filter_rule *r = &p->sync.filter;
 
 	r->given |= (uint32_t)FILTER_BY_END << FILTER_INTERFACE;
 	if (room(p, r->ninterfaces))
@@ -201,13 +202,13 @@ static void check_filter(struct parser *p, const struct filter_rule *r)
 {
 	const struct filter_rules *before = &p->conf->sync.rules;
 
-	if (!p->filter_acts)
+	if (!p->sync.acts)
 		conf_mistake(p, p->at,
 			     "filter \"%s\" has no action; add action = "
 			     "\"skip\" or \"sync\"",
 			     r->name);
 	for (size_t i = 0; i < before->n; i++)
-		if (!strcmp(before->list[i].name, r->name))
+		if (*r->name && !strcmp(before->list[i].name, r->name))
 			conf_mistake(p, p->at,
 				     "two blocks of filter \"%s\"; keep one",
 				     r->name);
@@ -225,21 +226,26 @@ static void check_filter(struct parser *p, const struct filter_rule *r)
 
 void conf_filter_closed(struct parser *p, const char *title)
 {
-	conf_set_name(p, title, "filter", p->filter.name);
-	check_filter(p, &p->filter);
-	if (filter_rules_add(&p->conf->sync.rules, &p->filter))
+	conf_set_name(p, title, "filter", p->sync.filter.name);
+	check_filter(p, &p->sync.filter);
+	if (filter_rules_add(&p->conf->sync.rules, &p->sync.filter))
 		p->no_memory = true;
 	else
-		p->filter.prefixes = NULL; /* gone over */
+		p->sync.filter.prefixes = NULL; /* gone over */
 	conf_filter_init(p);
 }
 
 void conf_filter_init(struct parser *p)
 {
-	free(p->filter.prefixes);
-	p->filter = (struct filter_rule){ 0 };
-	p->filter_acts = false;
-	p->names = (struct conf_names){ 0 };
+	free(p->sync.filter.prefixes);
+	p->sync.filter = (struct filter_rule){ 0 };
+	p->sync.acts = false;
+}
+
+void conf_sync_init(struct parser *p)
+{
+	conf_filter_init(p);
+	p->sync = (struct draft_sync){ 0 };
 }
 
 /* --- names {} ---------------------------------------------------------------- */
@@ -284,7 +290,7 @@ static void twice(struct parser *p, const char *name)
 
 void conf_names_zones(struct parser *p, const char *value)
 {
-	struct filter_zones *z = &p->names.zones;
+	struct filter_zones *z = &p->sync.names.zones;
 	struct filter_zone *fresh = &z->list[z->n];
 	char pair[2][IF_NAMESIZE];
 
@@ -306,7 +312,7 @@ void conf_names_zones(struct parser *p, const char *value)
 
 void conf_names_interfaces(struct parser *p, const char *value)
 {
-	struct conf_names *n = &p->names;
+	struct conf_names *n = &p->sync.names;
 	char pair[2][IF_NAMESIZE];
 	size_t k = n->num_interfaces;
 
@@ -328,7 +334,7 @@ void conf_names_closed(struct parser *p, const char *title)
 	struct conf_names *more =
 		conf_grow(p, s->names, s->num_names, sizeof(*more));
 
-	conf_set_name(p, title, "names", p->names.peer);
+	conf_set_name(p, title, "names", p->sync.names.peer);
 	for (size_t i = 0; i < s->num_names && more; i++)
 		if (!strcmp(more[i].peer, title))
 			conf_mistake(p, p->at,
@@ -336,9 +342,9 @@ void conf_names_closed(struct parser *p, const char *title)
 				     title);
 	if (more) {
 		s->names = more;
-		s->names[s->num_names++] = p->names;
+		s->names[s->num_names++] = p->sync.names;
 	}
-	p->names = (struct conf_names){ 0 };
+	p->sync.names = (struct conf_names){ 0 };
 }
 
 /* --- all of it ---------------------------------------------------------------- */
@@ -378,7 +384,7 @@ int conf_check_sync(struct parser *p)
 	};
 
 	settle_names(p);
-	if (!p->assured_only)
+	if (!p->sync.assured_only)
 		return 0;
 	if (filter_rules_add(rules, &rule))
 		return -ENOMEM;

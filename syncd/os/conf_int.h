@@ -8,6 +8,7 @@
 
 #include "conf.h"
 #include "conf_keys.h"
+#include "conf_sync_int.h"
 #include "conf_text.h"
 #include "conf_value.h"
 
@@ -72,10 +73,7 @@ struct parser {
 	struct conf_route route;
 	struct conf_rule rule;
 	size_t num_carps;
-	struct filter_rule filter;
-	bool filter_acts; /* its action is given */
-	bool assured_only;
-	struct conf_names names;
+	struct draft_sync sync;
 };
 
 /* conf.c: a sentence with its place in front; the eleventh is dropped. */
@@ -97,9 +95,6 @@ void conf_allow_closed(struct parser *p, const char *title);
 void conf_track_closed(struct parser *p, const char *title);
 void conf_route_closed(struct parser *p, const char *title);
 void conf_rule_closed(struct parser *p, const char *title);
-void conf_filter_closed(struct parser *p, const char *title);
-void conf_names_closed(struct parser *p, const char *title);
-void conf_filter_init(struct parser *p);
 void conf_allow_init(struct parser *p);
 void conf_track_init(struct parser *p);
 /* What a vhost has allocated, the password overwritten; it is empty then. */
@@ -118,10 +113,6 @@ void conf_check_modes(struct parser *p, const struct draft_carp *d);
  * jiffy_ns (lease.h). */
 void conf_check_interval(struct parser *p, const struct draft_carp *d,
 			 int64_t jiffy_ns);
-
-/* conf_filter.c: sync {} as a whole, its peers known; 0 or -ENOMEM. */
-int conf_check_sync(struct parser *p);
-void conf_sync_drop(struct conf_sync *sync);
 
 /* conf_check.c: what holds between values, into p->conf; 0 or -ENOMEM. */
 int conf_check(struct parser *p);

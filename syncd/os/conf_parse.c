@@ -391,8 +391,7 @@ void conf_parse_drop(struct parser *p)
 	carp_init(&p->carp);
 	conf_allow_init(p);
 	conf_track_init(p);
-	conf_filter_init(p);
-	p->assured_only = false;
+	conf_sync_init(p);
 }
 
 /* 0 or -ENOMEM. */

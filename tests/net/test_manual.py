@@ -17,11 +17,13 @@ MANUALS = sorted((ROOT / "syncd").glob("*.[1-9]"))
 SECTIONS = {"IN_ROOT": "GENERAL", "IN_LINK": "LINK", "IN_PEER": "LINK",
             "IN_CARP": "CARP", "IN_ALLOW": "CARP", "IN_SCRIPT": "TRACK",
             "IN_WATCH": "TRACK", "IN_ROUTE": "ROUTES AND RULES",
-            "IN_RULE": "ROUTES AND RULES", "IN_STATS": "STATS"}
+            "IN_RULE": "ROUTES AND RULES", "IN_SYNC": "SYNC",
+            "IN_FILTER": "SYNC", "IN_NAMES": "SYNC", "IN_STATS": "STATS"}
 BLOCKS = {"LINK": ("link", "peer"),
           "CARP": ("carp", "allow", "track", "routes", "rules"),
           "TRACK": ("interface", "route", "script", "process", "file"),
-          "ROUTES AND RULES": ("route", "rule"), "STATS": ("stats",)}
+          "ROUTES AND RULES": ("route", "rule"),
+          "SYNC": ("sync", "filter", "names"), "STATS": ("stats",)}
 
 
 def text(path):
@@ -106,7 +108,8 @@ def test_the_examples_of_the_manual_are_accepted(tmp_path):
     example = literal("EXAMPLES").replace(
         'carp "lan" {\n', 'carp "lan" {\n' + literal("TRACK")
         + literal("ROUTES AND RULES"))
-    assert "rule " in example
+    example += literal("SYNC")
+    assert "rule " in example and "filter " in example
     for name in ("link.key", "carp.pass"):
         example = example.replace("/etc/statesync/" + name,
                                   str(tmp_path / name))
