@@ -119,6 +119,9 @@ static void act(struct node *n, const struct engine_action *a)
 			n->handover_failed = !a->ok;
 		commands_handover_ended(n, a->ok, a->log.text);
 		return;
+	case ENGINE_PASS:
+		node_defer_pass(n, a->packet);
+		return;
 	case ENGINE_STOPPED:
 		n->stopped = true;
 		return;
@@ -157,6 +160,7 @@ static bool run_actions(struct node *n)
 	}
 	n->running_actions = false;
 	node_sync_output(n);
+	node_defer_settle(n);
 	arm_timer(n);
 	if (n->stopped)
 		event_base_loopbreak(n->base);
@@ -348,6 +352,7 @@ void node_close(struct node *n)
 	node_policy_close(n);
 	node_exec_close(n);
 	node_carp_close(n);
+	node_defer_close(n);
 	node_sync_close(n);
 	if (n->engine)
 		engine_free(n->engine);

@@ -93,6 +93,7 @@ struct node_track;
 struct node_policy;
 struct node_upgrade;
 struct node_timeouts_file;
+struct node_defer;
 
 struct node {
 	struct node_upgrade *upgrade;
@@ -132,7 +133,8 @@ struct node {
 	uint32_t table_max;
 	struct peersock *peersock;
 
-	struct exec *exec; /* the helper that runs commands */
+	struct node_defer *defer; /* NULL until packets are held */
+	struct exec *exec;	  /* the helper that runs commands */
 	struct event *exec_event;
 	struct node_track *track;
 	struct node_policy *policy;
@@ -192,6 +194,14 @@ int node_conf_set(struct node *n, unsigned i, const char **why)
 	__attribute__((warn_unused_result));
 /* Tells it what is not of a vhost. */
 void node_conf_change(struct node *n);
+
+/* --- node_defer.c: sync { defer } */
+/* Holds first packets or not, as the engine wants it now. */
+void node_defer_settle(struct node *n);
+void node_defer_pass(struct node *n, uint32_t id);
+void node_defer_close(struct node *n);
+/* NULL, or why no packet can be held here. */
+const char *node_defer_error(const struct node *n);
 
 /* --- node_filter.c: sync {} */
 /* Carries it over, with the networks that interfaces have now. */

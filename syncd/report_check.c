@@ -287,6 +287,7 @@ static const struct check checks[] = {
 	{ "accounting", check_accounting },
 	{ "filters", check_filters },
 	{ "names", check_names },
+	{ "defer", check_defer },
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 

@@ -33,5 +33,6 @@ void check_accounting(struct checker *c);
 /* report_check_sync.c: sync {} here and at the peers. */
 void check_filters(struct checker *c);
 void check_names(struct checker *c);
+void check_defer(struct checker *c);
 
 #endif

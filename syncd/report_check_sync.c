@@ -30,8 +30,9 @@ void check_filters(struct checker *c)
 				"%s filters otherwise than this node\n"
 				"what one of the two skips is not on both, and "
 				"breaks at a failover.\n"
-				"the same assured-only and filter blocks in "
-				"sync on both nodes, then statesync reload; "
+				"the same defer, assured-only and filter "
+				"blocks in sync on both nodes, then statesync "
+				"reload; "
 				"where they are: the same networks on the "
 				"interfaces that they name",
 				p->name);
@@ -43,6 +44,19 @@ void check_filters(struct checker *c)
 			"ip link; if it is called otherwise on the peer only: "
 			"interfaces in names of statesync.conf",
 			name);
+}
+
+void check_defer(struct checker *c)
+{
+	const char *error = node_defer_error(c->n);
+
+	if (c->n->engine->defers && error)
+		finding(c, LEVEL_WARNS,
+			"defer is on, and no packet waits for the peer\n"
+			"an answer that comes back through the other node may "
+			"meet no state there.\n"
+			"%s",
+			error);
 }
 
 void check_names(struct checker *c)

@@ -55,6 +55,10 @@ void report_counters(struct node *n, bool all, FILE *out)
 	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
 		counter(out, all, "flows", e->filtered[i], "events not told",
 			filter_verdict_name((enum filter_verdict)i));
+	for (int i = 0; i < DEFER_ENDS; i++)
+		counter(out, all, "defer", e->defer.ends[i],
+			"first packets let go",
+			defer_end_name((enum defer_end)i));
 	for (size_t i = 0; i < e->filter.rules.n; i++)
 		counter(out, all, "filter", e->filter.rules.list[i].skipped,
 			"events skipped", e->filter.rules.list[i].name);

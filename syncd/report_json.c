@@ -388,6 +388,23 @@ static json_t *filters(const struct engine *e)
 	return o;
 }
 
+/* First packets: how many wait, and how those of before were let go. */
+static json_t *defer(const struct node *n)
+{
+	const struct engine *e = n->engine;
+	const char *error = node_defer_error(n);
+	json_t *o = json_object();
+
+	set(o, "configured", json_boolean(e->defers));
+	set(o, "active", json_boolean(!error && engine_defers(e)));
+	set(o, "error", error ? json_string(error) : json_null());
+	set(o, "waiting", number(e->defer.waiting));
+	for (int i = 0; i < DEFER_ENDS; i++)
+		set(o, defer_end_name((enum defer_end)i),
+		    number(e->defer.ends[i]));
+	return o;
+}
+
 static json_t *destroys(const struct engine *e)
 {
 	json_t *o = json_object();
@@ -424,6 +441,7 @@ static json_t *flows(struct node *n)
 	set(o, "refused_own", number(e->refused_own));
 	set(o, "refused_filtered", number(e->refused_filtered));
 	set(o, "filters", filters(e));
+	set(o, "defer", defer(n));
 	set(o, "not_told", filtered(e));
 	set(o, "destroys", destroys(e));
 	set(o, "overruns", number(e->overruns));

@@ -94,6 +94,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	destroys_init(&e->destroys);
 	timeouts_default(&e->timeouts);
 	e->independent = conf->independent;
+	e->defers = conf->defer;
 	for (unsigned i = 0; !err && i < conf->nvhosts; i++)
 		err = engine_vhost_set(e, i, &conf->vhosts[i], why, now);
 	*why = err ? *why : "not enough memory";
@@ -202,6 +203,7 @@ static void settle(struct engine *e, mono_t now)
 	while (engine_carp_settle(e, now))
 		;
 	engine_handover_settle(e, now);
+	engine_defer_settle(e, now);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		engine_sync_settle(e, i, now);
 		engine_peer_settle(e, i, now);
@@ -260,6 +262,7 @@ mono_t engine_deadline(const struct engine *e)
 			d = mono_min(d, p->next_word);
 	}
 	d = mono_min(d, handover_deadline(&e->handover));
+	d = mono_min(d, defer_deadline(&e->defer));
 	if (e->env.holding)
 		d = mono_min(d, gate_deadline(&e->gate, e->gate.since));
 	return d;

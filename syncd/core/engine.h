@@ -12,6 +12,7 @@
 #ifndef STATESYNC_ENGINE_H
 #define STATESYNC_ENGINE_H
 
+#include "defer.h"
 #include "demotion.h"
 #include "destroys.h"
 #include "filter.h"
@@ -56,6 +57,7 @@ struct engine_conf {
 	enum require_sync require;
 	int64_t require_ns;
 	bool independent; /* vhosts move each by itself */
+	bool defer;	  /* first packets wait for the peers */
 	size_t nvhosts, npeers;
 	const struct engine_vhost_conf *vhosts;
 	const char *const *peers; /* names */
@@ -173,6 +175,7 @@ enum engine_do {
 	ENGINE_TRANSITION, /* for notification; history has it already */
 	ENGINE_BULK_ENDED,
 	ENGINE_HANDOVER_ENDED,
+	ENGINE_PASS, /* a packet that engine_packet() was given */
 	ENGINE_STOPPED,
 };
 
@@ -186,6 +189,7 @@ struct engine_action {
 			bool own_mac;
 		} advert;
 		int64_t lease_ns;
+		uint32_t packet; /* of PASS */
 		struct {
 			int level; /* as syslog(3) */
 			char text[ENGINE_TEXT_MAX];
@@ -230,6 +234,8 @@ struct engine {
 	 * whoever is master now, before they are given up */
 	bool legacy;
 	struct filter filter;
+	bool defers; /* as configured */
+	struct defer defer;
 	struct session_address *own; /* without the shared ones */
 	size_t nown;
 	struct destroys destroys;
@@ -351,6 +357,15 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 void engine_overrun(struct engine *e, mono_t now);
 /* All events that the kernel had were read; by whoever read the last one. */
 void engine_drained(struct engine *e, mono_t now);
+
+/* Are first packets of new flows to wait now? */
+bool engine_defers(const struct engine *e);
+/*
+ * One does, of this entry, which the kernel has not in its table yet (NULL:
+ * not known). ENGINE_PASS follows, at once or within DEFER_WAIT_NS.
+ */
+void engine_packet(struct engine *e, uint32_t id, const struct flow *f,
+		   mono_t now);
 
 /* The next piece of work, WORK_NONE when there is none now. */
 enum engine_work engine_work(struct engine *e, mono_t now);

@@ -43,6 +43,10 @@ static bool wanted(const struct engine *e, const struct flow_change *c)
 		return false;
 	if (c->op == FLOW_DESTROY)
 		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
+	/* a packet waits over there until we have it */
+	if (c->op == FLOW_NEW && e->defers &&
+	    filter_first(&e->filter, &c->flow) == FILTER_PASS)
+		return true;
 	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
 }
 

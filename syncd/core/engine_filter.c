@@ -21,8 +21,11 @@ uint64_t engine_filter_digest(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
-	return filter_rules_digest(&e->filter.rules,
-				   is_first(e, p) ? NULL : &p->zones);
+	uint64_t digest = filter_rules_digest(
+		&e->filter.rules, is_first(e, p) ? NULL : &p->zones);
+
+	/* who does not defer does not take what has only a first packet */
+	return digest + (e->defers ? UINT64_C(1) << 63 : 0);
 }
 
 uint64_t engine_zones_digest(const struct engine *e, unsigned peer)

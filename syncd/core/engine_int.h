@@ -15,6 +15,7 @@
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_dump.c      dumps of our table, and whom they serve
  * engine_filter.c    filter blocks, and zones called otherwise on a peer
+ * engine_defer.c     first packets that wait until the peers know their flow
  */
 #ifndef STATESYNC_ENGINE_INT_H
 #define STATESYNC_ENGINE_INT_H
@@ -182,6 +183,12 @@ void engine_filter_skipped(struct engine *e, const struct flow *f);
 /* Counts what a peer told and engine_op_told refused. */
 void engine_filter_refused(struct engine *e, unsigned peer,
 			   const struct flow_change *c);
+
+/* --- engine_defer.c */
+void engine_defer_settle(struct engine *e, mono_t now);
+/* The peers that know of this event by a packet that waited, a bit each. */
+uint32_t engine_defer_told(const struct engine *e, enum flow_op op,
+			   const struct flow *f);
 
 /* --- engine_dump.c: dumps of our table, and injection */
 /* One change for our kernel, made from a dump. */

@@ -137,8 +137,9 @@ void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
 
 /* --- the stream ------------------------------------------------------------- */
 
-static void tell(struct engine *e, enum flow_op op, const struct flow *f,
-		 mono_t now)
+/* had: peers that know it already, a bit each. */
+static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
+			const struct flow *f, mono_t now)
 {
 	struct flow_change c = { .op = op, .flow = *f };
 
@@ -148,9 +149,15 @@ static void tell(struct engine *e, enum flow_op op, const struct flow *f,
 		return;
 	}
 	for (unsigned i = 0; i < e->npeers; i++)
-		if (told(&e->peers[i]) &&
+		if (told(&e->peers[i]) && !(had >> i & 1) &&
 		    session_tell(e->peers[i].session, &c, now))
 			engine_sync_gap(e, i, "memory is short", now);
+}
+
+static void tell(struct engine *e, enum flow_op op, const struct flow *f,
+		 mono_t now)
+{
+	tell_others(e, 0, op, f, now);
 }
 
 /* What a peer is told of and cannot have, for the administrator. */
@@ -205,7 +212,8 @@ static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
 		return;
 	}
 	/* it was never told */
-	if (f->l4proto == IPPROTO_TCP && (f->has & FLOW_HAS_TCP) &&
+	if (!e->defers && f->l4proto == IPPROTO_TCP &&
+	    (f->has & FLOW_HAS_TCP) &&
 	    (f->tcp_state == TCP_CONNTRACK_SYN_SENT ||
 	     f->tcp_state == TCP_CONNTRACK_SYN_SENT2))
 		return;
@@ -250,7 +258,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 		op = FLOW_NEW;
 	if (op == FLOW_NEW)
 		count_lacks(e, f, now);
-	tell(e, op, f, now);
+	tell_others(e, engine_defer_told(e, op, f), op, f, now);
 }
 
 void engine_overrun(struct engine *e, mono_t now)

@@ -151,17 +151,14 @@ enum filter_verdict filter_ends(const struct filter *f, const struct flow *flow)
 	return v;
 }
 
-enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
+enum filter_verdict filter_first(const struct filter *f,
+				 const struct flow *flow)
 {
 	const uint32_t never = IPS_DYING | IPS_TEMPLATE | IPS_UNTRACKED;
 	enum filter_verdict v;
 
-	if (flow->status & never)
-		return FILTER_STATE;
-	if (flow->l4proto == IPPROTO_TCP &&
-	    (flow->tcp_state == TCP_CONNTRACK_SYN_SENT ||
-	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2 ||
-	     flow->tcp_state == TCP_CONNTRACK_NONE))
+	if (flow->status & never || (flow->l4proto == IPPROTO_TCP &&
+				     flow->tcp_state == TCP_CONNTRACK_NONE))
 		return FILTER_STATE;
 	if (flow->l4proto == IPPROTO_SCTP && !sctp_begun(flow))
 		return FILTER_STATE;
@@ -169,4 +166,13 @@ enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 	if (v == FILTER_PASS && filter_rules_skip(&f->rules, flow))
 		return FILTER_RULE;
 	return v;
+}
+
+enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
+{
+	if (flow->l4proto == IPPROTO_TCP &&
+	    (flow->tcp_state == TCP_CONNTRACK_SYN_SENT ||
+	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2))
+		return FILTER_STATE;
+	return filter_first(f, flow);
 }

@@ -43,6 +43,9 @@ void filter_free(struct filter *f);
 
 enum filter_verdict filter_flow(const struct filter *f,
 				const struct flow *flow);
+/* As filter_flow, of a flow that has only its first packet: TCP in SYN_SENT. */
+enum filter_verdict filter_first(const struct filter *f,
+				 const struct flow *flow);
 /* For a flow that has ended: may it have passed while it lived? */
 enum filter_verdict filter_ends(const struct filter *f,
 				const struct flow *flow);

@@ -23,6 +23,11 @@ void conf_sync_assured_only(struct parser *p, const char *value)
 	conf_set_bool(p, value, &p->sync.assured_only);
 }
 
+void conf_sync_defer(struct parser *p, const char *value)
+{
+	conf_set_bool(p, value, &p->conf->sync.defer);
+}
+
 void conf_filter_action(struct parser *p, const char *value)
 {
 	static const char *const words[] = { "sync", "skip", NULL };

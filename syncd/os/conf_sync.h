@@ -9,6 +9,8 @@
 #include "conf_carp.h"
 #include "filter_rules.h"
 
+#include <stdbool.h>
+
 /* What a peer calls otherwise. */
 struct conf_names {
 	char peer[CONF_NAME_SIZE];
@@ -20,6 +22,7 @@ struct conf_names {
 };
 
 struct conf_sync {
+	bool defer;
 	/* as in the file, behind that of assured-only; the prefixes of
 	 * interfaces are still to be added */
 	struct filter_rules rules;

@@ -17,8 +17,8 @@ enum flow_result ct_result_of(int error, int *other);
 /*
  * May the kernel be told it as a whole? It needs a timeout and the state of its
  * protocol, and a TCP connection an answer: an entry in SYN_SENT kills it
- * (spec/ctnetlink.md 3).
+ * (spec/ctnetlink.md 3), unless it is new and here before the answer (defer).
  */
-bool ct_result_possible(const struct flow *f);
+bool ct_result_possible(const struct flow *f, enum flow_op op);
 
 #endif

@@ -17,6 +17,7 @@
 #define SIM_PIPE_BYTES	(64 * 1024)
 #define SIM_SEGMENTS	512
 #define SIM_UNTOLD_MAX	8192
+#define SIM_HELD_MAX	256
 
 struct sim_conf {
 	uint64_t seed;
@@ -86,6 +87,9 @@ struct sim_node {
 	/* for a test to look at */
 	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
 	unsigned handovers_ok, handovers_failed;
+	/* packets let go, and when, by number */
+	unsigned passed;
+	mono_t passed_at[SIM_HELD_MAX];
 	char handover_why[ENGINE_TEXT_MAX];
 	bool handover_forced;
 	unsigned spins;

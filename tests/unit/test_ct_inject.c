@@ -362,7 +362,7 @@ START_TEST(a_result_for_each)
 	ops[0] = lab_change(FLOW_NEW, lab_tcp(1));
 	ops[1] = lab_change(FLOW_DESTROY, lab_tcp(2));
 	ops[2] = lab_change(FLOW_TIMEOUT, lab_tcp(3));
-	ops[3] = lab_change(FLOW_NEW, lab_tcp(4));
+	ops[3] = lab_change(FLOW_UPDATE, lab_tcp(4));
 	ops[3].flow.tcp_state = TCP_CONNTRACK_SYN_SENT;
 	ops[4] = lab_change(FLOW_UPDATE, lab_tcp(5));
 	ops[4].flow.has = FLOW_HAS_TCP; /* no timeout */
