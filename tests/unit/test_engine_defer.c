@@ -16,6 +16,7 @@ static void deferring(bool a, bool b)
 	pair();
 	engine(A)->defers = a;
 	engine(B)->defers = b;
+	sim->traffic = false; /* which would answer */
 	run(1 * S);
 	packets = 0;
 }
