@@ -86,14 +86,20 @@ static int add_interface(const struct node *n, struct filter_rule *rule,
 	return err;
 }
 
-static int make_rules(const struct node *n, struct filter_rules *rules)
+/* Networks are added, and none is taken out before another configuration: an
+ * interface that goes down may lose its addresses, and that is no moment for
+ * another filter. */
+static int make_rules(struct node *n, struct filter_rules *rules)
 {
-	int err = filter_rules_copy(rules, &n->conf->sync.rules);
+	const struct filter_rules *conf = &n->conf->sync.rules;
+	int err = 0;
 
-	for (size_t i = 0; i < rules->n && !err; i++)
-		for (size_t k = 0; k < rules->list[i].ninterfaces && !err; k++)
-			err = add_interface(n, &rules->list[i],
-					    rules->list[i].interfaces[k]);
+	for (size_t i = 0; i < conf->n && !err; i++)
+		for (size_t k = 0; k < conf->list[i].ninterfaces && !err; k++)
+			err = add_interface(n, &conf->list[i],
+					    conf->list[i].interfaces[k]);
+	if (!err)
+		err = filter_rules_copy(rules, conf);
 	/* the engine may have counted already */
 	for (size_t i = 0; i < rules->n && i < n->engine->filter.rules.n; i++)
 		if (!strcmp(rules->list[i].name,

@@ -146,7 +146,8 @@ enum filter_verdict filter_ends(const struct filter *f, const struct flow *flow)
 {
 	enum filter_verdict v = addresses(f, flow);
 
-	if (v == FILTER_PASS && !filter_rules_may(&f->rules, flow))
+	if (v == FILTER_PASS && f->rules.n &&
+	    !filter_rules_may(&f->rules, flow))
 		return FILTER_RULE;
 	return v;
 }
@@ -163,7 +164,8 @@ enum filter_verdict filter_first(const struct filter *f,
 	if (flow->l4proto == IPPROTO_SCTP && !sctp_begun(flow))
 		return FILTER_STATE;
 	v = addresses(f, flow);
-	if (v == FILTER_PASS && filter_rules_skip(&f->rules, flow))
+	if (v == FILTER_PASS && f->rules.n &&
+	    filter_rules_skip(&f->rules, flow))
 		return FILTER_RULE;
 	return v;
 }

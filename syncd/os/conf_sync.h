@@ -23,8 +23,8 @@ struct conf_names {
 
 struct conf_sync {
 	bool defer;
-	/* as in the file, behind that of assured-only; the prefixes of
-	 * interfaces are still to be added */
+	/* as in the file, behind that of assured-only; the networks of
+	 * interfaces are added by who knows them */
 	struct filter_rules rules;
 	size_t num_names; /* of peers only */
 	struct conf_names *names;

@@ -381,6 +381,30 @@ def test_another_filter_while_it_runs(lab, pair, talk):
 
 
 @pytest.mark.full
+def test_an_interface_that_goes_down(lab, pair, talk):
+    """It loses its IPv6 addresses: no moment to filter by other networks, for
+    then the peer would wait for a bulk instead of taking over."""
+    lab.ipv6()
+    pair.start(address={"lan": '10.1.0.1/24", "2001:db8:1::1/64',
+                        "wan": '10.2.0.1/24", "2001:db8:2::1/64'},
+               top=sync(skip("link", 'interface = { "link" }'),
+                        skip("some", 'interface = { "lan" }'
+                             ' port = { 7001 }')))
+    ends = talk.tcp(7002)
+    told(lab, *by_port(7002, "tcp"))
+    lab.ip("gw1", "addr", "add", "2001:db8:7::1/64", "dev", "lan", "nodad")
+    wait_for("another filter", lambda: "the filter is another one" in
+             pair.one.log.read_text())
+    pair.wait_sync()
+    before = pair.one.log.read_text().count("the filter is another one")
+    lab.freeze()
+    lab.ip("gw1", "link", "set", "dev", "lan", "down")
+    pair.wait_master(pair.two, 5)
+    goes_on(ends)
+    assert pair.one.log.read_text().count("the filter is another one") == before
+
+
+@pytest.mark.full
 def test_what_only_the_standby_skips(lab, pair, talk):
     """The sender's filter decides; what the receiver refuses is counted, and
     opens no gap."""
