@@ -107,13 +107,10 @@ void engine_defer_settle(struct engine *e, mono_t now)
 		pass(e, id);
 }
 
-uint32_t engine_defer_told(const struct engine *e, enum flow_op op,
-			   const struct flow *f)
+uint32_t engine_defer_told(const struct engine *e, const struct flow *f)
 {
-	const struct defer_packet *p;
+	const struct defer_packet *p =
+		e->defers ? defer_find(&e->defer, f) : NULL;
 
-	if (!e->defers || op != FLOW_NEW)
-		return 0;
-	p = defer_find(&e->defer, f);
 	return p ? p->told : 0;
 }

@@ -20,7 +20,6 @@ static bool is_first(const struct engine *e, const struct engine_peer *p)
 uint64_t engine_filter_digest(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
-
 	uint64_t digest = filter_rules_digest(
 		&e->filter.rules, is_first(e, p) ? NULL : &p->zones);
 
@@ -46,7 +45,8 @@ void engine_filter(struct engine *e, struct filter_rules *rules, mono_t now)
 	if (same)
 		return;
 	for (unsigned i = 0; i < e->npeers; i++) {
-		engine_sync_gap(e, i, "the filter is another one", now);
+		if (engine_telling(e))
+			engine_sync_gap(e, i, "the filter is another one", now);
 		engine_rx_again(e, i, "the filter is another one", now);
 	}
 	engine_peer_say_word(e);

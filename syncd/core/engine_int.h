@@ -186,9 +186,8 @@ void engine_filter_refused(struct engine *e, unsigned peer,
 
 /* --- engine_defer.c */
 void engine_defer_settle(struct engine *e, mono_t now);
-/* The peers that know of this event by a packet that waited, a bit each. */
-uint32_t engine_defer_told(const struct engine *e, enum flow_op op,
-			   const struct flow *f);
+/* The peers that know of the flow by a packet that waited, a bit each. */
+uint32_t engine_defer_told(const struct engine *e, const struct flow *f);
 
 /* --- engine_dump.c: dumps of our table, and injection */
 /* One change for our kernel, made from a dump. */

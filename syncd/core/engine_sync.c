@@ -179,7 +179,7 @@ static void count_lacks(struct engine *e, const struct flow *f, mono_t now)
 static void skipped(struct engine *e, enum flow_op op, const struct flow *f,
 		    enum filter_verdict why, mono_t now)
 {
-	struct flow gone = *f;
+	struct flow gone;
 
 	if (why != FILTER_RULE) {
 		e->filtered[why]++;
@@ -188,6 +188,7 @@ static void skipped(struct engine *e, enum flow_op op, const struct flow *f,
 	engine_filter_skipped(e, f);
 	if (op != FLOW_UPDATE || filter_ends(&e->filter, f) != FILTER_PASS)
 		return;
+	gone = *f;
 	gone.has &= (uint8_t)~FLOW_HAS_TIMEOUT;
 	tell(e, FLOW_DESTROY, &gone, now);
 }
@@ -240,6 +241,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 		  uint32_t portid, mono_t now)
 {
 	enum filter_verdict v;
+	uint32_t had;
 
 	if (!e->masters)
 		return;
@@ -253,12 +255,14 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 		return;
 	}
 	destroys_revive(&e->destroys, f, DESTROYS_ALL);
+	had = engine_defer_told(e, f);
 	/* the first that a peer hears of a TCP flow: its NEW was a SYN_SENT */
-	if (f->l4proto == IPPROTO_TCP && f->tcp_state == TCP_CONNTRACK_SYN_RECV)
+	if (!had && f->l4proto == IPPROTO_TCP &&
+	    f->tcp_state == TCP_CONNTRACK_SYN_RECV)
 		op = FLOW_NEW;
 	if (op == FLOW_NEW)
 		count_lacks(e, f, now);
-	tell_others(e, engine_defer_told(e, op, f), op, f, now);
+	tell_others(e, op == FLOW_NEW ? had : 0, op, f, now);
 }
 
 void engine_overrun(struct engine *e, mono_t now)

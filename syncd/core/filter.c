@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The predicate of rules 2, with what the configuration adds to it. It does
- * not know where a flow came from. Invariant: both lists are sorted, so that a look costs a few
- * comparisons whatever the number of addresses.
+ * not know where a flow came from. Invariant: both lists of addresses are
+ * sorted, so that a look costs a few comparisons whatever their number.
  */
 #include "filter.h"
 
@@ -158,8 +158,11 @@ enum filter_verdict filter_first(const struct filter *f,
 	const uint32_t never = IPS_DYING | IPS_TEMPLATE | IPS_UNTRACKED;
 	enum filter_verdict v;
 
-	if (flow->status & never || (flow->l4proto == IPPROTO_TCP &&
-				     flow->tcp_state == TCP_CONNTRACK_NONE))
+	if (flow->status & never)
+		return FILTER_STATE;
+	if (flow->l4proto == IPPROTO_TCP &&
+	    (flow->tcp_state == TCP_CONNTRACK_NONE ||
+	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2))
 		return FILTER_STATE;
 	if (flow->l4proto == IPPROTO_SCTP && !sctp_begun(flow))
 		return FILTER_STATE;
@@ -173,8 +176,7 @@ enum filter_verdict filter_first(const struct filter *f,
 enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 {
 	if (flow->l4proto == IPPROTO_TCP &&
-	    (flow->tcp_state == TCP_CONNTRACK_SYN_SENT ||
-	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2))
+	    flow->tcp_state == TCP_CONNTRACK_SYN_SENT)
 		return FILTER_STATE;
 	return filter_first(f, flow);
 }

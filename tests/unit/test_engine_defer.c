@@ -89,6 +89,13 @@ START_TEST(waits_for_the_peer)
 	ck_assert(kernel_create(&sim->node[A].kernel, &copy, sim->now));
 	run(1 * S);
 	ck_assert_uint_eq(find(B, &f)->flow.tcp_state, TCP_CONNTRACK_SYN_RECV);
+	/* and what follows here is told as of any flow */
+	find(A, &f)->flow.status |= IPS_SEEN_REPLY | IPS_ASSURED;
+	find(A, &f)->flow.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	kernel_changed(&sim->node[A].kernel, find(A, &f), sim->now);
+	run(1 * S);
+	ck_assert_uint_eq(find(B, &f)->flow.tcp_state,
+			  TCP_CONNTRACK_ESTABLISHED);
 }
 END_TEST
 
@@ -107,6 +114,23 @@ START_TEST(new_is_told_once)
 	ck_assert(find(B, &f)->flow.status & IPS_SEEN_REPLY);
 	/* one that did not wait is told as ever */
 	ck_assert_ptr_nonnull(find(B, &other));
+}
+END_TEST
+
+/* The answer comes through us: the peer's copy goes on with ours. */
+START_TEST(the_handshake_is_told)
+{
+	struct flow f = first_flow(10);
+
+	deferring(true, true);
+	packet(&f);
+	run(30 * MS);
+	ck_assert(kernel_create(&sim->node[A].kernel, &f, sim->now));
+	find(A, &f)->flow.status |= IPS_SEEN_REPLY;
+	find(A, &f)->flow.tcp_state = TCP_CONNTRACK_SYN_RECV;
+	kernel_changed(&sim->node[A].kernel, find(A, &f), sim->now);
+	run(20 * MS);
+	ck_assert_uint_eq(find(B, &f)->flow.tcp_state, TCP_CONNTRACK_SYN_RECV);
 }
 END_TEST
 
@@ -231,12 +255,15 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const list[] = {
-		waits_for_the_peer,    new_is_told_once,
-		not_longer_than_20_ms, those_that_need_not_wait,
-		a_lost_peer_lets_go,   a_second_packet_waits_too,
-		only_one_defers,       an_end_is_told
-	};
+	const TTest *const list[] = { waits_for_the_peer,
+				      new_is_told_once,
+				      the_handshake_is_told,
+				      not_longer_than_20_ms,
+				      those_that_need_not_wait,
+				      a_lost_peer_lets_go,
+				      a_second_packet_waits_too,
+				      only_one_defers,
+				      an_end_is_told };
 	Suite *s = suite_create("engine_defer");
 	SRunner *sr;
 	int failed;
