@@ -205,6 +205,7 @@ void node_sync_filter(struct node *n)
 			"the kernel cannot filter events (%s); it is done here",
 			log_errno(-err));
 	filter_rules_need(rules, &n->dump.need);
+	n->events.want_labels = filter_rules_ask(rules, FILTER_BY_LABEL);
 }
 
 bool node_sync_work(struct node *n)

@@ -193,6 +193,15 @@ static bool is_assured(const struct flow *f)
 	return f->status & IPS_ASSURED;
 }
 
+static bool has_label(const struct filter_rule *rule, const struct flow *f)
+{
+	for (size_t i = 0; f->has & FLOW_HAS_LABELS && i < sizeof(f->labels);
+	     i++)
+		if (rule->labels[i] & f->labels[i])
+			return true;
+	return false;
+}
+
 static bool matches(const struct filter_rule *rule, const struct flow *f)
 {
 	uint32_t given = rule->given;
@@ -202,6 +211,8 @@ static bool matches(const struct filter_rule *rule, const struct flow *f)
 	if (given & FILTER_BY_STATE && !(rule->classes >> flow_class(f) & 1))
 		return false;
 	if (given & FILTER_BY_ASSURED && rule->assured != is_assured(f))
+		return false;
+	if (given & FILTER_BY_LABEL && !has_label(rule, f))
 		return false;
 	return matches_what_stays(rule, f);
 }
@@ -221,7 +232,8 @@ bool filter_rules_may(const struct filter_rules *r, const struct flow *f)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const struct filter_rule *rule = &r->list[i];
-		bool sure = !(rule->given & (FILTER_BY_MARK | FILTER_BY_STATE));
+		bool sure = !(rule->given & (FILTER_BY_MARK | FILTER_BY_STATE |
+					     FILTER_BY_LABEL));
 
 		if (!matches_what_stays(rule, f))
 			continue;
@@ -252,6 +264,14 @@ bool filter_rules_refuse(const struct filter_rules *r, uint8_t protocol)
 		if (!(rule->given & ~(uint32_t)FILTER_BY_PROTOCOL))
 			return true;
 	}
+	return false;
+}
+
+bool filter_rules_ask(const struct filter_rules *r, enum filter_by by)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->list[i].given & by)
+			return true;
 	return false;
 }
 
@@ -371,6 +391,7 @@ uint64_t filter_rules_digest(const struct filter_rules *r,
 		h = hash_number(h, (uint64_t)rule->mark << 32 | rule->mask);
 		h = hash_number(h,
 				(uint64_t)rule->classes << 1 | rule->assured);
+		h = hash(h, rule->labels, sizeof(rule->labels));
 		h = hash_number(h, lists_digest(rule, zones));
 	}
 	return h ? h : 1;

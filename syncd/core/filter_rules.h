@@ -34,7 +34,8 @@ enum filter_by {
 	FILTER_BY_MARK = 1 << 3,
 	FILTER_BY_STATE = 1 << 4,
 	FILTER_BY_ASSURED = 1 << 5,
-	FILTER_BY_END = 1 << 6,
+	FILTER_BY_LABEL = 1 << 6,
+	FILTER_BY_END = 1 << 7,
 };
 
 struct filter_prefix {
@@ -53,7 +54,8 @@ struct filter_rule {
 	char interfaces[FILTER_LIST_MAX][FILTER_IFNAME_MAX];
 	size_t nports, nzones, ninterfaces;
 	uint32_t mark, mask;
-	uint8_t classes; /* a bit for each enum flow_class */
+	uint8_t labels[FLOW_LABELS_BYTES]; /* any of these */
+	uint8_t classes;		   /* a bit for each enum flow_class */
 	bool assured;
 	size_t nprefixes;
 	struct filter_prefix *prefixes; /* owned */
@@ -88,6 +90,9 @@ struct filter_rule *filter_rules_skip(const struct filter_rules *r,
 bool filter_rules_may(const struct filter_rules *r, const struct flow *f);
 /* Is every flow of that protocol skipped, whatever else it is? */
 bool filter_rules_refuse(const struct filter_rules *r, uint8_t protocol);
+
+/* Does a rule ask for this? */
+bool filter_rules_ask(const struct filter_rules *r, enum filter_by by);
 
 /* What every flow that is synced has; 0 in a mask: nothing is known. */
 struct filter_need {

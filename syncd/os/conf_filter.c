@@ -130,6 +130,14 @@ void conf_filter_mark(struct parser *p, const char *value)
 	conf_set_mark(p, value, &p->sync.filter.mark, &p->sync.filter.mask);
 }
 
+void conf_filter_label(struct parser *p, const char *value)
+{
+	long bit = conf_set_number(p, value, 0, 8 * FLOW_LABELS_BYTES - 1);
+
+	p->sync.filter.given |= FILTER_BY_LABEL;
+	p->sync.filter.labels[bit / 8] |= (uint8_t)(1 << bit % 8);
+}
+
 void conf_filter_state(struct parser *p, const char *value)
 {
 	static const char *const words[] = { [FLOW_OPENING] = "opening",

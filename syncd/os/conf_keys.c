@@ -212,6 +212,7 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_FILTER, KEY_LIST, "interface", conf_filter_interface },
 	{ IN_FILTER, KEY_LIST, "zone", conf_filter_zone },
 	{ IN_FILTER, KEY_ONE, "mark", conf_filter_mark },
+	{ IN_FILTER, KEY_LIST, "label", conf_filter_label },
 	{ IN_FILTER, KEY_LIST, "state", conf_filter_state },
 	{ IN_FILTER, KEY_ONE, "assured", conf_filter_assured },
 	{ IN_NAMES, KEY_LIST, "zones", conf_names_zones },

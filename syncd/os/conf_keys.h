@@ -75,7 +75,7 @@ conf_set_fn conf_filter_action, conf_filter_protocol, conf_filter_port,
 	conf_filter_address, conf_filter_source, conf_filter_destination,
 	conf_filter_reply_source, conf_filter_reply_destination,
 	conf_filter_interface, conf_filter_zone, conf_filter_mark,
-	conf_filter_state, conf_filter_assured;
+	conf_filter_label, conf_filter_state, conf_filter_assured;
 conf_set_fn conf_names_zones, conf_names_interfaces;
 
 #endif

@@ -170,6 +170,8 @@ static int take_answer(const struct nlmsghdr *nlh, void *arg)
  */
 static bool is_partial(const struct ct_events *e, const struct flow *f)
 {
+	if (e->want_labels && !(f->has & FLOW_HAS_LABELS))
+		return true;
 	if (f->l4proto == IPPROTO_SCTP)
 		return !(f->has & FLOW_HAS_SCTP);
 	if (f->l4proto != IPPROTO_TCP)

@@ -30,6 +30,9 @@ struct ct_events {
 	struct nl_slots *slots; /* owned */
 	uint32_t own_portid;	/* whose events are not told; 0: nobody's */
 	uint64_t refused[4];	/* protocols, a bit each */
+	/* labels are wanted with each event; the kernel tells them only when
+	 * they change, so the others have to be completed */
+	bool want_labels;
 	bool subscribed;
 	uint64_t foreign; /* messages that are no flow of ours */
 	uint64_t malformed;

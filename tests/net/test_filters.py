@@ -244,6 +244,28 @@ def test_a_mark_that_comes_later(lab, pair, talk):
 
 
 @pytest.mark.full
+def test_labels(lab, pair, talk):
+    """Set with the first packet, or later; an event without them is asked
+    for them."""
+    pair.start(top=sync(skip("labelled", "label = { 5, 77 }")))
+    for host in ("gw1", "gw2"):
+        lab.nft(host, "add rule inet fw marks tcp dport 7001 ct label set 77\n"
+                "add rule inet fw marks tcp dport 7002 ct label set 6")
+    talk.tcp(7001)
+    ends = talk.tcp(7002)
+    settle(lab, talk)
+    told(lab, *by_port(7002, "tcp"))
+    if "labels=" not in str(has(lab, "gw2", "-o", "labels",
+                                *by_port(7002, "tcp"))):
+        pytest.skip("this version reads no labels")
+    not_told(lab, *by_port(7001, "tcp"))
+    lab.nft("gw1", "add rule inet fw marks tcp dport 7002 ct label set 5")
+    goes_on(ends)
+    wait_for("the copy is gone",
+             lambda: not has(lab, "gw2", *by_port(7002, "tcp")))
+
+
+@pytest.mark.full
 def test_states(lab, pair, talk):
     """A connection that begins to close is taken back."""
     pair.start(top=sync(skip("closing", 'state = { "closing" }')))

@@ -27,7 +27,8 @@ START_TEST(every_key)
 	accepted("sync {\n"
 		 "filter \"dns\" { action = skip protocol = { udp, 132 }\n"
 		 " port = { 53, 5060-5061 } zone = { 0, 7 }\n"
-		 " mark = 0x100/0xf00 state = { opening, closing }\n"
+		 " mark = 0x100/0xf00 label = { 0, 9, 127 } state = { opening, "
+		 "closing }\n"
 		 " assured = false interface = { guest, eth0.7 }\n"
 		 " address = { 10.0.0.0/8, 2001:db8::/32 }\n"
 		 " source = 10.1.1.1 destination = default\n"
@@ -47,6 +48,9 @@ START_TEST(every_key)
 	ck_assert_uint_eq(r->zones[1], 7);
 	ck_assert_uint_eq(r->mark, 0x100);
 	ck_assert_uint_eq(r->mask, 0xf00);
+	ck_assert_uint_eq(r->labels[0], 1);
+	ck_assert_uint_eq(r->labels[1], 2);
+	ck_assert_uint_eq(r->labels[15], 0x80);
 	ck_assert_uint_eq(r->classes, 1 << FLOW_OPENING | 1 << FLOW_CLOSING);
 	ck_assert(!r->assured);
 	ck_assert_uint_eq(r->ninterfaces, 2);
@@ -121,6 +125,8 @@ static const struct {
 	{ "filter a { action = skip mark = 0x101/0x100 }",
 	  "2:33: mark \"0x101/0x100\" is not a mark with or without its mask; "
 	  "0x1 or 0x1/0xff" },
+	{ "filter a { action = skip label = 128 }",
+	  "2:34: label 128 is out of range; 0 to 127" },
 	{ "filter a { action = skip state = new }",
 	  "2:34: state \"new\" is not known; opening, established or "
 	  "closing" },

@@ -164,6 +164,36 @@ START_TEST(taken_back)
 }
 END_TEST
 
+/* An end has no labels: it is told to who may have it. */
+START_TEST(labels)
+{
+	const struct filter_rule no_label = {
+		.name = "label",
+		.skip = true,
+		.given = FILTER_BY_LABEL,
+		.labels = { 0x20 },
+	};
+	struct kernel_entry *e;
+	struct flow f;
+
+	with_filter(&no_label, &no_label);
+	quiet();
+	e = some_tcp(A);
+	f = e->flow;
+	ck_assert_ptr_nonnull(find(B, &f));
+	e->flow.has |= FLOW_HAS_LABELS;
+	e->flow.labels[0] = 0x20;
+	kernel_changed(&sim->node[A].kernel, e, sim->now);
+	run(1 * S);
+	ck_assert_ptr_null(find(B, &f));
+	e = some_tcp(B);
+	f = e->flow;
+	kernel_remove(&sim->node[A].kernel, find(A, &f), false, 0, sim->now);
+	run(1 * S);
+	ck_assert_ptr_null(find(B, &f));
+}
+END_TEST
+
 /* Zone 10 of A is 20 at B, there and back. */
 START_TEST(zones)
 {
@@ -200,11 +230,13 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const list[] = {
-		skipped_by_protocol,  told_when_assured,
-		the_receiver_refuses, another_filter_while_it_runs,
-		taken_back,	      zones
-	};
+	const TTest *const list[] = { skipped_by_protocol,
+				      told_when_assured,
+				      the_receiver_refuses,
+				      another_filter_while_it_runs,
+				      taken_back,
+				      labels,
+				      zones };
 	Suite *s = suite_create("engine_filter");
 	SRunner *sr;
 	int failed;

@@ -110,6 +110,12 @@ static const struct {
 	  false },
 	{ "assured", { .given = FILTER_BY_ASSURED, .assured = true }, true },
 	{ "not assured", { .given = FILTER_BY_ASSURED }, false },
+	{ "label",
+	  { .given = FILTER_BY_LABEL, .labels = { 0x80, 0x01 } },
+	  true },
+	{ "other label",
+	  { .given = FILTER_BY_LABEL, .labels = { 0x7f, 0xfe } },
+	  false },
 	{ "all", { .given = 0 }, true },
 	{ "interface without networks",
 	  { .given = FILTER_BY_END << FILTER_INTERFACE },
@@ -123,6 +129,8 @@ START_TEST(each_value)
 
 	f.zone = 5;
 	f.mark = 0x104;
+	f.has |= FLOW_HAS_LABELS;
+	f.labels[1] = 0x01;
 	f.reply.sport = 8443;
 	r.skip = true;
 	rule(r);
