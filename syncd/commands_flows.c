@@ -49,6 +49,21 @@ static json_t *tuple(const struct flow *f, const struct flow_tuple *t)
 	return o;
 }
 
+static bool has_label(const struct flow *f, unsigned bit)
+{
+	return f->has & FLOW_HAS_LABELS && f->labels[bit / 8] >> bit % 8 & 1;
+}
+
+static json_t *labels(const struct flow *f)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < 8 * FLOW_LABELS_BYTES; i++)
+		if (has_label(f, i))
+			json_array_append_new(list, json_integer(i));
+	return list;
+}
+
 static void print_json(const struct listing *l, const struct flow *f,
 		       const char *reason, const char *rule)
 {
@@ -64,6 +79,7 @@ static void print_json(const struct listing *l, const struct flow *f,
 	set(o, "state", json_string(classes[flow_class(f)]));
 	set(o, "assured", json_boolean(f->status & IPS_ASSURED));
 	set(o, "mark", json_integer(f->mark));
+	set(o, "labels", labels(f));
 	set(o, "zone", json_integer(f->zone));
 	if (l->zones)
 		set(o, "zone_there",
@@ -95,6 +111,9 @@ static void print_text(const struct listing *l, const struct flow *f,
 		fprintf(l->out, " (there %u)", there);
 	if (f->mark)
 		fprintf(l->out, " mark 0x%" PRIx32, f->mark);
+	for (unsigned i = 0; i < 8 * FLOW_LABELS_BYTES; i++)
+		if (has_label(f, i))
+			fprintf(l->out, " label %u", i);
 	fprintf(l->out, " %" PRIu32 " s\n", f->timeout_s);
 }
 
