@@ -80,7 +80,7 @@ uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f)
 {
 	uint32_t nominal = timeouts_nominal(t, f);
 
-	/* nobody answered yet; an answer soon follows, or never */
+	/* told by defer: an answer follows soon, or never */
 	if (f->l4proto == IPPROTO_TCP && f->tcp_state == TCP_CONNTRACK_SYN_SENT)
 		return nominal;
 	return nominal > TIMEOUT_STANDBY_S ? nominal : TIMEOUT_STANDBY_S;

@@ -2,7 +2,7 @@
 /*
  * How long an entry may live without a packet. Nominal is what the kernel
  * would give it for its state; a standby copy gets at least an hour, because
- * no packet refreshes it there (rules 7).
+ * no packet refreshes it there (rules 7), unless nobody has answered it yet.
  */
 #ifndef STATESYNC_TIMEOUTS_H
 #define STATESYNC_TIMEOUTS_H

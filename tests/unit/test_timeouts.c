@@ -67,13 +67,19 @@ START_TEST(a_standby_keeps_for_an_hour_at_least)
 END_TEST
 
 /* The mark must not be mistaken for a standby's timeout, or the sweep after a
- * bulk removes what the bulk brought. */
+ * bulk removes what the bulk brought. A SYN_SENT is in no bulk, and neither
+ * marked nor swept (filter.c): it ends as it does at its owner. */
 START_TEST(the_mark_is_shorter_than_any_copy)
 {
 	for (unsigned state = 0; state < TIMEOUT_TCP_STATES; state++) {
 		struct flow f = tcp_flow(1);
 
 		f.tcp_state = (uint8_t)state;
+		if (state == TCP_CONNTRACK_SYN_SENT) {
+			ck_assert_uint_eq(timeouts_standby(&timeouts, &f),
+					  timeouts_nominal(&timeouts, &f));
+			continue;
+		}
 		ck_assert_uint_gt(timeouts_standby(&timeouts, &f),
 				  2 * TIMEOUT_SUSPECT_S);
 	}
