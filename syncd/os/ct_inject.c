@@ -142,9 +142,11 @@ static enum stage first_stage(const struct call *c,
 	switch (op->op) {
 	case FLOW_NEW:
 	case FLOW_ADD:
-		return ct_result_possible(f, op->op) ? STAGE_CREATE : STAGE_DONE;
+		return ct_result_possible(f, op->op) ? STAGE_CREATE
+						     : STAGE_DONE;
 	case FLOW_UPDATE:
-		return ct_result_possible(f, op->op) ? STAGE_UPDATE : STAGE_DONE;
+		return ct_result_possible(f, op->op) ? STAGE_UPDATE
+						     : STAGE_DONE;
 	case FLOW_COPY:
 		if (!ct_result_possible(f, op->op))
 			return STAGE_DONE;
