@@ -6,7 +6,6 @@
  */
 #include "report.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -253,11 +252,7 @@ static void block_node(struct node *n, FILE *out)
 				sizeof(text)));
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
-		char address[INET6_ADDRSTRLEN] = "";
 
-		inet_ntop(n->conf->link.peers[i].address.family,
-			  &n->conf->link.peers[i].address.v4, address,
-			  sizeof(address));
 		hold = p->heard ? gate_reason(p->word.holds) : NULL;
 		if (!p->heard)
 			strcpy(demotion, "?");
@@ -270,7 +265,7 @@ static void block_node(struct node *n, FILE *out)
 			: p->word.ready ? "yes"
 					: "no",
 			demotion, p->live ? p->hello.version : "?", "-",
-			address);
+			report_peer_address(n, i));
 	}
 }
 
@@ -346,6 +341,7 @@ bool report_screen(struct node *n, FILE *out)
 	report_carp(n, out);
 	report_track(n, out);
 	block_sync(n, out);
+	report_paths(n, out);
 	block_flows(n, out);
 	if (h && mono_diff(n->last, h->at) < REPORT_RECENT_NS) {
 		fputc('\n', out);

@@ -32,7 +32,7 @@ struct mistake {
 
 struct draft_peer {
 	struct conf_peer peer;
-	struct place at;
+	struct place at, key_at[CONF_KEYS_MAX];
 };
 
 struct draft_carp {
@@ -99,6 +99,11 @@ void conf_track_init(struct parser *p);
 void conf_carp_drop(struct conf_carp *carp);
 /* Drops what a pass has found, the passwords overwritten. */
 void conf_parse_drop(struct parser *p);
+
+/* conf_link.c: what holds between the values of link; -ENOMEM or 0. */
+int conf_check_link(struct parser *p);
+/* Of a draft of a peer, what it has allocated. */
+void conf_peer_drop(struct conf_peer *peer);
 
 /* conf_carp_check.c: what holds between the values of carp blocks. */
 void conf_check_carps(struct parser *p);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The link: one TCP connection to each other node, TLS 1.3 with a key that
- * both have (rules 13). Bytes go in, bytes come out, in order; what they
- * mean is not known here. It connects by itself, for ever: 200 ms after a
- * loss, then slower, 2 s at most. The node with the smaller name connects,
- * the other listens.
+ * The link: TCP to each other node, TLS 1.3 with a key that both have (rules
+ * 13). Bytes go in, bytes come out, in order; what they mean is not known
+ * here. It connects by itself, for ever: 200 ms after a loss, then slower, 2 s
+ * at most. The node with the smaller name connects, the other listens.
+ *
+ * Where there are several paths to a node each has its connection, and one of
+ * them is in use: the first that stands, until it breaks, or is silent while
+ * another one answers. To go on by another path is a down() and an up().
  *
  * No callback is called from inside peersock_new(), peersock_send() or
  * peersock_free(). From inside a callback everything but peersock_free()
@@ -15,6 +18,7 @@
 
 #include "keyfile.h"
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +26,7 @@
 #include <sys/socket.h>
 
 #define PEERSOCK_ERROR_SIZE 256
+#define PEERSOCK_PATHS_MAX  4 /* to one peer; also: addresses of ours */
 struct event_base;
 struct peersock;
 
@@ -38,25 +43,44 @@ enum peersock_reason {
 	PEERSOCK_LOST,	     /* was up; ended by the other side or network */
 	PEERSOCK_REPLACED,   /* was up; a newer one of the same peer came */
 	PEERSOCK_CLOSED,     /* was up; peersock_close() */
+	PEERSOCK_LEFT,	     /* was up; another path is in use now */
 	PEERSOCK_REASONS
+};
+
+/* One end of a path. The interface is looked up whenever it is needed: one
+ * that is not there yet is waited for. */
+struct peersock_end {
+	struct sockaddr_storage address; /* with the port */
+	char interface[IF_NAMESIZE];	 /* of a link-local address, or "" */
+};
+
+struct peersock_path {
+	struct peersock_end ours, theirs;
 };
 
 struct peersock_peer {
 	const char *name;
-	struct sockaddr_storage address; /* with the port */
+	const struct peersock_path *paths; /* the one to be preferred first */
+	unsigned int num_paths;		   /* 1 to PEERSOCK_PATHS_MAX */
+	const struct link_key *keys;	   /* newest first */
+	unsigned int num_keys;		   /* 1 or 2 */
 };
 
 struct peersock_conf {
 	const char *node;
-	struct sockaddr_storage local; /* with the port */
 	const struct peersock_peer *peers;
 	unsigned int num_peers;
-	const struct link_key *keys; /* newest first */
-	unsigned int num_keys;	     /* 1 or 2 */
-	int listen_fd;		/* one handed on, taken over; 0: make one */
+	/* Listening sockets that were handed on: taken over where one of our
+	 * ends is meant, closed otherwise. */
+	const int *listen_fds;
+	unsigned int num_listen_fds;
+	bool mptcp;		/* where the kernel has it */
 	int priority;		/* of its events in the base, see event(3) */
 	size_t max_queue;	/* bytes per peer not yet sent; 0: 8 MiB */
 	uint64_t rekey_records; /* between key updates; 0: 2^20 */
+	/* how long the path to be preferred has to stand, after it was away,
+	 * before it is used again; 0: 60 s */
+	unsigned int back_s;
 };
 
 /* `peer` counts from 0 in the order of the configuration. */
@@ -92,14 +116,23 @@ void peersock_free(struct peersock *ps);
 int peersock_send(struct peersock *ps, unsigned int peer, const void *data,
 		  size_t len) __attribute__((warn_unused_result));
 
-/* The listening socket; -1: none. Bytes queued, not yet taken by the kernel. */
-int peersock_listen_fd(const struct peersock *ps);
+/* The listening sockets, into fds; how many. */
+unsigned int peersock_listen_fds(const struct peersock *ps,
+				 int fds[PEERSOCK_PATHS_MAX]);
+/* Bytes queued, not yet taken by the kernel. */
 size_t peersock_pending(const struct peersock *ps, unsigned int peer);
 bool peersock_is_up(const struct peersock *ps, unsigned int peer);
 
 /* Stops or resumes the reading from a peer; the kernel's buffer then holds the
  * sender back. Ends with the connection: a new one reads. */
 void peersock_pause_reading(struct peersock *ps, unsigned int peer, bool pause);
+
+/*
+ * Other keys of a peer, newest first, 1 or 2 (copied). What stands goes on; the
+ * next handshake, also one that is tried again now, is with these.
+ */
+void peersock_set_keys(struct peersock *ps, unsigned int peer,
+		       const struct link_key *keys, unsigned int num_keys);
 
 /*
  * Ends an up connection; down() is called with PEERSOCK_CLOSED and `why`
@@ -116,5 +149,23 @@ const char *peersock_reason_name(enum peersock_reason reason);
  * front: "10.9.0.2:3790: connection refused". "" when there is nothing.
  */
 const char *peersock_error(const struct peersock *ps, unsigned int peer);
+
+/* A path as it is now; the texts are the socket's, until the next call. */
+struct peersock_path_info {
+	enum {
+		PEERSOCK_PATH_DOWN,
+		PEERSOCK_PATH_STANDBY,
+		PEERSOCK_PATH_USED
+	} state;
+	const char *ours, *theirs; /* addresses */
+	const char *error;	   /* why it is down, or "" */
+	const char *key; /* the id of the key that it was opened with, or "" */
+	unsigned int silent_ms; /* since anything came by it, ACKs too */
+	uint64_t lost;		/* how often it was */
+};
+unsigned int peersock_paths(const struct peersock *ps, unsigned int peer);
+void peersock_path_info(const struct peersock *ps, unsigned int peer,
+			unsigned int path, struct peersock_path_info *out);
+const char *peersock_path_state(const struct peersock_path_info *info);
 
 #endif

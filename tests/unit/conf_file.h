@@ -123,8 +123,9 @@ static void setup(void)
 
 static void teardown(void)
 {
-	static const char *const names[] = { "c",   "link.key", "carp.pass",
-					     "bad", "new",	"open" };
+	static const char *const names[] = { "c",	"link.key", "carp.pass",
+					     "bad",	"new",	    "open",
+					     "fw1.key", "fw2.key",  "fw3.key" };
 	char full[64];
 
 	conf_free(conf);
