@@ -383,6 +383,12 @@ int commands_open(struct node *n) __attribute__((warn_unused_result));
 void commands_close(struct node *n);
 void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
 			 const char *why);
+/* The peer of that name; -1: there is none. */
+int commands_find_peer(const struct node *n, const char *name);
+
+/* --- commands_handover.c */
+void commands_handover(struct node *n, struct stats_client *c, int argc,
+		       char **argv);
 void commands_handover_ended(struct node *n, bool ok, const char *why);
 
 #endif

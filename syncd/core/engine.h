@@ -371,6 +371,9 @@ int engine_bulk(struct engine *e, unsigned peer, mono_t now);
  */
 int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
 		    mono_t now);
+/* The same to this peer; -1: to the one that is placed best (rules 11). */
+int engine_handover_to(struct engine *e, int peer, bool force, uint32_t set,
+		       char *why, mono_t now);
 /*
  * A new configuration while it runs, vhost by vhost: another one at its place
  * (of the same name, vhid and interface, or at one that is free), or none any

@@ -115,6 +115,8 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
+/* Does it say that it is master of anything? */
+bool engine_peer_is_master(const struct engine_peer *p);
 
 /* --- engine_sync.c: what we tell */
 /* This node has flows to tell: as master, or that it had as one (legacy). */

@@ -359,15 +359,45 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 
 /* --- what follows ------------------------------------------------------------------ */
 
+bool engine_peer_is_master(const struct engine_peer *p)
+{
+	for (size_t i = 0; p->live && p->heard && i < p->word.nvhosts; i++)
+		if (p->word.vhosts[i].state == CARP_MASTER)
+			return true;
+	return false;
+}
+
+/* Is whoever is master, of each vhost that we are not, heard on the link? Then
+ * a peer that is not heard has nothing to tell. */
+static bool masters_are_heard(const struct engine *e)
+{
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+		bool heard = v->gone || v->carp.state == CARP_MASTER;
+
+		for (unsigned k = 0; k < e->npeers && !heard; k++) {
+			const struct session_vhost *w =
+				engine_peer_vhost(&e->peers[k], v->name);
+
+			heard = e->peers[k].live && w &&
+				w->state == CARP_MASTER;
+		}
+		if (!heard)
+			return false;
+	}
+	return true;
+}
+
 uint32_t engine_peer_holds(const struct engine *e)
 {
+	bool heard = masters_are_heard(e);
 	uint32_t holds = 0;
 
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
 
 		if (!p->live)
-			holds |= HOLD_LINK;
+			holds |= heard ? 0 : HOLD_LINK;
 		else if (p->rx.gap[0])
 			holds |= HOLD_GAP;
 		else if (!engine_rx_in_sync(e, i))

@@ -243,7 +243,7 @@ START_TEST(peers)
 		"link (line 1); keep one");
 	refused("link { address = 10.9.0.1 peer fw2 { address = fe80::1 }\n"
 		"key-file = \"@/link.key\" }\n" CARP,
-		"1:54: address fe80::1 is there on every interface; say on "
+		"1:48: address fe80::1 is there on every interface; say on "
 		"which: \"fe80::1%eth2\"");
 	refused("link { address = 10.9.0.1 peer fw2 { address = fd00::1 }\n"
 		"key-file = \"@/link.key\" }\n" CARP,
@@ -316,7 +316,7 @@ START_TEST(several_addresses)
 		"1: peer \"fw2\" is to be reached by eth3 from an address on "
 		"eth2; after % stands the interface of this node");
 	refused("link { address = { 10.9.0.1, 10.9.1.1, 10.9.2.1, 10.9.3.1,\n"
-		"10.9.4.1 } peer fw2 { address = 10.9.0.2 }" KEYS,
+		"10.9.4.1 }\npeer fw2 { address = 10.9.0.2 }" KEYS,
 		"2:1: a fifth address; at most 4, one for each cable between "
 		"the nodes");
 }
