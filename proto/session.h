@@ -84,6 +84,7 @@ enum session_handover {
 	SESSION_HANDOVER_GO,
 	SESSION_HANDOVER_DONE,
 	SESSION_HANDOVER_BACK,
+	SESSION_HANDOVER_ELSEWHERE = 40, /* to the peer named in reason */
 };
 
 struct session_switch {

@@ -413,8 +413,11 @@ bool session_msg_get_handover(struct arena *a, const struct frame *f,
 		a, f, &statesync__handover__descriptor);
 	int value = m ? (int)m->kind : 0;
 
-	if (value < SESSION_HANDOVER_REQUEST || value > SESSION_HANDOVER_BACK ||
-	    m->n_step_us > 3)
+	if ((value < SESSION_HANDOVER_REQUEST ||
+	     value > SESSION_HANDOVER_BACK) &&
+	    value != SESSION_HANDOVER_ELSEWHERE)
+		return false;
+	if (m->n_step_us > 3)
 		return false;
 	text_get(reason, SESSION_REASON_MAX, m->reason);
 	*h = (struct session_switch){ .kind = (enum session_handover)value,
@@ -431,4 +434,7 @@ _Static_assert((int)SESSION_HANDOVER_REQUEST ==
 	       "kind");
 _Static_assert((int)SESSION_HANDOVER_BACK ==
 		       (int)STATESYNC__HANDOVER__KIND__BACK,
+	       "kind");
+_Static_assert((int)SESSION_HANDOVER_ELSEWHERE ==
+		       (int)STATESYNC__HANDOVER__KIND__ELSEWHERE,
 	       "kind");

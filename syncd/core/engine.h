@@ -245,6 +245,8 @@ struct engine {
 	int go_from;	    /* peer that handed over to us, -1: none */
 	uint32_t go_set;    /* what it gave */
 	int64_t go_step_us[3];
+	uint32_t elsewhere; /* until then a peer hands these over to another */
+	mono_t elsewhere_until;
 	struct history history;
 	uint64_t table;	  /* entries in our kernel now */
 	bool touched;	  /* it may have others than at our start */

@@ -114,6 +114,12 @@ void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 	e->go_from = -1;
 	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
 	handover_start(&e->handover, force, longest_interval(e), now);
+	/* as early as can be: all of them hear the bow-out */
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer && e->peers[i].live)
+			engine_handover_say(
+				&e->peers[i], SESSION_HANDOVER_ELSEWHERE,
+				e->peers[peer].name, e->handover_set);
 	engine_push(e, ENGINE_DRAIN, 0);
 }
 

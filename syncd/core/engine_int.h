@@ -115,6 +115,9 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
+/* engine_split.c: is the next master of it another backup, before us? */
+bool engine_is_second(const struct engine *e, size_t vhost, mono_t now);
+size_t engine_live_peers(const struct engine *e);
 /* Does it say that it is master of anything? */
 bool engine_peer_is_master(const struct engine_peer *p);
 

@@ -359,6 +359,15 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 
 /* --- what follows ------------------------------------------------------------------ */
 
+size_t engine_live_peers(const struct engine *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->npeers; i++)
+		n += e->peers[i].live;
+	return n;
+}
+
 bool engine_peer_is_master(const struct engine_peer *p)
 {
 	for (size_t i = 0; p->live && p->heard && i < p->word.nvhosts; i++)

@@ -29,6 +29,38 @@ bool engine_all_work(const struct engine *e)
 	return any;
 }
 
+/* Rules 11, between two that are master of nothing. */
+static bool goes_first(const struct engine_peer *p, const struct engine *e,
+		       size_t vhost)
+{
+	const struct carp_vhost *v = &e->vhosts[vhost].carp;
+	const struct session_vhost *w =
+		engine_peer_vhost(p, e->vhosts[vhost].name);
+	int64_t own = carp_vhost_interval_ns(v) / MONO_US;
+
+	if (!p->live || !p->word.ready || !w || w->state != CARP_BACKUP)
+		return false;
+	if (e->gate.holds)
+		return true;
+	if (w->demotion != v->env.demotion)
+		return w->demotion < v->env.demotion;
+	if (w->interval_us != own)
+		return w->interval_us < own;
+	return strcmp(p->name, e->node) < 0;
+}
+
+/* Two that take over at once would both announce it, and one of them would
+ * have to ask for a new bulk. */
+bool engine_is_second(const struct engine *e, size_t vhost, mono_t now)
+{
+	if (e->elsewhere >> vhost & 1 && !mono_due(e->elsewhere_until, now))
+		return true;
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (goes_first(&e->peers[i], e, vhost))
+			return true;
+	return false;
+}
+
 /* Would it preempt the peer, who is master of it? Both interfaces of a flow are
  * to move at once. */
 static bool is_better(const struct engine_vhost *v,
