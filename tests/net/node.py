@@ -43,6 +43,7 @@ class Node:
                   require_sync="strict", link=True, carps=("lan", "wan"),
                   password="secret", mac=None, top="", carp="", address=None):
         """Writes the configuration; the key of the laboratory is shared.
+        link: with one as the laboratory has it, without, or its text.
         address: one for every vhost, or each one's by name."""
         if not isinstance(address, dict):
             address = dict.fromkeys(carps, address) if address else ADDRESS
@@ -53,7 +54,7 @@ class Node:
                 'require-sync = "%s"' % require_sync,
                 'state-dir = "%s"' % (self.dir / "state"), top]
         if link:
-            text.append(self._link())
+            text.append(self._link() if link is True else link)
         for name in carps:
             text.append(self._carp(name, advbase, advskew, password, mac,
                                    carp, address[name]))
