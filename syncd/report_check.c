@@ -18,6 +18,7 @@
 #include <sys/utsname.h>
 
 #include "log.h"
+#include "peersock_path.h"
 #include "report.h"
 #include "report_check.h"
 

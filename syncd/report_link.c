@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "peersock_path.h"
 #include "report.h"
 
 const char *report_peer_address(const struct node *n, unsigned peer)

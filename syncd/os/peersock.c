@@ -10,7 +10,7 @@
  * Invariant: what waits for a peer is never more than max_queue bytes here
  * and what peersock_tcp allows the kernel.
  */
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <assert.h>
 #include <errno.h>

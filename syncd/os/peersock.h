@@ -16,17 +16,9 @@
 #ifndef STATESYNC_PEERSOCK_H
 #define STATESYNC_PEERSOCK_H
 
-#include "keyfile.h"
-
-#include <net/if.h>
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/socket.h>
+#include "peersock_conf.h"
 
 #define PEERSOCK_ERROR_SIZE 256
-#define PEERSOCK_PATHS_MAX  4 /* to one peer; also: addresses of ours */
 struct event_base;
 struct peersock;
 
@@ -45,42 +37,6 @@ enum peersock_reason {
 	PEERSOCK_CLOSED,     /* was up; peersock_close() */
 	PEERSOCK_LEFT,	     /* was up; another path is in use now */
 	PEERSOCK_REASONS
-};
-
-/* One end of a path. The interface is looked up whenever it is needed: one
- * that is not there yet is waited for. */
-struct peersock_end {
-	struct sockaddr_storage address; /* with the port */
-	char interface[IF_NAMESIZE];	 /* of a link-local address, or "" */
-};
-
-struct peersock_path {
-	struct peersock_end ours, theirs;
-};
-
-struct peersock_peer {
-	const char *name;
-	const struct peersock_path *paths; /* the one to be preferred first */
-	unsigned int num_paths;		   /* 1 to PEERSOCK_PATHS_MAX */
-	const struct link_key *keys;	   /* newest first */
-	unsigned int num_keys;		   /* 1 or 2 */
-};
-
-struct peersock_conf {
-	const char *node;
-	const struct peersock_peer *peers;
-	unsigned int num_peers;
-	/* Listening sockets that were handed on: taken over where one of our
-	 * ends is meant, closed otherwise. */
-	const int *listen_fds;
-	unsigned int num_listen_fds;
-	bool mptcp;		/* where the kernel has it */
-	int priority;		/* of its events in the base, see event(3) */
-	size_t max_queue;	/* bytes per peer not yet sent; 0: 8 MiB */
-	uint64_t rekey_records; /* between key updates; 0: 2^20 */
-	/* how long the path to be preferred has to stand, after it was away,
-	 * before it is used again; 0: 60 s */
-	unsigned int back_s;
 };
 
 /* `peer` counts from 0 in the order of the configuration. */
@@ -149,23 +105,5 @@ const char *peersock_reason_name(enum peersock_reason reason);
  * front: "10.9.0.2:3790: connection refused". "" when there is nothing.
  */
 const char *peersock_error(const struct peersock *ps, unsigned int peer);
-
-/* A path as it is now; the texts are the socket's, until the next call. */
-struct peersock_path_info {
-	enum {
-		PEERSOCK_PATH_DOWN,
-		PEERSOCK_PATH_STANDBY,
-		PEERSOCK_PATH_USED
-	} state;
-	const char *ours, *theirs; /* addresses */
-	const char *error;	   /* why it is down, or "" */
-	const char *key; /* the id of the key that it was opened with, or "" */
-	unsigned int silent_ms; /* since anything came by it, ACKs too */
-	uint64_t lost;		/* how often it was */
-};
-unsigned int peersock_paths(const struct peersock *ps, unsigned int peer);
-void peersock_path_info(const struct peersock *ps, unsigned int peer,
-			unsigned int path, struct peersock_path_info *out);
-const char *peersock_path_state(const struct peersock_path_info *info);
 
 #endif

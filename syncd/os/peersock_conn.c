@@ -10,7 +10,7 @@
  * after peertls_is_proven().
  */
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <errno.h>
 #include <event2/buffer.h>

@@ -10,7 +10,7 @@
  * interface is open on the one that has its name now, a moment later.
  */
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <errno.h>
 #include <string.h>

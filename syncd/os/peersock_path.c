@@ -11,8 +11,9 @@
  * Invariant: at most one path of a peer is in use, and one that was left is
  * not used again without a new handshake.
  */
+#include "peersock_path.h"
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
  * of tune_socket() before its first packet.
  */
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <errno.h>
 #include <linux/mptcp.h>

@@ -10,7 +10,7 @@
  * never changes what is said of a peer.
  */
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <arpa/inet.h>
 #include <event2/bufferevent_ssl.h>

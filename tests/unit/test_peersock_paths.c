@@ -4,6 +4,7 @@
  * does; and keys that change while it runs.
  */
 #include "peersock_pair.h"
+#include "peersock_path.h"
 
 #include <errno.h>
 
