@@ -3,6 +3,7 @@
 disorder, MPTCP, and keys that are replaced while they run."""
 
 import re
+import socket
 import threading
 import time
 
@@ -11,6 +12,9 @@ import pytest
 from lab import OWN, wait_for
 from pair import Traffic
 from tiers import full
+
+SOL_PACKET = 263
+PACKET_VNET_HDR = 15
 
 two_cables = pytest.mark.lab(links=2)
 
@@ -105,7 +109,7 @@ def test_cables_are_cut_in_turns(lab, pair):
         lab.restore("gw2", cable)
     churn.interrupt()
     pair.wait_sync()
-    pair.wait_equal()
+    pair.wait_equal(60)  # what ends meanwhile is gone from one first
     assert pair.transitions() == before
 
 
@@ -192,11 +196,12 @@ def test_link_local_of_an_interface_that_comes_later(lab, pair):
     there("gw2", "fe80::9:2")
     pair.start(link=both_ways(pair, (["fe80::9:1%link"],
                                      ["fe80::9:2%link"])))
-    lab.ip("gw2", "link", "del", "link")
+    lab.ip("gw2", "link", "del", "dev", "link")
     wait_for("down", lambda: pair.one.peer()["state"] != "live")
     lab.ip("switch", "link", "del", "link-gw2", check=False)
     lab._plug("gw2", "link", "link")
     there("gw2", "fe80::9:2")
+    lab.ip("gw1", "neigh", "flush", "dev", "link")  # its MAC is another one
     pair.wait_sync()
 
 
@@ -204,9 +209,9 @@ def test_link_local_of_an_interface_that_comes_later(lab, pair):
 @pytest.mark.parametrize("mtu", (1280, 9000))
 def test_mtu(lab, pair, mtu):
     for gw in ("gw1", "gw2"):
-        lab.ip("switch", "link", "set", "link-" + gw, "mtu", mtu)
-        lab.ip(gw, "link", "set", "link", "mtu", mtu)
-    lab.ip("switch", "link", "set", "br-link", "mtu", mtu)
+        lab.ip("switch", "link", "set", "dev", "link-" + gw, "mtu", mtu)
+        lab.ip(gw, "link", "set", "dev", "link", "mtu", mtu)
+    lab.ip("switch", "link", "set", "dev", "br-link", "mtu", mtu)
     pair.start()
     flows_cross(lab, pair, 5000)
 
@@ -261,16 +266,14 @@ class Disorder:
     def __init__(self, lab, cable):
         self.over = False
         for gw in ("gw1", "gw2"):
-            port = "%s-%s" % (cable, gw)
-            lab.ip("switch", "link", "set", port, "nomaster")
-            lab.run("switch", "ethtool", "-K", port, "gro", "off", "gso",
-                    "off", "tso", "off", "tx", "off")
-            lab.run(gw, "ethtool", "-K", cable, "gro", "off", "gso", "off",
-                    "tso", "off", "tx", "off")
+            lab.ip("switch", "link", "set", "dev", "%s-%s" % (cable, gw),
+                   "nomaster")
         ends = [lab.raw("switch", "%s-%s" % (cable, gw))
                 for gw in ("gw1", "gw2")]
         for s in ends:
             s.settimeout(0.005)
+            # with what is left for the card to do: checksums, segments
+            s.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
         self.held = 0
         self.threads = [threading.Thread(target=self._carry, args=pair)
                         for pair in (ends, ends[::-1])]
@@ -281,8 +284,8 @@ class Disorder:
         waiting, n, passed = None, 0, 0
         while not self.over:
             try:
-                frame, where = a.recvfrom(65536)
-                if where[2] == 4:  # our own
+                frame, where = a.recvfrom(80000)
+                if where[2] == socket.PACKET_OUTGOING:
                     continue
             except TimeoutError:
                 frame = None
@@ -311,17 +314,14 @@ def test_disorder(lab, pair):
     try:
         pair.start()
         churn = lab.tools.churn(200, 30, "-k")
-        flows_cross_later = 2000
-        lab.tools.fill(flows_cross_later)
+        lab.tools.fill(2000)
         time.sleep(8)
         churn.interrupt()
         pair.wait_sync()
         pair.wait_equal(30)
         assert disorder.held > 50, "nothing was out of order"
         assert connections(pair.one) == 1
-        text = lab.run("gw2", "cat", "/proc/net/netstat")
-        print("out of order: %d frames held back" % disorder.held)
-        assert text
+        print("%d frames were held back" % disorder.held)
     finally:
         disorder.close()
 
