@@ -61,6 +61,7 @@ struct carp_env {
 	bool ask_first;	  /* preempt known peers by CARP_DO_ASK */
 	bool second;	  /* a bow-out is for another node first (rules 11) */
 	bool others;	  /* it may be: a moment, to hear of that */
+	bool behind;	  /* another backup's copy is better than ours */
 };
 
 /* What we are. */

@@ -158,6 +158,7 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	v->vouched.ns = 0;
 	memset(v->obeys, 0, sizeof(v->obeys));
 	memset(v->hears, 0, sizeof(v->hears));
+	memset(v->let_pass, 0, sizeof(v->let_pass));
 }
 
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now)
@@ -390,6 +391,7 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 		.at = now,
 	};
 	v->waiting[from->addr.family] = MONO_NEVER;
+	v->let_pass[from->addr.family] = false;
 	v->obeys[from->addr.family] = false;
 	v->hears[from->addr.family] = true;
 	if (!from->known)

@@ -110,6 +110,7 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 	m.demotion = w->demotion;
 	m.ready = w->ready;
 	m.holds = w->holds;
+	m.stale_ms = w->stale_ms;
 	m.tx_epoch = w->tx_epoch;
 	m.rx_epoch = w->rx_epoch;
 	m.number = w->number;
@@ -169,6 +170,7 @@ bool session_msg_get_word(struct arena *a, const struct frame *f,
 		.demotion = m->demotion,
 		.ready = m->ready,
 		.holds = m->holds,
+		.stale_ms = m->stale_ms,
 		.tx_epoch = m->tx_epoch,
 		.rx_epoch = m->rx_epoch,
 		.number = m->number,

@@ -245,6 +245,8 @@ struct engine {
 	int go_from;	    /* peer that handed over to us, -1: none */
 	uint32_t go_set;    /* what it gave */
 	int64_t go_step_us[3];
+	bool whole; /* nothing held, since the start, at least once: */
+	mono_t whole_at;
 	uint32_t elsewhere; /* until then a peer hands these over to another */
 	mono_t elsewhere_until;
 	struct history history;
@@ -259,6 +261,7 @@ struct engine {
 
 	enum engine_dump dump;
 	unsigned dump_peer;
+	unsigned bulk_peer; /* whose bulk was the last to begin */
 	bool dump_running, dump_abort;
 	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
 	mono_t lower_at;   /* when it is due */

@@ -425,7 +425,7 @@ static bool same_env(const struct carp_env *a, const struct carp_env *b)
 	return a->demotion == b->demotion && a->holding == b->holding &&
 	       a->may_preempt == b->may_preempt &&
 	       a->ask_first == b->ask_first && a->second == b->second &&
-	       a->others == b->others;
+	       a->others == b->others && a->behind == b->behind;
 }
 
 /* True when a vhost was told something: it may want to act at once. */
@@ -435,6 +435,10 @@ static bool settle_env(struct engine *e, mono_t now)
 	struct carp_env env;
 	bool told = false;
 
+	if (!holds) {
+		e->whole = true;
+		e->whole_at = now;
+	}
 	if (holds != e->gate.holds) {
 		gate_set(&e->gate, holds, now);
 		engine_peer_say_word(e);
@@ -455,6 +459,7 @@ static bool settle_env(struct engine *e, mono_t now)
 		env.demotion = vhost_demotion(e, i);
 		env.may_preempt = !e->vhosts[i].no_preempt && !obeys(e, i);
 		env.second = engine_is_second(e, i, now);
+		env.behind = engine_is_behind(e, i, now);
 		if (same_env(&env, &v->env))
 			continue;
 		carp_vhost_env(v, &env, now);

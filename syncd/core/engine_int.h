@@ -117,6 +117,10 @@ void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
 /* engine_split.c: is the next master of it another backup, before us? */
 bool engine_is_second(const struct engine *e, size_t vhost, mono_t now);
+/* engine_split.c: is the copy of another backup a better one? Since when was
+ * ours not whole; 0: it is, UINT32_MAX: it never was. */
+bool engine_is_behind(const struct engine *e, size_t vhost, mono_t now);
+uint32_t engine_stale_ms(const struct engine *e, mono_t now);
 size_t engine_live_peers(const struct engine *e);
 /* Does it say that it is master of anything? */
 bool engine_peer_is_master(const struct engine_peer *p);

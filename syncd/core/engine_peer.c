@@ -282,6 +282,7 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		.demotion = demotion_total(&e->demotion),
 		.ready = engine_ready(e, now),
 		.holds = e->gate.holds,
+		.stale_ms = engine_stale_ms(e, now),
 		.tx_epoch = p->tx.epoch,
 		.rx_epoch = p->rx.gap[0] ? 0 : p->rx.epoch,
 		.number = p->words + 1,

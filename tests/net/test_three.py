@@ -203,6 +203,24 @@ def test_one_link_of_three_is_dead(lab, trio):
     traffic.finish()
 
 
+def test_heir_with_the_better_copy(lab, trio):
+    """The one that would be first has not heard the master for a while; the
+    connections made since are with the other one, which goes before it."""
+    trio.start()
+    block(lab, "gw2", "gw1")
+    wait_for("fw2 holds", lambda: not trio.two.status()["ready"])
+    time.sleep(6)
+    traffic = Traffic(lab)
+    traffic.begin()
+    trio.wait_equal(trio.one, trio.three)
+    lab.lose("gw1")
+    trio.wait_master(trio.three)
+    lab.freeze("gw2", "gw3")
+    traffic.goes_on()
+    trio.wait_sync(trio.two, trio.three)
+    traffic.finish()
+
+
 def test_no_such_peer(trio):
     trio.start([trio.one, trio.two])
     code, _, err = trio.one.tool("handover", "--to", "fw9")

@@ -120,6 +120,39 @@ START_TEST(one_heir_of_a_bow_out)
 }
 END_TEST
 
+/* The master is lost to both, to one of them long before. */
+START_TEST(the_better_copy_goes_first)
+{
+	const mono_t later = mono_add(now, 60 * MONO_S);
+
+	says(FW3, CARP_BACKUP, 100);
+	e->peers[FW3].word.ready = false;
+	e->peers[FW3].word.holds = HOLD_LINK;
+	e->gate.holds = HOLD_LINK;
+	ck_assert_uint_eq(engine_stale_ms(e, later), UINT32_MAX);
+	e->whole = true;
+	e->whole_at = now;
+	ck_assert_uint_eq(engine_stale_ms(e, later), 60000);
+	e->peers[FW3].word.stale_ms = 2000;
+	ck_assert(engine_is_behind(e, 0, later));
+	ck_assert(engine_is_second(e, 0, later));
+	/* about the same time: the election decides */
+	e->whole_at = mono_add(now, 56 * MONO_S);
+	ck_assert(!engine_is_behind(e, 0, later));
+	e->whole_at = now;
+	e->peers[FW3].word.stale_ms = 58000;
+	ck_assert(!engine_is_behind(e, 0, later));
+	/* one that cannot be master is no better */
+	e->peers[FW3].word.stale_ms = 0;
+	e->peers[FW3].word.holds = 0;
+	ck_assert(!engine_is_behind(e, 0, later));
+	e->peers[FW3].word.ready = true;
+	ck_assert(engine_is_behind(e, 0, later));
+	e->gate.holds = 0;
+	ck_assert(!engine_is_behind(e, 0, later));
+}
+END_TEST
+
 /* We are master, and both have all of it. */
 static void master(void)
 {
@@ -200,6 +233,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_dead_peer_holds_only_whose_master_is_not_heard);
 	tcase_add_test(t, one_heir_of_a_bow_out);
+	tcase_add_test(t, the_better_copy_goes_first);
 	tcase_add_test(t, a_handover_goes_to_the_best);
 	tcase_add_test(t, what_is_told_on_the_way_out);
 	suite_add_tcase(s, t);
