@@ -130,7 +130,7 @@ void engine_carp_peer_gave_up(struct engine *e, unsigned peer,
 		return;
 	for (unsigned i = 0; i < e->nvhosts; i++)
 		if (strcmp(e->vhosts[i].name, vhost) == 0 &&
-		    !engine_is_second(e, i, now) &&
+		    !engine_is_second(e, i, (int)peer, now) &&
 		    !has_other_master(e, i, peer, now))
 			carp_vhost_give_up(&e->vhosts[i].carp, now);
 }
@@ -458,7 +458,7 @@ static bool settle_env(struct engine *e, mono_t now)
 
 		env.demotion = vhost_demotion(e, i);
 		env.may_preempt = !e->vhosts[i].no_preempt && !obeys(e, i);
-		env.second = engine_is_second(e, i, now);
+		env.second = engine_is_second(e, i, -1, now);
 		env.behind = engine_is_behind(e, i, now);
 		if (same_env(&env, &v->env))
 			continue;

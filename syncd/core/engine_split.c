@@ -87,14 +87,22 @@ static bool goes_first(const struct engine *e, const struct engine_peer *p,
 }
 
 /* Two that take over at once would both announce it, and one of them would
- * have to ask for a new bulk. */
-bool engine_is_second(const struct engine *e, size_t vhost, mono_t now)
+ * have to ask for a new bulk. Who was master last is the one that leaves. */
+bool engine_is_second(const struct engine *e, size_t vhost, int leaver,
+		      mono_t now)
 {
+	const struct carp_heard *last = &e->vhosts[vhost].carp.master;
+
 	if (e->elsewhere >> vhost & 1 && !mono_due(e->elsewhere_until, now))
 		return true;
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (goes_first(e, &e->peers[i], vhost))
+	for (unsigned i = 0; i < e->npeers; i++) {
+		bool leaves = (int)i == leaver ||
+			      (last->any &&
+			       engine_witness_owns(e, i, &last->from.addr));
+
+		if (!leaves && goes_first(e, &e->peers[i], vhost))
 			return true;
+	}
 	return engine_is_behind(e, vhost, now);
 }
 

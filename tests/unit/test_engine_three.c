@@ -90,33 +90,35 @@ START_TEST(one_heir_of_a_bow_out)
 {
 	says(FW1, CARP_MASTER, 0);
 	says(FW3, CARP_BACKUP, 100);
-	ck_assert(!engine_is_second(e, 0, now));
+	ck_assert(!engine_is_second(e, 0, -1, now));
 	says(FW3, CARP_BACKUP, 20);
-	ck_assert(engine_is_second(e, 0, now));
+	ck_assert(engine_is_second(e, 0, -1, now));
+	/* but for the one that gives it up */
+	ck_assert(!engine_is_second(e, 0, FW3, now));
 	/* equal: the smaller name */
 	says(FW3, CARP_BACKUP, 50);
-	ck_assert(!engine_is_second(e, 0, now));
+	ck_assert(!engine_is_second(e, 0, -1, now));
 	/* not for one that is more demoted, is not ready or is away */
 	says(FW3, CARP_BACKUP, 20);
 	e->peers[FW3].word.vhosts[0].demotion = 1;
-	ck_assert(!engine_is_second(e, 0, now));
+	ck_assert(!engine_is_second(e, 0, -1, now));
 	says(FW3, CARP_BACKUP, 20);
 	e->peers[FW3].word.ready = false;
-	ck_assert(!engine_is_second(e, 0, now));
+	ck_assert(!engine_is_second(e, 0, -1, now));
 	says(FW3, CARP_BACKUP, 20);
 	e->peers[FW3].live = false;
-	ck_assert(!engine_is_second(e, 0, now));
+	ck_assert(!engine_is_second(e, 0, -1, now));
 	/* we hold, and it does not */
 	says(FW3, CARP_BACKUP, 100);
 	e->gate.holds = HOLD_LINK;
-	ck_assert(engine_is_second(e, 0, now));
+	ck_assert(engine_is_second(e, 0, -1, now));
 	/* it is handed over to another one, for a moment */
 	e->gate.holds = 0;
-	ck_assert(!engine_is_second(e, 0, now));
+	ck_assert(!engine_is_second(e, 0, -1, now));
 	e->elsewhere = 1;
 	e->elsewhere_until = mono_add(now, MONO_S);
-	ck_assert(engine_is_second(e, 0, now));
-	ck_assert(!engine_is_second(e, 0, mono_add(now, MONO_S)));
+	ck_assert(engine_is_second(e, 0, -1, now));
+	ck_assert(!engine_is_second(e, 0, -1, mono_add(now, MONO_S)));
 }
 END_TEST
 
@@ -135,7 +137,7 @@ START_TEST(the_better_copy_goes_first)
 	ck_assert_uint_eq(engine_stale_ms(e, later), 60000);
 	e->peers[FW3].word.stale_ms = 2000;
 	ck_assert(engine_is_behind(e, 0, later));
-	ck_assert(engine_is_second(e, 0, later));
+	ck_assert(engine_is_second(e, 0, -1, later));
 	/* about the same time: the election decides */
 	e->whole_at = mono_add(now, 56 * MONO_S);
 	ck_assert(!engine_is_behind(e, 0, later));
