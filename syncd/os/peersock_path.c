@@ -118,7 +118,7 @@ bool peersock_path_called(struct conn *c)
 		peersock_conn_down(peer->used, PEERSOCK_LEFT,
 				   "it goes on by another path");
 	use(c->path);
-	return true;
+	return peer->used == c; /* up() may have closed it */
 }
 
 /* --- leaving it ----------------------------------------------------------- */
