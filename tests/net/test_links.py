@@ -3,6 +3,7 @@
 disorder, MPTCP, and keys that are replaced while they run."""
 
 import re
+import signal
 import socket
 import threading
 import time
@@ -127,20 +128,20 @@ def test_goes_home(lab, pair):
     flows_cross(lab, pair)
 
 
+@pytest.mark.full
 @two_cables
 def test_upgrade_hands_on_both_sockets(lab, pair):
     """SIGUSR2 at the one that listens: both paths come back."""
     pair.start()
     wait_for("both paths", lambda: "down" not in paths(pair.two))
     log = pair.two.log.read_text
-    pair.two.signal(12)
+    pair.two.signal(signal.SIGUSR2)
     wait_for("upgraded", lambda: "goes on in this one's place" in log(), 10)
     pair.two.proc.wait(5)
     wait_for("both paths", lambda: pair.one.peer()["state"] == "live"
              and "down" not in paths(pair.one), 10)
     pids = lab.run("gw2", "ss", "-Hltn", "sport = :3790").splitlines()
     assert len(pids) == 2, pids
-    lab.run("gw2", "pkill", "-f", str(pair.two.conf), check=False)
 
 
 @pytest.mark.lab(links=2)
@@ -401,6 +402,7 @@ def test_rotation_of_keys(lab, pair):
     assert old in pair.two.peer()["error"] or new in pair.two.peer()["error"]
 
 
+@pytest.mark.full
 def test_same_file_with_another_key(lab, pair):
     """The content is what counts: a reload reads it again."""
     pair.start()
@@ -414,6 +416,7 @@ def test_same_file_with_another_key(lab, pair):
     assert pair.one.peer()["paths"][0]["key"] == new
 
 
+@pytest.mark.full
 def test_unreadable_key_changes_nothing(lab, pair):
     pair.start()
     old = fingerprint(pair.one, pair.one.key)
