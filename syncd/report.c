@@ -239,6 +239,7 @@ static void print_hold(struct node *n, FILE *out)
 static bool verdict_backup(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	bool all = true;
 
 	if (gate_holding(&e->gate, n->last)) {
 		print_hold(n, out);
@@ -248,13 +249,18 @@ static bool verdict_backup(struct node *n, FILE *out)
 		fputs("It may not take over: an interface is down.\n", out);
 		return false;
 	}
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (!engine_rx_in_sync(e, i)) {
-			fputs("It may take over, with what it has.\n", out);
-			return false;
-		}
+	if (e->gate.holds) {
+		fputs("It may take over, with what it has.\n", out);
+		return false;
+	}
 	fputs("It is in sync and may take over now.\n", out);
-	return true;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		if (e->peers[i].live)
+			continue;
+		print_link_down(n, i, out);
+		all = false;
+	}
+	return all;
 }
 
 bool report_verdict(struct node *n, FILE *out)

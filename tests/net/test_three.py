@@ -238,6 +238,9 @@ def test_status_shows_all(trio):
     _, screen, _ = trio.one.tool("status")
     assert "fw2 is in sync and may take over now" in screen.splitlines()[0]
     assert "fw3: link down for" in screen
+    _, screen, _ = trio.two.tool("status")
+    assert "in sync and may take over now" in screen.splitlines()[0]
+    assert "fw3: link down for" in screen
     trio.two.kill()
     wait_for("it is alone", lambda: "NOT IN SYNC" in
              trio.one.tool("status")[1].splitlines()[0])
