@@ -265,7 +265,7 @@ class Lab:
                      " meta l4proto { 112, ipv6-icmp } accept")
         wait_for("link-local addresses", lambda: not any(
             self.ip(host, "-6", "addr", "show", "tentative")
-            for host in HOSTS))
+            for host in self.hosts))
 
     # -- what happens to it
 
