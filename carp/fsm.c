@@ -143,7 +143,8 @@ static struct carp_verdict decide_backup(const struct carp_self *self,
 
 	/* OB BACKUP 3, its chief use, first: also on hold, also at advbase 0 */
 	if (carp_fsm_is_bow_out(rx))
-		return verdict(CARP_TAKE, CARP_CAUSE_BOW_OUT);
+		return self->second ? verdict(CARP_REARM, CARP_CAUSE_NONE)
+				    : verdict(CARP_TAKE, CARP_CAUSE_BOW_OUT);
 	/* OB BACKUP 2, before 1: it needs no preempt. On hold only if the
 	 * master would rather lose state than go on (rules 1) */
 	if (rx->demote > demotion &&

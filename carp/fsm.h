@@ -59,6 +59,9 @@ struct carp_env {
 	bool holding;
 	bool may_preempt; /* false after a handover, rules 12 */
 	bool ask_first;	  /* preempt known peers by CARP_DO_ASK */
+	bool second;	  /* a bow-out is for another node first (rules 11) */
+	bool others;	  /* it may be: a moment, to hear of that */
+	bool behind;	  /* another backup's copy is better than ours */
 };
 
 /* What we are. */
@@ -69,6 +72,7 @@ struct carp_self {
 	bool holding;	  /* looked at in BACKUP only: a MASTER never holds */
 	bool preempt;
 	bool ask_first; /* preempt by asking, where the sender can be asked */
+	bool second;	/* a bow-out is for another node first */
 };
 
 /* When demotion and frequency are equal: who goes on (decided by the caller,

@@ -22,6 +22,7 @@
 #define SKEW_MAX	240 /* FreeBSD's bound of demotion in the advskew */
 #define NS_PER_SKEW	(MONO_S / 256)
 #define SOON_NS		(30 * MONO_MS) /* at most, where it takes over "at once" */
+#define FOR_WHOM_NS	(20 * MONO_MS) /* the link tells whom a bow-out is for */
 #define ANNOUNCE_AGAIN	2	       /* adverts after the first one */
 #define BOW_OUT_ADVBASE 255
 #define BOW_OUT_ADVSKEW 255
@@ -157,6 +158,7 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	v->vouched.ns = 0;
 	memset(v->obeys, 0, sizeof(v->obeys));
 	memset(v->hears, 0, sizeof(v->hears));
+	memset(v->let_pass, 0, sizeof(v->let_pass));
 }
 
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now)
@@ -236,6 +238,8 @@ void carp_vhost_env(struct carp_vhost *v, const struct carp_env *env,
 	unsigned before = v->env.demotion;
 
 	v->env = *env;
+	if (env->second && v->take_cause == CARP_CAUSE_BOW_OUT)
+		v->take_at = MONO_NEVER;
 	/* Compared as it is told, else two nodes above 255 both yield. */
 	if (v->env.demotion > UINT8_MAX)
 		v->env.demotion = UINT8_MAX;
@@ -313,7 +317,9 @@ static void take_soon(struct carp_vhost *v, enum carp_cause cause,
 	/* roles swap within 0.1 s all the same */
 	int64_t extra_ns = v->extra_ns / (extra_most_ns(v) / SOON_NS + 1);
 
-	if (!v->extra_ns || cause == CARP_CAUSE_BOW_OUT) {
+	if (cause == CARP_CAUSE_BOW_OUT)
+		extra_ns = v->env.others ? FOR_WHOM_NS : 0;
+	if (!extra_ns) {
 		carp_vhost_take(v, cause, now);
 		return;
 	}
@@ -334,6 +340,7 @@ static void advert_follow(struct carp_vhost *v, const struct carp_advert *rx,
 		.holding = v->env.holding,
 		.preempt = v->preempt && v->env.may_preempt,
 		.ask_first = v->env.ask_first,
+		.second = v->env.second,
 	};
 	struct carp_verdict verdict = carp_fsm_decide(&self, rx, from);
 
@@ -384,6 +391,7 @@ enum carp_refusal carp_vhost_receive(struct carp_vhost *v,
 		.at = now,
 	};
 	v->waiting[from->addr.family] = MONO_NEVER;
+	v->let_pass[from->addr.family] = false;
 	v->obeys[from->addr.family] = false;
 	v->hears[from->addr.family] = true;
 	if (!from->known)

@@ -80,6 +80,7 @@ struct carp_vhost {
 	 * since when it is believed; that may be for ever, because that master
 	 * took over from us. */
 	mono_t vouched, waiting[CARP_FAMILIES];
+	bool let_pass[CARP_FAMILIES]; /* once for each silence */
 	bool well, obeys[CARP_FAMILIES];
 	bool hears[CARP_FAMILIES]; /* an advert, since the state began */
 	unsigned announce_after;   /* adverts until the next announcement */

@@ -39,10 +39,21 @@ static bool says_wait(struct carp_vhost *v, enum carp_family f, mono_t now)
 	return !mono_due(end, now);
 }
 
+/* Another backup has what this one lacks: that one goes first, if it does so
+ * within the time of another silence. */
+static bool lets_pass(struct carp_vhost *v, enum carp_family f, mono_t now)
+{
+	if (!v->env.behind || v->let_pass[f])
+		return false;
+	v->let_pass[f] = true;
+	v->master_down[f] = mono_add(now, carp_vhost_down_ns(v));
+	return true;
+}
+
 /* Whom the link still tells of must hear why: it does not see our adverts. */
 void carp_vhost_silent(struct carp_vhost *v, enum carp_family f, mono_t now)
 {
-	if (says_wait(v, f, now))
+	if (says_wait(v, f, now) || lets_pass(v, f, now))
 		return;
 	carp_vhost_take(v,
 			vouched_for(v, now) ? CARP_CAUSE_UNHEARD

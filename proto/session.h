@@ -66,6 +66,7 @@ struct session_word {
 	uint32_t demotion;
 	bool ready;
 	uint32_t holds;
+	uint32_t stale_ms; /* since its copy was whole, while it holds */
 	uint64_t tx_epoch, rx_epoch;
 	uint32_t number, heard; /* of this word, of the last one heard */
 	bool answer;		/* a word is asked for */
@@ -85,6 +86,7 @@ enum session_handover {
 	SESSION_HANDOVER_GO,
 	SESSION_HANDOVER_DONE,
 	SESSION_HANDOVER_BACK,
+	SESSION_HANDOVER_ELSEWHERE = 40, /* to the peer named in reason */
 };
 
 struct session_switch {

@@ -110,6 +110,7 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 	m.demotion = w->demotion;
 	m.ready = w->ready;
 	m.holds = w->holds;
+	m.stale_ms = w->stale_ms;
 	m.tx_epoch = w->tx_epoch;
 	m.rx_epoch = w->rx_epoch;
 	m.number = w->number;
@@ -171,6 +172,7 @@ bool session_msg_get_word(struct arena *a, const struct frame *f,
 		.demotion = m->demotion,
 		.ready = m->ready,
 		.holds = m->holds,
+		.stale_ms = m->stale_ms,
 		.tx_epoch = m->tx_epoch,
 		.rx_epoch = m->rx_epoch,
 		.number = m->number,
@@ -417,8 +419,11 @@ bool session_msg_get_handover(struct arena *a, const struct frame *f,
 		a, f, &statesync__handover__descriptor);
 	int value = m ? (int)m->kind : 0;
 
-	if (value < SESSION_HANDOVER_REQUEST || value > SESSION_HANDOVER_BACK ||
-	    m->n_step_us > 3)
+	if ((value < SESSION_HANDOVER_REQUEST ||
+	     value > SESSION_HANDOVER_BACK) &&
+	    value != SESSION_HANDOVER_ELSEWHERE)
+		return false;
+	if (m->n_step_us > 3)
 		return false;
 	text_get(reason, SESSION_REASON_MAX, m->reason);
 	*h = (struct session_switch){ .kind = (enum session_handover)value,
@@ -435,4 +440,7 @@ _Static_assert((int)SESSION_HANDOVER_REQUEST ==
 	       "kind");
 _Static_assert((int)SESSION_HANDOVER_BACK ==
 		       (int)STATESYNC__HANDOVER__KIND__BACK,
+	       "kind");
+_Static_assert((int)SESSION_HANDOVER_ELSEWHERE ==
+		       (int)STATESYNC__HANDOVER__KIND__ELSEWHERE,
 	       "kind");

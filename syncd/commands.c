@@ -210,8 +210,6 @@ static void forget_client(void *arg, struct stats_client *c)
 		n->bulk_client = NULL;
 		event_del(n->progress);
 	}
-	if (n->handover_client == c)
-		n->handover_client = NULL;
 }
 
 static void on_progress(evutil_socket_t fd, short what, void *arg)
@@ -229,21 +227,29 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 			(double)mono_diff(node_now(n), rx->started) / 1e9);
 }
 
-static int find_peer(const struct node *n, int argc, char **argv)
+int commands_find_peer(const struct node *n, const char *name)
 {
-	if (argc < 2)
-		return n->engine->npeers ? 0 : -1;
 	for (size_t i = 0; i < n->engine->npeers; i++)
-		if (strcmp(n->engine->peers[i].name, argv[1]) == 0)
+		if (strcmp(n->engine->peers[i].name, name) == 0)
 			return (int)i;
 	return -1;
+}
+
+/* Where no name is given: one that has a table to tell, or the first. */
+static int find_teller(const struct node *n)
+{
+	for (size_t i = 0; i < n->engine->npeers; i++)
+		if (n->engine->peers[i].heard &&
+		    n->engine->peers[i].word.tx_epoch)
+			return (int)i;
+	return n->engine->npeers ? 0 : -1;
 }
 
 static void cmd_bulk(struct node *n, struct stats_client *c, int argc,
 		     char **argv)
 {
 	const struct timeval period = { .tv_usec = PROGRESS_US };
-	int peer = find_peer(n, argc, argv);
+	int peer = argc < 2 ? find_teller(n) : commands_find_peer(n, argv[1]);
 
 	if (peer < 0) {
 		statsock_end(c, STATS_ERROR, "no such peer");
@@ -297,103 +303,6 @@ void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
 	statsock_end(c, STATS_NO, sentence);
 }
 
-/* The vhosts of that name, all shares where it is that of a block. */
-static uint32_t vhosts_named(const struct node *n, const char *name)
-{
-	uint32_t set = 0;
-
-	for (size_t i = 0; i < n->nvhosts; i++)
-		if (!n->engine->vhosts[i].gone &&
-		    (!strcmp(n->vhosts[i].name, name) ||
-		     !strcmp(n->vhosts[i].conf->name, name)))
-			set |= 1U << i;
-	return set;
-}
-
-/* The vhosts that a handover names; false: why not in sentence. */
-static bool read_names(const struct node *n, int argc, char **argv,
-		       uint32_t *set, char *sentence, size_t size)
-{
-	*set = 0;
-	for (int i = 1; i < argc; i++) {
-		uint32_t named = vhosts_named(n, argv[i]);
-
-		if (!strcmp(argv[i], "force"))
-			continue;
-		if (!named) {
-			snprintf(sentence, size, "there is no carp \"%.64s\"",
-				 argv[i]);
-			return false;
-		}
-		for (size_t k = 0; k < n->nvhosts; k++)
-			if (named >> k & 1 && !n->engine->independent &&
-			    !n->engine->vhosts[k].balanced) {
-				snprintf(sentence, size,
-					 "\"%.64s\" moves with the others; "
-					 "single ones do with independent = "
-					 "true",
-					 argv[i]);
-				return false;
-			}
-		*set |= named;
-	}
-	return true;
-}
-
-static void cmd_handover(struct node *n, struct stats_client *c, int argc,
-			 char **argv)
-{
-	bool force = has_word(argc, argv, "force");
-	char why[SESSION_REASON_MAX], sentence[SESSION_REASON_MAX + 96];
-	uint32_t set;
-
-	if (!read_names(n, argc, argv, &set, sentence, sizeof(sentence))) {
-		statsock_end(c, STATS_ERROR, sentence);
-		return;
-	}
-	if (n->handover_client) {
-		statsock_end(c, STATS_NO, "one is already going on");
-		return;
-	}
-	if (engine_handover(n->engine, force, set, why, node_now(n))) {
-		snprintf(sentence, sizeof(sentence),
-			 "handover refused: %s. wait, or --force and lose what "
-			 "is missing",
-			 why);
-		statsock_end(c, STATS_NO, sentence);
-		return;
-	}
-	n->handover_client = c;
-	statsock_on_close(c, forget_client, n);
-	node_settle(n);
-}
-
-void commands_handover_ended(struct node *n, bool ok, const char *why)
-{
-	const struct engine *e = n->engine;
-	const struct handover *h = &e->handover;
-	struct stats_client *c = n->handover_client;
-	char sentence[ENGINE_TEXT_MAX + 32];
-
-	if (!c)
-		return;
-	n->handover_client = NULL;
-	if (ok) {
-		(void)statsock_printf(c,
-				      "%s -> %s: handed over in %.0f ms, %s.\n",
-				      e->node, e->peers[e->handover_peer].name,
-				      (double)(h->drain_ns + h->fence_ns +
-					       h->ack_ns + h->take_ns) /
-					      1e6,
-				      h->complete ? "0 flows unacknowledged"
-						  : "without all of the state");
-		statsock_end(c, STATS_OK, NULL);
-		return;
-	}
-	snprintf(sentence, sizeof(sentence), "handover failed: %s", why);
-	statsock_end(c, STATS_NO, sentence);
-}
-
 /* --- the table -------------------------------------------------------------------- */
 
 static void cmd_help(struct node *n, struct stats_client *c, int argc,
@@ -408,7 +317,8 @@ static const struct command commands[] = {
 	  "flows [json] [skipped] [peer NAME]" },
 	{ "version", false, cmd_version, "version" },
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
-	{ "handover", true, cmd_handover, "handover [force] [NAME...]" },
+	{ "handover", true, commands_handover,
+	  "handover [force] [to=PEER] [NAME...]" },
 	{ "demote", true, cmd_demote, "demote N" },
 	{ "reload", true, cmd_reload, "reload" },
 	{ "help", false, cmd_help, "help" },

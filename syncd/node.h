@@ -363,14 +363,27 @@ int node_upgrade_open(struct node *n) __attribute__((warn_unused_result));
 int node_upgrade_take(struct node *n) __attribute__((warn_unused_result));
 /* What is in the kernel is another process's, not yet or no more ours. */
 bool node_upgrade_foreign(const struct node *n);
-/* For a listening socket that was handed on; -1. */
-enum node_upgrade_fd { UPGRADE_STATS, UPGRADE_LINK, UPGRADE_FDS };
-int node_upgrade_fd(const struct node *n, enum node_upgrade_fd which);
+/* For a listening socket that was handed on, those of the link from
+ * UPGRADE_LINK on; -1. */
+enum {
+	UPGRADE_STATS,
+	UPGRADE_LINK,
+	UPGRADE_FDS = UPGRADE_LINK + PEERSOCK_PATHS_MAX
+};
+int node_upgrade_fd(const struct node *n, int which);
 /* The end, after it was handed on. */
 void node_upgrade_leave(struct node *n);
 void node_upgrade_close(struct node *n);
 
+/* --- node_link.c */
+/* 0 or -errno, logged; also without a link. */
+int node_link_open(struct node *n) __attribute__((warn_unused_result));
+/* The key files as they are now, for the next handshakes. What cannot be read
+ * is logged, and the old ones stay. */
+void node_link_rekey(struct node *n);
+
 /* --- node_sync.c */
+extern const struct peersock_ops node_sync_ops; /* of the link; arg: node */
 int node_sync_open(struct node *n) __attribute__((warn_unused_result));
 void node_sync_close(struct node *n);
 /* One piece of heavy work; false when there was none. */
@@ -390,6 +403,12 @@ int commands_open(struct node *n) __attribute__((warn_unused_result));
 void commands_close(struct node *n);
 void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
 			 const char *why);
+/* The peer of that name; -1: there is none. */
+int commands_find_peer(const struct node *n, const char *name);
+
+/* --- commands_handover.c */
+void commands_handover(struct node *n, struct stats_client *c, int argc,
+		       char **argv);
 void commands_handover_ended(struct node *n, bool ok, const char *why);
 
 #endif

@@ -39,28 +39,36 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-/* The key of the link that is another one now, or NULL. */
+static bool same_ends(const struct conf_end *a, unsigned na,
+		      const struct conf_end *b, unsigned nb)
+{
+	for (unsigned i = 0; i < na && na == nb; i++)
+		if (!conf_same_end(&a[i], &b[i]))
+			return false;
+	return na == nb;
+}
+
+/* What of the link is another one now, its keys apart, or NULL. */
 static const char *link_differs(const struct conf_link *a,
 				const struct conf_link *b)
 {
 	if (a->present != b->present)
 		return "link";
-	if (!conf_same_address(&a->address, &b->address))
+	if (!same_ends(a->ends, a->num_ends, b->ends, b->num_ends))
 		return "address of the link";
 	if (a->port != b->port)
 		return "port of the link";
-	if (a->num_keys != b->num_keys)
-		return "key-file of the link";
-	for (unsigned i = 0; i < a->num_keys; i++)
-		if (!same_text(a->key_file[i], b->key_file[i]))
-			return "key-file of the link";
+	if (a->mptcp != b->mptcp)
+		return "mptcp of the link";
 	if (a->num_peers != b->num_peers)
 		return "peer of the link";
-	for (size_t i = 0; i < a->num_peers; i++)
-		if (strcmp(a->peers[i].name, b->peers[i].name) ||
-		    !conf_same_address(&a->peers[i].address,
-				       &b->peers[i].address))
+	for (size_t i = 0; i < a->num_peers; i++) {
+		const struct conf_peer *p = &a->peers[i], *q = &b->peers[i];
+
+		if (strcmp(p->name, q->name) ||
+		    !same_ends(p->ends, p->num_ends, q->ends, q->num_ends))
 			return "peer of the link";
+	}
 	return NULL;
 }
 
@@ -290,6 +298,7 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 		err = node_track_reopen(n);
 	}
 	if (!err) {
+		node_link_rekey(n);
 		node_ifaces_look(n); /* who comes has a link */
 		node_settle(n);
 		conf_free(was);

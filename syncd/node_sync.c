@@ -290,80 +290,12 @@ static void on_drained(void *arg, unsigned peer)
 	node_settle(arg);
 }
 
-static void fill_sockaddr(const struct conf_address *a, uint16_t port,
-			  struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (a->family == AF_INET6) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-
-		in6->sin6_family = AF_INET6;
-		in6->sin6_addr = a->v6;
-		in6->sin6_port = htons(port);
-	} else {
-		struct sockaddr_in *in = (struct sockaddr_in *)out;
-
-		in->sin_family = AF_INET;
-		in->sin_addr = a->v4;
-		in->sin_port = htons(port);
-	}
-}
-
-static int read_keys(const struct conf_link *link,
-		     struct link_key keys[CONF_KEYS_MAX])
-{
-	char why[512];
-
-	for (unsigned i = 0; i < link->num_keys; i++)
-		if (keyfile_read(link->key_file[i], &keys[i], why,
-				 sizeof(why))) {
-			log_msg(LOG_ERR, "%s", why);
-			return -EACCES;
-		}
-	return 0;
-}
-
-static int open_link(struct node *n)
-{
-	static const struct peersock_ops ops = {
-		.up = on_up,
-		.data = on_data,
-		.down = on_down,
-		.drained = on_drained,
-	};
-	const struct conf_link *link = &n->conf->link;
-	struct peersock_peer peers[ENGINE_PEERS_MAX];
-	struct link_key keys[CONF_KEYS_MAX];
-	struct peersock_conf conf = {
-		.node = n->conf->node,
-		.peers = peers,
-		.num_peers = (unsigned)link->num_peers,
-		.keys = keys,
-		.num_keys = link->num_keys,
-		.priority = PRIORITY_BULK,
-	};
-	int err;
-
-	if (!link->present)
-		return 0;
-	if (node_upgrade_fd(n, UPGRADE_LINK) >= 0)
-		conf.listen_fd = node_upgrade_fd(n, UPGRADE_LINK);
-	fill_sockaddr(&link->address, link->port, &conf.local);
-	for (size_t i = 0; i < link->num_peers; i++) {
-		peers[i].name = link->peers[i].name;
-		fill_sockaddr(&link->peers[i].address, link->port,
-			      &peers[i].address);
-	}
-	err = read_keys(link, keys);
-	if (!err)
-		err = peersock_new(n->base, &conf, &ops, n, &n->peersock);
-	if (err && err != -EACCES)
-		log_msg(LOG_ERR, "the link cannot be opened: %s",
-			log_errno(-err));
-	for (unsigned i = 0; i < link->num_keys; i++)
-		keyfile_wipe(&keys[i]);
-	return err;
-}
+const struct peersock_ops node_sync_ops = {
+	.up = on_up,
+	.data = on_data,
+	.down = on_down,
+	.drained = on_drained,
+};
 
 /* --- life ----------------------------------------------------------------------- */
 
@@ -404,7 +336,7 @@ int node_sync_open(struct node *n)
 {
 	int err = open_conntrack(n);
 
-	return err ? err : open_link(n);
+	return err ? err : node_link_open(n);
 }
 
 void node_sync_close(struct node *n)

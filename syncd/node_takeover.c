@@ -52,8 +52,9 @@ static int read_offer(struct node *n, uint64_t *signature)
 	flags = reader_u8(&r);
 	if (flags & UPGRADE_STATS_GIVEN && used < u->msg.nfds)
 		u->given[UPGRADE_STATS] = u->msg.fds[used++];
-	if (flags & UPGRADE_LINK_GIVEN && used < u->msg.nfds)
-		u->given[UPGRADE_LINK] = u->msg.fds[used++];
+	for (int i = UPGRADE_LINK; i < UPGRADE_FDS; i++)
+		if (flags & UPGRADE_LINK_GIVEN && used < u->msg.nfds)
+			u->given[i] = u->msg.fds[used++];
 	return reader_ok(&r) && u->given[UPGRADE_STATS] >= 0 ? 0 : -EPROTO;
 }
 

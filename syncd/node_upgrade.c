@@ -38,7 +38,7 @@ bool node_upgrade_foreign(const struct node *n)
 	return n->upgrade && n->upgrade->foreign;
 }
 
-int node_upgrade_fd(const struct node *n, enum node_upgrade_fd which)
+int node_upgrade_fd(const struct node *n, int which)
 {
 	return n->upgrade ? n->upgrade->given[which] : -1;
 }
@@ -125,8 +125,10 @@ uint64_t upgrade_signature(const struct node *n)
 	mix_text(&h, n->conf->stats_socket);
 	mix_number(&h, link->present);
 	if (link->present) {
-		mix_address(&h, &link->address);
-		mix_number(&h, link->port);
+		for (unsigned i = 0; i < link->num_ends; i++) {
+			mix_address(&h, &link->ends[i].address);
+			mix_number(&h, link->port);
+		}
 	}
 	for (unsigned i = 0; i < n->nvhosts; i++)
 		if (!n->engine->vhosts[i].gone)
@@ -163,20 +165,19 @@ static void failed(struct node *n, const char *why)
 static int offer(struct node *n, int fd)
 {
 	struct handoff_msg *m = &n->upgrade->msg;
-	int stats = statsock_fd(n->statsock), link = -1;
+	unsigned links = 0;
 	struct writer w;
 
-	if (n->peersock)
-		link = peersock_listen_fd(n->peersock);
 	*m = (struct handoff_msg){ .type = HANDOFF_OFFER };
-	m->fds[m->nfds++] = stats;
-	if (link >= 0)
-		m->fds[m->nfds++] = link;
+	m->fds[m->nfds++] = statsock_fd(n->statsock);
+	if (n->peersock)
+		links = peersock_listen_fds(n->peersock, &m->fds[m->nfds]);
+	m->nfds += links;
 	writer_init(&w, m->payload, sizeof(m->payload));
 	writer_u32(&w, n->mark);
 	writer_u64(&w, upgrade_signature(n));
-	writer_u8(&w, link >= 0 ? UPGRADE_STATS_GIVEN | UPGRADE_LINK_GIVEN
-				: UPGRADE_STATS_GIVEN);
+	writer_u8(&w, links ? UPGRADE_STATS_GIVEN | UPGRADE_LINK_GIVEN
+			    : UPGRADE_STATS_GIVEN);
 	m->len = w.used;
 	return handoff_send(fd, m);
 }

@@ -6,7 +6,6 @@
  */
 #include "report.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -125,53 +124,88 @@ static void print_link_down(const struct node *n, unsigned i, FILE *out)
 		*why ? " (" : "", why, *why ? ")" : "", p->name);
 }
 
-/* The word about the first peer that could not take over; true if all can. */
+/* What keeps a peer from taking over, or NULL. */
+static const char *peer_lacks(const struct engine *e, unsigned i)
+{
+	const struct engine_peer *p = &e->peers[i];
+
+	if (!p->live)
+		return "link";
+	if (!engine_tx_in_sync(e, i))
+		return "sync";
+	return p->word.ready ? NULL : "ready";
+}
+
+/* "fw2 is", "fw2 and fw3 are", "a, b and c are"; how many. */
+static unsigned print_heirs(const struct engine *e, FILE *out)
+{
+	unsigned total = 0, i = 0;
+
+	for (unsigned k = 0; k < e->npeers; k++)
+		total += !peer_lacks(e, k);
+	for (unsigned k = 0; k < e->npeers; k++) {
+		if (peer_lacks(e, k))
+			continue;
+		fprintf(out, "%s%s",
+			!i		? ""
+			: i + 1 < total ? ", "
+					: " and ",
+			e->peers[k].name);
+		i++;
+	}
+	if (total)
+		fputs(total > 1 ? " are" : " is", out);
+	return total;
+}
+
+/* Why peer i cannot take over, and what to do. */
+static void print_lack(const struct node *n, unsigned i, FILE *out)
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+	const char *hold = gate_reason(p->word.holds);
+
+	if (!p->live)
+		print_link_down(n, i, out);
+	else if (!engine_tx_in_sync(n->engine, i))
+		fprintf(out, "  %s holds: %s\n  try: statesync wait in-sync\n",
+			p->name, hold ? hold : "nothing yet");
+	else
+		fprintf(out,
+			"  %s: an interface is down, or it is stopping\n"
+			"  try on %s: statesync\n",
+			p->name, p->name);
+}
+
+/* The words about who can take over; true if all of the peers can. */
 static bool verdict_master(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	bool all = true, seen = false;
+	unsigned first = 0;
 
 	if (!e->npeers) {
 		fputs("It has no peer to hand its connections to.\n", out);
 		return true;
 	}
 	for (unsigned i = 0; i < e->npeers; i++) {
-		const struct engine_peer *p = &e->peers[i];
-
-		if (!p->live && !p->live_since.ns)
-			fputs("It is ALONE: if it stops, connections are "
-			      "lost.\n",
-			      out);
-		else if (!p->live)
-			fprintf(out,
-				"%s is NOT IN SYNC: do not switch this "
-				"node off.\n",
-				p->name);
-		if (!p->live) {
-			print_link_down(n, i, out);
-			return false;
-		}
-		if (!engine_tx_in_sync(e, i)) {
-			const char *hold = gate_reason(p->word.holds);
-
-			fprintf(out,
-				"%s is NOT IN SYNC: do not switch this "
-				"node off.\n  %s holds: %s\n  try: statesync "
-				"wait in-sync\n",
-				p->name, p->name, hold ? hold : "nothing yet");
-			return false;
-		}
-		if (!p->word.ready) {
-			fprintf(out,
-				"%s is NOT READY: do not switch this node "
-				"off.\n  %s: an interface is down, or it is "
-				"stopping\n  try on %s: statesync\n",
-				p->name, p->name, p->name);
-			return false;
-		}
+		seen |= e->peers[i].live_since.ns != 0;
+		if (peer_lacks(e, i) && all)
+			first = i;
+		all &= !peer_lacks(e, i);
 	}
-	fprintf(out, "%s is in sync and may take over now.\n",
-		e->peers[0].name);
-	return true;
+	if (print_heirs(e, out))
+		fputs(" in sync and may take over now.\n", out);
+	else if (!seen)
+		fputs("It is ALONE: if it stops, connections are lost.\n", out);
+	else
+		fprintf(out, "%s is NOT %s: do not switch this node off.\n",
+			e->peers[first].name,
+			strcmp(peer_lacks(e, first), "ready") ? "IN SYNC"
+							      : "READY");
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (peer_lacks(e, i))
+			print_lack(n, i, out);
+	return all;
 }
 
 static void print_hold(struct node *n, FILE *out)
@@ -205,6 +239,7 @@ static void print_hold(struct node *n, FILE *out)
 static bool verdict_backup(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	bool all = true;
 
 	if (gate_holding(&e->gate, n->last)) {
 		print_hold(n, out);
@@ -214,13 +249,18 @@ static bool verdict_backup(struct node *n, FILE *out)
 		fputs("It may not take over: an interface is down.\n", out);
 		return false;
 	}
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (!engine_rx_in_sync(e, i)) {
-			fputs("It may take over, with what it has.\n", out);
-			return false;
-		}
+	if (e->gate.holds) {
+		fputs("It may take over, with what it has.\n", out);
+		return false;
+	}
 	fputs("It is in sync and may take over now.\n", out);
-	return true;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		if (e->peers[i].live)
+			continue;
+		print_link_down(n, i, out);
+		all = false;
+	}
+	return all;
 }
 
 bool report_verdict(struct node *n, FILE *out)
@@ -253,11 +293,7 @@ static void block_node(struct node *n, FILE *out)
 				sizeof(text)));
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
-		char address[INET6_ADDRSTRLEN] = "";
 
-		inet_ntop(n->conf->link.peers[i].address.family,
-			  &n->conf->link.peers[i].address.v4, address,
-			  sizeof(address));
 		hold = p->heard ? gate_reason(p->word.holds) : NULL;
 		if (!p->heard)
 			strcpy(demotion, "?");
@@ -270,7 +306,7 @@ static void block_node(struct node *n, FILE *out)
 			: p->word.ready ? "yes"
 					: "no",
 			demotion, p->live ? p->hello.version : "?", "-",
-			address);
+			report_peer_address(n, i));
 	}
 }
 
@@ -346,6 +382,7 @@ bool report_screen(struct node *n, FILE *out)
 	report_carp(n, out);
 	report_track(n, out);
 	block_sync(n, out);
+	report_paths(n, out);
 	block_flows(n, out);
 	if (h && mono_diff(n->last, h->at) < REPORT_RECENT_NS) {
 		fputc('\n', out);

@@ -71,6 +71,12 @@ bool report_late(const struct node *n, size_t vhost, int64_t within_ns,
 #define REPORT_ADDRESS_SIZE (INET6_ADDRSTRLEN + 4)
 const char *report_address(const struct conf_address *a, char *text);
 
+/* report_link.c: where the peer is reached, now or first; its paths, and those
+ * of all peers that have several. */
+const char *report_peer_address(const struct node *n, unsigned peer);
+json_t *report_paths_json(const struct node *n, unsigned peer);
+void report_paths(const struct node *n, FILE *out);
+
 /* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
 double report_wall(struct node *n, mono_t at);
 

@@ -18,6 +18,7 @@
 #include <sys/utsname.h>
 
 #include "log.h"
+#include "peersock_path.h"
 #include "report.h"
 #include "report_check.h"
 
@@ -227,6 +228,32 @@ static void check_adverts(struct checker *c)
 	}
 }
 
+/* Of a link of one path status says enough. */
+static void check_paths(struct checker *c)
+{
+	const struct node *n = c->n;
+
+	for (unsigned i = 0; i < n->engine->npeers; i++) {
+		unsigned count = peersock_paths(n->peersock, i);
+
+		for (unsigned k = 0; count > 1 && k < count; k++) {
+			struct peersock_path_info info;
+
+			peersock_path_info(n->peersock, i, k, &info);
+			if (info.state != PEERSOCK_PATH_DOWN)
+				continue;
+			finding(c, LEVEL_WARNS,
+				"peer \"%s\": the path from %s to %s is down "
+				"(%s)\n"
+				"the link has a cable less than you think.\n"
+				"ping -I %s %s; then look at the cable",
+				n->engine->peers[i].name, info.ours,
+				info.theirs, info.error, info.ours,
+				info.theirs);
+		}
+	}
+}
+
 /* The number of the line that makes our table in the file; 0: none does. */
 static unsigned our_table(FILE *f, const char *name)
 {
@@ -281,6 +308,7 @@ static const struct check checks[] = {
 	{ "arp_ignore, arp_announce", check_arp },
 	{ "kernel", check_kernel },
 	{ "adverts in time", check_adverts },
+	{ "paths of the link", check_paths },
 	{ "/etc/nftables.conf", check_nftables_conf },
 	{ "translations", check_translations },
 	{ "labels", check_labels },

@@ -3,7 +3,6 @@
  * The status as JSON. Keys are promises: none is renamed or dropped within
  * schema 1. Invariant: numbers are numbers, what is unknown is null.
  */
-#include <arpa/inet.h>
 #include <string.h>
 #include <time.h>
 
@@ -285,14 +284,6 @@ static json_t *direction_rx(const struct node *n, unsigned i)
 	return o;
 }
 
-static json_t *peer_address(const struct conf_peer *c)
-{
-	char text[INET6_ADDRSTRLEN] = "";
-
-	inet_ntop(c->address.family, &c->address.v4, text, sizeof(text));
-	return json_string(text);
-}
-
 static json_t *broken_sessions(const struct engine_peer *p)
 {
 	json_t *o = json_object();
@@ -313,7 +304,7 @@ static json_t *peers(struct node *n)
 		json_t *o = json_object();
 
 		set(o, "name", json_string(p->name));
-		set(o, "address", peer_address(&n->conf->link.peers[i]));
+		set(o, "address", json_string(report_peer_address(n, i)));
 		set(o, "state", json_string(peer_state(p, n, i)));
 		set(o, "in_sync",
 		    json_boolean(engine_tx_in_sync(n->engine, i) &&
@@ -326,6 +317,7 @@ static json_t *peers(struct node *n)
 		set(o, "queue",
 		    number(session_backlog(p->session) +
 			   peersock_pending(n->peersock, i)));
+		set(o, "paths", report_paths_json(n, i));
 		set(o, "carp", peer_carp(p));
 		set(o, "bulk", bulk(p));
 		set(o, "audit", json_null());

@@ -121,11 +121,16 @@ static int run_handover(const struct command *cmd, int argc, char **argv)
 
 	for (int i = 1; i < argc; i++) {
 		const char *word = argv[i];
+		char to[CLIENT_REQUEST_MAX];
 
-		if (!strcmp(word, "--force"))
+		if (!strcmp(word, "--force")) {
 			word = "force";
-		else if (*word == '-')
+		} else if (!strcmp(word, "--to") && i + 1 < argc) {
+			snprintf(to, sizeof(to), "to=%s", argv[++i]);
+			word = to;
+		} else if (*word == '-') {
 			return usage(cmd);
+		}
 		if (!client_add_word(request, word))
 			return usage(cmd);
 	}
@@ -295,7 +300,7 @@ static const struct command commands[] = {
 	  run_status },
 	{ "bulk", "[PEER]", "fetch the peer's whole table now (also --bulk)",
 	  run_bulk },
-	{ "handover", "[--force] [VHID-NAME...]",
+	{ "handover", "[--force] [--to PEER] [VHID-NAME...]",
 	  "planned switch to the peer, nothing lost", run_handover },
 	{ "flows", "[--skipped] [--json] [PEER]",
 	  "which connections go to the peers, or do not", run_flows },

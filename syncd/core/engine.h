@@ -254,6 +254,10 @@ struct engine {
 	int go_from;	    /* peer that handed over to us, -1: none */
 	uint32_t go_set;    /* what it gave */
 	int64_t go_step_us[3];
+	bool whole; /* nothing held, since the start, at least once: */
+	mono_t whole_at;
+	uint32_t elsewhere; /* until then a peer hands these over to another */
+	mono_t elsewhere_until;
 	struct history history;
 	uint64_t table;	  /* entries in our kernel now */
 	bool touched;	  /* it may have others than at our start */
@@ -266,6 +270,7 @@ struct engine {
 
 	enum engine_dump dump;
 	unsigned dump_peer;
+	unsigned bulk_peer; /* whose bulk was the last to begin */
 	bool dump_running, dump_abort;
 	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
 	mono_t lower_at;   /* when it is due */
@@ -399,6 +404,9 @@ int engine_bulk(struct engine *e, unsigned peer, mono_t now);
  */
 int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
 		    mono_t now);
+/* The same to this peer; -1: to the one that is placed best (rules 11). */
+int engine_handover_to(struct engine *e, int peer, bool force, uint32_t set,
+		       char *why, mono_t now);
 /*
  * A new configuration while it runs, vhost by vhost: another one at its place
  * (of the same name, vhid and interface, or at one that is free), or none any

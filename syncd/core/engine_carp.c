@@ -130,6 +130,7 @@ void engine_carp_peer_gave_up(struct engine *e, unsigned peer,
 		return;
 	for (unsigned i = 0; i < e->nvhosts; i++)
 		if (strcmp(e->vhosts[i].name, vhost) == 0 &&
+		    !engine_is_second(e, i, (int)peer, now) &&
 		    !has_other_master(e, i, peer, now))
 			carp_vhost_give_up(&e->vhosts[i].carp, now);
 }
@@ -422,7 +423,9 @@ static bool obeys(const struct engine *e, size_t vhost)
 static bool same_env(const struct carp_env *a, const struct carp_env *b)
 {
 	return a->demotion == b->demotion && a->holding == b->holding &&
-	       a->may_preempt == b->may_preempt && a->ask_first == b->ask_first;
+	       a->may_preempt == b->may_preempt &&
+	       a->ask_first == b->ask_first && a->second == b->second &&
+	       a->others == b->others && a->behind == b->behind;
 }
 
 /* True when a vhost was told something: it may want to act at once. */
@@ -432,6 +435,10 @@ static bool settle_env(struct engine *e, mono_t now)
 	struct carp_env env;
 	bool told = false;
 
+	if (!holds) {
+		e->whole = true;
+		e->whole_at = now;
+	}
 	if (holds != e->gate.holds) {
 		gate_set(&e->gate, holds, now);
 		engine_peer_say_word(e);
@@ -441,6 +448,7 @@ static bool settle_env(struct engine *e, mono_t now)
 		.holding = gate_holding(&e->gate, now),
 		.may_preempt = true,
 		.ask_first = e->npeers > 0,
+		.others = engine_live_peers(e) > 1,
 	};
 	if (!same_env(&env, &e->env))
 		engine_peer_say_word(e);
@@ -450,6 +458,8 @@ static bool settle_env(struct engine *e, mono_t now)
 
 		env.demotion = vhost_demotion(e, i);
 		env.may_preempt = !e->vhosts[i].no_preempt && !obeys(e, i);
+		env.second = engine_is_second(e, i, -1, now);
+		env.behind = engine_is_behind(e, i, now);
 		if (same_env(&env, &v->env))
 			continue;
 		carp_vhost_env(v, &env, now);

@@ -116,12 +116,15 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 {
 	/* none during a handover, which tells all it can without order; nor
 	 * while events are lost in silence (af_netlink.c: a socket that
-	 * overran stays congested until it is empty) */
-	for (*peer = 0; *peer < e->npeers; (*peer)++)
+	 * overran stays congested until it is empty). In turns: a peer that
+	 * asks again and again keeps no other one waiting. */
+	for (unsigned i = 1; i <= e->npeers; i++) {
+		*peer = (unsigned)((e->bulk_peer + i) % e->npeers);
 		if (e->peers[*peer].live && e->peers[*peer].tx.want_bulk &&
 		    engine_telling(e) && !e->congested &&
 		    e->handover.state == HANDOVER_IDLE)
 			return DUMP_BULK;
+	}
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
 		if (e->peers[*peer].rx.state == RX_MARK)
 			return DUMP_MARK;
@@ -226,8 +229,10 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 		e->dump = DUMP_NONE;
 		return;
 	}
-	if (e->dump == DUMP_BULK)
+	if (e->dump == DUMP_BULK) {
+		e->bulk_peer = e->dump_peer;
 		engine_sync_bulk_begins(e, e->dump_peer, now);
+	}
 	if (e->dump == DUMP_MARK)
 		e->marked = true;
 }

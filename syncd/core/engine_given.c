@@ -15,6 +15,8 @@ enum { LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
 #define ASK_AGAIN_NS	 (5 * MONO_S)
 #define ASK_AGAIN_MAX_NS (60 * MONO_S)
+/* From the fence to the new master's adverts; then anybody may take it. */
+#define ELSEWHERE_NS (1 * MONO_S)
 
 /* Our vhosts of those that a peer names by their places in its word; all
  * where it names none. */
@@ -140,6 +142,10 @@ void engine_handover_received(struct engine *e, unsigned peer,
 		return;
 	case SESSION_HANDOVER_DONE:
 		done(e, ev);
+		return;
+	case SESSION_HANDOVER_ELSEWHERE:
+		e->elsewhere = set;
+		e->elsewhere_until = mono_add(now, ELSEWHERE_NS);
 		return;
 	case SESSION_HANDOVER_BACK:
 		taken_back(e, peer, ev->handover.reason, now);

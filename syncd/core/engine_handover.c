@@ -114,26 +114,60 @@ void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 	e->go_from = -1;
 	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
 	handover_start(&e->handover, force, longest_interval(e), now);
+	/* as early as can be: all of them hear the bow-out */
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer && e->peers[i].live)
+			engine_handover_say(
+				&e->peers[i], SESSION_HANDOVER_ELSEWHERE,
+				e->peers[peer].name, e->handover_set);
 	engine_push(e, ENGINE_DRAIN, 0);
 }
 
-/* The first peer that could take over; else why the last one could not. */
-static int choose(struct engine *e, uint32_t set, bool force, const char **why)
+/* As rules 11: who is better placed to go on. */
+static bool goes_before(const struct engine *e, unsigned a, unsigned b,
+			uint32_t set)
 {
-	*why = "there is no peer";
-	for (unsigned i = 0; i < e->npeers; i++) {
-		*why = engine_handover_refusal(e, i, set, force);
-		if (!*why)
-			return (int)i;
+	const struct engine_peer *p = &e->peers[a], *q = &e->peers[b];
+	bool can = !engine_handover_refusal(e, a, set, false);
+	uint32_t ours = set ? set : engine_masters(e);
+
+	if (can != !engine_handover_refusal(e, b, set, false))
+		return can;
+	if (p->live != q->live)
+		return p->live;
+	if (p->word.demotion != q->word.demotion)
+		return p->word.demotion < q->word.demotion;
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const char *name = e->vhosts[i].name;
+		const struct session_vhost *v = engine_peer_vhost(p, name);
+		const struct session_vhost *w = engine_peer_vhost(q, name);
+
+		if (ours >> i & 1 && v && w && v->interval_us != w->interval_us)
+			return v->interval_us < w->interval_us;
 	}
-	return -1;
+	return strcmp(p->name, q->name) < 0;
 }
 
-int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
-		    mono_t now)
+/* The best peer; why is NULL if it can take over. -1: there is none. */
+static int choose(const struct engine *e, uint32_t set, bool force,
+		  const char **why)
+{
+	unsigned best = 0;
+
+	*why = "there is no peer";
+	if (!e->npeers)
+		return -1;
+	for (unsigned i = 1; i < e->npeers; i++)
+		if (goes_before(e, i, best, set))
+			best = i;
+	*why = engine_handover_refusal(e, best, set, force);
+	return (int)best;
+}
+
+int engine_handover_to(struct engine *e, int peer, bool force, uint32_t set,
+		       char *why, mono_t now)
 {
 	const char *reason;
-	int peer;
 
 	if (e->handover.state != HANDOVER_IDLE) {
 		snprintf(why, SESSION_REASON_MAX, "one is already going on");
@@ -144,15 +178,23 @@ int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
 			 e->masters ? "none of them" : "nothing");
 		return -EAGAIN;
 	}
-	peer = choose(e, set, force, &reason);
-	if (peer < 0) {
+	if (peer < 0)
+		peer = choose(e, set, force, &reason);
+	else
+		reason = engine_handover_refusal(e, (unsigned)peer, set, force);
+	if (reason) {
 		snprintf(why, SESSION_REASON_MAX, "%.60s: %.60s",
-			 e->npeers ? e->peers[e->npeers - 1].name : e->node,
-			 reason);
+			 peer < 0 ? e->node : e->peers[peer].name, reason);
 		return -EAGAIN;
 	}
 	engine_handover_start(e, (unsigned)peer, set, force, "", now);
 	return 0;
+}
+
+int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
+		    mono_t now)
+{
+	return engine_handover_to(e, -1, force, set, why, now);
 }
 
 void engine_stop(struct engine *e, mono_t now)
@@ -166,7 +208,7 @@ void engine_stop(struct engine *e, mono_t now)
 	if (!e->masters || e->handover.state != HANDOVER_IDLE)
 		return;
 	peer = choose(e, 0, false, &reason);
-	if (peer < 0) {
+	if (reason) {
 		engine_log(e, LEVEL_WARNING,
 			   "stopping without a handover: %s; connections may "
 			   "break",

@@ -117,6 +117,17 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
+/* engine_split.c: is the next master of it another backup, before us? leaver: a
+ * peer that gives it up, or -1. */
+bool engine_is_second(const struct engine *e, size_t vhost, int leaver,
+		      mono_t now);
+/* engine_split.c: is the copy of another backup a better one? Since when was
+ * ours not whole; 0: it is, UINT32_MAX: it never was. */
+bool engine_is_behind(const struct engine *e, size_t vhost, mono_t now);
+uint32_t engine_stale_ms(const struct engine *e, mono_t now);
+size_t engine_live_peers(const struct engine *e);
+/* Does it say that it is master of anything? */
+bool engine_peer_is_master(const struct engine_peer *p);
 
 /* --- engine_sync.c: what we tell */
 /* This node has flows to tell: as master, or that it had as one (legacy). */

@@ -282,6 +282,7 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		.demotion = demotion_total(&e->demotion),
 		.ready = engine_ready(e, now),
 		.holds = e->gate.holds,
+		.stale_ms = engine_stale_ms(e, now),
 		.tx_epoch = p->tx.epoch,
 		.rx_epoch = p->rx.gap[0] ? 0 : p->rx.epoch,
 		.number = p->words + 1,
@@ -361,15 +362,54 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 
 /* --- what follows ------------------------------------------------------------------ */
 
+size_t engine_live_peers(const struct engine *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->npeers; i++)
+		n += e->peers[i].live;
+	return n;
+}
+
+bool engine_peer_is_master(const struct engine_peer *p)
+{
+	for (size_t i = 0; p->live && p->heard && i < p->word.nvhosts; i++)
+		if (p->word.vhosts[i].state == CARP_MASTER)
+			return true;
+	return false;
+}
+
+/* Is whoever is master, of each vhost that we are not, heard on the link? Then
+ * a peer that is not heard has nothing to tell. */
+static bool masters_are_heard(const struct engine *e)
+{
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct engine_vhost *v = &e->vhosts[i];
+		bool heard = v->gone || v->carp.state == CARP_MASTER;
+
+		for (unsigned k = 0; k < e->npeers && !heard; k++) {
+			const struct session_vhost *w =
+				engine_peer_vhost(&e->peers[k], v->name);
+
+			heard = e->peers[k].live && w &&
+				w->state == CARP_MASTER;
+		}
+		if (!heard)
+			return false;
+	}
+	return true;
+}
+
 uint32_t engine_peer_holds(const struct engine *e)
 {
+	bool heard = masters_are_heard(e);
 	uint32_t holds = 0;
 
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
 
 		if (!p->live)
-			holds |= HOLD_LINK;
+			holds |= heard ? 0 : HOLD_LINK;
 		else if (p->rx.gap[0])
 			holds |= HOLD_GAP;
 		else if (!engine_rx_in_sync(e, i))

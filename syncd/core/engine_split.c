@@ -14,6 +14,9 @@
 
 /* A takeover may be under way; and between two tries. */
 #define SPLIT_NS (1 * MONO_S)
+/* A copy that was whole so much later is a better one: two that lose the same
+ * master do not notice it at the same moment. */
+#define STALE_MS 5000
 
 bool engine_alone(const struct engine *e, size_t vhost)
 {
@@ -27,6 +30,80 @@ bool engine_all_work(const struct engine *e)
 	for (size_t i = 0; i < e->nvhosts; i++)
 		any |= e->vhosts[i].balanced && !e->vhosts[i].gone;
 	return any;
+}
+
+uint32_t engine_stale_ms(const struct engine *e, mono_t now)
+{
+	int64_t ms = mono_diff(now, e->whole_at) / MONO_MS;
+
+	if (!e->gate.holds)
+		return 0;
+	return e->whole && ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+static const struct session_vhost *backup(const struct engine *e,
+					  const struct engine_peer *p,
+					  size_t vhost)
+{
+	const struct session_vhost *w =
+		engine_peer_vhost(p, e->vhosts[vhost].name);
+
+	return p->live && w && w->state == CARP_BACKUP ? w : NULL;
+}
+
+/* Both may have lost the master by now: then it matters how long ago. */
+bool engine_is_behind(const struct engine *e, size_t vhost, mono_t now)
+{
+	uint32_t ours = engine_stale_ms(e, now);
+
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		if (!backup(e, p, vhost) || (!p->word.holds && !p->word.ready))
+			continue;
+		if (ours > STALE_MS && p->word.stale_ms < ours - STALE_MS)
+			return true;
+	}
+	return false;
+}
+
+/* Rules 11, between two that are master of nothing. */
+static bool goes_first(const struct engine *e, const struct engine_peer *p,
+		       size_t vhost)
+{
+	const struct carp_vhost *v = &e->vhosts[vhost].carp;
+	const struct session_vhost *w = backup(e, p, vhost);
+	int64_t own = carp_vhost_interval_ns(v) / MONO_US;
+
+	if (!w || !p->word.ready)
+		return false;
+	if (e->gate.holds)
+		return true;
+	if (w->demotion != v->env.demotion)
+		return w->demotion < v->env.demotion;
+	if (w->interval_us != own)
+		return w->interval_us < own;
+	return strcmp(p->name, e->node) < 0;
+}
+
+/* Two that take over at once would both announce it, and one of them would
+ * have to ask for a new bulk. Who was master last is the one that leaves. */
+bool engine_is_second(const struct engine *e, size_t vhost, int leaver,
+		      mono_t now)
+{
+	const struct carp_heard *last = &e->vhosts[vhost].carp.master;
+
+	if (e->elsewhere >> vhost & 1 && !mono_due(e->elsewhere_until, now))
+		return true;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		bool leaves = (int)i == leaver ||
+			      (last->any &&
+			       engine_witness_owns(e, i, &last->from.addr));
+
+		if (!leaves && goes_first(e, &e->peers[i], vhost))
+			return true;
+	}
+	return engine_is_behind(e, vhost, now);
 }
 
 /* Would it preempt the peer, who is master of it? Both interfaces of a flow are

@@ -47,26 +47,41 @@ static void new_epoch(struct engine *e, struct engine_peer *p,
 	p->say_word = true;
 }
 
+/* Who is master now, where one of the peers is, has what this node had to tell;
+ * otherwise any that has it will do. */
+static bool is_kept(const struct engine *e)
+{
+	bool anybody = false, master = false, kept = false;
+
+	for (unsigned i = 0; i < e->npeers; i++) {
+		bool has = engine_tx_in_sync(e, i);
+
+		anybody |= has;
+		if (engine_peer_is_master(&e->peers[i])) {
+			master = true;
+			kept |= has;
+		}
+	}
+	return master ? kept : anybody;
+}
+
 /* A peer that was not told everything while this node was master: there may be
  * connections that only we know. */
 static bool has_legacy(const struct engine *e)
 {
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (!engine_tx_in_sync(e, i))
-			return true;
-	return false;
+	bool all = true, master = false;
+
+	for (unsigned i = 0; i < e->npeers; i++) {
+		all &= engine_tx_in_sync(e, i);
+		master |= engine_peer_is_master(&e->peers[i]);
+	}
+	return master ? !is_kept(e) : !all;
 }
 
-/* Any living peer has it: the others hear it from there. */
+/* The others hear it from whoever has it. */
 static void settle_legacy(struct engine *e, mono_t now)
 {
-	bool in_sync = false;
-
-	if (!e->legacy)
-		return;
-	for (unsigned i = 0; i < e->npeers; i++)
-		in_sync |= engine_tx_in_sync(e, i);
-	if (!in_sync)
+	if (!e->legacy || !is_kept(e))
 		return;
 	e->legacy = false;
 	for (unsigned i = 0; i < e->npeers; i++) {

@@ -176,7 +176,9 @@ void conf_free(struct conf *conf)
 	for (size_t i = 0; i < conf->num_carps; i++)
 		conf_carp_drop(&conf->carps[i]);
 	for (unsigned int i = 0; i < CONF_KEYS_MAX; i++)
-		free(conf->link.key_file[i]);
+		free(conf->link.keys.file[i]);
+	for (size_t i = 0; conf->link.peers && i < conf->link.num_peers; i++)
+		conf_peer_drop(&conf->link.peers[i]);
 	conf_sync_drop(&conf->sync);
 	free(conf->carps);
 	free(conf->link.peers);

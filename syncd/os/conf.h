@@ -16,6 +16,8 @@
 #define CONF_DEFAULT_PATH "/etc/statesync/statesync.conf"
 #define CONF_DEFAULT_PORT 3790
 #define CONF_KEYS_MAX	  2 /* two while a key is being replaced */
+#define CONF_PATHS_MAX	  4 /* addresses on the link, of one node */
+#define CONF_PEERS_MAX	  8
 #define CONF_ERRORS_MAX	  10
 #define CONF_ERROR_SIZE	  512
 
@@ -29,18 +31,33 @@ enum conf_require_sync {
 	CONF_SYNC_OFF,	  /* never hold */
 };
 
+/* On the link; the interface is that of a link-local address, or "". */
+struct conf_end {
+	struct conf_address address;
+	char interface[IF_NAMESIZE];
+};
+
+/* The files of a link's key, in the order of the configuration. */
+struct conf_link_keys {
+	unsigned int count;
+	char *file[CONF_KEYS_MAX];
+};
+
 struct conf_peer {
 	char name[CONF_NAME_SIZE];
-	struct conf_address address;
+	unsigned int num_ends; /* at least 1, and not more than ours */
+	struct conf_end ends[CONF_PATHS_MAX];
+	struct conf_link_keys keys; /* none: those of the link */
 };
 
 struct conf_link {
 	bool present; /* without a link block this node never holds */
-	struct conf_address address;
+	bool mptcp;
+	unsigned int num_ends; /* ours, each to the peer's at the same place */
+	struct conf_end ends[CONF_PATHS_MAX];
 	uint16_t port;
-	unsigned int num_keys;
-	char *key_file[CONF_KEYS_MAX]; /* in the order of the file */
-	size_t num_peers;	       /* other nodes only, at least 1 */
+	struct conf_link_keys keys;
+	size_t num_peers; /* other nodes only, at least 1 */
 	struct conf_peer *peers;
 };
 
@@ -80,6 +97,12 @@ struct conf_errors {
 int conf_load(const char *path, const char *node, struct conf **out,
 	      struct conf_errors *errors) __attribute__((warn_unused_result));
 
+/* Of this peer: its own, or those of the link. */
+const struct conf_link_keys *conf_peer_keys(const struct conf_link *link,
+					    const struct conf_peer *peer);
+
+/* Also the interface. */
+bool conf_same_end(const struct conf_end *a, const struct conf_end *b);
 /* Prefixes are not looked at; none is the same as none. */
 bool conf_same_address(const struct conf_address *a,
 		       const struct conf_address *b);

@@ -13,13 +13,11 @@
 #include "conf_value.h"
 
 #include <sys/types.h>
-
 #define CONF_PREFER_MAX 3 /* advskew 0, 100, 200 */
 
 struct parser;
 
-/* By its section's slot a callback of libConfuse finds us. */
-struct slot {
+struct slot {	       /* by it a callback of libConfuse finds us */
 	char *scratch; /* libConfuse's */
 	enum section section;
 	struct parser *parser;
@@ -33,7 +31,7 @@ struct mistake {
 
 struct draft_peer {
 	struct conf_peer peer;
-	struct place at;
+	struct place at, key_at[CONF_KEYS_MAX];
 };
 
 struct draft_carp {
@@ -101,6 +99,10 @@ void conf_track_init(struct parser *p);
 void conf_carp_drop(struct conf_carp *carp);
 /* Drops what a pass has found, the passwords overwritten. */
 void conf_parse_drop(struct parser *p);
+
+/* conf_link.c: what holds between the values of link; 0 or -ENOMEM. */
+int conf_check_link(struct parser *p);
+void conf_peer_drop(struct conf_peer *peer); /* what it has allocated */
 
 /* conf_carp_check.c: what holds between the values of carp blocks. */
 void conf_check_carps(struct parser *p);

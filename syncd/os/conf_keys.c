@@ -113,38 +113,6 @@ static void set_socket(struct parser *p, const char *value)
 		      &p->conf->stats_socket);
 }
 
-static void set_link_address(struct parser *p, const char *value)
-{
-	conf_set_address(p, value, &p->conf->link.address);
-	p->link_address_at = p->at;
-}
-
-static void set_port(struct parser *p, const char *value)
-{
-	p->conf->link.port = (uint16_t)conf_set_number(p, value, 1, 65535);
-}
-
-static void set_key_file(struct parser *p, const char *value)
-{
-	struct conf_link *link = &p->conf->link;
-
-	if (link->num_keys == CONF_KEYS_MAX) {
-		conf_mistake(
-			p, p->at,
-			"a third key-file; at most 2, the new and the old one");
-		return;
-	}
-	p->key_at[link->num_keys] = p->at;
-	conf_set_path(p, value, 1024, &link->key_file[link->num_keys]);
-	if (link->key_file[link->num_keys])
-		link->num_keys++;
-}
-
-static void set_peer_address(struct parser *p, const char *value)
-{
-	conf_set_address(p, value, &p->peer.peer.address);
-}
-
 const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_ONE, "node", set_node },
 	{ IN_ROOT, KEY_ONE, "preempt", set_preempt },
@@ -157,10 +125,12 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_ONE, "require-sync", set_require_sync },
 	{ IN_ROOT, KEY_ONE, "event-buffer", set_event_buffer },
 	{ IN_ROOT, KEY_ONE, "state-dir", set_state_dir },
-	{ IN_LINK, KEY_ONE, "address", set_link_address },
-	{ IN_LINK, KEY_ONE, "port", set_port },
-	{ IN_LINK, KEY_MANY, "key-file", set_key_file },
-	{ IN_PEER, KEY_ONE, "address", set_peer_address },
+	{ IN_LINK, KEY_LIST, "address", conf_link_address },
+	{ IN_LINK, KEY_ONE, "port", conf_link_port },
+	{ IN_LINK, KEY_ONE, "mptcp", conf_link_mptcp },
+	{ IN_LINK, KEY_MANY, "key-file", conf_link_key_file },
+	{ IN_PEER, KEY_LIST, "address", conf_peer_address },
+	{ IN_PEER, KEY_MANY, "key-file", conf_peer_key_file },
 	{ IN_CARP, KEY_ONE, "interface", conf_carp_interface },
 	{ IN_CARP, KEY_ONE, "vhid", conf_carp_vhid },
 	{ IN_CARP, KEY_LIST, "addresses", conf_carp_addresses },
@@ -227,7 +197,6 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_SYNC, KEY_LATER, "sets", NULL },
 	{ IN_SYNC, KEY_LATER, "audit-period", NULL },
 	{ IN_ROOT, KEY_LATER, "drift", NULL },
-	{ IN_PEER, KEY_LATER, "key-file", NULL },
 	{ IN_STATS, KEY_LATER, "metrics", NULL },
 	{ IN_STATS, KEY_LATER, "mode", NULL },
 };

@@ -52,6 +52,10 @@ extern const struct conf_key conf_keys[CONF_TABLE_MAX];
 /* NULL when there is none of this name in this section. */
 const struct conf_key *conf_key_find(enum section section, const char *name);
 
+/* conf_link.c: into p->conf->link; into p->peer. */
+conf_set_fn conf_link_address, conf_link_port, conf_link_mptcp,
+	conf_link_key_file;
+conf_set_fn conf_peer_address, conf_peer_key_file;
 /* conf_carp_keys.c: into p->carp. */
 conf_set_fn conf_carp_interface, conf_carp_vhid, conf_carp_addresses,
 	conf_carp_pass, conf_carp_pass_file, conf_carp_advbase,

@@ -376,6 +376,9 @@ void conf_parse_drop(struct parser *p)
 	}
 	free(p->carp.pass_file);
 	conf_carp_drop(&p->carp.carp);
+	for (size_t i = 0; i < p->num_peers; i++)
+		conf_peer_drop(&p->peers[i].peer);
+	conf_peer_drop(&p->peer.peer);
 	free(p->carps);
 	free(p->peers);
 	conf_free(p->conf);

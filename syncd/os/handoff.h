@@ -20,7 +20,7 @@
 #include <sys/types.h>
 
 #define HANDOFF_VERSION	    1
-#define HANDOFF_FDS_MAX	    4
+#define HANDOFF_FDS_MAX	    6
 #define HANDOFF_PAYLOAD_MAX 65400
 
 enum handoff_type {

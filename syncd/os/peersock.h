@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The link: one TCP connection to each other node, TLS 1.3 with a key that
- * both have (rules 13). Bytes go in, bytes come out, in order; what they
- * mean is not known here. It connects by itself, for ever: 200 ms after a
- * loss, then slower, 2 s at most. The node with the smaller name connects,
- * the other listens.
+ * The link: TCP to each other node, TLS 1.3 with a key that both have (rules
+ * 13). Bytes go in, bytes come out, in order; what they mean is not known
+ * here. It connects by itself, for ever: 200 ms after a loss, then slower, 2 s
+ * at most. The node with the smaller name connects, the other listens.
+ *
+ * Where there are several paths to a node each has its connection, and one of
+ * them is in use: the first that stands, until it breaks, or is silent while
+ * another one answers. To go on by another path is a down() and an up().
  *
  * No callback is called from inside peersock_new(), peersock_send() or
  * peersock_free(). From inside a callback everything but peersock_free()
@@ -13,13 +16,7 @@
 #ifndef STATESYNC_PEERSOCK_H
 #define STATESYNC_PEERSOCK_H
 
-#include "keyfile.h"
-
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/socket.h>
+#include "peersock_conf.h"
 
 #define PEERSOCK_ERROR_SIZE 256
 struct event_base;
@@ -38,25 +35,8 @@ enum peersock_reason {
 	PEERSOCK_LOST,	     /* was up; ended by the other side or network */
 	PEERSOCK_REPLACED,   /* was up; a newer one of the same peer came */
 	PEERSOCK_CLOSED,     /* was up; peersock_close() */
+	PEERSOCK_LEFT,	     /* was up; another path is in use now */
 	PEERSOCK_REASONS
-};
-
-struct peersock_peer {
-	const char *name;
-	struct sockaddr_storage address; /* with the port */
-};
-
-struct peersock_conf {
-	const char *node;
-	struct sockaddr_storage local; /* with the port */
-	const struct peersock_peer *peers;
-	unsigned int num_peers;
-	const struct link_key *keys; /* newest first */
-	unsigned int num_keys;	     /* 1 or 2 */
-	int listen_fd;		/* one handed on, taken over; 0: make one */
-	int priority;		/* of its events in the base, see event(3) */
-	size_t max_queue;	/* bytes per peer not yet sent; 0: 8 MiB */
-	uint64_t rekey_records; /* between key updates; 0: 2^20 */
 };
 
 /* `peer` counts from 0 in the order of the configuration. */
@@ -92,14 +72,23 @@ void peersock_free(struct peersock *ps);
 int peersock_send(struct peersock *ps, unsigned int peer, const void *data,
 		  size_t len) __attribute__((warn_unused_result));
 
-/* The listening socket; -1: none. Bytes queued, not yet taken by the kernel. */
-int peersock_listen_fd(const struct peersock *ps);
+/* The listening sockets, into fds; how many. */
+unsigned int peersock_listen_fds(const struct peersock *ps,
+				 int fds[PEERSOCK_PATHS_MAX]);
+/* Bytes queued, not yet taken by the kernel. */
 size_t peersock_pending(const struct peersock *ps, unsigned int peer);
 bool peersock_is_up(const struct peersock *ps, unsigned int peer);
 
 /* Stops or resumes the reading from a peer; the kernel's buffer then holds the
  * sender back. Ends with the connection: a new one reads. */
 void peersock_pause_reading(struct peersock *ps, unsigned int peer, bool pause);
+
+/*
+ * Other keys of a peer, newest first, 1 or 2 (copied). What stands goes on; the
+ * next handshake, also one that is tried again now, is with these.
+ */
+void peersock_set_keys(struct peersock *ps, unsigned int peer,
+		       const struct link_key *keys, unsigned int num_keys);
 
 /*
  * Ends an up connection; down() is called with PEERSOCK_CLOSED and `why`

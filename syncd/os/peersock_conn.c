@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A connection's life from its TCP socket on: handshake, up, bytes, end. It
+ * A connection's life from its TCP socket on: handshake, use, bytes, end. It
  * neither frames nor understands a byte, and keeps nothing of a connection
  * that is gone.
  *
@@ -10,7 +10,7 @@
  * after peertls_is_proven().
  */
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -18,13 +18,14 @@
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define HANDSHAKE_LIMIT_MS 5000
 #define RETRY_LAST_MS	   2000
 #define REKEY_MS	   3600000
 
-static time_t seconds(void)
+time_t peersock_seconds(void)
 {
 	struct timespec now;
 
@@ -32,15 +33,18 @@ static time_t seconds(void)
 	return now.tv_sec;
 }
 
-static unsigned int peer_index(const struct peer *peer)
+unsigned int peersock_index(const struct peer *peer)
 {
 	return (unsigned int)(peer - peer->ps->peers);
 }
 
-/* At once, or as soon as no record is half written. */
+/* At once, or, by on_taken, as soon as no record is half written. */
 static void update_key(struct conn *c)
 {
-	c->ps->key_updates += peertls_update_key(&c->tls);
+	if (peertls_update_key(&c->tls))
+		c->ps->key_updates++;
+	else
+		c->tls.records = c->ps->rekey_records;
 }
 
 /*
@@ -64,8 +68,12 @@ void peersock_conn_free(struct conn *c)
 	while (*p != c)
 		p = &(*p)->next;
 	*p = c->next;
-	if (c->peer && c->peer->conn == c)
-		c->peer->conn = NULL;
+	if (c->path && c->path->conn == c)
+		c->path->conn = NULL;
+	else if (c->path && !c->server)
+		c->path->trying = false;
+	if (c->path && c->path->peer->used == c)
+		c->path->peer->used = NULL;
 	if (c->connected)
 		event_free(c->connected);
 	if (c->timer)
@@ -81,37 +89,43 @@ void peersock_conn_free(struct conn *c)
 	free(c);
 }
 
-void peersock_retry(struct peer *peer)
+void peersock_retry(struct path *path)
 {
-	peersock_arm(peer->retry, peer->retry_ms);
-	peer->retry_ms *= 2;
-	if (peer->retry_ms > RETRY_LAST_MS)
-		peer->retry_ms = RETRY_LAST_MS;
+	peersock_arm(path->retry, path->retry_ms);
+	path->retry_ms *= 2;
+	if (path->retry_ms > RETRY_LAST_MS)
+		path->retry_ms = RETRY_LAST_MS;
 }
 
 void peersock_conn_give_up(struct conn *c, enum peersock_reason reason)
 {
-	struct peer *peer = c->peer;
-	unsigned int last = c->ps->tls.num_keys - 1;
+	struct path *path = c->path;
 	bool key = reason == PEERSOCK_KEY || reason == PEERSOCK_NO_PSK;
+	unsigned int last;
 
 	peersock_conn_free(c);
-	if (!peer)
+	if (!path)
 		return;
-	if (key && peer->key < last) {
-		peer->key++; /* once, at once, with the older key */
-		peersock_arm(peer->retry, 0);
+	last = path->peer->ps->tls.peers[peersock_index(path->peer)].num_keys -
+	       1;
+	if (key && path->key < last) {
+		path->key++; /* once, at once, with the older key */
+		peersock_arm(path->retry, 0);
 		return;
 	}
-	peer->key = 0;
-	peersock_retry(peer);
+	path->key = 0;
+	peersock_retry(path);
+	/* another one may wait for this one */
+	peersock_path_choose(path->peer);
 }
 
 void peersock_conn_down(struct conn *c, enum peersock_reason reason,
 			const char *why)
 {
 	struct peersock *ps = c->ps;
-	struct peer *peer = c->peer;
+	struct path *path = c->path;
+	struct peer *peer = path->peer;
+	bool used = peer->used == c;
 
 	ps->counts[reason]++;
 	if (reason != PEERSOCK_LOST) {
@@ -119,61 +133,97 @@ void peersock_conn_down(struct conn *c, enum peersock_reason reason,
 		ERR_clear_error();
 	}
 	peersock_conn_free(c);
-	snprintf(peer->error, sizeof(peer->error), "%s: %s", peer->label, why);
-	if (seconds() - peer->up_since > RETRY_LAST_MS / 1000)
-		peer->retry_ms = PEERSOCK_RETRY_MS;
+	path->lost++;
+	snprintf(path->error, sizeof(path->error), "%s: %s", path->label, why);
+	if (peersock_seconds() - path->up_since > RETRY_LAST_MS / 1000)
+		path->retry_ms = PEERSOCK_RETRY_MS;
 	if (peer->we_connect)
-		peersock_retry(peer);
+		peersock_retry(path);
+	if (!used) {
+		log_msg(LOG_WARNING,
+			"peer \"%s\" (%s): the path is lost: %s; what is in "
+			"use goes on, with one path less. ping -I %s %s",
+			peer->name, path->label, why, path->ours, path->theirs);
+		return;
+	}
+	peersock_path_choose(peer);
 	if (ps->ops.down)
-		ps->ops.down(ps->arg, peer_index(peer), reason, why);
+		ps->ops.down(ps->arg, peersock_index(peer), reason, why);
 }
 
-static void conn_up(struct conn *c)
+void peersock_conn_use(struct conn *c)
 {
 	struct peersock *ps = c->ps;
-	struct peer *peer = &ps->peers[c->tls.peer];
+	struct peer *peer = c->path->peer;
 
-	if (peer->conn)
-		peersock_conn_down(peer->conn, PEERSOCK_REPLACED,
-				   "a newer connection of it has come");
-	c->peer = peer;
-	peer->conn = c;
-	c->state = CONN_UP;
-	peer->key = 0;
+	peer->used = c;
 	peer->filled = false;
-	peer->logged = PEERSOCK_REASONS;
-	*peer->error = '\0';
-	peer->up_since = seconds();
+	c->state = CONN_USED;
+	if (ps->ops.up)
+		ps->ops.up(ps->arg, peersock_index(peer));
+}
+
+/* Where it belongs: known by our end of it to who is called. */
+static struct path *find_path(struct conn *c)
+{
+	struct peer *peer = &c->ps->peers[c->tls.peer];
+	char at[PEERSOCK_LABEL_SIZE];
+
+	peersock_label(&c->at, false, at);
+	for (unsigned int i = 0; i < peer->num_paths; i++)
+		if (!strcmp(peer->paths[i].ours, at))
+			return &peer->paths[i];
+	return &peer->paths[0];
+}
+
+static void conn_proven(struct conn *c)
+{
+	struct peersock *ps = c->ps;
+	struct path *path = c->server ? find_path(c) : c->path;
+
+	if (path->conn)
+		peersock_conn_down(path->conn, PEERSOCK_REPLACED,
+				   "a newer connection of it has come");
+	c->path = path;
+	path->conn = c;
+	path->trying = false;
+	path->key = 0;
+	path->logged = PEERSOCK_REASONS;
+	*path->error = '\0';
+	path->up_since = peersock_seconds();
+	c->state = CONN_STANDBY;
 	peersock_arm(c->timer, REKEY_MS);
 	evbuffer_add_cb(bufferevent_get_output(c->bev), on_taken, c);
 	/* The end of the handshake has put its events back to the default. */
 	bufferevent_priority_set(c->bev, ps->priority);
 	bufferevent_setwatermark(c->bev, EV_WRITE, PEERSOCK_LOW_MARK, 0);
-	if (ps->ops.up)
-		ps->ops.up(ps->arg, peer_index(peer));
+	peersock_path_up(c);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
 	struct conn *c = arg;
 	struct peersock *ps = c->ps;
-	struct peer *peer = c->peer;
 	struct evbuffer *in = bufferevent_get_input(bev);
 	struct evbuffer_iovec piece;
+	struct peer *peer;
 
-	if (c->state != CONN_UP)
+	if (c->state == CONN_STANDBY && !peersock_path_called(c))
 		return;
+	if (c->state != CONN_USED)
+		return;
+	peer = c->path->peer;
 	/* The owner may close or pause from within. */
-	while (peer->conn == c && (bufferevent_get_enabled(bev) & EV_READ) &&
+	while (peer->used == c && (bufferevent_get_enabled(bev) & EV_READ) &&
 	       evbuffer_peek(in, PEERSOCK_LOW_MARK, NULL, &piece, 1) > 0) {
 		size_t n = piece.iov_len < PEERSOCK_LOW_MARK
 				   ? piece.iov_len
 				   : PEERSOCK_LOW_MARK;
 
 		if (ps->ops.data)
-			ps->ops.data(ps->arg, peer_index(peer), piece.iov_base,
-				     n);
-		if (peer->conn == c)
+			ps->ops.data(ps->arg, peersock_index(peer),
+				     piece.iov_base, n);
+		if (peer->used == c)
 			evbuffer_drain(in, n);
 	}
 }
@@ -183,11 +233,11 @@ static void on_written(struct bufferevent *bev, void *arg)
 	struct conn *c = arg;
 
 	(void)bev;
-	if (c->state != CONN_UP || !c->peer->filled)
+	if (c->state != CONN_USED || !c->path->peer->filled)
 		return;
-	c->peer->filled = false;
+	c->path->peer->filled = false;
 	if (c->ps->ops.drained)
-		c->ps->ops.drained(c->ps->arg, peer_index(c->peer));
+		c->ps->ops.drained(c->ps->arg, peersock_index(c->path->peer));
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -198,7 +248,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	(void)bev;
 	if (what & BEV_EVENT_CONNECTED) {
 		if (peertls_is_proven(&c->tls)) {
-			conn_up(c);
+			conn_proven(c);
 			return;
 		}
 		peersock_note(c, PEERSOCK_NO_PSK,
@@ -223,7 +273,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd, (void)what;
-	if (c->state == CONN_UP) {
+	if (c->state >= CONN_STANDBY) {
 		update_key(c);
 		peersock_arm(c->timer, REKEY_MS);
 		return;
@@ -235,7 +285,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	peersock_conn_give_up(c, PEERSOCK_TIMEOUT);
 }
 
-struct conn *peersock_conn_new(struct peersock *ps, struct peer *peer, int fd,
+struct conn *peersock_conn_new(struct peersock *ps, struct path *path, int fd,
 			       const struct sockaddr_storage *from)
 {
 	struct conn *c = calloc(1, sizeof(*c));
@@ -245,13 +295,13 @@ struct conn *peersock_conn_new(struct peersock *ps, struct peer *peer, int fd,
 		return NULL;
 	}
 	c->ps = ps;
-	c->peer = peer;
-	c->server = !peer;
+	c->path = path;
+	c->server = !path;
 	c->fd = fd;
 	c->from = *from;
 	c->next = ps->conns;
 	ps->conns = c;
-	peersock_label(from, peer != NULL, c->label);
+	peersock_label(from, path != NULL, c->label);
 	c->timer = peersock_event(ps, -1, 0, on_timer, c);
 	if (c->timer)
 		return c;
@@ -264,8 +314,9 @@ int peersock_conn_start(struct conn *c)
 	struct peersock *ps = c->ps;
 
 	if (peertls_start(&c->tls, &ps->tls,
-			  c->peer ? (int)peer_index(c->peer) : PEERTLS_NOBODY,
-			  c->peer ? c->peer->key : 0))
+			  c->path ? (int)peersock_index(c->path->peer)
+				  : PEERTLS_NOBODY,
+			  c->path ? c->path->key : 0))
 		return -ENOMEM;
 	c->bev = bufferevent_openssl_socket_new(
 		ps->base, c->fd, c->tls.ssl,

@@ -1,31 +1,38 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The link's TCP: dialling, listening, who may come in. What is said on a
- * connection begins in peersock_conn.
+ * The link's TCP: its sockets and dialling. Who may come in is
+ * peersock_listen's; what is said on a connection begins in peersock_conn.
  *
- * Implements rules 13: at most 8 connections that have not shown a key.
+ * Implements rules 13: the node with the smaller name connects.
  *
  * Invariant: every socket of the link, dialled or accepted, has the options
  * of tune_socket() before its first packet.
  */
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <errno.h>
+#include <linux/mptcp.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <unistd.h>
 
 #define CONNECT_LIMIT_MS 2000
-#define ACCEPT_PAUSE_MS	 100
 
 /* How long the kernel waits for an acknowledgement before the link is lost. */
 #define DEAD_PEER_MS 3000
+/* An idle connection asks each second whether the other end is there. */
+#define KEEPALIVE_S 1
 /*
  * What the kernel may hold: a word (heartbeat, handover) waits behind it.
  * The receive buffer bounds what is under way, so the send buffer need not.
  */
 #define UNSENT_BYTES  (128 * 1024)
 #define RECEIVE_BYTES (256 * 1024)
+
+#ifndef SOL_MPTCP
+#define SOL_MPTCP 284
+#endif
 
 static socklen_t address_length(const struct sockaddr_storage *ss)
 {
@@ -36,7 +43,8 @@ static socklen_t address_length(const struct sockaddr_storage *ss)
 /*
  * Options that only make it better: errors do not matter. Before connect and
  * listen, since the window's scale is agreed on with the first packet; what
- * is accepted inherits them. Who is silent is the session's to notice.
+ * is accepted inherits them. With the user timeout a keepalive ends who does
+ * not answer for so long; a daemon that hangs is the session's to notice.
  */
 static void tune_socket(int fd)
 {
@@ -46,6 +54,9 @@ static void tune_socket(int fd)
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, DEAD_PEER_MS },
 		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_S },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
 		{ SOL_SOCKET, SO_RCVBUF, RECEIVE_BYTES },
 	};
 
@@ -54,15 +65,40 @@ static void tune_socket(int fd)
 				 &options[i].value, sizeof(int));
 }
 
-/* A socket of the local address, which need not exist yet; or -errno. */
-static int local_socket(const struct sockaddr_storage *local, bool listening)
+/* With its interface's number, or -ENODEV. */
+static int resolve(const struct peersock_end *end, struct sockaddr_storage *out)
+{
+	struct sockaddr_in6 in6;
+
+	*out = end->address;
+	if (!*end->interface)
+		return 0;
+	memcpy(&in6, out, sizeof(in6));
+	in6.sin6_scope_id = if_nametoindex(end->interface);
+	memcpy(out, &in6, sizeof(in6));
+	return in6.sin6_scope_id ? 0 : -ENODEV;
+}
+
+static int stream_socket(const struct peersock *ps, int family)
+{
+	const int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int fd = -1;
+
+	if (ps->mptcp)
+		fd = socket(family, type, IPPROTO_MPTCP);
+	return fd < 0 ? socket(family, type, 0) : fd;
+}
+
+int peersock_socket(const struct peersock *ps, const struct peersock_end *end,
+		    bool listening)
 {
 	const int on = 1;
-	struct sockaddr_storage ss = *local;
-	int fd = socket(ss.ss_family,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int err;
+	struct sockaddr_storage ss;
+	int fd, err = resolve(end, &ss);
 
+	if (err)
+		return err;
+	fd = stream_socket(ps, ss.ss_family);
 	if (fd < 0)
 		return -errno;
 	tune_socket(fd);
@@ -80,6 +116,25 @@ static int local_socket(const struct sockaddr_storage *local, bool listening)
 		return -err;
 	}
 	return fd;
+}
+
+unsigned int peersock_silent_ms(const struct conn *c)
+{
+	int fd = bufferevent_getfd(c->bev);
+	struct mptcp_info mptcp;
+	struct tcp_info tcp;
+	socklen_t len = sizeof(mptcp);
+
+	/* which of its paths are alive is the kernel's affair */
+	if (c->ps->mptcp &&
+	    !getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &mptcp, &len))
+		return 0;
+	len = sizeof(tcp);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &len) < 0)
+		return 0;
+	return tcp.tcpi_last_ack_recv < tcp.tcpi_last_data_recv
+		       ? tcp.tcpi_last_ack_recv
+		       : tcp.tcpi_last_data_recv;
 }
 
 static void connect_failed(struct conn *c, int err)
@@ -105,113 +160,38 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 
 void peersock_dial(evutil_socket_t unused, short what, void *arg)
 {
-	struct peer *peer = arg;
-	struct peersock *ps = peer->ps;
-	const struct sockaddr_storage *to = &peer->address;
+	struct path *path = arg;
+	struct peersock *ps = path->peer->ps;
+	struct sockaddr_storage to;
 	struct conn *c;
-	int fd = local_socket(&ps->local, false);
+	int fd, err;
 
 	(void)unused, (void)what;
-	c = fd < 0 ? NULL : peersock_conn_new(ps, peer, fd, to);
+	if (path->conn || path->trying)
+		return;
+	fd = peersock_socket(ps, &path->conf.ours, false);
+	err = fd < 0 ? -fd : -resolve(&path->conf.theirs, &to);
+	if (err)
+		to = path->conf.theirs.address;
+	c = peersock_conn_new(ps, path, fd, &to);
 	if (!c) {
-		peersock_retry(peer);
+		peersock_retry(path);
 		return;
 	}
-	c->connected = peersock_event(ps, fd, EV_WRITE, on_connected, c);
-	if (!c->connected ||
-	    (connect(fd, (const struct sockaddr *)to, address_length(to)) < 0 &&
-	     errno != EINPROGRESS)) {
-		connect_failed(c, c->connected ? errno : ENOMEM);
+	if (!err)
+		c->connected =
+			peersock_event(ps, fd, EV_WRITE, on_connected, c);
+	if (!err && !c->connected)
+		err = ENOMEM;
+	if (!err &&
+	    connect(fd, (struct sockaddr *)&to, address_length(&to)) < 0 &&
+	    errno != EINPROGRESS)
+		err = errno;
+	if (err) {
+		connect_failed(c, err);
 		return;
 	}
+	path->trying = true;
 	event_add(c->connected, NULL);
 	peersock_arm(c->timer, CONNECT_LIMIT_MS);
-}
-
-/*
- * Room for one more stranger? A configured peer's address goes before all
- * others, so that a flood from elsewhere does not keep the peer out.
- */
-static bool make_room(struct peersock *ps, const struct sockaddr_storage *from)
-{
-	struct conn *oldest = NULL;
-	unsigned int n = 0;
-
-	for (struct conn *c = ps->conns; c; c = c->next) {
-		if (!c->server || c->state == CONN_UP)
-			continue;
-		n++;
-		if (!peersock_peer_at(ps, &c->from))
-			oldest = c;
-	}
-	if (n < PEERSOCK_STRANGERS_MAX)
-		return true;
-	if (!oldest || !peersock_peer_at(ps, from))
-		return false;
-	peersock_note(oldest, PEERSOCK_LIMIT,
-		      "more than %d connections at once",
-		      PEERSOCK_STRANGERS_MAX);
-	peersock_conn_free(oldest);
-	return true;
-}
-
-static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
-{
-	struct peersock *ps = arg;
-	struct sockaddr_storage from = { 0 };
-	socklen_t len = sizeof(from);
-	struct conn *c;
-	int fd = accept4(listen_fd, (struct sockaddr *)&from, &len,
-			 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	(void)what;
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
-		    errno == ENOBUFS) {
-			event_del(ps->listener);
-			peersock_arm(ps->accept_pause, ACCEPT_PAUSE_MS);
-		}
-		return;
-	}
-	if (!make_room(ps, &from)) {
-		struct conn stranger = { .ps = ps, .from = from };
-
-		peersock_label(&from, false, stranger.label);
-		peersock_note(&stranger, PEERSOCK_LIMIT,
-			      "more than %d connections at once",
-			      PEERSOCK_STRANGERS_MAX);
-		close(fd);
-		return;
-	}
-	c = peersock_conn_new(ps, NULL, fd, &from);
-	if (c && peersock_conn_start(c) < 0)
-		peersock_conn_free(c);
-}
-
-static void on_accept_pause(evutil_socket_t fd, short what, void *arg)
-{
-	struct peersock *ps = arg;
-
-	(void)fd, (void)what;
-	event_add(ps->listener, NULL);
-}
-
-int peersock_listen(struct peersock *ps)
-{
-	bool wanted = false;
-
-	for (unsigned int i = 0; i < ps->num_peers; i++)
-		wanted |= !ps->peers[i].we_connect;
-	if (!wanted)
-		return 0;
-	if (ps->listen_fd < 0)
-		ps->listen_fd = local_socket(&ps->local, true);
-	if (ps->listen_fd < 0)
-		return ps->listen_fd;
-	ps->listener = peersock_event(ps, ps->listen_fd, EV_READ | EV_PERSIST,
-				      on_accept, ps);
-	ps->accept_pause = peersock_event(ps, -1, 0, on_accept_pause, ps);
-	if (!ps->listener || !ps->accept_pause)
-		return -ENOMEM;
-	return event_add(ps->listener, NULL) < 0 ? -ENOMEM : 0;
 }

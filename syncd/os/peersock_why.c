@@ -10,7 +10,7 @@
  * never changes what is said of a peer.
  */
 #include "log.h"
-#include "peersock_int.h"
+#include "peersock_calls.h"
 
 #include <arpa/inet.h>
 #include <event2/bufferevent_ssl.h>
@@ -31,6 +31,7 @@ static const char *const reason_names[PEERSOCK_REASONS] = {
 	[PEERSOCK_LOST] = "lost",
 	[PEERSOCK_REPLACED] = "replaced",
 	[PEERSOCK_CLOSED] = "closed",
+	[PEERSOCK_LEFT] = "left",
 };
 
 const char *peersock_reason_name(enum peersock_reason reason)
@@ -38,13 +39,14 @@ const char *peersock_reason_name(enum peersock_reason reason)
 	return reason_names[reason];
 }
 
-void peersock_label(const struct sockaddr_storage *ss, bool with_port,
-		    char out[PEERSOCK_LABEL_SIZE])
+static void label(const struct sockaddr_storage *ss, const char *interface,
+		  bool with_port, char out[PEERSOCK_LABEL_SIZE])
 {
 	char text[INET6_ADDRSTRLEN] = "?";
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 	bool v6 = ss->ss_family == AF_INET6;
+	const char *percent = *interface ? "%" : "";
 
 	memcpy(&in, ss, sizeof(in));
 	memcpy(&in6, ss, sizeof(in6));
@@ -53,28 +55,43 @@ void peersock_label(const struct sockaddr_storage *ss, bool with_port,
 	else
 		inet_ntop(AF_INET, &in.sin_addr, text, sizeof(text));
 	if (with_port)
-		snprintf(out, PEERSOCK_LABEL_SIZE, v6 ? "[%s]:%u" : "%s:%u",
-			 text, ntohs(v6 ? in6.sin6_port : in.sin_port));
+		snprintf(out, PEERSOCK_LABEL_SIZE,
+			 v6 ? "[%s%s%s]:%u" : "%s%s%s:%u", text, percent,
+			 interface, ntohs(v6 ? in6.sin6_port : in.sin_port));
 	else
-		snprintf(out, PEERSOCK_LABEL_SIZE, "%s", text);
+		snprintf(out, PEERSOCK_LABEL_SIZE, "%s%s%s", text, percent,
+			 interface);
 }
 
-static bool same_host(const struct sockaddr_storage *a,
-		      const struct sockaddr_storage *b)
+void peersock_label(const struct sockaddr_storage *ss, bool with_port,
+		    char out[PEERSOCK_LABEL_SIZE])
 {
-	char x[PEERSOCK_LABEL_SIZE], y[PEERSOCK_LABEL_SIZE];
+	char interface[IF_NAMESIZE] = "";
+	struct sockaddr_in6 in6;
 
-	peersock_label(a, false, x);
-	peersock_label(b, false, y);
-	return !strcmp(x, y);
+	memcpy(&in6, ss, sizeof(in6));
+	if (ss->ss_family == AF_INET6 && in6.sin6_scope_id &&
+	    !if_indextoname(in6.sin6_scope_id, interface))
+		*interface = '\0';
+	label(ss, interface, with_port, out);
 }
 
-struct peer *peersock_peer_at(struct peersock *ps,
+void peersock_end_label(const struct peersock_end *end, bool with_port,
+			char out[PEERSOCK_LABEL_SIZE])
+{
+	label(&end->address, end->interface, with_port, out);
+}
+
+struct path *peersock_path_at(struct peersock *ps,
 			      const struct sockaddr_storage *from)
 {
+	char host[PEERSOCK_LABEL_SIZE];
+
+	peersock_label(from, false, host);
 	for (unsigned int i = 0; i < ps->num_peers; i++)
-		if (same_host(&ps->peers[i].address, from))
-			return &ps->peers[i];
+		for (unsigned int k = 0; k < ps->peers[i].num_paths; k++)
+			if (!strcmp(ps->peers[i].paths[k].theirs, host))
+				return &ps->peers[i].paths[k];
 	return NULL;
 }
 
@@ -100,6 +117,7 @@ static const char *remedy(enum peersock_reason reason)
 	case PEERSOCK_LOST:
 	case PEERSOCK_REPLACED:
 	case PEERSOCK_CLOSED:
+	case PEERSOCK_LEFT:
 	case PEERSOCK_REASONS:
 		break;
 	}
@@ -114,7 +132,7 @@ static int reason_level(enum peersock_reason reason)
 void peersock_note(struct conn *c, enum peersock_reason reason, const char *fmt,
 		   ...)
 {
-	struct peer *peer = c->peer;
+	struct path *path = c->path;
 	char text[PEERSOCK_ERROR_SIZE - PEERSOCK_LABEL_SIZE - 2];
 	va_list ap;
 
@@ -122,29 +140,30 @@ void peersock_note(struct conn *c, enum peersock_reason reason, const char *fmt,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	c->ps->counts[reason]++;
-	if (!peer)
-		peer = peersock_peer_at(c->ps, &c->from);
-	if (!peer) {
+	if (!path)
+		path = peersock_path_at(c->ps, &c->from);
+	if (!path) {
 		log_msg(LOG_INFO, "link: %s: %s; refused. %s", c->label, text,
 			remedy(reason));
 		return;
 	}
-	if (!peer->conn)
-		snprintf(peer->error, sizeof(peer->error), "%s: %s", c->label,
+	if (!path->conn)
+		snprintf(path->error, sizeof(path->error), "%s: %s", c->label,
 			 text);
-	log_msg(peer->logged == reason ? LOG_DEBUG : reason_level(reason),
-		"peer \"%s\" (%s): %s; %s", peer->name, c->label, text,
+	log_msg(path->logged == reason ? LOG_DEBUG : reason_level(reason),
+		"peer \"%s\" (%s): %s; %s", path->peer->name, c->label, text,
 		remedy(reason));
-	peer->logged = reason;
+	path->logged = reason;
 }
 
 static void note_wrong_key(struct conn *c)
 {
 	char ours[2][KEYFILE_FINGERPRINT_SIZE] = { "", "" };
 	char theirs[KEYFILE_FINGERPRINT_SIZE];
+	const struct peertls_peer *peer = &c->ps->tls.peers[c->tls.peer];
 
-	for (unsigned int i = 0; i < c->ps->tls.num_keys; i++)
-		keyfile_fingerprint(c->ps->tls.keys[i].id, ours[i]);
+	for (unsigned int i = 0; i < peer->num_keys; i++)
+		keyfile_fingerprint(peer->keys[i].id, ours[i]);
 	keyfile_fingerprint(c->tls.theirs, theirs);
 	peersock_note(
 		c, PEERSOCK_KEY, "it has another link key (ours: %s%s%s%s%s)",

@@ -25,7 +25,7 @@ static const uint8_t context_id[3] = { 's', 's', '1' };
 
 bool peertls_we_connect(const struct peertls *tls, unsigned int peer)
 {
-	return strcmp(tls->node, tls->peers[peer]) < 0;
+	return strcmp(tls->node, tls->peers[peer].name) < 0;
 }
 
 static SSL_SESSION *make_session(SSL *ssl, const struct link_key *key)
@@ -50,13 +50,15 @@ static int offer_key(SSL *ssl, const EVP_MD *md, const unsigned char **id,
 		     size_t *len, SSL_SESSION **session)
 {
 	struct peertls_conn *c = SSL_get_app_data(ssl);
-	const struct link_key *key = &c->tls->keys[c->key];
+	const struct peertls_peer *peer = &c->tls->peers[c->peer];
+	const struct link_key *key =
+		&peer->keys[c->key < peer->num_keys ? c->key : 0];
 
 	*session = NULL;
 	if (md && !EVP_MD_is_a(md, "SHA256"))
 		return 1;
-	keyfile_identity_format(key->id, c->tls->node, c->tls->peers[c->peer],
-				c->identity);
+	memcpy(c->key_id, key->id, sizeof(c->key_id));
+	keyfile_identity_format(key->id, c->tls->node, peer->name, c->identity);
 	*session = make_session(ssl, key);
 	*id = (const unsigned char *)c->identity;
 	*len = strlen(c->identity);
@@ -71,7 +73,7 @@ static int check_identity(const struct peertls *tls,
 		return PEERTLS_NOBODY;
 	for (unsigned int i = 0; i < tls->num_peers; i++)
 		if (!peertls_we_connect(tls, i) &&
-		    !strcmp(tls->peers[i], who->sender))
+		    !strcmp(tls->peers[i].name, who->sender))
 			return (int)i;
 	return PEERTLS_NOBODY;
 }
@@ -81,6 +83,7 @@ static int find_key(SSL *ssl, const unsigned char *id, size_t len,
 		    SSL_SESSION **session)
 {
 	struct peertls_conn *c = SSL_get_app_data(ssl);
+	const struct peertls_peer *peer;
 	struct link_identity who;
 
 	*session = NULL;
@@ -93,10 +96,12 @@ static int find_key(SSL *ssl, const unsigned char *id, size_t len,
 		return 1;
 	c->refused = PEERSOCK_KEY;
 	memcpy(c->theirs, who.key_id, sizeof(c->theirs));
-	for (unsigned int i = 0; i < c->tls->num_keys; i++) {
-		if (strcmp(c->tls->keys[i].id, who.key_id))
+	peer = &c->tls->peers[c->peer];
+	for (unsigned int i = 0; i < peer->num_keys; i++) {
+		if (strcmp(peer->keys[i].id, who.key_id))
 			continue;
-		*session = make_session(ssl, &c->tls->keys[i]);
+		*session = make_session(ssl, &peer->keys[i]);
+		memcpy(c->key_id, who.key_id, sizeof(c->key_id));
 		c->refused = PEERSOCK_REASONS;
 	}
 	return 1;
@@ -146,20 +151,33 @@ static void count_records(int written, int version, int type, const void *buf,
 		c->records++;
 }
 
+void peertls_set_keys(struct peertls *tls, unsigned int peer,
+		      const struct link_key *keys, unsigned int num_keys)
+{
+	struct peertls_peer *p = &tls->peers[peer];
+
+	assert(num_keys == 1 || num_keys == 2);
+	keyfile_wipe(&p->keys[0]);
+	keyfile_wipe(&p->keys[1]);
+	memcpy(p->keys, keys, num_keys * sizeof(p->keys[0]));
+	p->num_keys = num_keys;
+}
+
 int peertls_init(struct peertls *tls, const struct peersock_conf *conf)
 {
-	assert(conf->num_keys == 1 || conf->num_keys == 2);
 	memset(tls, 0, sizeof(*tls));
 	snprintf(tls->node, sizeof(tls->node), "%s", conf->node);
-	tls->num_keys = conf->num_keys;
-	memcpy(tls->keys, conf->keys, conf->num_keys * sizeof(tls->keys[0]));
 	tls->peers = calloc(conf->num_peers + 1, sizeof(tls->peers[0]));
 	if (!tls->peers)
 		return -ENOMEM;
 	tls->num_peers = conf->num_peers;
-	for (unsigned int i = 0; i < tls->num_peers; i++)
-		snprintf(tls->peers[i], sizeof(tls->peers[i]), "%s",
-			 conf->peers[i].name);
+	for (unsigned int i = 0; i < tls->num_peers; i++) {
+		const struct peersock_peer *p = &conf->peers[i];
+
+		snprintf(tls->peers[i].name, sizeof(tls->peers[i].name), "%s",
+			 p->name);
+		peertls_set_keys(tls, i, p->keys, p->num_keys);
+	}
 	tls->ctx = make_context();
 	return tls->ctx ? 0 : -EIO;
 }
@@ -167,9 +185,10 @@ int peertls_init(struct peertls *tls, const struct peersock_conf *conf)
 void peertls_clear(struct peertls *tls)
 {
 	SSL_CTX_free(tls->ctx);
+	for (unsigned int i = 0; i < tls->num_peers; i++)
+		for (unsigned int k = 0; k < 2; k++)
+			keyfile_wipe(&tls->peers[i].keys[k]);
 	free(tls->peers);
-	keyfile_wipe(&tls->keys[0]);
-	keyfile_wipe(&tls->keys[1]);
 }
 
 int peertls_start(struct peertls_conn *c, const struct peertls *tls, int peer,

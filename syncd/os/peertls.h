@@ -15,13 +15,17 @@
 
 #define PEERTLS_NOBODY (-1)
 
+struct peertls_peer {
+	char name[KEYFILE_NAME_SIZE];
+	struct link_key keys[2]; /* newest first */
+	unsigned int num_keys;
+};
+
 struct peertls {
 	SSL_CTX *ctx;
 	char node[KEYFILE_NAME_SIZE];
-	struct link_key keys[2]; /* newest first */
-	unsigned int num_keys;
 	unsigned int num_peers;
-	char (*peers)[KEYFILE_NAME_SIZE]; /* in the configuration's order */
+	struct peertls_peer *peers; /* in the configuration's order */
 };
 
 /* One connection's side of it. It does not move between its two calls. */
@@ -31,6 +35,7 @@ struct peertls_conn {
 	bool server;
 	int peer;	  /* whom we call; whom the caller claims to be */
 	unsigned int key; /* client: which one is offered */
+	char key_id[KEYFILE_ID_SIZE]; /* of the one that was agreed on */
 	enum peersock_reason refused; /* server: the identity; or _REASONS */
 	uint64_t records;	      /* written since the last key update */
 	char identity[KEYFILE_IDENTITY_SIZE];
@@ -42,6 +47,10 @@ int peertls_init(struct peertls *tls, const struct peersock_conf *conf)
 	__attribute__((warn_unused_result));
 /* The keys are overwritten. Also after a peertls_init() that failed. */
 void peertls_clear(struct peertls *tls);
+
+/* Other keys, 1 or 2, for handshakes from now on. */
+void peertls_set_keys(struct peertls *tls, unsigned int peer,
+		      const struct link_key *keys, unsigned int num_keys);
 
 /* The node with the smaller name connects. */
 bool peertls_we_connect(const struct peertls *tls, unsigned int peer);

@@ -26,6 +26,7 @@ def pytest_configure(config):
             ("flows(n)", "the largest table of the test"),
             ("matrix(row, column)", "a cell of the fidelity matrix; the"
              " kind of failover is the test's parameter way"),
+            ("lab(gateways=2, links=1)", "how many of them it has"),
             ("limit(s)", "seconds that the test may take, 90 otherwise")):
         config.addinivalue_line("markers", "%s: %s" % (marker, meaning))
 
@@ -70,7 +71,9 @@ def lab(request, limit):
     if reason:
         pytest.skip(reason)
     marker = request.node.get_closest_marker("flows")
-    with Lab(flows=marker.args[0] if marker else 20000) as made:
+    more = request.node.get_closest_marker("lab")
+    with Lab(flows=marker.args[0] if marker else 20000,
+             **(more.kwargs if more else {})) as made:
         yield made
         report = getattr(request.node, "report", None)
         if report is not None and report.failed:

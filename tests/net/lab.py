@@ -4,7 +4,8 @@
       client --- lan bridge --- gw1, gw2 --- wan bridge --- server
                         gw1 --- link bridge --- gw2
 
-The three bridges live in a namespace of their own, so that a cable can be cut
+and where a test asks for it a third gateway, or a second link between them.
+The bridges live in a namespace of their own, so that a cable can be cut
 on the switch's side: the gateway sees its carrier go, as with a real cable.
 Names carry the process id: runs side by side do not meet. Everything is
 removed at exit, also after SIGINT, SIGTERM or a failure; what a killed run
@@ -30,12 +31,11 @@ from tools import Tools
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("STATESYNC_BUILD", ROOT / "build"))
-CABLES = {"lan": ("client", "gw1", "gw2"), "wan": ("server", "gw1", "gw2"),
-          "link": ("gw1", "gw2")}
-HOSTS = ("client", "server", "gw1", "gw2")
+GATEWAYS = ("gw1", "gw2", "gw3")
 SHARED = {"lan": "10.1.0.1", "wan": "10.2.0.1"}
-OWN = {"gw1": {"lan": "10.1.0.11", "wan": "10.2.0.11", "link": "10.9.0.1"},
-       "gw2": {"lan": "10.1.0.12", "wan": "10.2.0.12", "link": "10.9.0.2"}}
+OWN = {gw: {"lan": "10.1.0.1%d" % i, "wan": "10.2.0.1%d" % i,
+            "link": "10.9.0.%d" % i, "link2": "10.9.1.%d" % i}
+       for i, gw in enumerate(GATEWAYS, 1)}
 SHARED6 = {"lan": "2001:db8:1::1", "wan": "2001:db8:2::1"}
 OWN6 = {"gw1": {"lan": "2001:db8:1::11", "wan": "2001:db8:2::11"},
         "gw2": {"lan": "2001:db8:1::12", "wan": "2001:db8:2::12"}}
@@ -45,11 +45,11 @@ table inet fw {
 	counter invalid { }
 	chain untracked_in {
 		type filter hook prerouting priority raw
-		iifname "link" notrack
+		iifname "link*" notrack
 	}
 	chain untracked_out {
 		type filter hook output priority raw
-		oifname "link" notrack
+		oifname "link*" notrack
 	}
 	chain marks {
 		type filter hook prerouting priority mangle
@@ -59,8 +59,8 @@ table inet fw {
 		type filter hook input priority filter; policy drop
 		iifname "lo" accept
 		meta l4proto { 112, ipv6-icmp } accept
-		iifname "link" tcp dport 3790 accept
-		iifname "link" tcp sport 3790 accept
+		iifname "link*" tcp dport 3790 accept
+		iifname "link*" tcp sport 3790 accept
 		ct state invalid drop
 		ct state established,related accept
 		ip protocol icmp accept
@@ -134,7 +134,7 @@ class Lab:
 
     count = 0
 
-    def __init__(self, flows=100000):
+    def __init__(self, flows=100000, gateways=2, links=1):
         if os.geteuid():
             raise LabError("network namespaces need root")
         if not limits.available():
@@ -145,6 +145,12 @@ class Lab:
         self.dir = Path(tempfile.mkdtemp(prefix=self.prefix + "-"))
         self.tools = Tools(self, BUILD / "tests/tools")
         self.nodes = {}
+        self.gateways = GATEWAYS[:gateways]
+        self.hosts = ("client", "server") + self.gateways
+        self.cables = {"lan": ("client",) + self.gateways,
+                       "wan": ("server",) + self.gateways}
+        self.cables.update((link, self.gateways)
+                           for link in ("link", "link2")[:links])
         self.plugs = 0
         self.closed = False
         atexit.register(self.close)
@@ -201,10 +207,10 @@ class Lab:
     # -- building
 
     def _build(self):
-        for host in ("switch",) + HOSTS:
+        for host in ("switch",) + self.hosts:
             sh("ip", "netns", "add", self.ns(host))
             self.ip(host, "link", "set", "lo", "up")
-        for bridge in CABLES:
+        for bridge in self.cables:
             self.batch("switch",
                        "link add br-%s type bridge stp_state 0 forward_delay 0"
                        " mcast_snooping 0" % bridge,
@@ -215,7 +221,7 @@ class Lab:
                    "route add default via 10.1.0.1")
         self.batch("server", "addr add 10.2.0.100/24 dev eth0",
                    "route add default via 10.2.0.1")
-        for host in ("gw1", "gw2"):
+        for host in self.gateways:
             self._build_gateway(host)
 
     def _plug(self, host, ifname, bridge):
@@ -232,7 +238,7 @@ class Lab:
 
     def _build_gateway(self, host):
         self.sysctl(host, **GATEWAY_SYSCTLS)
-        for bridge in CABLES:
+        for bridge in self.cables:
             self._plug(host, bridge, bridge)
             self.ip(host, "addr", "add", OWN[host][bridge] + "/24", "dev",
                     bridge)
@@ -259,7 +265,7 @@ class Lab:
                      " meta l4proto { 112, ipv6-icmp } accept")
         wait_for("link-local addresses", lambda: not any(
             self.ip(host, "-6", "addr", "show", "tentative")
-            for host in HOSTS))
+            for host in self.hosts))
 
     # -- what happens to it
 
@@ -274,19 +280,18 @@ class Lab:
 
     def slow(self, cable, rate="3mbit"):
         """From now on a cable carries no more than that, each way."""
-        for host in CABLES[cable]:
+        for host in self.cables[cable]:
             self.run("switch", "tc", "qdisc", "replace", "dev", "%s-%s"
                      % (cable, host), "root", "tbf", "rate", rate, "burst",
                      "64k", "latency", "200ms")
 
     def fast(self, cable):
-        for host in CABLES[cable]:
+        for host in self.cables[cable]:
             self.run("switch", "tc", "qdisc", "del", "dev", "%s-%s"
                      % (cable, host), "root", check=False)
 
-    @staticmethod
-    def _cables(host):
-        return [c for c in CABLES if host in CABLES[c]]
+    def _cables(self, host):
+        return [c for c in self.cables if host in self.cables[c]]
 
     def lose(self, host):
         """The machine is gone: not a word more, carrier lost everywhere."""
@@ -309,11 +314,11 @@ class Lab:
 
     def freeze(self, *hosts):
         """From now on only flows that the kernel knows may pass."""
-        for host in hosts or ("gw1", "gw2"):
+        for host in hosts or self.gateways:
             self.nft(host, "flush chain inet fw fresh")
 
     def thaw(self, *hosts):
-        for host in hosts or ("gw1", "gw2"):
+        for host in hosts or self.gateways:
             self.nft(host, FRESH)
 
     def by_hand(self, host):
@@ -381,7 +386,7 @@ class Lab:
                 host, "sh", "-c", "grep -s . /proc/sys/net/ipv4/conf/*/arp_* "
                 "/proc/sys/net/ipv4/conf/*/rp_filter "
                 "/proc/sys/net/netfilter/nf_conntrack_[!c]*"),
-            "mac": "".join(self.mac(host, d) for d in CABLES),
+            "mac": "".join(self.mac(host, d) for d in self.cables),
             "maddr": self.ip(host, "maddr", "show"),
         }
 
@@ -401,7 +406,7 @@ class Lab:
         for node in self.nodes.values():
             node.destroy()
         self.tools.close()
-        for host in HOSTS + ("switch",):
+        for host in self.hosts + ("switch",):
             self._kill_inside(host)
             sh("ip", "netns", "del", self.ns(host), check=False)
         limits.release()

@@ -13,7 +13,7 @@ KEY = "00" * 32
 VIRTUAL_MAC = {"lan": "00:00:5e:00:01:01", "wan": "00:00:5e:00:01:02"}
 VHID = {"lan": 1, "wan": 2}
 ADDRESS = {"lan": "10.1.0.1/24", "wan": "10.2.0.1/24"}
-NAMES = {"gw1": "fw1", "gw2": "fw2"}
+NAMES = {"gw1": "fw1", "gw2": "fw2", "gw3": "fw3"}
 
 
 def die_with_parent():
@@ -43,6 +43,7 @@ class Node:
                   require_sync="strict", link=True, carps=("lan", "wan"),
                   password="secret", mac=None, top="", carp="", address=None):
         """Writes the configuration; the key of the laboratory is shared.
+        link: with one as the laboratory has it, without, or its text.
         address: one for every vhost, or each one's by name."""
         if not isinstance(address, dict):
             address = dict.fromkeys(carps, address) if address else ADDRESS
@@ -53,7 +54,7 @@ class Node:
                 'require-sync = "%s"' % require_sync,
                 'state-dir = "%s"' % (self.dir / "state"), top]
         if link:
-            text.append(self._link())
+            text.append(self._link() if link is True else link)
         for name in carps:
             text.append(self._carp(name, advbase, advskew, password, mac,
                                    carp, address[name]))
@@ -63,11 +64,32 @@ class Node:
         return self
 
     def _link(self):
-        other = "gw2" if self.host == "gw1" else "gw1"
-        mine, theirs = (("10.9.0.1", "10.9.0.2") if self.host == "gw1"
-                        else ("10.9.0.2", "10.9.0.1"))
-        return ('link {\n\taddress = "%s"\n\tpeer "%s" { address = "%s" }\n'
-                '\tkey-file = "%s"\n}' % (mine, NAMES[other], theirs, self.key))
+        """Towards all the others, by every cable there is; where there are
+        several others, with a key for each."""
+        others = [n for n in self.lab.nodes.values() if n is not self]
+        text = ["address = { %s }" % self.ends()]
+        for other in others:
+            key = ('\n\t\tkey-file = "%s"' % self.pair_key(other)
+                   if len(others) > 1 else "")
+            text.append('peer "%s" {\n\t\taddress = { %s }%s\n\t}'
+                        % (other.name, other.ends(), key))
+        if len(others) == 1:
+            text.append('key-file = "%s"' % self.key)
+        return "link {\n\t%s\n}" % "\n\t".join(text)
+
+    def ends(self):
+        """This node's addresses on the cables of the link."""
+        from lab import OWN
+        return ", ".join('"%s"' % OWN[self.host][c] for c in self.lab.cables
+                         if c.startswith("link"))
+
+    def pair_key(self, other):
+        """The file of the key that this node has with another one."""
+        names = sorted((self.name, other.name))
+        path = self.lab.dir / ("%s-%s.key" % tuple(names))
+        if not path.exists():
+            self.write_key(path)
+        return path
 
     @staticmethod
     def _carp(name, advbase, advskew, password, mac, more, address):
@@ -90,11 +112,14 @@ class Node:
 
     def new_key(self):
         """A key of this node's own."""
+        self.write_key(self.key)
+
+    def write_key(self, path):
         out = subprocess.run([self.program("statesync"), "genkey"],
                              capture_output=True, text=True, check=True)
-        self.key.touch(mode=0o600)
-        self.key.write_text(out.stdout)
-        self.key.chmod(0o600)
+        path.touch(mode=0o600)
+        path.write_text(out.stdout)
+        path.chmod(0o600)
 
     # -- process
 
@@ -218,10 +243,12 @@ class Node:
     def carp(self, name):
         return next(c for c in self.status()["carp"] if c["name"] == name)
 
-    def peer(self):
+    def peer(self, name=None):
         """What the node says of its peer, {} without a daemon."""
         status = self.status(quiet=True)
-        return status["peers"][0] if status and status["peers"] else {}
+        found = [p for p in status["peers"]
+                 if name in (None, p["name"])] if status else []
+        return found[0] if found else {}
 
     def in_sync(self):
         return bool(self.peer().get("in_sync"))

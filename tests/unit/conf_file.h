@@ -49,6 +49,16 @@ static void put_file(const char *name, const char *text, mode_t mode)
 	ck_assert_int_eq(chmod(full, mode), 0);
 }
 
+#define HEX62 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd"
+
+/* The keys of three nodes, by the names of the others. */
+__attribute__((unused)) static void put_pair_keys(void)
+{
+	put_file("fw1.key", "ss1:" HEX62 "01\n", 0600);
+	put_file("fw2.key", "ss1:" HEX62 "02\n", 0600);
+	put_file("fw3.key", "ss1:" HEX62 "03\n", 0600);
+}
+
 static int load_as(const char *node, const char *text)
 {
 	put_file("c", text, 0600);
@@ -123,8 +133,9 @@ static void setup(void)
 
 static void teardown(void)
 {
-	static const char *const names[] = { "c",   "link.key", "carp.pass",
-					     "bad", "new",	"open" };
+	static const char *const names[] = { "c",	"link.key", "carp.pass",
+					     "bad",	"new",	    "open",
+					     "fw1.key", "fw2.key",  "fw3.key" };
 	char full[64];
 
 	conf_free(conf);

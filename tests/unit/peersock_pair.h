@@ -118,13 +118,14 @@ static inline int start_with(struct node *n, const char *name, const char *ip,
 			     const char *peer, const char *peer_ip,
 			     const struct link_key *k, unsigned int num_keys)
 {
-	const struct peersock_peer peers[] = { { peer, address(peer_ip) } };
+	const struct peersock_path path = { .ours.address = address(ip),
+					    .theirs.address =
+						    address(peer_ip) };
+	const struct peersock_peer peers[] = { { peer, &path, 1, k,
+						 num_keys } };
 	const struct peersock_conf conf = { .node = name,
-					    .local = address(ip),
 					    .peers = peers,
 					    .num_peers = 1,
-					    .keys = k,
-					    .num_keys = num_keys,
 					    .priority = 2,
 					    .max_queue = 1 << 20,
 					    .rekey_records = 64 };

@@ -133,6 +133,11 @@ START_TEST(kernel_holds_little)
 }
 END_TEST
 
+static int both_down(void)
+{
+	return fw1.downs && fw2.downs;
+}
+
 /* Nothing comes through any more, and TCP's own 15 minutes do not count. */
 START_TEST(cut)
 {
@@ -147,9 +152,11 @@ START_TEST(cut)
 			 0);
 	send_text(&fw1, "into the void");
 	start = now_s();
-	turn_until(10, one_down);
+	turn_until(10, both_down);
 	ck_assert_int_eq(system("nft delete table ip cut"), 0);
 	printf("cut: down after %.1f s: %s\n", now_s() - start, fw1.why);
+	/* also the one that has nothing to say */
+	ck_assert_int_eq(fw2.downs, 1);
 	ck_assert_int_eq(fw1.downs, 1);
 	ck_assert_int_eq(fw1.reason, PEERSOCK_LOST);
 	ck_assert_str_eq(fw1.why, "no answer");

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The configuration's link: who the peers are, which addresses reach which,
+ * and whose key is which.
+ */
+#include "conf_file.h"
+
+START_TEST(peers)
+{
+	refused("link { address = 10.9.0.2 peer fw2 { address = 10.9.0.2 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1: peer \"fw2\" has our own address; give each node its own");
+	refused("link { address = 10.9.0.2 peer fw1 { address = 10.9.0.1 }\n"
+		"peer fw2 { address = 10.9.0.3 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1: peer \"fw1\" is this node, and has another address than "
+		"link (line 1); keep one");
+	refused("link { address = 10.9.0.1 peer fw2 { address = fe80::1 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1:48: address fe80::1 is there on every interface; say on "
+		"which: \"fe80::1%eth2\"");
+	refused("link { address = 10.9.0.1 peer fw2 { address = fd00::1 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1: peer \"fw2\" and this node have addresses of two families; "
+		"choose one");
+	refused("link { address = 10.9.0.1/24 peer fw2 { address = 10.9.0.2 }\n"
+		"key-file = \"@/link.key\" }\n" CARP,
+		"1:18: address \"10.9.0.1/24\" is not an IP address without "
+		"prefix; 10.9.0.1");
+}
+END_TEST
+
+#define THREE                                                        \
+	"peer fw1 { address = 10.9.0.1 key-file = \"@/fw1.key\" }\n" \
+	"peer fw2 { address = 10.9.0.2 key-file = \"@/fw2.key\" }\n" \
+	"peer fw3 { address = 10.9.0.3 "
+
+/* A key for each pair; the file on this node has the peer's name. */
+START_TEST(three_nodes)
+{
+	put_pair_keys();
+	accepted("link {" THREE "key-file = \"@/fw3.key\" } }\n" CARP);
+	ck_assert_uint_eq(conf->link.num_peers, 2);
+	ck_assert_str_eq(conf->link.peers[1].name, "fw3");
+	ck_assert_ptr_nonnull(strstr(
+		conf_peer_keys(&conf->link, &conf->link.peers[1])->file[0],
+		"/fw3.key"));
+	refused("link {" THREE "} key-file = \"@/fw1.key\" }\n" CARP,
+		"1: peer \"fw3\" has no key-file; with more than two nodes "
+		"each "
+		"pair has its own key. statesync genkey -o "
+		"/etc/statesync/fw3.key, the same as /etc/statesync/fw1.key "
+		"there");
+	refused("link {" THREE "key-file = \"@/fw2.key\" } }\n" CARP,
+		"3: peer \"fw3\" has the same key as another peer; each pair "
+		"of "
+		"nodes needs its own. statesync genkey");
+	refused("link {" THREE "key-file = \"@/none\" } }\n" CARP,
+		"=@/none: no such file; the link key cannot be used, not "
+		"started. ls -l @/none");
+}
+END_TEST
+
+#define KEYS " key-file = \"@/link.key\" }\n" CARP
+
+START_TEST(several_addresses)
+{
+	accepted("link { address = { 10.9.0.1, \"fe80::1%eth2\" }\n"
+		 "mptcp = true peer fw2 { address = { 10.9.0.2, "
+		 "\"fe80::2%eth2\" } }\n" KEYS);
+	ck_assert(conf->link.mptcp);
+	ck_assert_uint_eq(conf->link.num_ends, 2);
+	ck_assert_uint_eq(conf->link.peers[0].num_ends, 2);
+	ck_assert_int_eq(conf->link.ends[1].address.family, AF_INET6);
+	ck_assert_str_eq(conf->link.ends[1].interface, "eth2");
+	ck_assert_str_eq(conf->link.ends[0].interface, "");
+	refused("link { address = 10.9.0.1 peer fw2 { address = { 10.9.0.2, "
+		"10.9.1.2 } }\n" KEYS,
+		"1: peer \"fw2\" has 2 addresses, and this node 1; each of "
+		"them "
+		"needs one of ours at the same place");
+	refused("link { address = { 10.9.0.1, 10.9.0.1 }\n peer fw2 { address "
+		"= 10.9.0.2 }\n" KEYS,
+		"1:20: address 10.9.0.1 stands twice; keep one");
+	refused("link { address = \"fe80::1%eth2\" peer fw2 {\n"
+		"address = \"fe80::2%eth3\" }" KEYS,
+		"1: peer \"fw2\" is to be reached by eth3 from an address on "
+		"eth2; after % stands the interface of this node");
+	refused("link { address = { 10.9.0.1, 10.9.1.1, 10.9.2.1, 10.9.3.1,\n"
+		"10.9.4.1 }\npeer fw2 { address = 10.9.0.2 }" KEYS,
+		"2:1: a fifth address; at most 4, one for each cable between "
+		"the nodes");
+}
+END_TEST
+
+START_TEST(one_file_for_both)
+{
+	const char *text = "link {\n"
+			   "peer fw1 { address = 10.9.0.1 }\n"
+			   "peer fw2 { address = 10.9.0.2 }\n"
+			   "key-file = \"@/link.key\" }\n"
+			   "carp lan { interface = e vhid = 1 addresses = {\n"
+			   "10.1.0.1/24 } pass = x prefer = { fw1, fw2 } }\n";
+
+	ck_assert_int_eq(load_as("fw1", text), 0);
+	ck_assert_uint_eq(conf->carps[0].advskew, 0);
+	ck_assert_uint_eq(conf->link.ends[0].address.v4.s_addr,
+			  htonl(0x0a090001));
+	ck_assert_str_eq(conf->link.peers[0].name, "fw2");
+	ck_assert_int_eq(load_as("fw2", text), 0);
+	ck_assert_uint_eq(conf->carps[0].advskew, 100);
+	ck_assert_uint_eq(conf->link.ends[0].address.v4.s_addr,
+			  htonl(0x0a090002));
+	ck_assert_uint_eq(conf->link.num_peers, 1);
+	ck_assert_str_eq(conf->link.peers[0].name, "fw1");
+}
+END_TEST
+
+int main(void)
+{
+	TCase *tc = tcase_create("link");
+
+	tcase_add_test(tc, peers);
+	tcase_add_test(tc, three_nodes);
+	tcase_add_test(tc, several_addresses);
+	tcase_add_test(tc, one_file_for_both);
+	return run_case(tc);
+}
