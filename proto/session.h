@@ -30,6 +30,7 @@
 #define SESSION_SILENCE_NS    (2 * MONO_S) /* without a frame: peer is dead */
 
 struct session;
+struct session_audit;
 
 struct session_conf {
 	const char *node, *peer; /* ours, theirs; copied */
@@ -105,6 +106,7 @@ enum session_event_type {
 	SESSION_ACK,
 	SESSION_GAP,
 	SESSION_HANDOVER,
+	SESSION_AUDIT,	/* session_audit.h; in order with the flows */
 	SESSION_BROKEN, /* close the connection; error tells why */
 };
 
@@ -154,6 +156,10 @@ struct session_event {
 			const char *reason;
 		} gap;
 		struct session_switch handover;
+		struct {
+			uint64_t seq; /* to be acknowledged */
+			const struct session_audit *said;
+		} audit;
 	};
 };
 

@@ -228,7 +228,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 			(double)mono_diff(node_now(n), rx->started) / 1e9);
 }
 
-static int find_peer(const struct node *n, int argc, char **argv)
+int commands_find_peer(const struct node *n, int argc, char **argv)
 {
 	if (argc < 2)
 		return n->engine->npeers ? 0 : -1;
@@ -242,7 +242,7 @@ static void cmd_bulk(struct node *n, struct stats_client *c, int argc,
 		     char **argv)
 {
 	const struct timeval period = { .tv_usec = PROGRESS_US };
-	int peer = find_peer(n, argc, argv);
+	int peer = commands_find_peer(n, argc, argv);
 
 	if (peer < 0) {
 		statsock_end(c, STATS_ERROR, "no such peer");
@@ -404,6 +404,7 @@ static const struct command commands[] = {
 	{ "history", false, cmd_history, "history [json] [n N]" },
 	{ "counters", false, cmd_counters, "counters [all]" },
 	{ "version", false, cmd_version, "version" },
+	{ "verify", false, cmd_verify, "verify [PEER]" },
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
 	{ "handover", true, cmd_handover, "handover [force] [NAME...]" },
 	{ "demote", true, cmd_demote, "demote N" },

@@ -119,6 +119,9 @@ static void act(struct node *n, const struct engine_action *a)
 			n->handover_failed = !a->ok;
 		commands_handover_ended(n, a->ok, a->log.text);
 		return;
+	case ENGINE_VERIFIED:
+		commands_verified(n, a->index, a->ok ? NULL : a->log.text);
+		return;
 	case ENGINE_STOPPED:
 		n->stopped = true;
 		return;

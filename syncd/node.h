@@ -59,6 +59,15 @@ struct node_ra {
 	bool silent;	   /* the interface does not forward: told once */
 };
 
+/* Who waits for verify. */
+#define NODE_VERIFIES 8
+struct node_verify {
+	struct stats_client *client; /* NULL: nobody */
+	unsigned peers;		     /* still to be compared, a bit each */
+	bool bad;
+	char sentence[ENGINE_TEXT_MAX];
+};
+
 struct node_vhost {
 	struct node *node;
 	const struct conf_carp *conf;
@@ -140,6 +149,7 @@ struct node {
 	struct statsock *statsock;
 	struct stats_client *bulk_client, *handover_client;
 	unsigned bulk_peer;
+	struct node_verify verifies[NODE_VERIFIES];
 	struct event *progress;
 	char last_error[ENGINE_TEXT_MAX];
 };
@@ -371,5 +381,13 @@ void commands_close(struct node *n);
 void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
 			 const char *why);
 void commands_handover_ended(struct node *n, bool ok, const char *why);
+
+/* The peer that the first argument names, the first one without; -1: none. */
+int commands_find_peer(const struct node *n, int argc, char **argv);
+
+/* --- commands_verify.c */
+void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv);
+/* why: NULL, or it could not be. */
+void commands_verified(struct node *n, unsigned peer, const char *why);
 
 #endif

@@ -288,6 +288,8 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 	for (size_t i = 0; i < ev->flows.n; i++) {
 		const struct flow_change *c = &ev->flows.list[i];
 
+		engine_audit_touch(e, &c->flow);
+		engine_answer_told(e, &c->flow);
 		if (engine_op_told(e, c, ev->flows.bulk))
 			continue;
 		p->refused[ENGINE_REFUSED_FILTER]++;
@@ -380,7 +382,7 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
-	engine_dump_rest(e, now);
+	engine_dump_rest(e, true, now);
 }
 
 /* --- asking ------------------------------------------------------------------------- */

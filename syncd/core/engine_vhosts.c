@@ -114,6 +114,7 @@ int engine_vhost_drop(struct engine *e, unsigned index, mono_t now)
 void engine_change(struct engine *e, const struct engine_conf *conf)
 {
 	e->independent = conf->independent;
+	e->audit_period_ns = conf->audit_period_ns;
 	e->gate.require = conf->require;
 	e->gate.limit_ns = conf->require_ns;
 }

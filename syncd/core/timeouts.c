@@ -76,9 +76,10 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
 	}
 }
 
-uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f)
+uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
+			  uint32_t least_s)
 {
 	uint32_t nominal = timeouts_nominal(t, f);
 
-	return nominal > TIMEOUT_STANDBY_S ? nominal : TIMEOUT_STANDBY_S;
+	return nominal > least_s ? nominal : least_s;
 }

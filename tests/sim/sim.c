@@ -304,6 +304,10 @@ static void act(struct sim *s, unsigned i, const struct engine_action *a)
 	case ENGINE_HANDOVER_ENDED:
 		handover_ended(s, i, a);
 		return;
+	case ENGINE_VERIFIED:
+		n->verified += a->ok;
+		n->verify_failed += !a->ok;
+		return;
 	case ENGINE_STOPPED:
 		n->stopped = true;
 		return;

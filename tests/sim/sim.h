@@ -38,6 +38,7 @@ struct sim_conf {
 	unsigned slowness;     /* of the machines, 0 as 1; up to 100 */
 	unsigned tuples;       /* that clients use; few are used again */
 	size_t chunk, event_room;
+	int64_t audit_ns; /* period of the audit, 0: none */
 	bool verbose;
 	uint16_t trace; /* say what happens to this client port */
 };
@@ -86,6 +87,7 @@ struct sim_node {
 	/* for a test to look at */
 	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
 	unsigned handovers_ok, handovers_failed;
+	unsigned verified, verify_failed;
 	char handover_why[ENGINE_TEXT_MAX];
 	bool handover_forced;
 	unsigned spins;

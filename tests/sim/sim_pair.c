@@ -79,6 +79,8 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 	} else if (sim_chance(&dice, 10)) {
 		c.require = REQUIRE_SYNC_OFF;
 	}
+	if (sim_chance(&dice, 60))
+		c.audit_ns = (int64_t)(2 + sim_random(&dice, 10)) * MONO_S;
 	return c;
 }
 

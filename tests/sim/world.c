@@ -189,6 +189,7 @@ void world_begin_daemon(struct sim *s, unsigned i)
 		.require = s->conf.require,
 		.require_ns = s->conf.require_ns,
 		.independent = s->conf.independent,
+		.audit_period_ns = s->conf.audit_ns,
 		.nvhosts = s->conf.vhosts,
 		.npeers = 1,
 		.vhosts = vhosts,

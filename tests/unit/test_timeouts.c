@@ -58,11 +58,14 @@ START_TEST(a_standby_keeps_for_an_hour_at_least)
 {
 	struct flow f = tcp_flow(1);
 
-	ck_assert_uint_eq(timeouts_standby(&timeouts, &f), 432000);
+	ck_assert_uint_eq(timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			  432000);
 	f.tcp_state = TCP_CONNTRACK_CLOSE;
-	ck_assert_uint_eq(timeouts_standby(&timeouts, &f), 3600);
+	ck_assert_uint_eq(timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			  3600);
 	f.l4proto = IPPROTO_UDP;
-	ck_assert_uint_eq(timeouts_standby(&timeouts, &f), 3600);
+	ck_assert_uint_eq(timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			  3600);
 }
 END_TEST
 
@@ -74,8 +77,9 @@ START_TEST(the_mark_is_shorter_than_any_copy)
 		struct flow f = tcp_flow(1);
 
 		f.tcp_state = (uint8_t)state;
-		ck_assert_uint_gt(timeouts_standby(&timeouts, &f),
-				  2 * TIMEOUT_SUSPECT_S);
+		ck_assert_uint_gt(
+			timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			2 * TIMEOUT_SUSPECT_S);
 	}
 }
 END_TEST
