@@ -178,6 +178,15 @@ void engine_answer_told(struct engine *e, const struct flow *f)
 	}
 }
 
+/* A bulk tells copies by their times from what is gone. */
+static bool bulk_runs(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].rx.state != RX_IDLE)
+			return true;
+	return false;
+}
+
 static bool looks(const struct engine_audit *a, mono_t now)
 {
 	return a->answer && a->answer->period_ns &&
@@ -194,13 +203,12 @@ static uint32_t floor_s(const struct engine *e, mono_t now)
 	int64_t period_ns = 0;
 
 	/* where several work they would keep each other's copies for ever */
-	if (e->masters)
+	if (e->masters || bulk_runs(e))
 		return TIMEOUT_STANDBY_S;
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
 
-		if (p->rx.state != RX_IDLE ||
-		    (tells(p) && !looks(&p->audit, now)))
+		if (tells(p) && !looks(&p->audit, now))
 			return TIMEOUT_STANDBY_S;
 		if (looks(&p->audit, now) &&
 		    period_ns < p->audit.answer->period_ns)
@@ -225,7 +233,7 @@ void engine_answer_settle(struct engine *e, mono_t now)
 		a->lapses_at = MONO_NEVER;
 		a->period_ns = 0;
 		a->confirmed = false;
-		if (!e->masters && was < TIMEOUT_STANDBY_S)
+		if (!e->masters && was < TIMEOUT_STANDBY_S && !bulk_runs(e))
 			e->raise = true;
 	}
 }
@@ -291,7 +299,7 @@ static bool wants_dump(const struct engine *e, unsigned peer)
 {
 	const struct audit_answer *a = e->peers[peer].audit.answer;
 
-	return a && e->peers[peer].live &&
+	return a && e->peers[peer].live && !bulk_runs(e) &&
 	       (a->phase == ANSWER_SUM || a->phase == ANSWER_LIST ||
 		a->phase == ANSWER_IDENTIFY);
 }

@@ -46,7 +46,7 @@ struct flow_timeouts {
 void timeouts_default(struct flow_timeouts *t);
 
 uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f);
-/* least_s, if that is more. */
+/* Nominal or least_s, whichever is more; half closed, TIMEOUT_STANDBY_S. */
 uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
 			  uint32_t least_s);
 

@@ -82,6 +82,7 @@ struct sim_node {
 	mono_t heard[SIM_VHOSTS_MAX][CARP_FAMILIES];
 	mono_t able_since[SIM_VHOSTS_MAX];
 	struct gate gate; /* as it was after its last turn */
+	mono_t audited;	  /* end of the last comparison that was watched */
 	bool stopped;	  /* ENGINE_STOPPED came */
 	bool any;	  /* the last turn did something: look again */
 	/* for a test to look at */
@@ -108,6 +109,8 @@ struct sim {
 	/* flows that one node lost without a word, by the rules */
 	struct flow untold[SIM_UNTOLD_MAX];
 	size_t nuntold;
+	bool tampered; /* tables differ, and nobody was told */
+	bool tampered_once;
 	uint64_t created, broken; /* connections */
 	/* of the watch */
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
@@ -153,6 +156,8 @@ void sim_reset_link(struct sim *s);
 int sim_handover(struct sim *s, unsigned node, bool force);
 void sim_demote(struct sim *s, unsigned node, int32_t by);
 void sim_ask_bulk(struct sim *s, unsigned node);
+/* As engine_verify; refused or not. */
+void sim_verify(struct sim *s, unsigned node);
 
 /* --- traffic.c ------------------------------------------------------------ */
 
@@ -164,6 +169,8 @@ void sim_traffic(struct sim *s, unsigned node);
 void sim_own_flows(struct sim *s, unsigned node);
 /* One node lost it and the other is not told. */
 void sim_untold(struct sim *s, const struct flow *f);
+/* One entry of that node is gone, changed or added, without an event. */
+void sim_tamper(struct sim *s, unsigned node);
 /* conntrack -F by a process, or devices gone: untold. */
 void sim_flush(struct sim *s, unsigned node, uint32_t portid);
 

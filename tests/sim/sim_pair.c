@@ -105,7 +105,10 @@ enum misfortune {
 	OVERRUN,
 	FLUSH,
 	FULL,
-	STORM, /* a bulk in the middle of much traffic */
+	STORM,	 /* a bulk in the middle of much traffic */
+	TAMPER,	 /* a standby's table is not what it was told */
+	SWALLOW, /* an event that the kernel never tells */
+	VERIFY,
 	MISFORTUNES
 };
 
@@ -136,6 +139,29 @@ static void lose_events(struct sim *s, unsigned i)
 	for (unsigned n = 0; n < 30 && sim_master(s) == (int)i; n++)
 		sim_traffic(s, i);
 	k->room = room;
+}
+
+/* Without a word, so only the audit can find it. */
+static void tamper(struct sim *s)
+{
+	int master = sim_master(s);
+
+	if (master < 0 || !s->conf.audit_ns ||
+	    s->node[1 - master].engine == NULL ||
+	    s->node[1 - master].engine->masters)
+		return;
+	sim_say(s, "-- somebody tampers with %s", s->node[1 - master].name);
+	for (uint64_t n = 1 + up_to(s, 5); n; n--)
+		sim_tamper(s, 1 - (unsigned)master);
+}
+
+static void swallow(struct sim *s, unsigned i)
+{
+	if (!s->conf.audit_ns)
+		return;
+	sim_say(s, "-- %s misses an event", s->node[i].name);
+	s->tampered = s->tampered_once = true;
+	s->node[i].kernel.swallow = 1 + (unsigned)up_to(s, 10);
 }
 
 static void befall(struct sim *s, enum misfortune what)
@@ -210,6 +236,16 @@ static void befall(struct sim *s, enum misfortune what)
 	case STORM:
 		storm(s);
 		return;
+	case TAMPER:
+		tamper(s);
+		return;
+	case SWALLOW:
+		swallow(s, i);
+		return;
+	case VERIFY:
+		if (!sleeps)
+			sim_verify(s, i);
+		return;
 	case NOTHING:
 	case MISFORTUNES:
 		return;
@@ -258,7 +294,8 @@ static void look(struct sim *s)
 {
 	s->traffic = false;
 	sim_until_idle(s, 300 * MONO_MS);
-	if (sim_idle(s) && !s->node[1 - sim_master(s)].engine->masters)
+	if (!s->tampered && sim_idle(s) &&
+	    !s->node[1 - sim_master(s)].engine->masters)
 		sim_watch_tables(s, (unsigned)sim_master(s));
 	s->traffic = true;
 }
@@ -292,11 +329,34 @@ static void unite(struct sim *s)
 	}
 }
 
+/*
+ * What was torn away or changed without a word is repaired by the next round or
+ * the one after it; what is there and was not told is gone TIMEOUT_PERIODS
+ * later. Then both tables hold the same and no more.
+ */
+static void until_audited(struct sim *s)
+{
+	uint64_t rounds = 0;
+
+	if (!s->conf.audit_ns || sim_error(s))
+		return;
+	sim_run(s, (TIMEOUT_PERIODS + 5) * s->conf.audit_ns + 20 * MONO_S);
+	for (unsigned i = 0; i < SIM_NODES && !sim_error(s); i++)
+		rounds += s->node[i].engine->peers[0].audit.rounds;
+	if (!sim_error(s) && rounds < 4)
+		sim_fail(s, "%llu rounds of the audit",
+			 (unsigned long long)rounds);
+	s->tampered = false;
+	s->nuntold = 0;
+	sim_until_idle(s, QUIET_MAX_NS);
+}
+
 static void until_quiet(struct sim *s)
 {
 	unite(s);
 	s->traffic = false;
 	sim_until_idle(s, QUIET_MAX_NS);
+	until_audited(s);
 	sim_watch_quiet(s);
 }
 

@@ -365,6 +365,18 @@ void sim_demote(struct sim *s, unsigned i, int32_t by)
 	world_actions(s, i);
 }
 
+void sim_verify(struct sim *s, unsigned i)
+{
+	struct engine *e = s->node[i].engine;
+	char why[SESSION_REASON_MAX];
+
+	if (!e)
+		return;
+	if (engine_verify(e, 0, why, s->now))
+		sim_say(s, "%s: no verify: %s", s->node[i].name, why);
+	world_actions(s, i);
+}
+
 void sim_ask_bulk(struct sim *s, unsigned i)
 {
 	if (!s->node[i].engine)

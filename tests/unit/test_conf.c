@@ -183,7 +183,7 @@ START_TEST(the_audit)
 	accepted(CARP "sync { audit-period = 0 }\n");
 	ck_assert_int_eq(conf->audit_period_ms, 0);
 	refused("sync { audit-period = 20ms }\n" CARP,
-		"1:8: audit-period 20ms is out of range; 0, or 1s to 1h");
+		"1:23: audit-period 20ms is out of range; 0, or 1s to 1h");
 }
 END_TEST
 
