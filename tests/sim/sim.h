@@ -111,7 +111,9 @@ struct sim {
 	size_t nuntold;
 	bool tampered; /* tables differ, and nobody was told */
 	bool tampered_once;
+	bool lossy;		  /* a table was full */
 	uint64_t created, broken; /* connections */
+	uint64_t changed; /* differed in a comparison, and were on their way */
 	/* of the watch */
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
 	mono_t sole_since[SIM_VHOSTS_MAX];

@@ -18,7 +18,7 @@
 #define QUIET_MAX_NS (90 * MONO_S)
 
 struct totals {
-	uint64_t takes, handovers, refused, flows, bulks;
+	uint64_t takes, handovers, refused, flows, bulks, changed;
 	int64_t both_ns, none_ns;
 };
 
@@ -81,6 +81,8 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 	}
 	if (sim_chance(&dice, 60))
 		c.audit_ns = (int64_t)(2 + sim_random(&dice, 10)) * MONO_S;
+	if (c.audit_ns && sim_chance(&dice, 20))
+		c.ops_s = 3000;
 	return c;
 }
 
@@ -231,6 +233,7 @@ static void befall(struct sim *s, enum misfortune what)
 		sim_flush(s, i, sim_chance(s, 50) ? 4711 : 0);
 		return;
 	case FULL:
+		s->lossy = true;
 		s->node[i].kernel.max = s->node[i].kernel.n + 1;
 		return;
 	case STORM:
@@ -340,6 +343,12 @@ static void until_audited(struct sim *s)
 
 	if (!s->conf.audit_ns || sim_error(s))
 		return;
+	s->traffic = true;
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		swallow(s, i);
+	sim_run(s, 1 * MONO_S);
+	tamper(s);
+	s->traffic = false;
 	sim_run(s, (TIMEOUT_PERIODS + 5) * s->conf.audit_ns + 20 * MONO_S);
 	for (unsigned i = 0; i < SIM_NODES && !sim_error(s); i++)
 		rounds += s->node[i].engine->peers[0].audit.rounds;
@@ -427,6 +436,7 @@ static const char *play(struct sim *s, struct totals *t)
 		t->refused += n->handovers_failed;
 	}
 	t->flows += s->created;
+	t->changed += s->changed;
 	if (s->longest_both_ns > t->both_ns)
 		t->both_ns = s->longest_both_ns;
 	if (s->longest_none_ns > t->none_ns)
@@ -469,12 +479,13 @@ int main(int argc, char **argv)
 		sim_free(s);
 	}
 	printf("%llu seeds, %llu failed; %llu takeovers, %llu handovers "
-	       "(%llu failed), %llu connections; two holders at most %lld ms, "
+	       "(%llu failed), %llu connections, %llu changed while they "
+	       "were compared; two holders at most %lld ms, "
 	       "none %lld ms\n",
 	       (unsigned long long)count, (unsigned long long)bad,
 	       (unsigned long long)t.takes, (unsigned long long)t.handovers,
 	       (unsigned long long)t.refused, (unsigned long long)t.flows,
-	       (long long)(t.both_ns / MONO_MS),
+	       (unsigned long long)t.changed, (long long)(t.both_ns / MONO_MS),
 	       (long long)(t.none_ns / MONO_MS));
 	return bad != 0;
 }

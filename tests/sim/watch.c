@@ -184,6 +184,26 @@ static void count_changes(struct sim *s, unsigned k)
 	s->master[k] = sole;
 }
 
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* It is one that a node lost without a word: then it is a difference. */
+static bool excused(const struct sim *s, const char *text)
+{
+	for (size_t i = 0; i < s->nuntold; i++) {
+		char lost[160];
+
+		flow_format(&s->untold[i], lost, sizeof(lost));
+		/* up to the state */
+		lost[strcspn(lost, " ") + 24] = '\0';
+		if (begins(text, lost))
+			return true;
+	}
+	return false;
+}
+
 /* Rules 8: what is on its way is no difference. */
 static void watch_audit(struct sim *s, unsigned i)
 {
@@ -196,15 +216,16 @@ static void watch_audit(struct sim *s, unsigned i)
 	if (!r->at.ns || n->audited.ns == r->at.ns)
 		return;
 	n->audited = r->at;
-	if (s->tampered_once || s->nuntold)
+	s->changed += r->count[AUDIT_CHANGED];
+	if (s->tampered_once || s->lossy)
 		return;
-	for (int k = AUDIT_MISSING; k <= AUDIT_OTHER; k++)
-		if (r->count[k])
-			sim_fail(s,
-				 "%s finds %llu %s (%s), and nothing was lost",
-				 n->name, (unsigned long long)r->count[k],
-				 audit_kind_name((enum session_audit_count)k),
-				 r->ntexts ? r->texts[0] : "");
+	for (size_t k = 0; k < r->ntexts; k++)
+		if (!excused(s, r->texts[k]))
+			sim_fail(s, "%s finds %s: %s, and nothing was lost",
+				 n->name,
+				 audit_kind_name((enum session_audit_count)
+							 r->examples[k]),
+				 r->texts[k]);
 }
 
 void sim_watch(struct sim *s)
@@ -219,11 +240,6 @@ void sim_watch(struct sim *s)
 		if (s->node[i].engine)
 			s->node[i].gate = s->node[i].engine->gate;
 	}
-}
-
-static bool begins(const char *text, const char *with)
-{
-	return strncmp(text, with, strlen(with)) == 0;
 }
 
 /* In the family in which it is longer. */
