@@ -83,7 +83,7 @@ static void begin(struct engine *e, unsigned peer,
 	memcpy(a->key, m->key, sizeof(a->key));
 	a->period_ns = m->period_ms * MONO_MS;
 	a->lapses_at =
-		a->period_ns ? mono_add(now, a->period_ns * 3 / 2) : MONO_NEVER;
+		a->period_ns ? mono_add(now, 2 * a->period_ns) : MONO_NEVER;
 }
 
 static void verdict(struct audit_answer *a, const struct session_audit *m)

@@ -92,14 +92,25 @@ static bool say(struct engine *e, struct session_audit *m, mono_t now)
 	return false;
 }
 
+/* What the peer may count on: rounds do not end within the period where it is
+ * short, or where there is much to look at. */
+static int64_t period_ns(const struct engine *e, const struct engine_audit *a)
+{
+	int64_t took_ns = (int64_t)a->last.count[AUDIT_TOOK_MS] * MONO_MS;
+	int64_t ns = e->audit_period_ns;
+
+	if (!ns)
+		return 0;
+	if (ns < AUDIT_PERIOD_LEAST_NS)
+		ns = AUDIT_PERIOD_LEAST_NS;
+	return ns < took_ns * 3 / 2 ? took_ns * 3 / 2 : ns;
+}
+
 static void begin(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_audit *a = &e->peers[peer].audit;
 	uint64_t random[2] = { engine_random(e), engine_random(e) };
-	struct session_audit m = {
-		.kind = SESSION_AUDIT_BEGIN,
-		.period_ms = (uint32_t)(e->audit_period_ns / MONO_MS),
-	};
+	struct session_audit m = { .kind = SESSION_AUDIT_BEGIN };
 	struct audit_round *r = calloc(1, sizeof(*r));
 
 	a->next_at = mono_add(now, e->audit_period_ns ? e->audit_period_ns
@@ -112,6 +123,8 @@ static void begin(struct engine *e, unsigned peer, mono_t now)
 	r->verify = a->wanted || a->asked;
 	r->started = now;
 	r->bits = m.bits = audit_bits(e->table);
+	a->period_ns = period_ns(e, a);
+	m.period_ms = (uint32_t)(a->period_ns / MONO_MS);
 	memcpy(r->key, random, sizeof(r->key));
 	memcpy(m.key, r->key, sizeof(m.key));
 	enter(r, AUDIT_SUMMING, now);

@@ -13,6 +13,8 @@
 
 /* At least so long are two looks apart (rules 8). */
 #define AUDIT_APART_NS (2 * MONO_S)
+/* A copy's life is counted in periods of at least that. */
+#define AUDIT_PERIOD_LEAST_NS (5 * MONO_S)
 /* That differ and are judged in one look; more are a gap, and want a bulk. */
 #define AUDIT_FINDINGS_MAX 2048
 /* Flows of which it is remembered that they were repaired. */
@@ -127,8 +129,9 @@ struct engine_audit {
 	uint64_t memory[AUDIT_MEMORY];
 	size_t nmemory;
 	uint64_t refused[SESSION_REFUSALS_MAX];
-	unsigned extra_rounds;		    /* in a row that found some */
-	uint64_t uncured;		    /* differ after a repair */
+	int64_t period_ns;  /* that it was told */
+	mono_t extra_since; /* each round since then found some */
+	uint64_t uncured;   /* differ after a repair */
 	char alarm[SESSION_REASON_MAX * 2]; /* why; "" unless there is one */
 	struct audit_answer *answer;
 };

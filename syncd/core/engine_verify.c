@@ -17,8 +17,8 @@ enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
 
 /* A person at the peer's waits as long as this for its rounds. */
 #define PATIENCE_NS (600 * MONO_S)
-/* What is cut is gone after TIMEOUT_PERIODS rounds; more are a reason. */
-#define EXTRA_ROUNDS (2 * TIMEOUT_PERIODS)
+/* What is cut is gone after TIMEOUT_PERIODS; so many are a reason. */
+#define EXTRA_PERIODS (2 * TIMEOUT_PERIODS)
 
 void engine_verify_example(struct audit_report *r,
 			   enum session_audit_count kind, const char *text)
@@ -34,6 +34,7 @@ void engine_verify_peer_live(struct engine *e, unsigned peer, mono_t now)
 	int64_t half = e->audit_period_ns / 2;
 
 	/* not all pairs of a cluster at the same moment */
+	e->peers[peer].audit.extra_since = now;
 	e->peers[peer].audit.next_at = mono_add(
 		now, half + (int64_t)(engine_random(e) % (uint64_t)(half + 1)));
 }
@@ -96,20 +97,18 @@ static void alarm_clear(struct engine *e, unsigned peer)
 }
 
 /* What this round repaired is what the next one must find whole. */
-static void learn(struct engine *e, const struct audit_round *r)
+static void learn(struct engine *e, const struct audit_round *r, mono_t now)
 {
 	struct engine_peer *p = &e->peers[r->peer];
 	struct engine_audit *a = &p->audit;
 
 	a->uncured = r->uncured;
-	if (r->report.count[AUDIT_EXTRA])
-		a->extra_rounds++;
-	else
-		a->extra_rounds = 0;
+	if (!r->report.count[AUDIT_EXTRA])
+		a->extra_since = now;
 	if (a->uncured)
 		alarm_set(e, r->peer, a->uncured,
 			  "are missing or differ after a repair", refusal(p));
-	else if (a->extra_rounds >= EXTRA_ROUNDS)
+	else if (mono_diff(now, a->extra_since) > EXTRA_PERIODS * a->period_ns)
 		alarm_set(e, r->peer, r->report.count[AUDIT_EXTRA],
 			  "stay there that this node has not",
 			  "it forwards them itself; let their hosts use the "
@@ -189,11 +188,12 @@ void engine_verify_report(struct engine *e, const struct audit_round *r,
 	a->last = r->report;
 	a->rounds++;
 	tell_peer(e, r, now);
-	a->asked = false;
 	if (!r->verify) {
 		log_repair(e, r);
-		learn(e, r);
+		learn(e, r, now);
+		return;
 	}
+	a->asked = false;
 	if (a->wanted)
 		conclude(e, r->peer, NULL);
 }
@@ -231,10 +231,12 @@ static void heard_report(struct engine *e, unsigned peer,
 		conclude(e, peer, NULL);
 }
 
-/* A round of the background gives way. */
+/* A round of the background gives way, unless it has something to remember. */
 static void hurry(struct engine *e, unsigned peer, mono_t now)
 {
-	if (e->round && e->round->peer == peer && !e->round->verify)
+	const struct audit_round *r = e->round;
+
+	if (r && r->peer == peer && !r->verify && !r->nrepaired)
 		engine_audit_give_up(e, "somebody wants to know now", now);
 	e->peers[peer].audit.next_at = now;
 }

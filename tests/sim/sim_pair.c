@@ -349,7 +349,8 @@ static void until_audited(struct sim *s)
 	sim_run(s, 1 * MONO_S);
 	tamper(s);
 	s->traffic = false;
-	sim_run(s, (TIMEOUT_PERIODS + 5) * s->conf.audit_ns + 20 * MONO_S);
+	sim_run(s, (TIMEOUT_PERIODS + 5) *
+			   (s->conf.audit_ns + AUDIT_PERIOD_LEAST_NS));
 	for (unsigned i = 0; i < SIM_NODES && !sim_error(s); i++)
 		rounds += s->node[i].engine->peers[0].audit.rounds;
 	if (!sim_error(s) && rounds < 4)
