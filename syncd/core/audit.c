@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Sets of buckets, the filter of what changed, and a sorted list. It knows
- * nothing of peers and times. Text: rules 8. Invariant: whatever is wrong with
- * a hash makes a flow look changed or equal, never different.
+ * What is compared, a sorted list, and words. It knows nothing of peers and
+ * times. Text: rules 8. Invariant: an entry is told from another by its tuple's
+ * hash alone.
  */
 #include "audit.h"
 
@@ -21,7 +21,7 @@ unsigned audit_bits(uint64_t entries)
 {
 	unsigned bits = SESSION_AUDIT_BITS_MIN;
 
-	while (bits < SESSION_AUDIT_BITS_MAX && entries >> bits)
+	while (bits < SESSION_AUDIT_BITS_MAX && 4 * entries >> bits)
 		bits++;
 	return bits;
 }
@@ -29,68 +29,6 @@ unsigned audit_bits(uint64_t entries)
 bool audit_compares(const struct flow *f)
 {
 	return flow_class(f) != FLOW_CLOSING;
-}
-
-/* --- a set of buckets ---------------------------------------------------- */
-
-void audit_set_clear(struct audit_set *s)
-{
-	memset(s, 0, sizeof(*s));
-}
-
-bool audit_set_has(const struct audit_set *s, uint32_t bucket)
-{
-	return s->bits[bucket / 8] >> bucket % 8 & 1;
-}
-
-void audit_set_add(struct audit_set *s, uint32_t bucket)
-{
-	s->count += !audit_set_has(s, bucket);
-	s->bits[bucket / 8] |= (uint8_t)(1U << bucket % 8);
-}
-
-void audit_set_remove(struct audit_set *s, uint32_t bucket)
-{
-	s->count -= audit_set_has(s, bucket);
-	s->bits[bucket / 8] &= (uint8_t) ~(1U << bucket % 8);
-}
-
-uint32_t audit_set_next(const struct audit_set *s, uint32_t from, unsigned bits)
-{
-	const uint32_t end = 1U << bits;
-
-	while (from < end && !audit_set_has(s, from))
-		from += from % 8 == 0 && !s->bits[from / 8] ? 8 : 1;
-	return from < end ? from : end;
-}
-
-/* --- what changed meanwhile ---------------------------------------------- */
-
-/* The low bits: the high ones number the buckets. */
-static uint32_t slot(uint64_t tuple)
-{
-	return (uint32_t)tuple & ((1U << AUDIT_TOUCHED_BITS) - 1);
-}
-
-void audit_touch(struct audit_touched *t, uint64_t tuple, unsigned bits)
-{
-	uint32_t i = slot(tuple);
-
-	t->now[i / 8] |= (uint8_t)(1U << i % 8);
-	audit_set_add(&t->buckets, audit_bucket(tuple, bits));
-}
-
-bool audit_is_touched(const struct audit_touched *t, uint64_t tuple)
-{
-	uint32_t i = slot(tuple);
-
-	return (t->now[i / 8] | t->before[i / 8]) >> i % 8 & 1;
-}
-
-void audit_touched_turn(struct audit_touched *t)
-{
-	memcpy(t->before, t->now, sizeof(t->before));
-	memset(t->now, 0, sizeof(t->now));
 }
 
 /* --- the other node's entries ----------------------------------------------- */

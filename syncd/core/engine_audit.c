@@ -33,8 +33,6 @@ enum { LEVEL_NOTICE = 5 };
 #define STALLED_NS	 (120 * MONO_S)
 #define RETRY_NS	 (5 * MONO_S)
 
-static const uint8_t memory_key[DIGEST_KEY_LEN] = "audit's memory.";
-
 bool engine_audit_can(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
@@ -51,7 +49,8 @@ bool engine_audit_may(const struct engine *e, unsigned peer)
 
 /* --- a round begins and ends ------------------------------------------------ */
 
-static void enter(struct audit_round *r, enum audit_phase phase, mono_t now)
+void engine_audit_enter(struct audit_round *r, enum audit_phase phase,
+			mono_t now)
 {
 	r->phase = phase;
 	r->phase_at = now;
@@ -82,7 +81,7 @@ void engine_audit_give_up(struct engine *e, const char *why, mono_t now)
 	round_free(e);
 }
 
-static bool say(struct engine *e, struct session_audit *m, mono_t now)
+bool engine_audit_say(struct engine *e, struct session_audit *m, mono_t now)
 {
 	m->round = e->round->id;
 	m->urgent = e->round->verify;
@@ -122,16 +121,17 @@ static void begin(struct engine *e, unsigned peer, mono_t now)
 	r->id = ++e->ids;
 	r->verify = a->wanted || a->asked;
 	r->started = now;
-	r->bits = m.bits = audit_bits(e->table);
+	r->bits = m.bits =
+		r->verify ? SESSION_AUDIT_BITS_MAX : audit_bits(e->table);
 	a->period_ns = period_ns(e, a);
 	m.period_ms = (uint32_t)(a->period_ns / MONO_MS);
 	memcpy(r->key, random, sizeof(r->key));
 	memcpy(m.key, r->key, sizeof(m.key));
-	enter(r, AUDIT_SUMMING, now);
-	(void)say(e, &m, now);
+	engine_audit_enter(r, AUDIT_SUMMING, now);
+	(void)engine_audit_say(e, &m, now);
 }
 
-static void finish(struct engine *e, mono_t now)
+void engine_audit_finish(struct engine *e, mono_t now)
 {
 	struct audit_round *r = e->round;
 
@@ -159,7 +159,7 @@ static void both_summed(struct engine *e, mono_t now)
 {
 	if (!e->round->dumped || !e->round->summed)
 		return;
-	enter(e->round, AUDIT_SUMMED, now);
+	engine_audit_enter(e->round, AUDIT_SUMMED, now);
 	engine_push(e, ENGINE_DRAIN, 0);
 }
 
@@ -197,24 +197,24 @@ static bool say_verdict(struct engine *e, mono_t now)
 			if (!audit_set_has(&r->touched.buckets, at))
 				list[m.nbuckets++] = at;
 		m.last = at == end;
-		if (!say(e, &m, now))
+		if (!engine_audit_say(e, &m, now))
 			return false;
 		m.first = 1;
 	} while (!m.last);
 	return true;
 }
 
-static void next_look(struct engine *e, mono_t now)
+void engine_audit_next(struct engine *e, mono_t now)
 {
 	struct audit_round *r = e->round;
 
 	if (!r->dirty.count ||
 	    r->looks == (r->verify ? LOOKS_MAX_VERIFY : LOOKS_MAX)) {
-		finish(e, now);
+		engine_audit_finish(e, now);
 		return;
 	}
 	r->pause_until = mono_add(r->phase_at, AUDIT_APART_NS);
-	enter(r, AUDIT_PAUSE, now);
+	engine_audit_enter(r, AUDIT_PAUSE, now);
 }
 
 static void summed(struct engine *e, mono_t now)
@@ -225,225 +225,7 @@ static void summed(struct engine *e, mono_t now)
 		if (r->sum[i])
 			audit_set_add(&r->dirty, i);
 	if (say_verdict(e, now))
-		next_look(e, now);
-}
-
-/* --- entries --------------------------------------------------------------------- */
-
-/* As many as there is room for twice their entries. */
-static uint32_t buckets_at_once(const struct engine *e)
-{
-	const struct audit_round *r = e->round;
-	uint64_t most = e->table > r->theirs ? e->table : r->theirs;
-	uint64_t n = AUDIT_ENTRIES_MAX / 2 / ((most >> r->bits) + 1);
-
-	if (n > SESSION_AUDIT_BUCKETS_MAX)
-		return SESSION_AUDIT_BUCKETS_MAX;
-	return n ? (uint32_t)n : 1;
-}
-
-/* Those first in which nothing changed: there is no other reason to differ. */
-static void pick(struct audit_round *r, bool touched, uint32_t *list, size_t *n,
-		 size_t most)
-{
-	for (uint32_t at = audit_set_next(&r->dirty, 0, r->bits);
-	     at < 1U << r->bits && *n < most;
-	     at = audit_set_next(&r->dirty, at + 1, r->bits)) {
-		if (audit_set_has(&r->touched.buckets, at) != touched)
-			continue;
-		list[(*n)++] = at;
-		audit_set_add(&r->listed, at);
-		audit_set_remove(&r->dirty, at);
-	}
-}
-
-static void look_again(struct engine *e, mono_t now)
-{
-	uint32_t list[SESSION_AUDIT_BUCKETS_MAX], most = buckets_at_once(e);
-	struct audit_round *r = e->round;
-	struct session_audit m = { .kind = SESSION_AUDIT_LIST,
-				   .buckets = list };
-
-	audit_set_clear(&r->listed);
-	pick(r, false, list, &m.nbuckets, most);
-	pick(r, true, list, &m.nbuckets, most);
-	r->looks++;
-	r->nfindings = r->nextra = 0;
-	audit_list_free(&r->entries);
-	audit_touched_turn(&r->touched);
-	enter(r, AUDIT_LISTING, now);
-	(void)say(e, &m, now);
-}
-
-static void heard_entries(struct engine *e, const struct session_audit *m,
-			  mono_t now)
-{
-	struct audit_round *r = e->round;
-	int err = 0;
-
-	if (r->phase != AUDIT_LISTING)
-		return;
-	if (m->first == 0) /* its dump may have begun anew */
-		audit_list_free(&r->entries);
-	for (size_t i = 0; i < m->ntuples && !err; i++)
-		err = audit_list_add(&r->entries,
-				     &(struct audit_entry){
-					     .tuple = m->tuples[i],
-					     .identity = m->identities[i],
-					     .mark = m->marks[i],
-					     .state = (uint8_t)m->states[i],
-				     });
-	if (err) {
-		engine_audit_give_up(e, "too many entries differ", now);
-		return;
-	}
-	if (!m->last)
-		return;
-	audit_list_sort(&r->entries);
-	enter(r, AUDIT_COMPARING, now);
-}
-
-static void compare(struct audit_round *r, const struct flow *f)
-{
-	uint64_t tuple = digest_tuple(r->key, f);
-	struct audit_entry *entry;
-	struct audit_finding *found;
-
-	if (!audit_set_has(&r->listed, audit_bucket(tuple, r->bits)))
-		return;
-	entry = audit_list_find(&r->entries, tuple);
-	if (entry)
-		entry->found = true;
-	if (!audit_compares(f) ||
-	    (entry && entry->identity == digest_identity(r->key, f)))
-		return;
-	if (r->nfindings == AUDIT_FINDINGS_MAX) {
-		r->report.count[AUDIT_UNSETTLED]++;
-		return;
-	}
-	found = &r->findings[r->nfindings++];
-	*found = (struct audit_finding){
-		.flow = *f,
-		.tuple = tuple,
-		.missing = !entry,
-	};
-	if (entry)
-		found->theirs = *entry;
-}
-
-/* --- judgement ---------------------------------------------------------------------- */
-
-/* It differs; but it changed since the last look, so it is looked at again. */
-static bool excused(struct audit_round *r, uint64_t tuple)
-{
-	if (!audit_is_touched(&r->touched, tuple))
-		return false;
-	r->report.count[AUDIT_CHANGED]++;
-	audit_set_add(&r->dirty, audit_bucket(tuple, r->bits));
-	return true;
-}
-
-static bool remembers(const uint64_t *list, size_t n, uint64_t hash)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i] == hash)
-			return true;
-	return false;
-}
-
-static void repair(struct engine *e, const struct audit_finding *found,
-		   mono_t now)
-{
-	struct audit_round *r = e->round;
-	struct engine_peer *p = &e->peers[r->peer];
-	const struct flow_change c = { .op = FLOW_COPY, .flow = found->flow };
-	uint64_t hash = digest_tuple(memory_key, &found->flow);
-
-	r->uncured += remembers(p->audit.memory, p->audit.nmemory, hash);
-	if (session_tell(p->session, &c, now))
-		return;
-	r->report.count[AUDIT_REPAIRED]++;
-	p->audit.repaired[!found->missing]++;
-	if (r->nrepaired < AUDIT_MEMORY)
-		r->repaired[r->nrepaired++] = hash;
-}
-
-static void judge_ours(struct engine *e, mono_t now)
-{
-	struct audit_round *r = e->round;
-
-	for (size_t i = 0; i < r->nfindings; i++) {
-		const struct audit_finding *found = &r->findings[i];
-		const struct audit_entry *theirs =
-			found->missing ? NULL : &found->theirs;
-		enum session_audit_count kind = AUDIT_MISSING;
-		char text[SESSION_AUDIT_TEXT_SIZE];
-
-		if (excused(r, found->tuple))
-			continue;
-		if (theirs)
-			kind = audit_difference(&found->flow, theirs);
-		audit_format(&found->flow, theirs, text);
-		engine_verify_example(&r->report, kind, text);
-		r->report.count[kind]++;
-		if (!r->verify)
-			repair(e, found, now);
-	}
-}
-
-static void judge_theirs(struct audit_round *r)
-{
-	for (size_t i = 0; i < r->entries.n; i++) {
-		const struct audit_entry *entry = &r->entries.list[i];
-
-		if (entry->found || !audit_entry_compares(entry) ||
-		    excused(r, entry->tuple))
-			continue;
-		r->report.count[AUDIT_EXTRA]++;
-		if (r->nextra < SESSION_AUDIT_TUPLES_MAX)
-			r->extra[r->nextra++] = entry->tuple;
-	}
-}
-
-static void judge(struct engine *e, mono_t now)
-{
-	struct audit_round *r = e->round;
-	struct session_audit m = {
-		.kind = SESSION_AUDIT_EXTRA,
-		.last = true,
-		.repair = !r->verify,
-		.tuples = r->extra,
-	};
-	unsigned peer = r->peer;
-
-	judge_ours(e, now);
-	judge_theirs(r);
-	if (!r->verify && r->nfindings == AUDIT_FINDINGS_MAX &&
-	    r->report.count[AUDIT_REPAIRED] >= AUDIT_FINDINGS_MAX / 2) {
-		finish(e, now);
-		engine_sync_gap(e, peer, "the audit found too many differences",
-				now);
-		return;
-	}
-	if (!r->nextra) {
-		next_look(e, now);
-		return;
-	}
-	m.ntuples = r->nextra;
-	enter(r, AUDIT_FINDING, now);
-	(void)say(e, &m, now);
-}
-
-static void heard_found(struct engine *e, const struct session_audit *m,
-			mono_t now)
-{
-	struct audit_round *r = e->round;
-
-	if (r->phase != AUDIT_FINDING)
-		return;
-	for (size_t i = 0; i < m->ntexts; i++)
-		engine_verify_example(&r->report, AUDIT_EXTRA, m->texts[i]);
-	next_look(e, now);
+		engine_audit_next(e, now);
 }
 
 /* --- our dumps and events --------------------------------------------------------------- */
@@ -469,8 +251,10 @@ void engine_audit_dumping(struct engine *e, bool running, mono_t now)
 {
 	struct audit_round *r = e->round;
 
-	if (!r)
+	/* it may have been that of the round before */
+	if (!r || (!running && !r->dumping))
 		return;
+	r->dumping = running;
 	if (!running)
 		engine_audit_give_up(e, "something more urgent came between",
 				     now);
@@ -488,7 +272,7 @@ void engine_audit_chunk(struct engine *e, const struct flow *list, size_t n)
 		if (filter_flow(&e->filter, f) != FILTER_PASS)
 			continue;
 		if (r->phase == AUDIT_COMPARING) {
-			compare(r, f);
+			engine_judge_compare(r, f);
 		} else if (audit_compares(f)) {
 			r->sum[audit_bucket(digest_tuple(r->key, f),
 					    r->bits)] +=
@@ -504,12 +288,13 @@ void engine_audit_dumped(struct engine *e, mono_t now)
 
 	if (!r)
 		return;
+	r->dumping = false;
 	if (r->phase == AUDIT_SUMMING) {
 		r->dumped = true;
 		both_summed(e, now);
 		return;
 	}
-	enter(r, AUDIT_JUDGING, now);
+	engine_audit_enter(r, AUDIT_JUDGING, now);
 	engine_push(e, ENGINE_DRAIN, 0);
 }
 
@@ -525,7 +310,7 @@ void engine_audit_drained(struct engine *e, mono_t now)
 	else if (r->phase == AUDIT_SUMMED)
 		summed(e, now);
 	else
-		judge(e, now);
+		engine_judge(e, now);
 }
 
 /* --- time and the peer's answers -------------------------------------------------------- */
@@ -540,9 +325,9 @@ void engine_audit_answered(struct engine *e, unsigned peer,
 	if (m->kind == SESSION_AUDIT_SUMS)
 		heard_sums(e, m, now);
 	else if (m->kind == SESSION_AUDIT_ENTRIES)
-		heard_entries(e, m, now);
+		engine_judge_entries(e, m, now);
 	else if (m->kind == SESSION_AUDIT_FOUND)
-		heard_found(e, m, now);
+		engine_judge_found(e, m, now);
 }
 
 static bool due(const struct engine *e, unsigned peer, mono_t now)
@@ -563,7 +348,7 @@ void engine_audit_settle(struct engine *e, mono_t now)
 	else if (r && mono_diff(now, r->phase_at) > STALLED_NS)
 		engine_audit_give_up(e, "the peer does not answer", now);
 	else if (r && r->phase == AUDIT_PAUSE && mono_due(r->pause_until, now))
-		look_again(e, now);
+		engine_judge_look(e, now);
 	for (unsigned i = 0; i < e->npeers && !e->round; i++)
 		if (due(e, i, now))
 			begin(e, i, now);

@@ -8,6 +8,7 @@
 #define STATESYNC_ENGINE_AUDIT_H
 
 #include "audit.h"
+#include "engine_answer.h"
 #include "mono.h"
 #include "session.h"
 
@@ -19,8 +20,6 @@
 #define AUDIT_FINDINGS_MAX 2048
 /* Flows of which it is remembered that they were repaired. */
 #define AUDIT_MEMORY 256
-/* And of which the copy was cut. */
-#define AUDIT_CUT 1024
 
 /* What a comparison found. From where we stand: AUDIT_MISSING is what the peer
  * lacks. */
@@ -59,11 +58,14 @@ struct audit_round {
 	mono_t started, phase_at, pause_until;
 	uint8_t key[DIGEST_KEY_LEN];
 	unsigned bits, looks;
+	bool dumping;			 /* our dump runs */
 	bool dumped, summed;		 /* of AUDIT_SUMMING */
 	uint64_t theirs;		 /* entries there */
 	uint32_t sum[AUDIT_BUCKETS_MAX]; /* ours less theirs */
 	struct audit_touched touched;
-	struct audit_set dirty, listed;
+	struct audit_set dirty, listed, seen; /* seen: listed before */
+	/* Tuples of seen buckets that are still to be judged. */
+	struct audit_tuples again;
 	struct audit_list entries;
 	struct audit_finding
 		*findings; /* room for AUDIT_FINDINGS_MAX, or NULL */
@@ -73,45 +75,6 @@ struct audit_round {
 	uint64_t repaired[AUDIT_MEMORY]; /* hashes, for the next round */
 	size_t nrepaired;
 	uint64_t uncured;
-};
-
-enum answer_phase {
-	ANSWER_NOTHING,
-	ANSWER_SUM,	/* our dump for sums */
-	ANSWER_DRAIN,	/* our events are still to be read */
-	ANSWER_TELL,	/* the sums, as the link takes them */
-	ANSWER_LIST,	/* our dump for entries */
-	ANSWER_IDENTIFY /* our dump for what is extra */
-};
-
-/* What we answer to a peer, and its last verdict. Large. */
-struct audit_answer {
-	enum answer_phase phase;
-	uint64_t round;
-	uint8_t key[DIGEST_KEY_LEN];
-	unsigned bits;
-	int64_t period_ns; /* 0: it does not look regularly */
-	bool urgent, repair;
-	mono_t lapses_at; /* it should have looked again until then */
-	uint64_t seen;
-	uint32_t *sum; /* owned; 1 << bits of them from ANSWER_SUM on */
-	uint32_t told; /* buckets */
-	struct audit_set wanted;
-	uint64_t tuple[SESSION_AUDIT_TUPLES_MAX];
-	uint32_t identity[SESSION_AUDIT_ENTRIES_MAX];
-	uint32_t state[SESSION_AUDIT_ENTRIES_MAX];
-	uint32_t mark[SESSION_AUDIT_ENTRIES_MAX];
-	size_t ntuples;
-	uint32_t entries; /* listed so far */
-	struct session_audit found;
-	/* The verdict of the round before: buckets that differ. */
-	bool confirmed;
-	uint8_t confirmed_key[DIGEST_KEY_LEN];
-	unsigned confirmed_bits;
-	struct audit_set differ, coming; /* coming: until it is complete */
-	/* Hashes of what was cut, a ring. */
-	uint64_t cut[AUDIT_CUT];
-	size_t ncut;
 };
 
 /* Of each peer. */

@@ -15,6 +15,7 @@
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_dump.c      dumps of our table, and whom they serve
  * engine_audit.c     comparing tables, as the owner of the flows
+ * engine_judge.c     what differs, and its repair
  * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  */
@@ -191,6 +192,13 @@ void engine_dump_rest(struct engine *e, bool injected, mono_t now);
 bool engine_audit_can(const struct engine *e, unsigned peer);
 bool engine_audit_may(const struct engine *e, unsigned peer);
 void engine_audit_give_up(struct engine *e, const char *why, mono_t now);
+void engine_audit_enter(struct audit_round *r, enum audit_phase phase,
+			mono_t now);
+/* False: the round was given up. */
+bool engine_audit_say(struct engine *e, struct session_audit *m, mono_t now);
+/* The next look, if there is to be one; else its end. */
+void engine_audit_next(struct engine *e, mono_t now);
+void engine_audit_finish(struct engine *e, mono_t now);
 /* A flow may be another than it was. */
 void engine_audit_touch(struct engine *e, const struct flow *f);
 void engine_audit_answered(struct engine *e, unsigned peer,
@@ -202,6 +210,16 @@ void engine_audit_dumped(struct engine *e, mono_t now);
 void engine_audit_drained(struct engine *e, mono_t now);
 void engine_audit_settle(struct engine *e, mono_t now);
 mono_t engine_audit_deadline(const struct engine *e);
+
+/* --- engine_judge.c: its second half */
+void engine_judge_look(struct engine *e, mono_t now);
+void engine_judge_entries(struct engine *e, const struct session_audit *m,
+			  mono_t now);
+/* A flow of our dump. */
+void engine_judge_compare(struct audit_round *r, const struct flow *f);
+void engine_judge(struct engine *e, mono_t now);
+void engine_judge_found(struct engine *e, const struct session_audit *m,
+			mono_t now);
 
 /* --- engine_answer.c: comparing, as the other node */
 void engine_answer_asked(struct engine *e, unsigned peer,

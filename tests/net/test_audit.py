@@ -159,10 +159,12 @@ def test_lost_ends_age_out(lab, pair):
 @pytest.mark.full
 def test_verify_under_traffic_is_clean(lab, pair):
     one, _ = pair.start(top=PERIOD % "2s").both()
-    churn = lab.tools.churn(4000, 40)
+    churn = lab.tools.churn(3000, 60)
     for _ in range(3):
         time.sleep(1)
+        pair.wait_sync()
         code, out, err = one.tool("verify", timeout=120)
+        assert "compared" in out, err
         assert numbers(out) == {"missing": 0, "extra": 0,
                                 "differing": 0}, out + err
         assert code == 0, out + err

@@ -217,6 +217,10 @@ static void watch_audit(struct sim *s, unsigned i)
 		return;
 	n->audited = r->at;
 	s->changed += r->count[AUDIT_CHANGED];
+	/* two masters merge what each has (rules 9), one after the other */
+	if (s->node[1 - i].engine && n->engine->masters &&
+	    s->node[1 - i].engine->masters)
+		s->lossy = true;
 	if (s->tampered_once || s->lossy)
 		return;
 	for (size_t k = 0; k < r->ntexts; k++)
