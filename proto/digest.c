@@ -11,6 +11,7 @@
  */
 #include "digest.h"
 
+#include "buf.h"
 #include "flow.h"
 
 struct sip {
@@ -94,6 +95,35 @@ void digest_add(struct digest *d, const uint8_t key[DIGEST_KEY_LEN],
 	d->lo += lo;
 	d->hi += hi + (d->lo < lo);
 	d->count++;
+}
+
+uint64_t digest_tuple(const uint8_t key[DIGEST_KEY_LEN], const struct flow *f)
+{
+	uint8_t bytes[40];
+	size_t len = flow_addr_len(f->family);
+	uint64_t hi, lo;
+	struct writer w;
+
+	writer_init(&w, bytes, sizeof(bytes));
+	writer_u8(&w, f->family);
+	writer_u8(&w, f->l4proto);
+	writer_u16(&w, f->zone);
+	writer_bytes(&w, f->orig.src.b, len);
+	writer_bytes(&w, f->orig.dst.b, len);
+	writer_u16(&w, f->orig.sport);
+	writer_u16(&w, f->orig.dport);
+	siphash128(key, bytes, w.used, &hi, &lo);
+	return lo;
+}
+
+uint32_t digest_identity(const uint8_t key[DIGEST_KEY_LEN],
+			 const struct flow *f)
+{
+	uint8_t identity[FLOW_IDENTITY_MAX];
+	uint64_t hi, lo;
+
+	siphash128(key, identity, flow_identity(f, identity), &hi, &lo);
+	return (uint32_t)lo;
 }
 
 bool digest_equal(const struct digest *a, const struct digest *b)

@@ -26,6 +26,12 @@ void siphash128(const uint8_t key[DIGEST_KEY_LEN], const void *data, size_t len,
 
 void digest_add(struct digest *d, const uint8_t key[DIGEST_KEY_LEN],
 		const struct flow *f);
+/* Which flow it is: a keyed hash of family, protocol, zone and original tuple. */
+uint64_t digest_tuple(const uint8_t key[DIGEST_KEY_LEN], const struct flow *f);
+/* And what it is: of its identity. */
+uint32_t digest_identity(const uint8_t key[DIGEST_KEY_LEN],
+			 const struct flow *f);
+
 bool digest_equal(const struct digest *a, const struct digest *b);
 
 #endif

@@ -65,6 +65,7 @@ struct session *session_new(const struct session_conf *conf)
 	text_set(s->names.peer, sizeof(s->names.peer), conf->peer);
 	text_set(s->hello.version, sizeof(s->hello.version), conf->version);
 	s->hello.boot_id = conf->boot_id;
+	s->hello.capabilities = SESSION_CAN_AUDIT;
 	arena_init(&s->rx.arena);
 	if (session_tx_init(&s->tx) < 0 || queue_init(&s->rx.q) < 0) {
 		session_free(s);
@@ -269,6 +270,17 @@ static enum session_error hear_bulk_end(struct session *s,
 	return SESSION_OK;
 }
 
+static enum session_error hear_audit(struct session *s, const struct frame *f,
+				     struct session_event *e)
+{
+	e->type = SESSION_AUDIT;
+	if (!session_audit_get(&s->rx.arena, f, &s->rx.audit))
+		return SESSION_BAD_MESSAGE;
+	e->audit.seq = f->seq;
+	e->audit.said = &s->rx.audit;
+	return SESSION_OK;
+}
+
 /* Sums what came, then drops what no kernel may see; the rest stays in
  * order. Returns how many are left. */
 static size_t flows_sift(struct session *s, size_t n, bool bulk)
@@ -340,6 +352,8 @@ static enum session_error hear(struct session *s, const struct frame *f,
 		return hear_bulk_begin(s, f, e);
 	case FRAME_BULK_END:
 		return hear_bulk_end(s, f, e);
+	case FRAME_AUDIT:
+		return hear_audit(s, f, e);
 	}
 	return SESSION_BAD_FRAME;
 }

@@ -30,6 +30,7 @@
 #define SESSION_SILENCE_NS    (2 * MONO_S) /* without a frame: peer is dead */
 
 struct session;
+struct session_audit;
 
 struct session_conf {
 	const char *node, *peer; /* ours, theirs; copied */
@@ -108,6 +109,7 @@ enum session_event_type {
 	SESSION_ACK,
 	SESSION_GAP,
 	SESSION_HANDOVER,
+	SESSION_AUDIT,	/* session_audit.h; in order with the flows */
 	SESSION_BROKEN, /* close the connection; error tells why */
 };
 
@@ -157,6 +159,10 @@ struct session_event {
 			const char *reason;
 		} gap;
 		struct session_switch handover;
+		struct {
+			uint64_t seq; /* to be acknowledged */
+			const struct session_audit *said;
+		} audit;
 	};
 };
 

@@ -9,6 +9,7 @@
 #include "lag.h"
 #include "queue.h"
 #include "session.h"
+#include "session_audit.h"
 #include "session_msg.h"
 
 enum session_state {
@@ -55,6 +56,7 @@ struct session_rx {
 	struct flow_change flows[SESSION_BATCH_MAX];
 	struct session_address addresses[SESSION_ADDRESSES_MAX];
 	struct session_word word;
+	struct session_audit audit;
 	char reason[SESSION_REASON_MAX];
 };
 
@@ -79,6 +81,11 @@ void session_tx_reset(struct session_tx *tx);
 int session_tx_init(struct session_tx *tx);
 void session_tx_free(struct session_tx *tx);
 int session_send_hello(struct session *s);
+/* A frame was added to the flows' lane, of the next number. */
+void session_frame_added(struct session *s);
+/* As session_msg_get_* (session_msg.h). */
+bool session_audit_get(struct arena *arena, const struct frame *f,
+		       struct session_audit *a);
 /* False if the peer acknowledges what it cannot have, or less than before. */
 bool session_tx_acked(struct session_tx *tx, uint64_t seq);
 

@@ -316,6 +316,7 @@ static const struct command commands[] = {
 	{ "flows", false, commands_flows,
 	  "flows [json] [skipped] [peer NAME]" },
 	{ "version", false, cmd_version, "version" },
+	{ "verify", false, cmd_verify, "verify [PEER]" },
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
 	{ "handover", true, commands_handover,
 	  "handover [force] [to=PEER] [NAME...]" },

@@ -122,6 +122,9 @@ static void act(struct node *n, const struct engine_action *a)
 	case ENGINE_PASS:
 		node_defer_pass(n, a->packet);
 		return;
+	case ENGINE_VERIFIED:
+		commands_verified(n, a->index, a->ok ? NULL : a->log.text);
+		return;
 	case ENGINE_STOPPED:
 		n->stopped = true;
 		return;

@@ -59,6 +59,15 @@ struct node_ra {
 	bool silent;	   /* the interface does not forward: told once */
 };
 
+/* Who waits for verify. */
+#define NODE_VERIFIES 8
+struct node_verify {
+	struct stats_client *client; /* NULL: nobody */
+	unsigned peers;		     /* still to be compared, a bit each */
+	bool bad;
+	char sentence[ENGINE_TEXT_MAX];
+};
+
 struct node_vhost {
 	struct node *node;
 	const struct conf_carp *conf;
@@ -143,6 +152,7 @@ struct node {
 	struct stats_client *bulk_client, *handover_client;
 	struct listing *listing; /* the one that somebody reads now */
 	unsigned bulk_peer;
+	struct node_verify verifies[NODE_VERIFIES];
 	struct event *progress;
 	char last_error[ENGINE_TEXT_MAX];
 };
@@ -410,5 +420,10 @@ int commands_find_peer(const struct node *n, const char *name);
 void commands_handover(struct node *n, struct stats_client *c, int argc,
 		       char **argv);
 void commands_handover_ended(struct node *n, bool ok, const char *why);
+
+/* --- commands_verify.c */
+void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv);
+/* why: NULL, or it could not be. */
+void commands_verified(struct node *n, unsigned peer, const char *why);
 
 #endif

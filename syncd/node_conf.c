@@ -102,6 +102,7 @@ static int engine_conf(const struct node *n, struct shared *shared,
 		.require_ns = n->conf->require_sync_ms * MONO_MS,
 		.independent = n->conf->independent,
 		.defer = n->conf->sync.defer,
+		.audit_period_ns = n->conf->audit_period_ms * MONO_MS,
 		.nvhosts = n->nvhosts,
 		.npeers = n->conf->link.num_peers,
 		.vhosts = vhosts,
@@ -160,6 +161,7 @@ void node_conf_change(struct node *n)
 		.require_ns = n->conf->require_sync_ms * MONO_MS,
 		.independent = n->conf->independent,
 		.defer = n->conf->sync.defer,
+		.audit_period_ns = n->conf->audit_period_ms * MONO_MS,
 	};
 
 	engine_change(n->engine, &conf);

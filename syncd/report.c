@@ -333,23 +333,27 @@ static void block_sync(struct node *n, FILE *out)
 
 	if (!e->npeers)
 		return;
-	fputs("\nSYNC      STATE  IN SYNC  LAG          QUEUE    BULK\n", out);
+	fputs("\nSYNC      STATE  IN SYNC  LAG          QUEUE    "
+	      "BULK                  COMPARED\n",
+	      out);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
 		bool in_sync =
 			engine_tx_in_sync(e, i) && engine_rx_in_sync(e, i);
-		char lag[32] = "no link", bulk[128];
+		char lag[32] = "no link", bulk[128], audit[64];
 
 		if (p->live)
 			snprintf(lag, sizeof(lag), "%.1f ms",
 				 (double)session_lag_ns(p->session, n->last) /
 					 1e6);
 		bulk_words(p, bulk, sizeof(bulk));
-		fprintf(out, "%-8s  %-5s  %-7s  %-11s  %-7zu  %s\n", p->name,
+		fprintf(out, "%-8s  %-5s  %-7s  %-11s  %-7zu  %-20s  %s\n",
+			p->name,
 			p->live ? p->rx.state != RX_IDLE ? "bulk" : "live"
 				: "down",
 			in_sync ? "yes" : "no", lag,
-			session_backlog(p->session), bulk);
+			session_backlog(p->session), bulk,
+			report_audit_words(n, i, audit, sizeof(audit)));
 	}
 }
 

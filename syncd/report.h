@@ -25,6 +25,14 @@ void report_track(struct node *n, FILE *out);
 json_t *report_balancing_json(struct node *n, unsigned vhost);
 void report_balancing(struct node *n, FILE *out);
 
+/* The last comparison with a peer, as JSON and for the screen ("-": none). */
+json_t *report_audit_json(const struct node *n, unsigned peer);
+const char *report_audit_words(const struct node *n, unsigned peer, char *text,
+			       size_t size);
+/* What differs in it, and all that is not equal. */
+uint64_t report_audit_differing(const struct audit_report *r);
+uint64_t report_audit_off(const struct audit_report *r);
+
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
 

@@ -254,6 +254,20 @@ static void check_paths(struct checker *c)
 	}
 }
 
+static void check_audit(struct checker *c)
+{
+	const struct engine *e = c->n->engine;
+
+	for (size_t i = 0; i < e->npeers; i++)
+		if (*e->peers[i].audit.alarm)
+			finding(c, LEVEL_WARNS,
+				"%s: %s\n"
+				"after a failover those connections break.\n"
+				"statesync verify %s lists them",
+				e->peers[i].name, e->peers[i].audit.alarm,
+				e->peers[i].name);
+}
+
 /* The number of the line that makes our table in the file; 0: none does. */
 static unsigned our_table(FILE *f, const char *name)
 {
@@ -309,6 +323,7 @@ static const struct check checks[] = {
 	{ "kernel", check_kernel },
 	{ "adverts in time", check_adverts },
 	{ "paths of the link", check_paths },
+	{ "equal tables", check_audit },
 	{ "/etc/nftables.conf", check_nftables_conf },
 	{ "translations", check_translations },
 	{ "labels", check_labels },

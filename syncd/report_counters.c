@@ -78,6 +78,19 @@ void report_counters(struct node *n, bool all, FILE *out)
 			counter(out, all, e->peers[i].name,
 				e->peers[i].broken[k], "sessions broken",
 				session_error_name((enum session_error)k));
+	for (size_t i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		counter(out, all, p->name, p->audit.rounds, "comparisons", "");
+		counter(out, all, p->name, p->audit.given_up,
+			"comparisons given up", "");
+		counter(out, all, p->name, p->audit.repaired[0],
+			"flows repaired", "missing");
+		counter(out, all, p->name, p->audit.repaired[1],
+			"flows repaired", "differing");
+		counter(out, all, p->name, p->audit.cut, "timeouts cut",
+			"the owner has no such flow");
+	}
 	counter(out, all, "kernel", e->overruns, "overruns of events", "");
 	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
 		counter(out, all, "link",

@@ -320,7 +320,7 @@ static json_t *peers(struct node *n)
 		set(o, "paths", report_paths_json(n, i));
 		set(o, "carp", peer_carp(p));
 		set(o, "bulk", bulk(p));
-		set(o, "audit", json_null());
+		set(o, "audit", report_audit_json(n, i));
 		set(o, "broken", broken_sessions(p));
 		set(o, "ready",
 		    p->heard ? json_boolean(p->word.ready) : json_null());

@@ -30,6 +30,7 @@
 #define SILENCE_HANDOVER_S 30
 #define SILENCE_RELOAD_S   30
 #define SILENCE_FLOWS_S	   60 /* a large table of which little is told */
+#define SILENCE_VERIFY_S   900
 
 struct command;
 typedef int run_fn(const struct command *cmd, int argc, char **argv);
@@ -113,6 +114,15 @@ static int run_bulk(const struct command *cmd, int argc, char **argv)
 	rc = client_ask(request, SILENCE_BULK_S, bar_line, &bar, &answer);
 	bar_end(&bar);
 	return rc ? client_complain(rc) : conclude(&answer, false);
+}
+
+static int run_verify(const struct command *cmd, int argc, char **argv)
+{
+	char request[CLIENT_REQUEST_MAX + 1] = "verify";
+
+	if (argc > 2 || (argc == 2 && !client_add_word(request, argv[1])))
+		return usage(cmd);
+	return ask_for(request, SILENCE_VERIFY_S);
 }
 
 static int run_handover(const struct command *cmd, int argc, char **argv)
@@ -300,6 +310,8 @@ static const struct command commands[] = {
 	  run_status },
 	{ "bulk", "[PEER]", "fetch the peer's whole table now (also --bulk)",
 	  run_bulk },
+	{ "verify", "[PEER]", "compare the two connection tables now",
+	  run_verify },
 	{ "handover", "[--force] [--to PEER] [VHID-NAME...]",
 	  "planned switch to the peer, nothing lost", run_handover },
 	{ "flows", "[--skipped] [--json] [PEER]",
@@ -321,8 +333,7 @@ static const struct command commands[] = {
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* Promised, not built yet. */
-static const char *const later[] = { "watch", "verify", "maintenance",
-				     "metrics" };
+static const char *const later[] = { "watch", "maintenance", "metrics" };
 
 static const struct command *find_command(const char *name)
 {

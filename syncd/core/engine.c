@@ -89,6 +89,8 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	e->split_at = MONO_NEVER;
 	e->ops_peer = -1;
 	e->lower_at = MONO_NEVER;
+	e->audit_period_ns = conf->audit_period_ns;
+	e->standby_s = TIMEOUT_STANDBY_S;
 	e->windows_old = true; /* nobody knows what was before */
 	gate_init(&e->gate, conf->require, conf->require_ns);
 	destroys_init(&e->destroys);
@@ -112,7 +114,9 @@ void engine_free(struct engine *e)
 	for (size_t i = 0; i < e->npeers; i++) {
 		session_free(e->peers[i].session);
 		free(e->peers[i].addresses);
+		engine_answer_free(&e->peers[i].audit);
 	}
+	engine_audit_give_up(e, "", e->started);
 	filter_free(&e->filter);
 	free(e->own);
 	memset(e, 0, sizeof(*e));
@@ -207,7 +211,11 @@ static void settle(struct engine *e, mono_t now)
 	for (unsigned i = 0; i < e->npeers; i++) {
 		engine_sync_settle(e, i, now);
 		engine_peer_settle(e, i, now);
+		engine_answer_tell(e, i, now);
 	}
+	engine_answer_settle(e, now);
+	engine_audit_settle(e, now);
+	engine_verify_settle(e, now);
 	if (e->stopping && !e->stopped && e->handover.state == HANDOVER_IDLE) {
 		e->stopped = true;
 		for (size_t i = 0; i < e->nvhosts; i++)
@@ -263,6 +271,8 @@ mono_t engine_deadline(const struct engine *e)
 	}
 	d = mono_min(d, handover_deadline(&e->handover));
 	d = mono_min(d, defer_deadline(&e->defer));
+	d = mono_min(d, engine_audit_deadline(e));
+	d = mono_min(d, engine_answer_deadline(e));
 	if (e->env.holding)
 		d = mono_min(d, gate_deadline(&e->gate, e->gate.since));
 	return d;

@@ -15,6 +15,7 @@
 #include "defer.h"
 #include "demotion.h"
 #include "destroys.h"
+#include "engine_audit.h"
 #include "filter.h"
 #include "gate.h"
 #include "handover.h"
@@ -56,8 +57,9 @@ struct engine_conf {
 	uint64_t boot_id; /* random */
 	enum require_sync require;
 	int64_t require_ns;
-	bool independent; /* vhosts move each by itself */
-	bool defer;	  /* first packets wait for the peers */
+	bool independent;	 /* vhosts move each by itself */
+	bool defer;		 /* first packets wait for the peers */
+	int64_t audit_period_ns; /* 0: no audit but by verify */
 	size_t nvhosts, npeers;
 	const struct engine_vhost_conf *vhosts;
 	const char *const *peers; /* names */
@@ -148,6 +150,7 @@ struct engine_peer {
 	uint64_t zones_unlisted;   /* flows told, of a zone not among them */
 	struct engine_tx tx;
 	struct engine_rx rx;
+	struct engine_audit audit;
 	mono_t next_word;
 	bool say_word, say_addresses, say_ack;
 	uint32_t words; /* said on this connection */
@@ -175,7 +178,8 @@ enum engine_do {
 	ENGINE_TRANSITION, /* for notification; history has it already */
 	ENGINE_BULK_ENDED,
 	ENGINE_HANDOVER_ENDED,
-	ENGINE_PASS, /* a packet that engine_packet() was given */
+	ENGINE_PASS,	 /* a packet that engine_packet() was given */
+	ENGINE_VERIFIED, /* not ok: it could not be */
 	ENGINE_STOPPED,
 };
 
@@ -215,6 +219,8 @@ enum engine_dump {
 	DUMP_RAISE,
 	/* after a takeover: timeouts down to nominal; liberal what is not */
 	DUMP_LOWER,
+	DUMP_AUDIT,  /* ours */
+	DUMP_ANSWER, /* of a peer */
 };
 
 #define ENGINE_ACTIONS_MAX 512
@@ -240,6 +246,9 @@ struct engine {
 	size_t nown;
 	struct destroys destroys;
 	struct flow_timeouts timeouts;
+	int64_t audit_period_ns;
+	uint32_t standby_s;	   /* a copy's timeout, at least */
+	struct audit_round *round; /* NULL: none runs */
 	struct handover handover;
 	unsigned handover_peer;
 	uint32_t handover_set; /* of vhosts, a bit each */
@@ -397,6 +406,11 @@ struct session *engine_session(struct engine *e, unsigned peer);
 
 /* Asks the peer for a bulk; ENGINE_BULK_ENDED follows. 0, -ENOTCONN. */
 int engine_bulk(struct engine *e, unsigned peer, mono_t now);
+/*
+ * Compares the tables now: ENGINE_VERIFIED follows, and the peer's audit.last.
+ * Otherwise -EAGAIN and a sentence in why (at least SESSION_REASON_MAX bytes).
+ */
+int engine_verify(struct engine *e, unsigned peer, char *why, mono_t now);
 /*
  * Hands over the vhosts of the set (a bit each; 0: all). ENGINE_HANDOVER_ENDED
  * follows after 0. Otherwise a sentence in why (at least SESSION_REASON_MAX

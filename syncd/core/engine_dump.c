@@ -50,12 +50,20 @@ static bool wanted(const struct engine *e, const struct flow_change *c)
 	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
 }
 
-static uint32_t timeout(const struct engine *e, const struct flow *f)
+static uint32_t timeout(const struct engine *e, const struct flow_change *c,
+			bool bulk)
 {
+	const struct flow *f = &c->flow;
+
+	/* of one that the audit adds the time goes on, or two nodes that work
+	 * would bring a dead flow to life again and again */
+	if (e->masters && c->op == FLOW_COPY && !bulk &&
+	    f->has & FLOW_HAS_TIMEOUT)
+		return f->timeout_s;
 	/* where several nodes work, it passes there and nothing refreshes it */
 	return e->masters && !engine_all_work(e)
 		       ? timeouts_nominal(&e->timeouts, f)
-		       : timeouts_standby(&e->timeouts, f);
+		       : timeouts_standby(&e->timeouts, f, e->standby_s);
 }
 
 /*
@@ -77,30 +85,49 @@ static bool only_adds(const struct engine *e, const struct flow *f)
 
 bool engine_op_told(struct engine *e, const struct flow_change *c, bool bulk)
 {
-	enum flow_op op = bulk && only_adds(e, &c->flow) ? FLOW_ADD : c->op;
+	/* in the stream a copy comes from the audit */
+	bool copy = bulk || c->op == FLOW_COPY;
+	enum flow_op op = copy && only_adds(e, &c->flow) ? FLOW_ADD : c->op;
 
 	if (!wanted(e, c))
 		return false;
 	/* it is there again: a delete that waits is not told back */
 	if (e->masters && c->op != FLOW_DESTROY)
 		destroys_revive(&e->destroys, &c->flow, DESTROYS_ALL);
-	engine_op(e, op, &c->flow, timeout(e, &c->flow));
+	engine_op(e, op, &c->flow, timeout(e, c, bulk));
 	return true;
 }
 
 /* --- pace ------------------------------------------------------------------- */
 
-/* Nothing waits for it: it may take a tenth of a core. */
-static bool is_paced(const struct engine *e)
+static bool is_audit(const struct engine *e)
 {
-	return e->dump == DUMP_LOWER || (e->dump == DUMP_RAISE && e->masters);
+	return e->dump == DUMP_AUDIT || e->dump == DUMP_ANSWER;
 }
 
-void engine_dump_rest(struct engine *e, mono_t now)
+static bool is_urgent(const struct engine *e)
 {
+	if (e->dump == DUMP_AUDIT)
+		return !e->round || e->round->verify;
+	return e->peers[e->dump_peer].audit.answer->urgent;
+}
+
+/* Nothing waits for it: it may take a tenth of a core, the audit half of one
+ * to look and a fifth to set timeouts. */
+static bool is_paced(const struct engine *e)
+{
+	return e->dump == DUMP_LOWER || (e->dump == DUMP_RAISE && e->masters) ||
+	       (is_audit(e) && !is_urgent(e));
+}
+
+void engine_dump_rest(struct engine *e, bool injected, mono_t now)
+{
+	int64_t factor = !is_audit(e) ? 9 : injected ? 4 : 1;
+
 	/* not while connections stand still for it */
-	if (is_paced(e) && !e->windows_old)
-		e->dump_after = mono_add(now, 9 * mono_diff(now, e->ops_at));
+	if (is_paced(e) && (is_audit(e) || !e->windows_old))
+		e->dump_after =
+			mono_add(now, factor * mono_diff(now, e->ops_at));
 }
 
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
@@ -137,7 +164,12 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 		return DUMP_RAISE;
 	if (mono_due(e->lower_at, now) && e->masters)
 		return DUMP_LOWER;
-	return DUMP_NONE;
+	/* one that runs goes on before another of the two begins */
+	if (engine_audit_wants_dump(e) &&
+	    !(e->dump_running && e->dump == DUMP_ANSWER &&
+	      engine_answer_wants_dump(e, peer)))
+		return DUMP_AUDIT;
+	return engine_answer_wants_dump(e, peer) ? DUMP_ANSWER : DUMP_NONE;
 }
 
 static bool dump_may_go_on(const struct engine *e, mono_t now)
@@ -148,8 +180,14 @@ static bool dump_may_go_on(const struct engine *e, mono_t now)
 		return !engine_events_room(e) ||
 		       session_backlog(e->peers[e->dump_peer].session) <
 			       BULK_QUEUE_BYTES;
+	case DUMP_ANSWER: /* what it lists goes to the peer */
+		if (session_backlog(e->peers[e->dump_peer].session) >=
+		    BULK_QUEUE_BYTES)
+			return false;
+		return !is_paced(e) || e->dump_after.ns <= now.ns;
 	case DUMP_LOWER:
 	case DUMP_RAISE:
+	case DUMP_AUDIT:
 		return !is_paced(e) || e->dump_after.ns <= now.ns;
 	case DUMP_MARK:
 	case DUMP_SWEEP:
@@ -167,6 +205,7 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 	next = next_dump(e, &peer, now);
 	if (e->dump_running) {
 		if ((is_paced(e) && next != DUMP_NONE && next != e->dump) ||
+		    (is_audit(e) && next != e->dump) ||
 		    (e->dump == DUMP_LOWER && !e->masters))
 			e->dump_abort = true;
 		if (e->dump == DUMP_RAISE && !e->raise)
@@ -216,6 +255,7 @@ mono_t engine_dump_deadline(const struct engine *e)
 void engine_dumping(struct engine *e, bool running, mono_t now)
 {
 	bool started = running && !e->dump_running;
+	enum engine_dump what = e->dump;
 
 	if (!running && e->dump_running && e->dump == DUMP_LOWER)
 		e->lower_at = mono_add(now, LOWER_AGAIN_NS);
@@ -225,10 +265,14 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 	e->dump_abort = false;
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;
+	if (what == DUMP_AUDIT)
+		engine_audit_dumping(e, started, now);
 	if (!started) {
 		e->dump = DUMP_NONE;
 		return;
 	}
+	if (what == DUMP_ANSWER)
+		engine_answer_dumping(e, e->dump_peer);
 	if (e->dump == DUMP_BULK) {
 		e->bulk_peer = e->dump_peer;
 		engine_sync_bulk_begins(e, e->dump_peer, now);
@@ -240,7 +284,8 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 static void mark(struct engine *e, const struct flow *f)
 {
 	e->peers[e->dump_peer].rx.suspects++;
-	if (f->timeout_s > TIMEOUT_SUSPECT_S)
+	/* up, too: what the audit kept must outlast the bulk */
+	if (f->timeout_s != TIMEOUT_SUSPECT_S)
 		engine_op(e, FLOW_TIMEOUT, f, TIMEOUT_SUSPECT_S);
 }
 
@@ -255,9 +300,10 @@ static void sweep(struct engine *e, const struct flow *f)
  * (FLOW_TIMEOUT). Where several nodes work, most are copies still. */
 static void lower(struct engine *e, const struct flow *f)
 {
-	uint32_t nominal = engine_all_work(e)
-				   ? timeouts_standby(&e->timeouts, f)
-				   : timeouts_nominal(&e->timeouts, f);
+	uint32_t nominal =
+		engine_all_work(e)
+			? timeouts_standby(&e->timeouts, f, e->standby_s)
+			: timeouts_nominal(&e->timeouts, f);
 
 	/* in a flowtable: the kernel keeps and ends it by that one's time */
 	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
@@ -274,7 +320,8 @@ static void lower(struct engine *e, const struct flow *f)
  * here, and its windows stand still while it goes on over there. */
 static void raise_one(struct engine *e, const struct flow *f)
 {
-	engine_op(e, FLOW_TIMEOUT, f, timeouts_standby(&e->timeouts, f));
+	engine_op(e, FLOW_TIMEOUT, f,
+		  timeouts_standby(&e->timeouts, f, e->standby_s));
 }
 
 /*
@@ -307,6 +354,8 @@ static void visit(struct engine *e, const struct flow *f)
 		lower(e, f);
 		return;
 	case DUMP_BULK:
+	case DUMP_AUDIT:
+	case DUMP_ANSWER:
 	case DUMP_NONE:
 		return;
 	}
@@ -342,6 +391,12 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		e->lower_at = MONO_NEVER;
 		e->marked = e->windows_old = false;
 		return;
+	case DUMP_AUDIT:
+		engine_audit_dumped(e, now);
+		return;
+	case DUMP_ANSWER:
+		engine_answer_dumped(e, peer, now);
+		return;
 	case DUMP_BULK:
 	case DUMP_NONE:
 		return;
@@ -358,6 +413,8 @@ static void broke_off(struct engine *e, enum engine_dump what, unsigned peer,
 		engine_sync_gap(e, peer, "reading the table broke off", now);
 	if (what == DUMP_LOWER)
 		e->lower_at = mono_add(now, LOWER_AGAIN_NS);
+	if (what == DUMP_AUDIT)
+		engine_audit_dumping(e, false, now);
 }
 
 void engine_dumped(struct engine *e, const struct flow *list, size_t n,
@@ -371,11 +428,15 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	assert(n <= ENGINE_OPS_MAX);
 	if (what == DUMP_BULK && !failed)
 		engine_sync_chunk(e, peer, list, n, more, now);
+	else if (what == DUMP_AUDIT && !failed)
+		engine_audit_chunk(e, list, n);
+	else if (what == DUMP_ANSWER && !failed)
+		engine_answer_chunk(e, peer, list, n, now);
 	else if (!failed)
 		visit_all(e, list, n);
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;
-	engine_dump_rest(e, now);
+	engine_dump_rest(e, false, now);
 	if (more && !failed)
 		return;
 	e->dump_running = false;

@@ -421,6 +421,8 @@ void engine_drained(struct engine *e, mono_t now)
 {
 	e->handover_read = true;
 	e->congested = false;
+	engine_audit_drained(e, now);
+	engine_answer_drained(e, now);
 	if (e->handover.state != HANDOVER_FENCED || e->handover_drained)
 		return;
 	engine_sync_drained(e, now);

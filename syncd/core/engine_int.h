@@ -16,6 +16,10 @@
  * engine_dump.c      dumps of our table, and whom they serve
  * engine_filter.c    filter blocks, and zones called otherwise on a peer
  * engine_defer.c     first packets that wait until the peers know their flow
+ * engine_audit.c     comparing tables, as the owner of the flows
+ * engine_judge.c     what differs, and its repair
+ * engine_answer.c    and as the other node; copies' timeouts
+ * engine_verify.c    what came out of it, and who wants to know
  */
 #ifndef STATESYNC_ENGINE_INT_H
 #define STATESYNC_ENGINE_INT_H
@@ -210,7 +214,73 @@ bool engine_op_told(struct engine *e, const struct flow_change *c, bool bulk);
 /* The dump that serves this peer is wanted no more. */
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer);
 mono_t engine_dump_deadline(const struct engine *e);
-/* What was injected costs a rest, where dumping is not urgent. */
-void engine_dump_rest(struct engine *e, mono_t now);
+/* What was injected or read costs a rest, where dumping is not urgent. */
+void engine_dump_rest(struct engine *e, bool injected, mono_t now);
+
+/* --- engine_audit.c: comparing, as the owner */
+/* The peer can be told of audits; and a round with it may go on now. */
+bool engine_audit_can(const struct engine *e, unsigned peer);
+bool engine_audit_may(const struct engine *e, unsigned peer);
+void engine_audit_give_up(struct engine *e, const char *why, mono_t now);
+void engine_audit_enter(struct audit_round *r, enum audit_phase phase,
+			mono_t now);
+/* False: the round was given up. */
+bool engine_audit_say(struct engine *e, struct session_audit *m, mono_t now);
+/* The next look, if there is to be one; else its end. */
+void engine_audit_next(struct engine *e, mono_t now);
+void engine_audit_finish(struct engine *e, mono_t now);
+/* A flow may be another than it was. */
+void engine_audit_touch(struct engine *e, const struct flow *f);
+void engine_audit_answered(struct engine *e, unsigned peer,
+			   const struct session_audit *m, mono_t now);
+bool engine_audit_wants_dump(const struct engine *e);
+void engine_audit_dumping(struct engine *e, bool running, mono_t now);
+void engine_audit_chunk(struct engine *e, const struct flow *list, size_t n);
+void engine_audit_dumped(struct engine *e, mono_t now);
+void engine_audit_drained(struct engine *e, mono_t now);
+void engine_audit_settle(struct engine *e, mono_t now);
+mono_t engine_audit_deadline(const struct engine *e);
+
+/* --- engine_judge.c: its second half */
+void engine_judge_look(struct engine *e, mono_t now);
+void engine_judge_entries(struct engine *e, const struct session_audit *m,
+			  mono_t now);
+/* A flow of our dump. */
+void engine_judge_compare(struct audit_round *r, const struct flow *f);
+void engine_judge(struct engine *e, mono_t now);
+void engine_judge_found(struct engine *e, const struct session_audit *m,
+			mono_t now);
+
+/* --- engine_answer.c: comparing, as the other node */
+void engine_answer_asked(struct engine *e, unsigned peer,
+			 const struct session_audit *m, mono_t now);
+/* We are told of a flow: it is alive. */
+void engine_answer_told(struct engine *e, const struct flow *f);
+bool engine_answer_wants_dump(const struct engine *e, unsigned *peer);
+void engine_answer_dumping(struct engine *e, unsigned peer);
+void engine_answer_chunk(struct engine *e, unsigned peer,
+			 const struct flow *flows, size_t n, mono_t now);
+void engine_answer_dumped(struct engine *e, unsigned peer, mono_t now);
+void engine_answer_drained(struct engine *e, mono_t now);
+/* Some sums, if the link has room for them. */
+void engine_answer_tell(struct engine *e, unsigned peer, mono_t now);
+void engine_answer_settle(struct engine *e, mono_t now);
+void engine_answer_forget(struct engine *e, unsigned peer);
+void engine_answer_free(struct engine_audit *a);
+mono_t engine_answer_deadline(const struct engine *e);
+
+/* --- engine_verify.c: what came out, and for whom */
+void engine_verify_peer_live(struct engine *e, unsigned peer, mono_t now);
+void engine_verify_heard(struct engine *e, unsigned peer,
+			 const struct session_event *ev, mono_t now);
+void engine_verify_example(struct audit_report *r,
+			   enum session_audit_count kind, const char *text);
+/* Our round is at its end: who waits is answered, the peer is told. */
+void engine_verify_report(struct engine *e, const struct audit_round *r,
+			  mono_t now);
+/* One for which a person waits was given up. */
+void engine_verify_ended(struct engine *e, unsigned peer, const char *why,
+			 mono_t now);
+void engine_verify_settle(struct engine *e, mono_t now);
 
 #endif

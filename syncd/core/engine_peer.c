@@ -57,6 +57,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	p->down_since = now;
 	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
 	engine_rx_forget(e, peer, "the link was lost", now);
+	engine_answer_forget(e, peer);
 	engine_sync_forget_peer(e, peer);
 }
 
@@ -86,6 +87,7 @@ static void hello(struct engine *e, unsigned peer,
 	p->say_word = p->say_addresses = true;
 	memset(p->refused, 0, sizeof(p->refused));
 	engine_sync_peer_live(e, peer, now);
+	engine_verify_peer_live(e, peer, now);
 	engine_log(e, LEVEL_NOTICE, "peer \"%s\": link up, it runs %s", p->name,
 		   p->hello.version);
 }
@@ -237,6 +239,9 @@ static void heard(struct engine *e, unsigned peer,
 		return;
 	case SESSION_HANDOVER:
 		engine_handover_received(e, peer, ev, now);
+		return;
+	case SESSION_AUDIT:
+		engine_verify_heard(e, peer, ev, now);
 		return;
 	case SESSION_BROKEN:
 		broken(e, peer, ev->error);

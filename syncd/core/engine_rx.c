@@ -291,6 +291,8 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		const struct flow_change *c =
 			engine_zone_here(p, &ev->flows.list[i], &here);
 
+		engine_audit_touch(e, &c->flow);
+		engine_answer_told(e, &c->flow);
 		if (!engine_op_told(e, c, ev->flows.bulk))
 			engine_filter_refused(e, peer, c);
 	}
@@ -381,7 +383,7 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
-	engine_dump_rest(e, now);
+	engine_dump_rest(e, true, now);
 }
 
 /* --- asking ------------------------------------------------------------------------- */

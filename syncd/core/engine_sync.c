@@ -260,6 +260,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 
 	if (!e->masters)
 		return;
+	engine_audit_touch(e, f);
 	if (op == FLOW_DESTROY) {
 		destroyed(e, f, portid, now);
 		return;

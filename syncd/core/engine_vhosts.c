@@ -115,6 +115,7 @@ void engine_change(struct engine *e, const struct engine_conf *conf)
 {
 	e->independent = conf->independent;
 	e->defers = conf->defer;
+	e->audit_period_ns = conf->audit_period_ns;
 	e->gate.require = conf->require;
 	e->gate.limit_ns = conf->require_ns;
 }

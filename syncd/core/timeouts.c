@@ -76,12 +76,24 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
 	}
 }
 
-uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f)
+/* One side may go on sending for long, and the audit does not look at it. */
+static bool half_closed(const struct flow *f)
+{
+	return f->l4proto == IPPROTO_TCP &&
+	       (f->tcp_state == TCP_CONNTRACK_FIN_WAIT ||
+		f->tcp_state == TCP_CONNTRACK_CLOSE_WAIT ||
+		f->tcp_state == TCP_CONNTRACK_LAST_ACK);
+}
+
+uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
+			  uint32_t least_s)
 {
 	uint32_t nominal = timeouts_nominal(t, f);
 
 	/* told by defer: an answer follows soon, or never */
 	if (f->l4proto == IPPROTO_TCP && f->tcp_state == TCP_CONNTRACK_SYN_SENT)
 		return nominal;
-	return nominal > TIMEOUT_STANDBY_S ? nominal : TIMEOUT_STANDBY_S;
+	if (least_s < TIMEOUT_STANDBY_S && half_closed(f))
+		least_s = TIMEOUT_STANDBY_S;
+	return nominal > least_s ? nominal : least_s;
 }

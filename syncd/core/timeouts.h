@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * How long an entry may live without a packet. Nominal is what the kernel
- * would give it for its state; a standby copy gets at least an hour, because
- * no packet refreshes it there (rules 7), unless nobody has answered it yet.
+ * would give it for its state; no packet refreshes a copy on a standby, but the
+ * audit does, where there is one (rules 7).
  */
 #ifndef STATESYNC_TIMEOUTS_H
 #define STATESYNC_TIMEOUTS_H
@@ -11,13 +11,14 @@
 
 #include "flow.h"
 
-/* At least so long lives a copy on a standby; there is no audit yet that
- * would refresh it. */
+/* At least so many periods of the audit lives a copy that it refreshes, */
+#define TIMEOUT_PERIODS 3
+/* and so long one that nobody does, or that a bulk brings. */
 #define TIMEOUT_STANDBY_S 3600
 /*
- * What a copy is cut to when a new bulk begins. Those that the bulk does not
+ * What a copy is set to when a new bulk begins. Those that the bulk does not
  * set anew are gone at the owner and are removed at its end. Less than
- * TIMEOUT_STANDBY_S by more than any bulk lasts.
+ * TIMEOUT_STANDBY_S by more than any bulk lasts, and enough to outlast one.
  */
 #define TIMEOUT_SUSPECT_S 900
 
@@ -45,6 +46,8 @@ struct flow_timeouts {
 void timeouts_default(struct flow_timeouts *t);
 
 uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f);
-uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f);
+/* Nominal or least_s, whichever is more; half closed, TIMEOUT_STANDBY_S. */
+uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
+			  uint32_t least_s);
 
 #endif

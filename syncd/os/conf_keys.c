@@ -102,6 +102,17 @@ static void set_event_buffer(struct parser *p, const char *value)
 		p->conf->event_buffer_bytes = (uint32_t)bytes;
 }
 
+static void set_audit_period(struct parser *p, const char *value)
+{
+	int64_t *ms = &p->conf->audit_period_ms;
+
+	conf_set_duration(p, value, 0, 3600000, "0, or 1s to 1h", ms);
+	if (*ms > 0 && *ms < 1000)
+		conf_mistake(p, p->at,
+			     "audit-period %s is out of range; 0, or 1s to 1h",
+			     value);
+}
+
 static void set_state_dir(struct parser *p, const char *value)
 {
 	conf_set_path(p, value, 1024, &p->conf->state_dir);
@@ -168,6 +179,7 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_RULE, KEY_ONE, "iif", conf_rule_iif },
 	{ IN_RULE, KEY_ONE, "table", conf_rule_table },
 	{ IN_RULE, KEY_ONE, "priority", conf_rule_priority },
+	{ IN_SYNC, KEY_ONE, "audit-period", set_audit_period },
 	{ IN_SYNC, KEY_ONE, "assured-only", conf_sync_assured_only },
 	{ IN_SYNC, KEY_ONE, "defer", conf_sync_defer },
 	{ IN_FILTER, KEY_ONE, "action", conf_filter_action },
@@ -195,7 +207,6 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_LATER, "on-backup", NULL },
 	{ IN_ROOT, KEY_LATER, "on-fault", NULL },
 	{ IN_SYNC, KEY_LATER, "sets", NULL },
-	{ IN_SYNC, KEY_LATER, "audit-period", NULL },
 	{ IN_ROOT, KEY_LATER, "drift", NULL },
 	{ IN_STATS, KEY_LATER, "metrics", NULL },
 	{ IN_STATS, KEY_LATER, "mode", NULL },

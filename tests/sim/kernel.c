@@ -115,6 +115,10 @@ static void event(struct kernel *k, enum flow_op op, const struct flow *f,
 {
 	if (!k->subscribed)
 		return;
+	if (k->swallow) {
+		k->swallow--;
+		return;
+	}
 	/* as netlink_overrun: told once, and deaf until the queue is empty */
 	if (k->queued >= k->room && !k->congested)
 		k->overrun = k->congested = true;

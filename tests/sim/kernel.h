@@ -47,6 +47,7 @@ struct kernel {
 	struct kernel_event *events;
 	size_t head, queued, room; /* room: of the socket's buffer */
 	bool subscribed, overrun, congested;
+	unsigned swallow; /* that many events are lost in silence */
 	struct kernel_dump dump;
 	size_t chunk;
 	const struct flow_timeouts *timeouts;

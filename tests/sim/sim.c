@@ -308,6 +308,10 @@ static void act(struct sim *s, unsigned i, const struct engine_action *a)
 		n->passed_at[a->packet % SIM_HELD_MAX] = s->now;
 		n->passed++;
 		return;
+	case ENGINE_VERIFIED:
+		n->verified += a->ok;
+		n->verify_failed += !a->ok;
+		return;
 	case ENGINE_STOPPED:
 		n->stopped = true;
 		return;

@@ -39,6 +39,7 @@ struct sim_conf {
 	unsigned slowness;     /* of the machines, 0 as 1; up to 100 */
 	unsigned tuples;       /* that clients use; few are used again */
 	size_t chunk, event_room;
+	int64_t audit_ns; /* period of the audit, 0: none */
 	bool verbose;
 	uint16_t trace; /* say what happens to this client port */
 };
@@ -82,6 +83,7 @@ struct sim_node {
 	mono_t heard[SIM_VHOSTS_MAX][CARP_FAMILIES];
 	mono_t able_since[SIM_VHOSTS_MAX];
 	struct gate gate; /* as it was after its last turn */
+	mono_t audited;	  /* end of the last comparison that was watched */
 	bool stopped;	  /* ENGINE_STOPPED came */
 	bool any;	  /* the last turn did something: look again */
 	/* for a test to look at */
@@ -90,6 +92,7 @@ struct sim_node {
 	/* packets let go, and when, by number */
 	unsigned passed;
 	mono_t passed_at[SIM_HELD_MAX];
+	unsigned verified, verify_failed;
 	char handover_why[ENGINE_TEXT_MAX];
 	bool handover_forced;
 	unsigned spins;
@@ -110,7 +113,11 @@ struct sim {
 	/* flows that one node lost without a word, by the rules */
 	struct flow untold[SIM_UNTOLD_MAX];
 	size_t nuntold;
+	bool tampered; /* tables differ, and nobody was told */
+	bool tampered_once;
+	bool lossy;		  /* a table was full */
 	uint64_t created, broken; /* connections */
+	uint64_t changed; /* differed in a comparison, and were on their way */
 	/* of the watch */
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
 	mono_t sole_since[SIM_VHOSTS_MAX];
@@ -155,6 +162,8 @@ void sim_reset_link(struct sim *s);
 int sim_handover(struct sim *s, unsigned node, bool force);
 void sim_demote(struct sim *s, unsigned node, int32_t by);
 void sim_ask_bulk(struct sim *s, unsigned node);
+/* As engine_verify; refused or not. */
+void sim_verify(struct sim *s, unsigned node);
 
 /* --- traffic.c ------------------------------------------------------------ */
 
@@ -166,6 +175,8 @@ void sim_traffic(struct sim *s, unsigned node);
 void sim_own_flows(struct sim *s, unsigned node);
 /* One node lost it and the other is not told. */
 void sim_untold(struct sim *s, const struct flow *f);
+/* One entry of that node is gone, changed or added, without an event. */
+void sim_tamper(struct sim *s, unsigned node);
 /* conntrack -F by a process, or devices gone: untold. */
 void sim_flush(struct sim *s, unsigned node, uint32_t portid);
 

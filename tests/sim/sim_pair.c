@@ -18,7 +18,7 @@
 #define QUIET_MAX_NS (90 * MONO_S)
 
 struct totals {
-	uint64_t takes, handovers, refused, flows, bulks;
+	uint64_t takes, handovers, refused, flows, bulks, changed;
 	int64_t both_ns, none_ns;
 };
 
@@ -79,6 +79,10 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 	} else if (sim_chance(&dice, 10)) {
 		c.require = REQUIRE_SYNC_OFF;
 	}
+	if (sim_chance(&dice, 60))
+		c.audit_ns = (int64_t)(2 + sim_random(&dice, 10)) * MONO_S;
+	if (c.audit_ns && sim_chance(&dice, 20))
+		c.ops_s = 3000;
 	return c;
 }
 
@@ -103,7 +107,10 @@ enum misfortune {
 	OVERRUN,
 	FLUSH,
 	FULL,
-	STORM, /* a bulk in the middle of much traffic */
+	STORM,	 /* a bulk in the middle of much traffic */
+	TAMPER,	 /* a standby's table is not what it was told */
+	SWALLOW, /* an event that the kernel never tells */
+	VERIFY,
 	MISFORTUNES
 };
 
@@ -134,6 +141,29 @@ static void lose_events(struct sim *s, unsigned i)
 	for (unsigned n = 0; n < 30 && sim_master(s) == (int)i; n++)
 		sim_traffic(s, i);
 	k->room = room;
+}
+
+/* Without a word, so only the audit can find it. */
+static void tamper(struct sim *s)
+{
+	int master = sim_master(s);
+
+	if (master < 0 || !s->conf.audit_ns ||
+	    s->node[1 - master].engine == NULL ||
+	    s->node[1 - master].engine->masters)
+		return;
+	sim_say(s, "-- somebody tampers with %s", s->node[1 - master].name);
+	for (uint64_t n = 1 + up_to(s, 5); n; n--)
+		sim_tamper(s, 1 - (unsigned)master);
+}
+
+static void swallow(struct sim *s, unsigned i)
+{
+	if (!s->conf.audit_ns)
+		return;
+	sim_say(s, "-- %s misses an event", s->node[i].name);
+	s->tampered = s->tampered_once = true;
+	s->node[i].kernel.swallow = 1 + (unsigned)up_to(s, 10);
 }
 
 static void befall(struct sim *s, enum misfortune what)
@@ -203,10 +233,21 @@ static void befall(struct sim *s, enum misfortune what)
 		sim_flush(s, i, sim_chance(s, 50) ? 4711 : 0);
 		return;
 	case FULL:
+		s->lossy = true;
 		s->node[i].kernel.max = s->node[i].kernel.n + 1;
 		return;
 	case STORM:
 		storm(s);
+		return;
+	case TAMPER:
+		tamper(s);
+		return;
+	case SWALLOW:
+		swallow(s, i);
+		return;
+	case VERIFY:
+		if (!sleeps)
+			sim_verify(s, i);
 		return;
 	case NOTHING:
 	case MISFORTUNES:
@@ -256,7 +297,8 @@ static void look(struct sim *s)
 {
 	s->traffic = false;
 	sim_until_idle(s, 300 * MONO_MS);
-	if (sim_idle(s) && !s->node[1 - sim_master(s)].engine->masters)
+	if (!s->tampered && sim_idle(s) &&
+	    !s->node[1 - sim_master(s)].engine->masters)
 		sim_watch_tables(s, (unsigned)sim_master(s));
 	s->traffic = true;
 }
@@ -290,11 +332,41 @@ static void unite(struct sim *s)
 	}
 }
 
+/*
+ * What was torn away or changed without a word is repaired by the next round or
+ * the one after it; what is there and was not told is gone TIMEOUT_PERIODS
+ * later. Then both tables hold the same and no more.
+ */
+static void until_audited(struct sim *s)
+{
+	uint64_t rounds = 0;
+
+	if (!s->conf.audit_ns || sim_error(s))
+		return;
+	s->traffic = true;
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		swallow(s, i);
+	sim_run(s, 1 * MONO_S);
+	tamper(s);
+	s->traffic = false;
+	sim_run(s, (TIMEOUT_PERIODS + 5) *
+			   (s->conf.audit_ns + AUDIT_PERIOD_LEAST_NS));
+	for (unsigned i = 0; i < SIM_NODES && !sim_error(s); i++)
+		rounds += s->node[i].engine->peers[0].audit.rounds;
+	if (!sim_error(s) && rounds < 4)
+		sim_fail(s, "%llu rounds of the audit",
+			 (unsigned long long)rounds);
+	s->tampered = false;
+	s->nuntold = 0;
+	sim_until_idle(s, QUIET_MAX_NS);
+}
+
 static void until_quiet(struct sim *s)
 {
 	unite(s);
 	s->traffic = false;
 	sim_until_idle(s, QUIET_MAX_NS);
+	until_audited(s);
 	sim_watch_quiet(s);
 }
 
@@ -365,6 +437,7 @@ static const char *play(struct sim *s, struct totals *t)
 		t->refused += n->handovers_failed;
 	}
 	t->flows += s->created;
+	t->changed += s->changed;
 	if (s->longest_both_ns > t->both_ns)
 		t->both_ns = s->longest_both_ns;
 	if (s->longest_none_ns > t->none_ns)
@@ -407,12 +480,13 @@ int main(int argc, char **argv)
 		sim_free(s);
 	}
 	printf("%llu seeds, %llu failed; %llu takeovers, %llu handovers "
-	       "(%llu failed), %llu connections; two holders at most %lld ms, "
+	       "(%llu failed), %llu connections, %llu changed while they "
+	       "were compared; two holders at most %lld ms, "
 	       "none %lld ms\n",
 	       (unsigned long long)count, (unsigned long long)bad,
 	       (unsigned long long)t.takes, (unsigned long long)t.handovers,
 	       (unsigned long long)t.refused, (unsigned long long)t.flows,
-	       (long long)(t.both_ns / MONO_MS),
+	       (unsigned long long)t.changed, (long long)(t.both_ns / MONO_MS),
 	       (long long)(t.none_ns / MONO_MS));
 	return bad != 0;
 }

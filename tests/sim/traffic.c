@@ -218,6 +218,31 @@ void sim_own_flows(struct sim *s, unsigned node)
 	}
 }
 
+void sim_tamper(struct sim *s, unsigned node)
+{
+	struct kernel *k = &s->node[node].kernel;
+	struct kernel_entry *e = k->n ? &k->entries[sim_random(s, k->n)] : NULL;
+	struct flow f = client(s, (unsigned)sim_random(s, 1000));
+
+	s->tampered = s->tampered_once = true;
+	if (sim_chance(s, 30)) {
+		begin(&f);
+		if (f.l4proto == IPPROTO_TCP)
+			f.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+		f.status |= IPS_SEEN_REPLY | IPS_ASSURED;
+		(void)kernel_create(k, &f, s->now);
+		return;
+	}
+	if (!e || own(&e->flow))
+		return;
+	if (sim_chance(s, 30))
+		kernel_remove(k, e, true, 0, s->now);
+	else if (sim_chance(s, 50))
+		e->flow.mark ^= 0x100;
+	else
+		e->flow.status ^= IPS_ASSURED;
+}
+
 void sim_flush(struct sim *s, unsigned node, uint32_t portid)
 {
 	struct kernel *k = &s->node[node].kernel;

@@ -189,6 +189,7 @@ void world_begin_daemon(struct sim *s, unsigned i)
 		.require = s->conf.require,
 		.require_ns = s->conf.require_ns,
 		.independent = s->conf.independent,
+		.audit_period_ns = s->conf.audit_ns,
 		.nvhosts = s->conf.vhosts,
 		.npeers = 1,
 		.vhosts = vhosts,
@@ -361,6 +362,18 @@ void sim_demote(struct sim *s, unsigned i, int32_t by)
 	if (by < 0 && !demotion_total(&s->node[i].engine->demotion))
 		return;
 	(void)engine_demote(s->node[i].engine, by, s->now);
+	world_actions(s, i);
+}
+
+void sim_verify(struct sim *s, unsigned i)
+{
+	struct engine *e = s->node[i].engine;
+	char why[SESSION_REASON_MAX];
+
+	if (!e)
+		return;
+	if (engine_verify(e, 0, why, s->now))
+		sim_say(s, "%s: no verify: %s", s->node[i].name, why);
 	world_actions(s, i);
 }
 

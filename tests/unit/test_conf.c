@@ -166,9 +166,25 @@ START_TEST(not_yet)
 			 (int)strcspn(tops[i], " "), tops[i]);
 		refused(text, expected);
 	}
+	refused("sync { defer = true }\n" CARP,
+		"1:8: \"defer\" in sync is not supported by this version; "
+		"remove it");
 	refused("stats { metrics = \"127.0.0.1:1\" }\n" CARP,
 		"1:9: \"metrics\" in stats is not supported by this version; "
 		"remove it");
+}
+END_TEST
+
+START_TEST(the_audit)
+{
+	accepted(CARP);
+	ck_assert_int_eq(conf->audit_period_ms, 60000);
+	accepted(CARP "sync { audit-period = 2min }\n");
+	ck_assert_int_eq(conf->audit_period_ms, 120000);
+	accepted(CARP "sync { audit-period = 0 }\n");
+	ck_assert_int_eq(conf->audit_period_ms, 0);
+	refused("sync { audit-period = 20ms }\n" CARP,
+		"1:23: audit-period 20ms is out of range; 0, or 1s to 1h");
 }
 END_TEST
 
@@ -387,6 +403,7 @@ int main(void)
 	tcase_add_test(tc, carp_values);
 	tcase_add_test(tc, unknown_keys);
 	tcase_add_test(tc, not_yet);
+	tcase_add_test(tc, the_audit);
 	tcase_add_test(tc, clashes);
 	tcase_add_test(tc, missing);
 	tcase_add_test(tc, secret_files);

@@ -227,7 +227,7 @@ START_TEST(test_bad_headers)
 		"\xff\xff\xff\xff", /* refused before anything is allocated */
 		"\0\0\0\0\0",	    /* type 0 */
 		"\0\0\0\0\x09",	    /* unknown types */
-		"\0\0\0\0\x14",
+		"\0\0\0\0\x1f",
 		"\0\0\0\0\xff",
 		"\0\0\0\0\x02\0\0\0\0\0\0\0\1", /* a number on a word */
 		"\0\0\0\0\x10\0\0\0\0\0\0\0\0", /* flows without */

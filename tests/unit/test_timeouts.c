@@ -58,11 +58,14 @@ START_TEST(a_standby_keeps_for_an_hour_at_least)
 {
 	struct flow f = tcp_flow(1);
 
-	ck_assert_uint_eq(timeouts_standby(&timeouts, &f), 432000);
+	ck_assert_uint_eq(timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			  432000);
 	f.tcp_state = TCP_CONNTRACK_CLOSE;
-	ck_assert_uint_eq(timeouts_standby(&timeouts, &f), 3600);
+	ck_assert_uint_eq(timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			  3600);
 	f.l4proto = IPPROTO_UDP;
-	ck_assert_uint_eq(timeouts_standby(&timeouts, &f), 3600);
+	ck_assert_uint_eq(timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			  3600);
 }
 END_TEST
 
@@ -76,12 +79,13 @@ START_TEST(the_mark_is_shorter_than_any_copy)
 
 		f.tcp_state = (uint8_t)state;
 		if (state == TCP_CONNTRACK_SYN_SENT) {
-			ck_assert_uint_eq(timeouts_standby(&timeouts, &f),
+			ck_assert_uint_eq(timeouts_standby(&timeouts, &f, 0),
 					  timeouts_nominal(&timeouts, &f));
 			continue;
 		}
-		ck_assert_uint_gt(timeouts_standby(&timeouts, &f),
-				  2 * TIMEOUT_SUSPECT_S);
+		ck_assert_uint_gt(
+			timeouts_standby(&timeouts, &f, TIMEOUT_STANDBY_S),
+			2 * TIMEOUT_SUSPECT_S);
 	}
 }
 END_TEST

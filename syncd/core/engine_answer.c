@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A round of the audit, as the node that is told: sums, entries and names of
+ * what is in our table, and the timeouts of copies (rules 7). What differs is
+ * the owner's to judge (engine_audit.c).
+ *
+ * A copy lives for max(nominal, 3 periods of the audit), as long as each peer
+ * that tells us anything looks regularly: the dump for the sums gives what the
+ * round before has confirmed its time again, and takes from others what is too
+ * much. Where nobody looks (an older peer, none at all, a bulk that goes on) it
+ * is an hour at least, and when the looks stop what is here is raised to that
+ * before the first copy ends.
+ *
+ * Invariant: a copy ends early only if its owner did not have it in two looks.
+ */
+#include "engine_int.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sums are told while less than that waits. */
+#define QUEUE_BYTES (64 * 1024)
+
+/* --- what we answer ------------------------------------------------------ */
+
+static bool say(struct engine *e, unsigned peer, struct session_audit *m,
+		mono_t now)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	m->round = a->round;
+	if (session_send_audit(e->peers[peer].session, m, now) == 0)
+		return true;
+	a->phase = ANSWER_NOTHING; /* the owner gives it up */
+	return false;
+}
+
+/* Whatever it asked for before it does not want any more. */
+static void enter(struct engine *e, unsigned peer, enum answer_phase phase)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	if (e->dump_running && e->dump == DUMP_ANSWER && e->dump_peer == peer)
+		e->dump_abort = true;
+	a->phase = phase;
+	a->ntuples = 0;
+	if (phase != ANSWER_DRAIN && phase != ANSWER_TELL) {
+		free(a->sum);
+		a->sum = NULL;
+	}
+}
+
+void engine_answer_forget(struct engine *e, unsigned peer)
+{
+	if (e->peers[peer].audit.answer)
+		enter(e, peer, ANSWER_NOTHING);
+}
+
+void engine_answer_free(struct engine_audit *a)
+{
+	if (a->answer)
+		free(a->answer->sum);
+	free(a->answer);
+	a->answer = NULL;
+}
+
+static void begin(struct engine *e, unsigned peer,
+		  const struct session_audit *m, mono_t now)
+{
+	struct engine_audit *audit = &e->peers[peer].audit;
+	struct audit_answer *a;
+
+	if (!audit->answer)
+		audit->answer = calloc(1, sizeof(*audit->answer));
+	a = audit->answer;
+	if (!a)
+		return;
+	enter(e, peer, ANSWER_SUM);
+	a->round = m->round;
+	a->bits = m->bits;
+	a->urgent = m->urgent;
+	memcpy(a->key, m->key, sizeof(a->key));
+	a->period_ns = m->period_ms * MONO_MS;
+	a->lapses_at =
+		a->period_ns ? mono_add(now, 2 * a->period_ns) : MONO_NEVER;
+}
+
+static void verdict(struct audit_answer *a, const struct session_audit *m)
+{
+	if (m->first == 0)
+		audit_set_clear(&a->coming);
+	for (size_t i = 0; i < m->nbuckets; i++)
+		audit_set_add(&a->coming, m->buckets[i]);
+	if (!m->last)
+		return;
+	a->differ = a->coming;
+	memcpy(a->confirmed_key, a->key, sizeof(a->key));
+	a->confirmed_bits = a->bits;
+	a->confirmed = true;
+}
+
+static int compare(const void *pa, const void *pb)
+{
+	const uint64_t *a = pa, *b = pb;
+
+	return (*a > *b) - (*a < *b);
+}
+
+static void identify(struct engine *e, unsigned peer,
+		     const struct session_audit *m)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	enter(e, peer, ANSWER_IDENTIFY);
+	memcpy(a->tuple, m->tuples, m->ntuples * sizeof(*a->tuple));
+	a->ntuples = m->ntuples;
+	a->repair = m->repair;
+	qsort(a->tuple, a->ntuples, sizeof(*a->tuple), compare);
+}
+
+static void list(struct engine *e, unsigned peer, const struct session_audit *m)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	enter(e, peer, ANSWER_LIST);
+	audit_set_clear(&a->wanted);
+	for (size_t i = 0; i < m->nbuckets; i++)
+		audit_set_add(&a->wanted, m->buckets[i]);
+}
+
+void engine_answer_asked(struct engine *e, unsigned peer,
+			 const struct session_audit *m, mono_t now)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	if (m->kind == SESSION_AUDIT_BEGIN)
+		begin(e, peer, m, now);
+	else if (!a || a->round != m->round)
+		return;
+	else if (m->kind == SESSION_AUDIT_VERDICT)
+		verdict(a, m);
+	else if (m->kind == SESSION_AUDIT_LIST)
+		list(e, peer, m);
+	else if (m->kind == SESSION_AUDIT_EXTRA && m->ntuples)
+		identify(e, peer, m);
+}
+
+/* --- timeouts ---------------------------------------------------------------- */
+
+static const uint8_t memory_key[DIGEST_KEY_LEN] = "audit's memory.";
+
+/* It was cut: no more time for it until we are told of it again. */
+static void remember(struct audit_answer *a, const struct flow *f)
+{
+	a->cut[a->ncut++ % AUDIT_CUT] = digest_tuple(memory_key, f);
+}
+
+static uint64_t *remembered(struct audit_answer *a, const struct flow *f)
+{
+	size_t n = a->ncut < AUDIT_CUT ? a->ncut : AUDIT_CUT;
+	uint64_t hash = n ? digest_tuple(memory_key, f) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (a->cut[i] == hash)
+			return &a->cut[i];
+	return NULL;
+}
+
+void engine_answer_told(struct engine *e, const struct flow *f)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct audit_answer *a = e->peers[i].audit.answer;
+		uint64_t *hash = a ? remembered(a, f) : NULL;
+
+		if (hash)
+			*hash = 0;
+	}
+}
+
+/* A bulk tells copies by their times from what is gone. */
+static bool bulk_runs(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].rx.state != RX_IDLE)
+			return true;
+	return false;
+}
+
+static bool looks(const struct engine_audit *a, mono_t now)
+{
+	return a->answer && a->answer->period_ns &&
+	       a->answer->lapses_at.ns > now.ns;
+}
+
+static bool tells(const struct engine_peer *p)
+{
+	return p->live && p->heard && p->word.tx_epoch;
+}
+
+static uint32_t floor_s(const struct engine *e, mono_t now)
+{
+	int64_t period_ns = 0;
+
+	/* where several work they would keep each other's copies for ever */
+	if (e->masters || bulk_runs(e))
+		return TIMEOUT_STANDBY_S;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		if (tells(p) && !looks(&p->audit, now))
+			return TIMEOUT_STANDBY_S;
+		if (looks(&p->audit, now) &&
+		    period_ns < p->audit.answer->period_ns)
+			period_ns = p->audit.answer->period_ns;
+	}
+	if (!period_ns)
+		return TIMEOUT_STANDBY_S;
+	return TIMEOUT_PERIODS * (uint32_t)((period_ns + MONO_S - 1) / MONO_S);
+}
+
+void engine_answer_settle(struct engine *e, mono_t now)
+{
+	uint32_t was = e->standby_s;
+
+	/* a mark is told from a copy's time (TIMEOUT_SUSPECT_S) */
+	e->standby_s = floor_s(e, now);
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct audit_answer *a = e->peers[i].audit.answer;
+
+		if (!a || !mono_due(a->lapses_at, now))
+			continue;
+		a->lapses_at = MONO_NEVER;
+		a->period_ns = 0;
+		a->confirmed = false;
+		if (!e->masters && was < TIMEOUT_STANDBY_S && !bulk_runs(e))
+			e->raise = true;
+	}
+}
+
+/* The owner's entry is as ours, as far as the last round saw. */
+static bool is_confirmed(const struct audit_answer *a, const struct flow *f)
+{
+	uint64_t tuple;
+
+	if (!a->confirmed || !audit_compares(f))
+		return false;
+	tuple = digest_tuple(a->confirmed_key, f);
+	return !audit_set_has(&a->differ,
+			      audit_bucket(tuple, a->confirmed_bits));
+}
+
+/*
+ * No packet does it here. Where time is refreshed by less than an eighth it
+ * waits, which spares most of it for TCP; but half a period is never awaited
+ * longer, so that what is taken over has about its nominal time.
+ */
+static void refresh(struct engine *e, struct audit_answer *a,
+		    const struct flow *f)
+{
+	uint32_t full = timeouts_standby(&e->timeouts, f, e->standby_s);
+	uint32_t slack = (uint32_t)(a->period_ns / (2 * MONO_S));
+
+	if (e->masters || !a->period_ns || f->status & IPS_FIXED_TIMEOUT)
+		return;
+	if (slack < full / 8)
+		slack = full / 8;
+	if (f->timeout_s > full || (f->timeout_s + slack < full &&
+				    is_confirmed(a, f) && !remembered(a, f)))
+		engine_op(e, FLOW_TIMEOUT, f, full);
+}
+
+/* Who else tells us has what the owner lacks. */
+static bool may_cut(const struct engine *e, unsigned peer)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer && tells(&e->peers[i]))
+			return false;
+	return !e->masters;
+}
+
+static void cut(struct engine *e, unsigned peer, const struct flow *f)
+{
+	struct engine_audit *audit = &e->peers[peer].audit;
+
+	if (!audit->answer->repair || !may_cut(e, peer) ||
+	    f->status & IPS_FIXED_TIMEOUT)
+		return;
+	remember(audit->answer, f);
+	if (f->timeout_s <= e->standby_s)
+		return;
+	audit->cut++;
+	engine_op(e, FLOW_TIMEOUT, f, e->standby_s);
+}
+
+/* --- our dumps ----------------------------------------------------------------- */
+
+static bool wants_dump(const struct engine *e, unsigned peer)
+{
+	const struct audit_answer *a = e->peers[peer].audit.answer;
+
+	return a && e->peers[peer].live && !bulk_runs(e) &&
+	       (a->phase == ANSWER_SUM || a->phase == ANSWER_LIST ||
+		a->phase == ANSWER_IDENTIFY);
+}
+
+bool engine_answer_wants_dump(const struct engine *e, unsigned *peer)
+{
+	if (e->dump_running && e->dump == DUMP_ANSWER) {
+		*peer = e->dump_peer;
+		return wants_dump(e, *peer);
+	}
+	for (*peer = 0; *peer < e->npeers; (*peer)++)
+		if (wants_dump(e, *peer))
+			return true;
+	*peer = 0;
+	return false;
+}
+
+void engine_answer_dumping(struct engine *e, unsigned peer)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	a->seen = 0;
+	a->entries = 0;
+	a->found = (struct session_audit){ .kind = SESSION_AUDIT_FOUND };
+	if (a->phase != ANSWER_SUM)
+		return;
+	free(a->sum);
+	a->sum = calloc(1UL << a->bits, sizeof(*a->sum));
+	if (!a->sum)
+		enter(e, peer, ANSWER_NOTHING);
+}
+
+static void sum(struct engine *e, struct audit_answer *a, const struct flow *f)
+{
+	a->seen++;
+	refresh(e, a, f);
+	if (audit_compares(f))
+		a->sum[audit_bucket(digest_tuple(a->key, f), a->bits)] +=
+			digest_identity(a->key, f);
+}
+
+static bool tell_entries(struct engine *e, unsigned peer, bool last, mono_t now)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+	struct session_audit m = {
+		.kind = SESSION_AUDIT_ENTRIES,
+		.last = last,
+		.first = a->entries,
+		.tuples = a->tuple,
+		.identities = a->identity,
+		.states = a->state,
+		.marks = a->mark,
+		.ntuples = a->ntuples,
+	};
+
+	a->entries += (uint32_t)a->ntuples;
+	a->ntuples = 0;
+	return say(e, peer, &m, now);
+}
+
+static bool enlist(struct engine *e, unsigned peer, const struct flow *f,
+		   mono_t now)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+	uint64_t tuple = digest_tuple(a->key, f);
+
+	if (!audit_set_has(&a->wanted, audit_bucket(tuple, a->bits)))
+		return true;
+	a->tuple[a->ntuples] = tuple;
+	a->identity[a->ntuples] = digest_identity(a->key, f);
+	a->state[a->ntuples] = audit_state(f);
+	a->mark[a->ntuples++] = f->mark;
+	return a->ntuples < SESSION_AUDIT_ENTRIES_MAX ||
+	       tell_entries(e, peer, false, now);
+}
+
+static void name_extra(struct engine *e, unsigned peer, const struct flow *f)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+	uint64_t tuple = digest_tuple(a->key, f);
+
+	if (!bsearch(&tuple, a->tuple, a->ntuples, sizeof(tuple), compare))
+		return;
+	if (a->found.ntexts < SESSION_AUDIT_TEXTS_MAX)
+		audit_format(f, NULL, a->found.texts[a->found.ntexts++]);
+	cut(e, peer, f);
+}
+
+void engine_answer_chunk(struct engine *e, unsigned peer,
+			 const struct flow *flows, size_t n, mono_t now)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct flow *f = &flows[i];
+
+		if (filter_flow(&e->filter, f) != FILTER_PASS)
+			continue;
+		if (a->phase == ANSWER_SUM)
+			sum(e, a, f);
+		else if (a->phase == ANSWER_IDENTIFY)
+			name_extra(e, peer, f);
+		else if (a->phase != ANSWER_LIST || !enlist(e, peer, f, now))
+			return;
+	}
+}
+
+/* --- what was found -------------------------------------------------------------- */
+
+/* What we changed ourselves, as far as it shows in our dump, goes before. */
+static void drain(struct engine *e, unsigned peer)
+{
+	e->peers[peer].audit.answer->phase = ANSWER_DRAIN;
+	engine_push(e, ENGINE_DRAIN, 0);
+}
+
+static void answer(struct engine *e, unsigned peer, mono_t now)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	if (a->sum) {
+		a->told = 0;
+		a->phase = ANSWER_TELL;
+		return;
+	}
+	a->phase = ANSWER_NOTHING;
+	(void)tell_entries(e, peer, true, now);
+}
+
+void engine_answer_dumped(struct engine *e, unsigned peer, mono_t now)
+{
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	if (a->phase == ANSWER_IDENTIFY) {
+		a->phase = ANSWER_NOTHING;
+		(void)say(e, peer, &a->found, now);
+	} else if (e->masters) {
+		drain(e, peer);
+	} else if (a->phase != ANSWER_NOTHING) {
+		answer(e, peer, now);
+	}
+}
+
+void engine_answer_drained(struct engine *e, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].audit.answer &&
+		    e->peers[i].audit.answer->phase == ANSWER_DRAIN)
+			answer(e, i, now);
+}
+
+/* Some sums, if the link has room for them. */
+void engine_answer_tell(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct audit_answer *a = p->audit.answer;
+
+	while (a && a->phase == ANSWER_TELL &&
+	       session_backlog(p->session) < QUEUE_BYTES) {
+		uint32_t left = (1U << a->bits) - a->told;
+		struct session_audit m = {
+			.kind = SESSION_AUDIT_SUMS,
+			.first = a->told,
+			.sums = a->sum + a->told,
+			.nsums = left < SESSION_AUDIT_SUMS_MAX
+					 ? left
+					 : SESSION_AUDIT_SUMS_MAX,
+		};
+
+		m.last = m.nsums == left;
+		m.count[AUDIT_COMPARED] = a->seen;
+		a->told += (uint32_t)m.nsums;
+		if (!say(e, peer, &m, now) || m.last)
+			enter(e, peer, ANSWER_NOTHING);
+	}
+}
+
+mono_t engine_answer_deadline(const struct engine *e)
+{
+	mono_t d = MONO_NEVER;
+
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].audit.answer)
+			d = mono_min(d, e->peers[i].audit.answer->lapses_at);
+	return d;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * core/engine: the audit and the timeouts of copies (rules 7 and 8), in scenes.
+ */
+#include "engine_int.h"
+#include "engine_scene.h"
+
+#define PERIOD AUDIT_PERIOD_LEAST_NS
+
+static void audited_pair(void)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.audit_ns = PERIOD;
+	pair_of(&conf);
+}
+
+static const struct engine_audit *audit(unsigned i)
+{
+	return &engine(i)->peers[0].audit;
+}
+
+static int64_t left_ns(const struct kernel_entry *e)
+{
+	return mono_diff(e->expires, sim->now);
+}
+
+/* Rules 8: whatever is on its way is no difference; 2000 changes a second. */
+START_TEST(nothing_is_found_under_traffic)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.audit_ns = PERIOD;
+	conf.ops_s = 2000;
+	conf.link_delay_ns = 20 * MS;
+	conf.seed = (uint64_t)_i + 1;
+	pair_of(&conf);
+	for (int i = 0; i < 4; i++) {
+		sim_verify(sim, _i % 2 ? A : B);
+		run(20 * S);
+	}
+	ck_assert_uint_eq(sim->node[_i % 2 ? A : B].verified, 4);
+	ck_assert_uint_gt(audit(A)->rounds, 8);
+	ck_assert_uint_eq(audit(A)->repaired[0] + audit(A)->repaired[1], 0);
+	ck_assert_uint_gt(sim->changed, 0);
+}
+END_TEST
+
+START_TEST(a_difference_is_repaired_once_and_verify_repairs_none)
+{
+	struct kernel_entry *e;
+	struct flow gone;
+
+	audited_pair();
+	sim->traffic = false;
+	sim->tampered_once = true;
+	run(PERIOD);
+	e = some_tcp(B);
+	gone = e->flow;
+	kernel_remove(&sim->node[B].kernel, e, true, 0, sim->now);
+	some_tcp(B)->flow.mark = 99;
+	sim_verify(sim, A);
+	while (!sim->node[A].verified)
+		run(100 * MS);
+	ck_assert_uint_eq(audit(A)->last.count[AUDIT_MISSING], 1);
+	ck_assert_uint_eq(audit(A)->last.count[AUDIT_MARK], 1);
+	ck_assert_uint_eq(audit(A)->last.count[AUDIT_REPAIRED], 0);
+	ck_assert_ptr_null(kernel_look(&sim->node[B].kernel, &gone));
+	/* the other side of it */
+	run(100 * MS);
+	ck_assert_uint_eq(audit(B)->last.count[AUDIT_EXTRA], 1);
+
+	run(2 * PERIOD);
+	ck_assert_ptr_nonnull(kernel_look(&sim->node[B].kernel, &gone));
+	ck_assert_uint_eq(audit(A)->repaired[0], 1);
+	ck_assert_uint_eq(audit(A)->repaired[1], 1);
+	ck_assert_uint_eq(audit(A)->uncured, 0);
+	quiet();
+}
+END_TEST
+
+/* It comes back whatever one does: told once, with a reason. */
+START_TEST(what_cannot_be_mended_is_an_alarm)
+{
+	struct flow f;
+
+	audited_pair();
+	sim->traffic = false;
+	sim->tampered_once = true;
+	f = some_tcp(B)->flow;
+	for (int i = 0; i < 80 && !audit(A)->alarm[0]; i++) {
+		kernel_find(&sim->node[B].kernel, &f)->flow.mark = 99;
+		run(PERIOD / 10);
+	}
+	ck_assert_uint_eq(audit(A)->uncured, 1);
+	ck_assert_ptr_nonnull(strstr(audit(A)->alarm, "after a repair"));
+	run(3 * PERIOD);
+	ck_assert_str_eq(audit(A)->alarm, "");
+}
+END_TEST
+
+/* Rules 7. */
+START_TEST(copies_live_while_they_are_confirmed)
+{
+	struct kernel_entry *e;
+	struct flow f = { 0 };
+	struct kernel *a, *b;
+
+	audited_pair();
+	sim->traffic = false;
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->entries[i].flow.l4proto == IPPROTO_UDP &&
+		    a->entries[i].flow.orig.src.b[0] == 10)
+			f = a->entries[i].flow;
+	ck_assert_int_eq(f.l4proto, IPPROTO_UDP);
+	/* packets keep it alive here, and nobody hears of that */
+	for (int i = 0; i < 90; i++) {
+		kernel_refresh(a, kernel_find(a, &f), sim->now);
+		run(1 * S);
+		e = kernel_find(b, &f);
+		ck_assert_ptr_nonnull(e);
+		ck_assert_int_gt(left_ns(e), 5 * S);
+		ck_assert(i < 30 || left_ns(e) < 61 * S);
+	}
+	/* its end is lost: the copy ends in time */
+	sim_untold(sim, &f);
+	kernel_subscribe(a, false);
+	kernel_remove(a, kernel_find(a, &f), false, 0, sim->now);
+	kernel_subscribe(a, true);
+	run((TIMEOUT_PERIODS + 3) * PERIOD);
+	ck_assert_ptr_null(kernel_find(b, &f));
+}
+END_TEST
+
+/* Nobody looks any more: an hour, before the first one ends. */
+START_TEST(without_an_audit_copies_live_for_an_hour)
+{
+	struct kernel *b;
+
+	audited_pair();
+	sim->traffic = false;
+	run(3 * PERIOD);
+	b = &sim->node[B].kernel;
+	ck_assert_uint_lt(engine(B)->standby_s, 60);
+	engine(A)->audit_period_ns = 0;
+	run(3 * PERIOD);
+	ck_assert_uint_eq(engine(B)->standby_s, TIMEOUT_STANDBY_S);
+	for (size_t i = 0; i < b->n; i++)
+		if (b->entries[i].flow.orig.src.b[0] == 10)
+			ck_assert_int_gt(left_ns(&b->entries[i]),
+					 (TIMEOUT_STANDBY_S - 60) * S);
+	quiet();
+}
+END_TEST
+
+START_TEST(an_older_peer_is_told_nothing)
+{
+	audited_pair();
+	engine(A)->peers[0].hello.capabilities = 0;
+	run(PERIOD);
+	sim_verify(sim, A);
+	ck_assert_uint_eq(sim->node[A].verified, 0);
+	ck_assert(!engine_audit_may(engine(A), 0));
+}
+END_TEST
+
+/* Who hands over, and a bulk, come before it. */
+START_TEST(it_gives_way)
+{
+	audited_pair();
+	for (int i = 0; i < 6; i++) {
+		sim_verify(sim, (unsigned)sim_master(sim));
+		run(200 * MS);
+		ck_assert_int_eq(
+			sim_handover(sim, (unsigned)sim_master(sim), false), 0);
+		run(3 * S);
+		sim_ask_bulk(sim, 1 - (unsigned)sim_master(sim));
+		run(3 * S);
+	}
+	ck_assert_uint_eq(sim->node[A].handovers_failed, 0);
+	ck_assert_uint_eq(sim->node[B].handovers_failed, 0);
+	quiet();
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const list[] = {
+		a_difference_is_repaired_once_and_verify_repairs_none,
+		what_cannot_be_mended_is_an_alarm,
+		copies_live_while_they_are_confirmed,
+		without_an_audit_copies_live_for_an_hour,
+		an_older_peer_is_told_nothing,
+		it_gives_way,
+	};
+	Suite *s = suite_create("engine_audit");
+	TCase *t = SCENES(s, "audit", list);
+	SRunner *sr;
+	int failed;
+
+	tcase_add_loop_test(t, nothing_is_found_under_traffic, 0, 6);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
