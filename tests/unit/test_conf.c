@@ -166,8 +166,8 @@ START_TEST(not_yet)
 			 (int)strcspn(tops[i], " "), tops[i]);
 		refused(text, expected);
 	}
-	refused("sync { defer = true }\n" CARP,
-		"1:8: \"defer\" in sync is not supported by this version; "
+	refused("sync { sets = { \"x\" } }\n" CARP,
+		"1:8: \"sets\" in sync is not supported by this version; "
 		"remove it");
 	refused("stats { metrics = \"127.0.0.1:1\" }\n" CARP,
 		"1:9: \"metrics\" in stats is not supported by this version; "
