@@ -142,13 +142,11 @@ static enum stage first_stage(const struct call *c,
 	switch (op->op) {
 	case FLOW_NEW:
 	case FLOW_ADD:
-		return ct_result_possible(f, op->op) ? STAGE_CREATE
-						     : STAGE_DONE;
+		return ct_result_possible(op) ? STAGE_CREATE : STAGE_DONE;
 	case FLOW_UPDATE:
-		return ct_result_possible(f, op->op) ? STAGE_UPDATE
-						     : STAGE_DONE;
+		return ct_result_possible(op) ? STAGE_UPDATE : STAGE_DONE;
 	case FLOW_COPY:
-		if (!ct_result_possible(f, op->op))
+		if (!ct_result_possible(op))
 			return STAGE_DONE;
 		return c->in->copies_known ? STAGE_LOOK : STAGE_CREATE;
 	case FLOW_DESTROY:

@@ -44,13 +44,15 @@ enum flow_result ct_result_of(int error, int *other)
 	}
 }
 
-bool ct_result_possible(const struct flow *f, enum flow_op op)
+bool ct_result_possible(const struct flow_change *c)
 {
+	const struct flow *f = &c->flow;
+
 	if (!flow_valid(f) || !(f->has & FLOW_HAS_TIMEOUT))
 		return false;
 	if (f->l4proto == IPPROTO_SCTP)
 		return f->has & FLOW_HAS_SCTP;
 	return f->l4proto != IPPROTO_TCP ||
 	       (f->tcp_state != TCP_CONNTRACK_SYN_SENT2 &&
-		(f->tcp_state != TCP_CONNTRACK_SYN_SENT || op == FLOW_NEW));
+		(f->tcp_state != TCP_CONNTRACK_SYN_SENT || c->op == FLOW_NEW));
 }

@@ -19,6 +19,6 @@ enum flow_result ct_result_of(int error, int *other);
  * protocol, and a TCP connection an answer: an entry in SYN_SENT kills it
  * (spec/ctnetlink.md 3), unless it is new and here before the answer (defer).
  */
-bool ct_result_possible(const struct flow *f, enum flow_op op);
+bool ct_result_possible(const struct flow_change *c);
 
 #endif
