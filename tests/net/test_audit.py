@@ -179,7 +179,7 @@ def test_verify_under_traffic_is_clean(lab, pair):
 def test_one_among_many(lab, pair):
     one, two = pair.start(top=PERIOD % "5s").both()
     lab.tools.fill(200000)
-    pair.wait_sync()
+    pair.wait_sync(120)
     wait_for("clean", lambda: one.tool("verify", timeout=300)[0] == 0, 120)
     before = two.memory_kb()
     line = flows_of_clients(lab, "gw2", "tcp")[77777]
