@@ -341,7 +341,8 @@ static void count_result(struct engine *e, struct engine_peer *p,
 
 	e->results[r]++;
 	p->refused[r]++;
-	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE)
+	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
+	    r != FLOW_HELPER)
 		p->rx.missing++;
 	if (!open)
 		return;

@@ -21,6 +21,8 @@
  */
 #define TIMEOUT_SUSPECT_S 900
 
+#define TIMEOUT_SIP_S 3600 /* over UDP: SIP_TIMEOUT of the kernel */
+
 #define TIMEOUT_TCP_STATES 10 /* TCP_CONNTRACK_NONE .. SYN_SENT2 */
 
 /* Seconds, as net.netfilter.nf_conntrack_*_timeout* of this node. */

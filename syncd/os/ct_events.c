@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "ct_helper.h"
 #include "ct_msg.h"
 #include "ct_put.h"
 
@@ -151,8 +152,8 @@ static int take_answer(const struct nlmsghdr *nlh, void *arg)
 }
 
 /*
- * A change without the TCP state (a mark, a label) becomes the whole entry as
- * it is now, which is at least as new. Returns false when there is nothing to
+ * A change that tells a part only (no TCP state, no master) becomes the whole
+ * entry as it is now, which is at least as new. Returns false when there is nothing to
  * tell: the entry is gone or another one's, and its own events follow.
  */
 static bool complete(struct sink *s, struct flow *f)
@@ -192,6 +193,12 @@ static bool event_op(const struct nlmsghdr *nlh, enum flow_op *op)
 	}
 }
 
+static bool is_partial(const struct flow *f)
+{
+	return (f->l4proto == IPPROTO_TCP && !(f->has & FLOW_HAS_TCP)) ||
+	       ct_helper_lacks(f);
+}
+
 static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 {
 	struct ct_event event;
@@ -214,8 +221,8 @@ static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 		s->lost = true;
 		return;
 	}
-	if (event.flow.l4proto == IPPROTO_TCP && event.op != FLOW_DESTROY &&
-	    !(event.flow.has & FLOW_HAS_TCP) && !complete(s, &event.flow))
+	if (event.op != FLOW_DESTROY && is_partial(&event.flow) &&
+	    !complete(s, &event.flow))
 		return;
 	s->cb(&event, s->arg);
 }

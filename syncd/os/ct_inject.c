@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ct_helper.h"
 #include "ct_msg.h"
 #include "ct_order.h"
 #include "ct_put.h"
@@ -52,6 +53,7 @@ struct op_state {
 	bool taken;	   /* the kernel refused to create it: EEXIST */
 	bool looked;	   /* an update that follows a look */
 	bool same;	   /* what the look found */
+	struct ct_helper_less less;
 	int error;	   /* of this round, 0 or -errno */
 	uint32_t status;   /* of the entry found */
 	uint16_t waits[2]; /* see ct_order_add */
@@ -106,19 +108,6 @@ void ct_inject_close(struct ct_inject *in)
 uint32_t ct_inject_portid(const struct ct_inject *in)
 {
 	return in->sock.portid;
-}
-
-const char *inject_result_name(enum flow_result result)
-{
-	static const char *const names[FLOW_RESULT_COUNT] = {
-		[FLOW_APPLIED] = "applied",	  [FLOW_GONE] = "gone",
-		[FLOW_TABLE_FULL] = "table_full", [FLOW_CHAIN] = "chain",
-		[FLOW_CLASH] = "clash",		  [FLOW_HELPER] = "helper",
-		[FLOW_INVALID] = "invalid",	  [FLOW_ACK_LOST] = "ack_lost",
-		[FLOW_OTHER] = "other",
-	};
-
-	return result < FLOW_RESULT_COUNT ? names[result] : "?";
 }
 
 static bool may_go(const struct call *c, const struct op_state *s)
@@ -193,25 +182,6 @@ static void start_ops(struct call *c)
 	}
 }
 
-/* The reason word for an error that no further step can mend. */
-static enum flow_result final_result(struct call *c, int error)
-{
-	switch (-error) {
-	case ENOMEM:
-		return FLOW_TABLE_FULL;
-	case ENOSPC:
-		return FLOW_CHAIN;
-	case EEXIST:
-		return FLOW_CLASH;
-	case EINVAL:
-	case ERANGE:
-		return FLOW_INVALID;
-	default:
-		c->in->last_errno = -error;
-		return FLOW_OTHER;
-	}
-}
-
 /*
  * What was found under the original tuple: the same connection is updated,
  * another one replaced. Where nothing was found but creation was refused, the
@@ -273,6 +243,17 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 	return STAGE_DONE;
 }
 
+static enum flow_result applied(struct call *c, size_t i)
+{
+	const struct op_state *s = &c->w->ops[i];
+
+	c->in->orphans += !!(s->less.without & FLOW_HAS_MASTER);
+	if (!(s->less.without & FLOW_HAS_HELPER))
+		return FLOW_APPLIED;
+	memcpy(c->in->helper, c->ops[i].flow.helper, sizeof(c->in->helper));
+	return FLOW_HELPER;
+}
+
 static void advance(struct call *c, size_t i)
 {
 	struct op_state *s = &c->w->ops[i];
@@ -280,9 +261,15 @@ static void advance(struct call *c, size_t i)
 	enum stage next;
 
 	if (s->error == 0 && s->stage != STAGE_LOOK) {
-		finish(c, i, FLOW_APPLIED);
+		finish(c, i, applied(c, i));
 		return;
 	}
+	if (s->stage != STAGE_LOOK &&
+	    ct_helper_do_without(&s->less, &c->ops[i].flow,
+				 s->stage == STAGE_CREATE ||
+					 s->stage == STAGE_REPLACE,
+				 s->error))
+		return;
 	if (idle && (s->error == -ENOENT || s->error == -ETIME)) {
 		finish(c, i, FLOW_GONE);
 		return;
@@ -293,7 +280,7 @@ static void advance(struct call *c, size_t i)
 	}
 	next = next_stage(c, &c->ops[i], s);
 	if (next == STAGE_DONE)
-		finish(c, i, final_result(c, s->error));
+		finish(c, i, inject_result_of(s->error, &c->in->last_errno));
 	else if (++s->steps == STEPS_MAX)
 		finish(c, i, FLOW_CLASH);
 	else
@@ -303,8 +290,10 @@ static void advance(struct call *c, size_t i)
 /* Writes one stage's message at the end of the batch; 0 if it cannot be. */
 static size_t put_message(struct call *c, enum stage stage, uint16_t i)
 {
-	const struct flow *f = &c->ops[i].flow;
 	const struct op_state *s = &c->w->ops[i];
+	struct flow copy;
+	const struct flow *f =
+		ct_helper_without(&s->less, &c->ops[i].flow, &copy);
 	uint8_t *at = c->w->batch + c->w->len;
 	uint32_t seq = c->in->sock.seq + 1;
 
@@ -314,7 +303,8 @@ static size_t put_message(struct call *c, enum stage stage, uint16_t i)
 		return ct_put_create(at, CT_PUT_MAX, seq, 0, f);
 	case STAGE_UPDATE:
 		return ct_put_update(at, CT_PUT_MAX, seq, 0, f,
-				     s->looked ? s->status & IPS_EXPECTED : 0);
+				     (s->looked ? s->status : f->status) &
+					     IPS_EXPECTED);
 	case STAGE_LOOK:
 		return ct_put_get(at, CT_PUT_MAX, seq, 0, f);
 	case STAGE_DELETE:
@@ -400,7 +390,7 @@ static void take_entry(struct call *c, const struct nlmsghdr *nlh, uint16_t op)
 	s->status = found.status;
 	s->same = flow_tuple_equal(&found.orig, &ours->orig) &&
 		  flow_tuple_equal(&found.reply, &ours->reply) &&
-		  found.zone == ours->zone;
+		  found.zone == ours->zone && ct_helper_same(ours, &found);
 }
 
 /* Returns true for the answer that ends the batch. */

@@ -23,6 +23,8 @@ struct ct_inject {
 	struct inject_work *work; /* owned, some 200 KiB, fixed */
 	int last_errno;		  /* of the last FLOW_OTHER, positive */
 	bool copies_known;	  /* the last FLOW_COPY found its entry */
+	uint64_t orphans;	  /* entries made without their master */
+	char helper[FLOW_HELPER_MAX]; /* the last one of a FLOW_HELPER */
 };
 
 /* 0 or -errno; on failure all closed. */
@@ -47,6 +49,11 @@ uint32_t ct_inject_portid(const struct ct_inject *in);
  * that is not in SYN_SENT: else FLOW_INVALID. After FLOW_OTHER, last_errno
  * has the reason.
  *
+ * A helper that this kernel does not know, and a master that is not there, are
+ * left out rather than the flow lost: FLOW_HELPER (with the name in helper), or
+ * FLOW_APPLIED and orphans. A copy that has them replaces an entry that lacks
+ * them, for they can be given to a new one only.
+ *
  * Returns 0, or -errno when the socket failed: results are then right as far
  * as known, the others FLOW_ACK_LOST.
  */
@@ -57,5 +64,9 @@ __attribute__((warn_unused_result)) int ct_inject_apply(
 /* "applied", "gone", "table_full", "chain", "clash", "helper", "invalid",
  * "ack_lost", "other" (operating.md 3.2); never NULL. */
 const char *inject_result_name(enum flow_result result);
+
+/* The result of a flow for an error (-errno) that no further step can mend;
+ * the error itself, positive, in other where there is no word for it. */
+enum flow_result inject_result_of(int error, int *other);
 
 #endif

@@ -16,80 +16,13 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "ct_helper.h"
+#include "ct_tuple.h"
 #include "flow.h"
 #include "nl_attr.h"
-
-static bool is_icmp(uint8_t l4proto)
-{
-	return l4proto == IPPROTO_ICMP || l4proto == IPPROTO_ICMPV6;
-}
-
-static bool parse_ip(const struct nl_attrs *parent, struct flow_tuple *t)
-{
-	struct nl_attrs a = nl_attrs_nest(parent);
-	bool ok = true;
-
-	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
-		switch (nl_attrs_type(&a)) {
-		case CTA_IP_V4_SRC:
-			ok = ok && nl_attrs_get(&a, t->src.b, 4);
-			break;
-		case CTA_IP_V4_DST:
-			ok = ok && nl_attrs_get(&a, t->dst.b, 4);
-			break;
-		case CTA_IP_V6_SRC:
-			ok = ok && nl_attrs_get(&a, t->src.b, 16);
-			break;
-		case CTA_IP_V6_DST:
-			ok = ok && nl_attrs_get(&a, t->dst.b, 16);
-			break;
-		default:
-			break;
-		}
-	}
-	return ok;
-}
-
-static bool parse_proto(const struct nl_attrs *parent, struct flow *f,
-			struct flow_tuple *t)
-{
-	struct nl_attrs a = nl_attrs_nest(parent);
-	uint8_t type = 0, code = 0;
-	bool ok = true;
-
-	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
-		switch (nl_attrs_type(&a)) {
-		case CTA_PROTO_NUM:
-			ok = ok && nl_attrs_get(&a, &f->l4proto, 1);
-			break;
-		case CTA_PROTO_SRC_PORT:
-		case CTA_PROTO_ICMP_ID:
-		case CTA_PROTO_ICMPV6_ID:
-			ok = ok && nl_attrs_be16(&a, &t->sport);
-			break;
-		case CTA_PROTO_DST_PORT:
-			ok = ok && nl_attrs_be16(&a, &t->dport);
-			break;
-		case CTA_PROTO_ICMP_TYPE:
-		case CTA_PROTO_ICMPV6_TYPE:
-			ok = ok && nl_attrs_get(&a, &type, 1);
-			break;
-		case CTA_PROTO_ICMP_CODE:
-		case CTA_PROTO_ICMPV6_CODE:
-			ok = ok && nl_attrs_get(&a, &code, 1);
-			break;
-		default:
-			break;
-		}
-	}
-	if (is_icmp(f->l4proto))
-		t->dport = (uint16_t)(type << 8 | code);
-	return ok;
-}
 
 /*
  * A zone inside a tuple is a zone of one direction, which struct flow cannot
@@ -104,10 +37,10 @@ static int parse_tuple(const struct nl_attrs *parent, struct flow *f,
 	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
 		switch (nl_attrs_type(&a)) {
 		case CTA_TUPLE_IP:
-			ok = ok && parse_ip(&a, t);
+			ok = ok && ct_tuple_parse_ip(&a, t);
 			break;
 		case CTA_TUPLE_PROTO:
-			ok = ok && parse_proto(&a, f, t);
+			ok = ok && ct_tuple_parse_proto(&a, &f->l4proto, t);
 			break;
 		case CTA_TUPLE_ZONE:
 			return CT_MSG_FOREIGN;
@@ -196,6 +129,12 @@ static int parse_attr(const struct nl_attrs *a, struct flow *f,
 		break;
 	case CTA_PROTOINFO:
 		ok = parse_protoinfo(a, f);
+		break;
+	case CTA_HELP:
+	case CTA_TUPLE_MASTER:
+	case CTA_SEQ_ADJ_ORIG:
+	case CTA_SEQ_ADJ_REPLY:
+		ok = ct_helper_parse(a, f);
 		break;
 	default:
 		break;

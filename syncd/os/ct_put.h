@@ -13,7 +13,7 @@
 struct flow;
 
 /* No message of ours is longer. */
-#define CT_PUT_MAX 512
+#define CT_PUT_MAX 704
 
 /*
  * Builders: each writes one whole message into buf (size bytes, aligned to 4)
