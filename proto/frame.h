@@ -34,6 +34,7 @@ enum frame_type {
 	FRAME_BULK_FLOWS = 17, /* Flows, part of the bulk */
 	FRAME_BULK_BEGIN = 18,
 	FRAME_BULK_END = 19,
+	FRAME_EXPECTS = 80,
 };
 
 struct frame {

@@ -87,7 +87,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	e->started = now;
 	e->go_from = -1;
 	e->split_at = MONO_NEVER;
-	e->ops_peer = -1;
+	e->ops_peer = e->expects.peer = -1;
 	e->lower_at = MONO_NEVER;
 	e->windows_old = true; /* nobody knows what was before */
 	gate_init(&e->gate, conf->require, conf->require_ns);

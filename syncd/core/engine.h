@@ -103,6 +103,7 @@ struct engine_tx {
 	bool want_bulk;
 	uint64_t want_id;
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
+	bool expects; /* of a bulk, they alone are still to be told */
 };
 
 /* What a peer tells us. */
@@ -188,12 +189,26 @@ struct engine_action {
 	};
 };
 
+/* Expectations (engine_expect.c). */
+struct engine_expects {
+	struct expect_batch batch; /* to be put into our kernel */
+	int peer;		   /* who told them; -1: nobody to answer */
+	uint64_t seq;
+	mono_t again; /* all are told then */
+	/* told; of a master that is gone, or not to be told; dumps that broke
+	 * off; told by a peer and not to be had */
+	uint64_t told, orphans, filtered, failures, refused_own;
+	uint64_t results[EXPECT_RESULTS];
+};
+
 enum engine_work {
 	WORK_NONE,
-	WORK_INJECT,	 /* e->ops[0 .. e->nops - 1]; then engine_injected */
-	WORK_DUMP_START, /* a new dump of our table; then engine_dumping */
-	WORK_DUMP_READ,	 /* one chunk; then engine_dumped */
-	WORK_DUMP_ABORT, /* then engine_dumping(false) */
+	WORK_INJECT,	   /* e->ops[0 .. e->nops - 1]; then engine_injected */
+	WORK_EXPECTS,	   /* e->expects.batch; then engine_expects_injected */
+	WORK_EXPECTS_DUMP, /* engine_expect of each; engine_expects_dumped */
+	WORK_DUMP_START,   /* a new dump of our table; then engine_dumping */
+	WORK_DUMP_READ,	   /* one chunk; then engine_dumped */
+	WORK_DUMP_ABORT,   /* then engine_dumping(false) */
 };
 
 /* Whom a dump of our table serves, most urgent first. */
@@ -274,6 +289,8 @@ struct engine {
 	bool ops_bulk;
 	mono_t ops_at;
 
+	struct engine_expects expects;
+
 	bool congested;	      /* the kernel drops events until all were read */
 	uint64_t refused_own; /* told by a peer, and not to be had (rules 2) */
 	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
@@ -328,6 +345,16 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 void engine_overrun(struct engine *e, mono_t now);
 /* All events that the kernel had were read; by whoever read the last one. */
 void engine_drained(struct engine *e, mono_t now);
+
+/*
+ * An expectation, from an event or the dump that WORK_EXPECTS_DUMP asks for,
+ * with its master as it is now; NULL: there is none.
+ */
+void engine_expect(struct engine *e, const struct expect_change *c,
+		   const struct flow *master, mono_t now);
+/* The dump is over; whole: all of them were told. */
+void engine_expects_dumped(struct engine *e, bool whole, mono_t now);
+void engine_expects_injected(struct engine *e, const uint8_t *results);
 
 /* The next piece of work, WORK_NONE when there is none now. */
 enum engine_work engine_work(struct engine *e, mono_t now);

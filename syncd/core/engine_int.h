@@ -14,6 +14,7 @@
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_dump.c      dumps of our table, and whom they serve
+ * engine_expect.c    expectations, out and in
  */
 #ifndef STATESYNC_ENGINE_INT_H
 #define STATESYNC_ENGINE_INT_H
@@ -143,6 +144,20 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 		       size_t n, bool more, mono_t now);
 /* The dump behind a bulk has begun. */
 void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
+
+/* The last of a bulk is told. */
+void engine_sync_bulk_ends(struct engine *e, unsigned peer, mono_t now);
+void engine_sync_tell(struct engine *e, enum flow_op op, const struct flow *f,
+		      mono_t now);
+/* A handover goes on and nothing is told from here to its end; what would have
+ * been is remembered. */
+bool engine_sync_silent(const struct engine *e);
+
+/* --- engine_expect.c: expectations */
+bool engine_expects_due(const struct engine *e, mono_t now);
+mono_t engine_expects_deadline(const struct engine *e);
+void engine_rx_expects(struct engine *e, unsigned peer,
+		       const struct session_event *ev);
 
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,

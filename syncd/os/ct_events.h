@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ct_expect.h"
 #include "flow.h"
 #include "nl.h"
 
@@ -26,9 +27,10 @@ typedef void ct_event_cb(const struct ct_event *event, void *arg);
 
 struct ct_events {
 	struct nl_sock sock;
-	struct nl_sock query;	/* completes events that tell half a flow */
-	struct nl_slots *slots; /* owned */
-	uint32_t own_portid;	/* whose events are not told; 0: nobody's */
+	struct nl_sock query;	 /* completes events that tell half a flow */
+	struct nl_slots *slots;	 /* owned */
+	ct_expect_cb *expect_cb; /* set by the owner; NULL: not told */
+	uint32_t own_portid;	 /* whose events are not told; 0: nobody's */
 	bool subscribed;
 	uint64_t foreign; /* messages that are no flow of ours */
 	uint64_t malformed;
@@ -59,7 +61,7 @@ __attribute__((warn_unused_result)) int ct_events_ignore_portid(
 	struct ct_events *e, uint32_t portid);
 
 /*
- * Starts to listen to NEW, UPDATE and DESTROY; a second call does nothing.
+ * Starts to listen to NEW, UPDATE and DESTROY, of expectations, too; a second call does nothing.
  * What happens from its return on is told. 0 or -errno (then not subscribed).
  */
 __attribute__((warn_unused_result)) int ct_events_subscribe(
@@ -73,7 +75,7 @@ int ct_events_fd(const struct ct_events *e);
 
 /*
  * Reads at most max messages (0: no limit) and calls cb(event, arg) for each
- * flow. cb may not call back into e. An UPDATE that does not carry the TCP state
+ * flow, expect_cb(event, arg) for each expectation. cb may not call back into e. An UPDATE that does not carry the TCP state
  * (a mark that changed), the master or changed lengths is completed from the kernel's entry; if that
  * is gone, the event is dropped, for its DESTROY follows.
  * Returns a condition from above or -errno.

@@ -49,10 +49,10 @@ enum stage {
 struct op_state {
 	enum stage stage;
 	uint8_t steps;
-	bool sent;	   /* in this round */
-	bool taken;	   /* the kernel refused to create it: EEXIST */
-	bool looked;	   /* an update that follows a look */
-	bool same;	   /* what the look found */
+	bool sent;   /* in this round */
+	bool taken;  /* the kernel refused to create it: EEXIST */
+	bool looked; /* an update that follows a look */
+	bool same;   /* what the look found */
 	struct ct_helper_less less;
 	int error;	   /* of this round, 0 or -errno */
 	uint32_t status;   /* of the entry found */

@@ -20,10 +20,10 @@ struct inject_work;
 
 struct ct_inject {
 	struct nl_sock sock;
-	struct inject_work *work; /* owned, some 200 KiB, fixed */
-	int last_errno;		  /* of the last FLOW_OTHER, positive */
-	bool copies_known;	  /* the last FLOW_COPY found its entry */
-	uint64_t orphans;	  /* entries made without their master */
+	struct inject_work *work;     /* owned, some 200 KiB, fixed */
+	int last_errno;		      /* of the last FLOW_OTHER, positive */
+	bool copies_known;	      /* the last FLOW_COPY found its entry */
+	uint64_t orphans;	      /* entries made without their master */
 	char helper[FLOW_HELPER_MAX]; /* the last one of a FLOW_HELPER */
 };
 

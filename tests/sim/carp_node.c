@@ -360,6 +360,10 @@ static void work(struct cs_sim *s, struct cs_node *n)
 	switch (engine_work(n->engine, now)) {
 	case WORK_NONE:
 	case WORK_INJECT:
+	case WORK_EXPECTS:
+		return;
+	case WORK_EXPECTS_DUMP:
+		engine_expects_dumped(n->engine, true, now);
 		return;
 	case WORK_DUMP_START:
 		engine_dumping(n->engine, true, now);

@@ -406,6 +406,11 @@ static bool work(struct sim *s, unsigned i)
 	case WORK_INJECT:
 		inject(s, i);
 		return true;
+	case WORK_EXPECTS: /* nobody here has a helper */
+		return false;
+	case WORK_EXPECTS_DUMP:
+		engine_expects_dumped(n->engine, true, s->now);
+		return true;
 	case WORK_DUMP_START:
 		engine_table(n->engine, n->kernel.n);
 		kernel_dump_start(&n->kernel, s->now);

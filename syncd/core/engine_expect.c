@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Expectations, out and in. They are few, they live for minutes, and the
+ * kernel does not tell when one lives longer than it was to (SIP). So all are
+ * told again every half minute: what was lost on the way is there again, and
+ * ends where nobody tells of it any more. None of them opens a gap.
+ *
+ * Invariant: a peer is told of an expectation after its master, and never
+ * between the chunks of a bulk: a bulk ends with them.
+ */
+#include "engine_int.h"
+
+#include <string.h>
+
+#define AGAIN_NS (30 * MONO_S)
+
+/* --- out ------------------------------------------------------------------ */
+
+/* What is told one by one; a bulk under way is told all of them at its end. */
+static bool streams(const struct engine_peer *p)
+{
+	return p->live && p->tx.state == TX_STREAM;
+}
+
+static void tell(struct engine *e, const struct expect_change *c, mono_t now)
+{
+	bool told = false;
+
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+
+		if (!streams(p) && !p->tx.expects)
+			continue;
+		told |= session_hears_expects(p->session);
+		if (session_tell_expect(p->session, c, now))
+			engine_sync_gap(e, i, "memory is short", now);
+	}
+	e->expects.told += told;
+}
+
+void engine_expect(struct engine *e, const struct expect_change *c,
+		   const struct flow *master, mono_t now)
+{
+	enum filter_verdict v;
+
+	if (!e->masters)
+		return;
+	/* what ends with its master ends so on the peer, if it does */
+	if (!master) {
+		e->expects.orphans += c->op != EXPECT_END;
+		return;
+	}
+	v = filter_flow(&e->filter, master);
+	if (v != FILTER_PASS) {
+		e->expects.filtered++;
+		return;
+	}
+	/* no event of the kernel says that a helper changed lengths */
+	if (master->has & FLOW_HAS_SEQADJ)
+		engine_sync_tell(e, FLOW_UPDATE, master, now);
+	if (engine_sync_silent(e))
+		e->handover_missed = true;
+	else
+		tell(e, c, now);
+}
+
+/* Somebody could use them: after a bulk at once, else every half minute. */
+bool engine_expects_due(const struct engine *e, mono_t now)
+{
+	bool wanted = false;
+
+	if (!engine_telling(e) || engine_sync_silent(e) || e->dump_running)
+		return false;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		if (p->tx.expects)
+			return true;
+		wanted |= streams(p) && session_hears_expects(p->session);
+	}
+	return wanted && e->masters && mono_due(e->expects.again, now);
+}
+
+mono_t engine_expects_deadline(const struct engine *e)
+{
+	if (!e->masters || engine_sync_silent(e) || e->dump_running)
+		return MONO_NEVER;
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (streams(&e->peers[i]) &&
+		    session_hears_expects(e->peers[i].session))
+			return e->expects.again;
+	return MONO_NEVER;
+}
+
+void engine_expects_dumped(struct engine *e, bool whole, mono_t now)
+{
+	e->expects.again = mono_add(now, AGAIN_NS);
+	e->expects.failures += !whole;
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+
+		if (!p->tx.expects)
+			continue;
+		p->tx.expects = false;
+		engine_sync_bulk_ends(e, i, now);
+	}
+}
+
+/* --- in -------------------------------------------------------------------- */
+
+void engine_rx_expects(struct engine *e, unsigned peer,
+		       const struct session_event *ev)
+{
+	const struct expect_batch *b = ev->expects.batch;
+	struct engine_peer *p = &e->peers[peer];
+	struct expect_batch *in = &e->expects.batch;
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct expect *x = &b->list[i].expect;
+
+		/* of the master's answers nothing is known here: where they
+		 * come from an own address there is no such flow (rules 2) */
+		if (filter_is_own(&e->filter, x->family, &x->master.src))
+			e->expects.refused_own++;
+		else
+			in->list[in->n++] = b->list[i];
+	}
+	e->expects.peer = (int)peer;
+	e->expects.seq = ev->expects.seq;
+	if (in->n)
+		return;
+	p->ack_seq = ev->expects.seq;
+	p->say_ack = true;
+}
+
+void engine_expects_injected(struct engine *e, const uint8_t *results)
+{
+	struct engine_expects *x = &e->expects;
+
+	for (size_t i = 0; i < x->batch.n; i++)
+		x->results[results[i]]++;
+	x->batch.n = 0;
+	if (x->peer < 0)
+		return;
+	e->peers[x->peer].ack_seq = x->seq;
+	e->peers[x->peer].say_ack = true;
+}
