@@ -189,8 +189,19 @@ struct engine_action {
 	};
 };
 
+#define ENGINE_EXPECTS_EARLY 32
+
 /* Expectations (engine_expect.c). */
 struct engine_expects {
+	/* told by our kernel before their masters */
+	struct engine_early {
+		struct expect_change change;
+		bool has_master;
+		struct flow master; /* as it was found */
+		mono_t due;	    /* no longer waited for */
+	} early[ENGINE_EXPECTS_EARLY];
+	size_t nearly;
+
 	struct expect_batch batch; /* to be put into our kernel */
 	int peer;		   /* who told them; -1: nobody to answer */
 	uint64_t seq;
@@ -348,7 +359,7 @@ void engine_drained(struct engine *e, mono_t now);
 
 /*
  * An expectation, from an event or the dump that WORK_EXPECTS_DUMP asks for,
- * with its master as it is now; NULL: there is none.
+ * with its master as it is now; NULL: there is none, or not yet.
  */
 void engine_expect(struct engine *e, const struct expect_change *c,
 		   const struct flow *master, mono_t now);

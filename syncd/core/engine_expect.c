@@ -10,9 +10,13 @@
  */
 #include "engine_int.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #define AGAIN_NS (30 * MONO_S)
+/* From the word about an expectation to that about its master's beginning. */
+#define EARLY_NS (10 * MONO_MS)
 
 /* --- out ------------------------------------------------------------------ */
 
@@ -38,20 +42,10 @@ static void tell(struct engine *e, const struct expect_change *c, mono_t now)
 	e->expects.told += told;
 }
 
-void engine_expect(struct engine *e, const struct expect_change *c,
-		   const struct flow *master, mono_t now)
+static void told_with(struct engine *e, const struct expect_change *c,
+		      const struct flow *master, mono_t now)
 {
-	enum filter_verdict v;
-
-	if (!e->masters)
-		return;
-	/* what ends with its master ends so on the peer, if it does */
-	if (!master) {
-		e->expects.orphans += c->op != EXPECT_END;
-		return;
-	}
-	v = filter_flow(&e->filter, master);
-	if (v != FILTER_PASS) {
+	if (filter_flow(&e->filter, master) != FILTER_PASS) {
 		e->expects.filtered++;
 		return;
 	}
@@ -62,6 +56,86 @@ void engine_expect(struct engine *e, const struct expect_change *c,
 		e->handover_missed = true;
 	else
 		tell(e, c, now);
+}
+
+/*
+ * The first packet of a UDP flow may announce already (SIP, TFTP). Its helper
+ * reads it before the flow is in the table, so the flow is told after it, and
+ * a new flow replaces what was there with all that it expected: this waits for
+ * the flow, or until it is clear that it was told long ago.
+ */
+static bool is_early(const struct expect_change *c, const struct flow *master)
+{
+	return c->op == EXPECT_NEW &&
+	       (!master || (c->expect.master_l4proto != IPPROTO_TCP &&
+			    !(master->status & IPS_SEEN_REPLY)));
+}
+
+/* Its master is f, or the one found at first; without one it is nobody's. */
+static void early_end(struct engine *e, size_t i, const struct flow *f,
+		      mono_t now)
+{
+	struct engine_expects *x = &e->expects;
+	struct engine_early early = x->early[i];
+
+	memmove(&x->early[i], &x->early[i + 1],
+		(--x->nearly - i) * sizeof(x->early[0]));
+	if (f || early.has_master)
+		told_with(e, &early.change, f ? f : &early.master, now);
+	else
+		x->orphans++;
+}
+
+static void early_add(struct engine *e, const struct expect_change *c,
+		      const struct flow *master, mono_t now)
+{
+	struct engine_expects *x = &e->expects;
+	struct engine_early *early;
+
+	if (x->nearly == ENGINE_EXPECTS_EARLY)
+		early_end(e, 0, NULL, now);
+	early = &x->early[x->nearly++];
+	*early = (struct engine_early){
+		.change = *c,
+		.has_master = master,
+		.due = mono_add(now, EARLY_NS),
+	};
+	if (master)
+		early->master = *master;
+}
+
+void engine_expect_master(struct engine *e, const struct flow *f, mono_t now)
+{
+	struct engine_expects *x = &e->expects;
+	size_t i = 0;
+
+	while (i < x->nearly) {
+		const struct expect *ex = &x->early[i].change.expect;
+
+		if (ex->family == f->family &&
+		    ex->master_l4proto == f->l4proto &&
+		    flow_tuple_equal(&ex->master, &f->orig))
+			early_end(e, i, f, now);
+		else
+			i++;
+	}
+}
+
+void engine_expects_tick(struct engine *e, mono_t now)
+{
+	while (e->expects.nearly && mono_due(e->expects.early[0].due, now))
+		early_end(e, 0, NULL, now);
+}
+
+void engine_expect(struct engine *e, const struct expect_change *c,
+		   const struct flow *master, mono_t now)
+{
+	if (!e->masters)
+		return;
+	if (is_early(c, master))
+		early_add(e, c, master, now);
+	else if (master) /* else it ends with its master, there, too */
+		told_with(e, c, master, now);
 }
 
 /* Somebody could use them: after a bulk at once, else every half minute. */
@@ -83,6 +157,8 @@ bool engine_expects_due(const struct engine *e, mono_t now)
 
 mono_t engine_expects_deadline(const struct engine *e)
 {
+	if (e->expects.nearly)
+		return e->expects.early[0].due;
 	if (!e->masters || engine_sync_silent(e) || e->dump_running)
 		return MONO_NEVER;
 	for (unsigned i = 0; i < e->npeers; i++)

@@ -89,6 +89,7 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 	engine_rx_role_changed(e, telling, now);
 	if (!telling)
 		destroys_clear(&e->destroys);
+	e->expects.nearly = 0;
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
 
@@ -222,6 +223,8 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	if (f->l4proto == IPPROTO_TCP && f->tcp_state == TCP_CONNTRACK_SYN_RECV)
 		op = FLOW_NEW;
 	engine_sync_tell(e, op, f, now);
+	if (f->has & FLOW_HAS_HELPER)
+		engine_expect_master(e, f, now);
 }
 
 void engine_overrun(struct engine *e, mono_t now)
@@ -340,6 +343,7 @@ void engine_sync_tick(struct engine *e, mono_t now)
 {
 	struct flow f;
 
+	engine_expects_tick(e, now);
 	while (engine_events_room(e) && destroys_next(&e->destroys, now, &f))
 		if (e->masters)
 			engine_sync_tell(e, FLOW_DESTROY, &f, now);
@@ -350,6 +354,7 @@ void engine_sync_drained(struct engine *e, mono_t now)
 	mono_t later = mono_add(now, DESTROYS_WAIT_NS);
 	struct flow f;
 
+	engine_expects_tick(e, later);
 	while (destroys_next(&e->destroys, later, &f))
 		engine_sync_tell(e, FLOW_DESTROY, &f, now);
 	for (unsigned i = 0; i < e->npeers; i++)
