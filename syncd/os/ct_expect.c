@@ -275,6 +275,26 @@ static int delete_one(struct nl_sock *s, const struct expect *e)
 	return talk(s, &m, NULL, NULL);
 }
 
+static int take_one(const struct nlmsghdr *nlh, void *arg)
+{
+	return ct_expect_parse(nlh, arg) < 0 ? -EBADMSG : 0;
+}
+
+/* Is what has the tuple the same master's? Else what ended there was not told
+ * to us. */
+static bool is_same(struct nl_sock *s, const struct expect *e)
+{
+	_Alignas(8) uint8_t buf[512];
+	struct nl_msg m = start(buf, sizeof(buf), IPCTNL_MSG_EXP_GET, NLM_F_ACK,
+				e->family);
+	struct expect found = { 0 };
+
+	ct_tuple_put(&m, CTA_EXPECT_TUPLE, e->family, e->l4proto, &e->tuple);
+	return talk(s, &m, take_one, &found) == 0 &&
+	       found.master_l4proto == e->master_l4proto &&
+	       flow_tuple_equal(&found.master, &e->master);
+}
+
 static enum expect_result result_of(int error, bool end)
 {
 	switch (-error) {
@@ -305,17 +325,22 @@ static enum expect_result apply(struct nl_sock *s,
 				const struct expect_change *c)
 {
 	const struct expect *e = &c->expect;
-	int error = 0;
+	int error = -EEXIST;
 
 	if (!expect_valid(e))
 		return EXPECT_INVALID;
 	if (c->op == EXPECT_END)
 		return result_of(set_timeout(s, e, EXPECT_LINGER_S), true);
-	if (c->op == EXPECT_NEW)
-		error = delete_one(s, e);
-	if (error == 0 || error == -ENOENT)
+	if (c->op == EXPECT_COPY)
 		error = create(s, e);
-	if (error == 0 || (error == -EEXIST && c->op == EXPECT_COPY))
+	if (error == -EEXIST && c->op == EXPECT_COPY && is_same(s, e))
+		error = 0;
+	if (error == -EEXIST) {
+		error = delete_one(s, e);
+		if (error == 0 || error == -ENOENT)
+			error = create(s, e);
+	}
+	if (error == 0)
 		error = set_timeout(s, e, e->timeout_s ? e->timeout_s : 1);
 	return result_of(error, false);
 }

@@ -406,10 +406,11 @@ static bool work(struct sim *s, unsigned i)
 	case WORK_INJECT:
 		inject(s, i);
 		return true;
-	case WORK_EXPECTS: /* nobody here has a helper */
-		return false;
+	case WORK_EXPECTS:
+		sim_expects_work(&n->expects, &n->kernel, n->engine);
+		return true;
 	case WORK_EXPECTS_DUMP:
-		engine_expects_dumped(n->engine, true, s->now);
+		sim_expects_dump(&n->expects, &n->kernel, n->engine, s->now);
 		return true;
 	case WORK_DUMP_START:
 		engine_table(n->engine, n->kernel.n);
