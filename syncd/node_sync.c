@@ -185,6 +185,18 @@ static void dump_read(struct node *n)
 		      node_now(n));
 }
 
+static void say_helper(struct node *n)
+{
+	if (!strcmp(n->helper_said, n->inject.helper))
+		return;
+	memcpy(n->helper_said, n->inject.helper, sizeof(n->helper_said));
+	log_msg(LOG_WARNING,
+		"this kernel does not know the helper \"%s\": connections of "
+		"the peer are here without it. statesync check names the "
+		"module",
+		n->helper_said);
+}
+
 static void inject(struct node *n)
 {
 	static uint8_t results[ENGINE_OPS_MAX];
@@ -204,6 +216,7 @@ static void inject(struct node *n)
 				log_errno(-err));
 		done += part;
 	}
+	say_helper(n);
 	engine_injected(e, results, node_now(n));
 }
 

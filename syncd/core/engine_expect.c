@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Expectations, out and in. They are few, they live for minutes, and the
- * kernel does not tell when one lives longer than it was to (SIP). So all are
+ * kernel does not tell when one lives longer than it was to, or becomes active
+ * (SIP). So all are
  * told again every half minute: what was lost on the way is there again, and
  * ends where nobody tells of it any more. None of them opens a gap.
  *
@@ -15,6 +16,8 @@
 #include <string.h>
 
 #define AGAIN_NS (30 * MONO_S)
+/* After a word about a flow of SIP: an answer may have made one active. */
+#define SOON_NS (2 * MONO_S)
 /* From the word about an expectation to that about its master's beginning. */
 #define EARLY_NS (10 * MONO_MS)
 
@@ -109,6 +112,8 @@ void engine_expect_master(struct engine *e, const struct flow *f, mono_t now)
 	struct engine_expects *x = &e->expects;
 	size_t i = 0;
 
+	if (!strcmp(f->helper, "sip"))
+		x->again = mono_min(x->again, mono_add(now, SOON_NS));
 	while (i < x->nearly) {
 		const struct expect *ex = &x->early[i].change.expect;
 

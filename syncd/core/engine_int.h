@@ -156,7 +156,7 @@ bool engine_sync_silent(const struct engine *e);
 /* --- engine_expect.c: expectations */
 /* Those whose master's word did not come; at the end of time: all. */
 void engine_expects_tick(struct engine *e, mono_t now);
-/* A flow with a helper was told as new: what it announced at once is, too. */
+/* A flow with a helper was told: what it announced at once is, too. */
 void engine_expect_master(struct engine *e, const struct flow *f, mono_t now);
 bool engine_expects_due(const struct engine *e, mono_t now);
 mono_t engine_expects_deadline(const struct engine *e);

@@ -105,8 +105,9 @@ int ct_expect_parse(const struct nlmsghdr *nlh, struct expect *e)
 		if (!parse_attr(&a, e))
 			return -EBADMSG;
 	e->flags &= EXPECT_FLAGS;
-	/* nobody but a program expects without a helper (nft ct expectation) */
-	return expect_valid(e) ? 0 : CT_MSG_FOREIGN;
+	/* nobody but a ruleset expects without a helper (nft ct expectation) */
+	return expect_valid(e) && ct_helper_moves(e->helper) ? 0
+							     : CT_MSG_FOREIGN;
 }
 
 /* --- the master ------------------------------------------------------------- */
@@ -280,8 +281,8 @@ static int take_one(const struct nlmsghdr *nlh, void *arg)
 	return ct_expect_parse(nlh, arg) < 0 ? -EBADMSG : 0;
 }
 
-/* Is what has the tuple the same master's? Else what ended there was not told
- * to us. */
+/* Has the tuple the same master? Else what ended there was not told to us. And
+ * the same flags? The kernel changes nothing but the timeout. */
 static bool is_same(struct nl_sock *s, const struct expect *e)
 {
 	_Alignas(8) uint8_t buf[512];
@@ -292,6 +293,7 @@ static bool is_same(struct nl_sock *s, const struct expect *e)
 	ct_tuple_put(&m, CTA_EXPECT_TUPLE, e->family, e->l4proto, &e->tuple);
 	return talk(s, &m, take_one, &found) == 0 &&
 	       found.master_l4proto == e->master_l4proto &&
+	       found.flags == e->flags &&
 	       flow_tuple_equal(&found.master, &e->master);
 }
 

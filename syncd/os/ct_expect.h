@@ -27,7 +27,7 @@ struct ct_expect_event {
 typedef void ct_expect_cb(const struct ct_expect_event *event, void *arg);
 
 /* Reads EXP_NEW, EXP_DELETE or a dump's message. 0, -EBADMSG, or
- * CT_MSG_FOREIGN: without a helper, or another family. */
+ * CT_MSG_FOREIGN: no helper that moves, or another family. */
 __attribute__((warn_unused_result)) int ct_expect_parse(
 	const struct nlmsghdr *nlh, struct expect *e);
 

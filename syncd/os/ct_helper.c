@@ -30,6 +30,17 @@ bool ct_helper_parse_name(const struct nl_attrs *a, char name[FLOW_HELPER_MAX])
 	return name[FLOW_HELPER_MAX - 1] == '\0';
 }
 
+/*
+ * Of PPTP the helper has what it knows of the session, and the keys of GRE,
+ * where nobody can put them; and on a translated connection that was not made
+ * by packets it drops each packet (nf_nat_pptp wants NF_CT_EXT_NAT). The
+ * control connection lives on without it.
+ */
+bool ct_helper_moves(const char *name)
+{
+	return name[0] != '\0' && strcmp(name, "pptp") != 0;
+}
+
 static bool parse_help(const struct nl_attrs *parent, struct flow *f)
 {
 	struct nl_attrs a = nl_attrs_nest(parent);
@@ -39,9 +50,10 @@ static bool parse_help(const struct nl_attrs *parent, struct flow *f)
 			continue;
 		if (!ct_helper_parse_name(&a, f->helper))
 			return false;
-		/* an entry whose helper was unloaded has an empty one */
-		if (f->helper[0] != '\0')
+		if (ct_helper_moves(f->helper))
 			f->has |= FLOW_HAS_HELPER;
+		else
+			memset(f->helper, 0, sizeof(f->helper));
 	}
 	return true;
 }

@@ -17,6 +17,10 @@
 /* The payload at hand as a helper's name; false: none, or not one. */
 bool ct_helper_parse_name(const struct nl_attrs *a, char name[FLOW_HELPER_MAX]);
 
+/* Can another kernel go on with that helper? Also no for "": one that was
+ * unloaded. */
+bool ct_helper_moves(const char *name);
+
 /* CTA_HELP, CTA_TUPLE_MASTER or CTA_SEQ_ADJ_* into f; false: malformed. */
 bool ct_helper_parse(const struct nl_attrs *a, struct flow *f);
 

@@ -4,6 +4,7 @@ kernel's helpers, and as much of each protocol as these read and change."""
 
 import re
 import socket
+import struct
 
 RULES = """
 table inet helpers {
@@ -23,8 +24,8 @@ table inet helpers {
 # Data of FTP passes only where the kernel knows whose it is.
 GUARD = """
 add chain inet helpers guard { type filter hook forward priority 10; }
-add rule inet helpers guard tcp dport 21 accept
-add rule inet helpers guard tcp sport 21 accept
+add rule inet helpers guard tcp dport { 21, 1723 } accept
+add rule inet helpers guard tcp sport { 21, 1723 } accept
 add rule inet helpers guard meta l4proto tcp ct helper "ftp" accept
 add rule inet helpers guard meta l4proto tcp drop
 """
@@ -189,6 +190,39 @@ class Datagrams:
         self.server.close()
 
 
+def pptp(kind, body, length):
+    """A control message of PPTP (RFC 2637, 2)."""
+    return struct.pack("!HHIHH", 12 + length, 1, 0x1A2B3C4D, kind, 0) \
+        + body.ljust(length, b"\0")
+
+
+def gre(lab, host, addr):
+    """A socket for what is in the calls."""
+    with lab.inside(host):
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 47)
+    s.settimeout(TIMEOUT)
+    s.bind((addr, 0))
+    return s
+
+
+def call(key):
+    """A packet of the call with that number (RFC 2637, 4.1)."""
+    return struct.pack("!HHHHI", 0x3001, 0x880B, 2, key, 0) + b"hi"
+
+
+def register(port, expires, answer=False):
+    """SIP: where the client can be called from now on."""
+    head = ["SIP/2.0 200 OK" if answer else "REGISTER sip:example.org SIP/2.0",
+            "Via: SIP/2.0/UDP %s:%d;branch=z9hG4bKr" % (
+                "10.2.0.1" if answer else "10.1.0.100", port),
+            "From: <sip:a@example.org>;tag=1", "To: <sip:a@example.org>",
+            "Call-ID: 78@example.org", "CSeq: 1 REGISTER",
+            "Contact: <sip:a@%s:%d>" % (
+                "10.2.0.1" if answer else "10.1.0.100", port),
+            "Expires: %d" % expires, "Content-Length: 0"]
+    return ("\r\n".join(head) + "\r\n\r\n").encode()
+
+
 def sip(method, addr, port, media, branch, server=False):
     """A SIP message with the address where audio is awaited."""
     sdp = ("v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n"
@@ -208,3 +242,10 @@ def sip(method, addr, port, media, branch, server=False):
 def expects(lab, host):
     """The expectations of a gateway, as the kernel prints them."""
     return lab.run(host, "cat", "/proc/net/nf_conntrack_expect").splitlines()
+
+
+def entry(lab, host, proto, word):
+    """The line of conntrack(8) that has this word; None without one."""
+    out = lab.run(host, "conntrack", "-L", "-p", proto, check=False)
+    found = [line for line in out.splitlines() if word in line]
+    return found[0] if len(found) == 1 else None

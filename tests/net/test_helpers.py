@@ -9,7 +9,8 @@ import socket
 import pytest
 
 import helpers
-from helpers import Datagrams, Ftp, bound, expects, sip
+from helpers import (Datagrams, Ftp, bound, connected, entry, expects, gre,
+                     pptp, register, sip)
 from lab import SHARED, SHARED6, wait_for
 from tiers import full
 
@@ -70,6 +71,21 @@ def test_ftp(lab, pair, how, way):
         ftp.banter()
         ftp.transfer(ftp.announce(how))
         ftp.banter()
+    ftp.close()
+
+
+@pytest.mark.full
+def test_ftp_there_and_back(lab, pair):
+    """The first line after the return is a PORT: the old master has to read
+    on where it never was."""
+    pair.start()
+    ftp = Ftp(lab)
+    ftp.transfer(ftp.announce("PORT"))
+    move(lab, pair)
+    ftp.banter()
+    back(pair)
+    ftp.transfer(ftp.announce("PORT"))
+    ftp.banter()
     ftp.close()
 
 
@@ -188,3 +204,96 @@ def test_sip(lab, pair, way):
                         0, "2"))
     for s in (phone, far, call):
         s.close()
+
+
+@pytest.mark.full
+def test_a_registered_phone_is_called(lab, pair):
+    """SIP: the number was given to the far end before the failover. That it is
+    active since the answer is in no event."""
+    pair.start()
+    phone = Datagrams(lab, 5060, 5060)
+    assert b"10.2.0.1:5060" in phone.ask(register(5060, 3000))
+    phone.answer(register(5060, 3000, answer=True))
+    wait_for("active on both, for as long", lambda: all(
+        re.match(r"2\d\d\d .*PERMANENT", "".join(expects(lab, host)))
+        and "INACTIVE" not in "".join(expects(lab, host))
+        for host in ("gw1", "gw2")))
+    move(lab, pair)
+    with bound(lab, "server", socket.SOCK_DGRAM, 7000, "10.2.0.100") as far:
+        far.sendto(sip("INVITE sip:a@10.2.0.1 SIP/2.0", "10.2.0.100", 7000, 0,
+                       "3", server=True), ("10.2.0.1", 5060))
+        assert phone.client.recv(4096).startswith(b"INVITE")
+    phone.close()
+
+
+class Pptp:
+    """A control connection with one call."""
+
+    def __init__(self, lab):
+        with bound(lab, "server", port=1723) as listener:
+            listener.listen()
+            self.client = connected(lab, "client", "10.2.0.100", 1723)
+            self.server, _ = listener.accept()
+        self.server.settimeout(5)
+        self.say(self.client, self.server, pptp(1, b"\1\0", 144))
+        self.say(self.server, self.client, pptp(2, b"\1\0\1\0", 144))
+        call = self.say(self.client, self.server,
+                        pptp(7, b"\0\x11\0\1", 156))[12:14]
+        self.say(self.server, self.client,
+                 pptp(8, b"\0\x22" + call + b"\1\0", 20))
+
+    @staticmethod
+    def say(one, other, message):
+        one.sendall(message)
+        got = other.recv(4096)
+        assert len(got) == len(message)
+        return got
+
+    def echo(self):
+        self.say(self.client, self.server, pptp(5, b"\0\0\0\1", 4))
+        self.say(self.server, self.client, pptp(6, b"\0\0\0\1\1", 8))
+
+    def close(self):
+        self.client.close()
+        self.server.close()
+
+
+@pytest.mark.full
+def test_pptp(lab, pair):
+    """As far as the kernel lets it. The keys of a call's GRE are known to the
+    kernel that read the control connection alone (nf_ct_gre_keymap_add): the
+    control connection goes on, and the call is made anew."""
+    pair.start()
+    session = Pptp(lab)
+    assert len(expects(lab, "gw1")) == 2
+    with gre(lab, "server", "10.2.0.100") as far, \
+            gre(lab, "client", "10.1.0.100") as near:
+        near.sendto(helpers.call(0x22), ("10.2.0.100", 0))
+        assert far.recv(100)
+        wait_for("the call is on both", lambda: all(
+            entry(lab, host, "gre", "dstkey=0x22") for host in ("gw1", "gw2")))
+        assert not expects(lab, "gw2")
+        move(lab, pair)
+        session.echo()
+        lab.thaw()
+        again = Pptp(lab)
+        lab.freeze()
+        near.sendto(helpers.call(0x22), ("10.2.0.100", 0))
+        assert far.recv(100)
+    session.close()
+    again.close()
+
+
+def test_what_is_said_of_them(lab, pair):
+    """An operator sees that expectations went and arrived, and why not."""
+    pair.start()
+    ftp = Ftp(lab)
+    ftp.announce("PASV")
+    expected(lab)
+    told = pair.one.status()["flows"]["expectations"]
+    taken = pair.two.status()["flows"]["expectations"]
+    assert told["sent"] >= 1 and taken["applied"] == told["sent"], (told, taken)
+    assert not any(taken["failed"].values()), taken
+    assert "expectations told" in pair.one.tool("counters")[1]
+    assert "helpers" in pair.two.tool("check")[1]
+    ftp.close()
