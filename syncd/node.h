@@ -126,7 +126,7 @@ struct node {
 	struct ct_dump dump;
 	struct ct_inject inject;
 	char helper_said[FLOW_HELPER_MAX]; /* that is unknown here */
-	struct flow *chunk; /* of the dump being read */
+	struct flow *chunk;		   /* of the dump being read */
 	size_t nchunk;
 	uint32_t table_max;
 	struct peersock *peersock;

@@ -378,8 +378,8 @@ void engine_sync_resume(struct engine *e, bool missed, mono_t now)
 
 mono_t engine_sync_deadline(const struct engine *e)
 {
-	mono_t d = mono_min(engine_dump_deadline(e),
-			    engine_expects_deadline(e));
+	mono_t d =
+		mono_min(engine_dump_deadline(e), engine_expects_deadline(e));
 
 	if (engine_events_room(e))
 		d = mono_min(d, destroys_deadline(&e->destroys));
