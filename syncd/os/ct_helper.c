@@ -96,8 +96,11 @@ bool ct_helper_parse(const struct nl_attrs *a, struct flow *f)
 
 bool ct_helper_lacks(const struct flow *f)
 {
+	/* of those that synproxy adjusts each change is told */
+	bool adjusted = f->status & IPS_SEQ_ADJUST && f->has & FLOW_HAS_HELPER;
+
 	return (f->status & IPS_EXPECTED && !(f->has & FLOW_HAS_MASTER)) ||
-	       (f->status & IPS_SEQ_ADJUST && !(f->has & FLOW_HAS_SEQADJ));
+	       (adjusted && !(f->has & FLOW_HAS_SEQADJ));
 }
 
 /* --- writing ---------------------------------------------------------------- */

@@ -29,6 +29,15 @@ add rule inet helpers guard tcp sport { 21, 1723 } accept
 add rule inet helpers guard meta l4proto tcp ct helper "ftp" accept
 add rule inet helpers guard meta l4proto tcp drop
 """
+NAT66 = """
+table ip6 nat66 {
+	chain postrouting {
+		type nat hook postrouting priority srcnat
+		oifname "wan" ip6 saddr 2001:db8:1::/64 snat to 2001:db8:2::1
+	}
+	chain prerouting { type nat hook prerouting priority dstnat; }
+}
+"""
 # A server of the client's side, at the shared address.
 DNAT = "insert rule ip nat prerouting iifname wan tcp dport 21" \
        " dnat to 10.1.0.100"

@@ -3,6 +3,7 @@
 a failover the announced one is let in by a policy that drops all but what is
 established or related, and the first one's changed lengths stay right."""
 
+import ipaddress
 import re
 import socket
 
@@ -76,11 +77,10 @@ def test_ftp(lab, pair, how, way):
 
 @pytest.mark.full
 def test_ftp_there_and_back(lab, pair):
-    """The first line after the return is a PORT: the old master has to read
-    on where it never was."""
+    """The first line after the return is the first PORT: the old master has to
+    read on where it never was."""
     pair.start()
     ftp = Ftp(lab)
-    ftp.transfer(ftp.announce("PORT"))
     move(lab, pair)
     ftp.banter()
     back(pair)
@@ -146,16 +146,22 @@ def test_a_node_that_comes_back_empty(lab, pair):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("how", ["EPRT", "EPSV"])
-def test_ftp_over_ipv6(lab, pair, how):
+@pytest.mark.parametrize("how, nat", [("EPRT", False), ("EPSV", False),
+                                      ("EPRT", True)])
+def test_ftp_over_ipv6(lab, pair, how, nat):
     lab.ipv6()
+    for host in ("gw1", "gw2") if nat else ():
+        lab.nft(host, helpers.NAT66)
     pair.start(address=BOTH)
     ftp = Ftp(lab, addr="2001:db8:2::100", listen="::",
               own={"client": "2001:db8:1::100", "server": "2001:db8:2::100"})
     announced = ftp.announce(how)
+    assert (ipaddress.ip_address(announced[2])
+            == ipaddress.ip_address(SHARED6["wan"])) == nat
     expected(lab)
     move(lab, pair)
     assert ftp.refused(announced)
+    ftp.banter()
     ftp.transfer(announced)
     ftp.transfer(ftp.announce(how))
     ftp.banter()
@@ -295,5 +301,6 @@ def test_what_is_said_of_them(lab, pair):
     assert told["sent"] >= 1 and taken["applied"] == told["sent"], (told, taken)
     assert not any(taken["failed"].values()), taken
     assert "expectations told" in pair.one.tool("counters")[1]
+    assert "expectations: %d sent" % told["sent"] in pair.one.tool("status")[1]
     assert "helpers" in pair.two.tool("check")[1]
     ftp.close()
