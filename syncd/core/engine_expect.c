@@ -2,9 +2,9 @@
 /*
  * Expectations, out and in. They are few, they live for minutes, and the
  * kernel does not tell when one lives longer than it was to, or becomes active
- * (SIP). So all are
- * told again every half minute: what was lost on the way is there again, and
- * ends where nobody tells of it any more. None of them opens a gap.
+ * (SIP). So all are told again every half minute: what was lost on the way is
+ * there again, and ends where nobody tells of it any more. None of them opens
+ * a gap.
  *
  * Invariant: a peer is told of an expectation after its master, and never
  * between the chunks of a bulk: a bulk ends with them.

@@ -143,10 +143,21 @@ struct sink {
 	bool lost;
 };
 
+static bool lacks_state(const struct flow *f)
+{
+	return f->l4proto == IPPROTO_TCP && !(f->has & FLOW_HAS_TCP);
+}
+
+static bool lacks(const struct flow *f)
+{
+	return lacks_state(f) || ct_helper_lacks(f);
+}
+
 /*
- * A change that tells a part only (no TCP state, no master) becomes the whole
- * entry as it is now, which is at least as new. Returns false when there is nothing to
- * tell: the entry is gone or another one's, and its own events follow.
+ * A change without the TCP state (a mark, a label) becomes the whole entry as
+ * it is now, which is at least as new; to one without its master that is
+ * added. Returns false when there is nothing to tell: the entry is gone or
+ * another one's, and its own events follow.
  */
 static bool complete(struct sink *s, struct flow *f)
 {
@@ -161,7 +172,10 @@ static bool complete(struct sink *s, struct flow *f)
 	}
 	if (!flow_tuple_equal(&now.reply, &f->reply))
 		return false;
-	*f = now;
+	if (lacks_state(f))
+		*f = now;
+	else
+		ct_helper_add(f, &now);
 	return true;
 }
 
@@ -177,12 +191,6 @@ static bool event_op(const struct nlmsghdr *nlh, enum flow_op *op)
 	default:
 		return false;
 	}
-}
-
-static bool is_partial(const struct flow *f)
-{
-	return (f->l4proto == IPPROTO_TCP && !(f->has & FLOW_HAS_TCP)) ||
-	       ct_helper_lacks(f);
 }
 
 /* The kernel tells of it before the packet is changed that announced it: what
@@ -225,7 +233,7 @@ static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 		s->lost = true;
 		return;
 	}
-	if (event.op != FLOW_DESTROY && is_partial(&event.flow) &&
+	if (event.op != FLOW_DESTROY && lacks(&event.flow) &&
 	    !complete(s, &event.flow))
 		return;
 	s->cb(&event, s->arg);

@@ -103,6 +103,14 @@ bool ct_helper_lacks(const struct flow *f)
 	       (adjusted && !(f->has & FLOW_HAS_SEQADJ));
 }
 
+void ct_helper_add(struct flow *f, const struct flow *whole)
+{
+	f->has |= whole->has & (FLOW_HAS_MASTER | FLOW_HAS_SEQADJ);
+	f->master = whole->master;
+	f->master_l4proto = whole->master_l4proto;
+	memcpy(f->seqadj, whole->seqadj, sizeof(f->seqadj));
+}
+
 /* --- writing ---------------------------------------------------------------- */
 
 static void put_seqadj(struct nl_msg *m, uint16_t type,
@@ -116,15 +124,20 @@ static void put_seqadj(struct nl_msg *m, uint16_t type,
 	nl_msg_nest_end(m, nest);
 }
 
-void ct_helper_put(struct nl_msg *m, const struct flow *f)
+void ct_helper_put_name(struct nl_msg *m, const struct flow *f)
 {
 	size_t nest;
 
-	if (f->has & FLOW_HAS_HELPER) {
-		nest = nl_msg_nest(m, CTA_HELP);
-		nl_msg_put(m, CTA_HELP_NAME, f->helper, strlen(f->helper) + 1);
-		nl_msg_nest_end(m, nest);
-	}
+	if (!(f->has & FLOW_HAS_HELPER) || !ct_helper_moves(f->helper))
+		return;
+	nest = nl_msg_nest(m, CTA_HELP);
+	nl_msg_put(m, CTA_HELP_NAME, f->helper, strlen(f->helper) + 1);
+	nl_msg_nest_end(m, nest);
+}
+
+void ct_helper_put(struct nl_msg *m, const struct flow *f)
+{
+	ct_helper_put_name(m, f);
 	if (f->has & FLOW_HAS_SEQADJ) {
 		put_seqadj(m, CTA_SEQ_ADJ_ORIG, &f->seqadj[0]);
 		put_seqadj(m, CTA_SEQ_ADJ_REPLY, &f->seqadj[1]);

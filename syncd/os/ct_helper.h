@@ -30,8 +30,13 @@ bool ct_helper_parse(const struct nl_attrs *a, struct flow *f);
  */
 bool ct_helper_lacks(const struct flow *f);
 
-/* For an entry that is there: the helper it must have already, which takes up
- * its reading there (nf_ct_ftp_from_nlattr), and the lengths. */
+/* What it lacks from the entry as it is now. */
+void ct_helper_add(struct flow *f, const struct flow *whole);
+
+/* For an entry that is there: the helper that it has already, which takes up
+ * its reading anew (nf_ct_ftp_from_nlattr). */
+void ct_helper_put_name(struct nl_msg *m, const struct flow *f);
+/* And the lengths. */
 void ct_helper_put(struct nl_msg *m, const struct flow *f);
 /* For a new one; the master, too. */
 void ct_helper_put_new(struct nl_msg *m, const struct flow *f);

@@ -222,7 +222,7 @@ size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_zone(&m, f);
 	nl_msg_be32(&m, CTA_TIMEOUT, f->timeout_s);
 	put_liberal(&m, f);
-	ct_helper_put(&m, f);
+	ct_helper_put_name(&m, f);
 	return msg_end(&m);
 }
 

@@ -190,6 +190,20 @@ START_TEST(an_old_master_gets_a_timeout_only)
 }
 END_TEST
 
+/* The kernel would drop its packets here. */
+START_TEST(pptp_goes_without)
+{
+	struct flow f = control(1);
+
+	strcpy(f.helper, "pptp");
+	for (int op = FLOW_NEW; op <= FLOW_COPY; op++) {
+		ck_assert_int_eq(lab_apply(&in, (enum flow_op)op, f),
+				 FLOW_APPLIED);
+		ck_assert(!(there(&f)->status & IPS_HELPER));
+	}
+}
+END_TEST
+
 static unsigned updates;
 static struct flow last;
 
@@ -230,6 +244,7 @@ int main(void)
 		a_child_without_its_master_is_kept,
 		master_and_child_in_one_list,
 		an_old_master_gets_a_timeout_only,
+		pptp_goes_without,
 		an_update_is_told_with_its_master,
 	};
 	Suite *s = suite_create("ct_helper");
