@@ -120,6 +120,20 @@ bool flow_has_dnat(const struct flow *f)
 	return !is_icmp(f) && f->reply.sport != f->orig.dport;
 }
 
+uint16_t flow_zone_id(const struct flow *f, enum flow_zone_dir dir)
+{
+	return f->zone_dir == FLOW_ZONE_BOTH || f->zone_dir == dir ? f->zone
+								   : 0;
+}
+
+bool flow_same_key(const struct flow *a, const struct flow *b)
+{
+	return a->l4proto == b->l4proto && a->family == b->family &&
+	       flow_zone_id(a, FLOW_ZONE_ORIG) ==
+		       flow_zone_id(b, FLOW_ZONE_ORIG) &&
+	       flow_tuple_equal(&a->orig, &b->orig);
+}
+
 static enum flow_class tcp_class(uint8_t state)
 {
 	switch (state) {
@@ -262,10 +276,18 @@ static const char *proto_name(uint8_t l4proto, char number[4])
 		return "tcp";
 	case IPPROTO_UDP:
 		return "udp";
+	case IPPROTO_UDPLITE:
+		return "udplite";
 	case IPPROTO_ICMP:
 		return "icmp";
 	case IPPROTO_ICMPV6:
 		return "icmpv6";
+	case IPPROTO_SCTP:
+		return "sctp";
+	case IPPROTO_GRE:
+		return "gre";
+	case IPPROTO_ESP:
+		return "esp";
 	default:
 		snprintf(number, 4, "%u", l4proto);
 		return number;
@@ -274,15 +296,30 @@ static const char *proto_name(uint8_t l4proto, char number[4])
 
 static const char *state_name(const struct flow *f)
 {
-	static const char *const names[] = {
+	static const char *const tcp[TCP_CONNTRACK_MAX] = {
 		"NONE",	    "SYN_SENT",	  "SYN_RECV", "ESTABLISHED",
 		"FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT",
 		"CLOSE",    "SYN_SENT2",
 	};
+	static const char *const sctp[SCTP_CONNTRACK_MAX] = {
+		[SCTP_CONNTRACK_NONE] = "NONE",
+		[SCTP_CONNTRACK_CLOSED] = "CLOSED",
+		[SCTP_CONNTRACK_COOKIE_WAIT] = "COOKIE_WAIT",
+		[SCTP_CONNTRACK_COOKIE_ECHOED] = "COOKIE_ECHOED",
+		[SCTP_CONNTRACK_ESTABLISHED] = "ESTABLISHED",
+		[SCTP_CONNTRACK_SHUTDOWN_SENT] = "SHUTDOWN_SENT",
+		[SCTP_CONNTRACK_SHUTDOWN_RECD] = "SHUTDOWN_RECD",
+		[SCTP_CONNTRACK_SHUTDOWN_ACK_SENT] = "SHUTDOWN_ACK_SENT",
+		[SCTP_CONNTRACK_HEARTBEAT_SENT] = "HEARTBEAT_SENT",
+	};
 
-	if (f->has & FLOW_HAS_TCP)
-		return f->tcp_state < TCP_CONNTRACK_MAX ? names[f->tcp_state]
-							: "?";
+	if (f->has & FLOW_HAS_TCP && f->tcp_state < TCP_CONNTRACK_MAX)
+		return tcp[f->tcp_state];
+	if (f->has & FLOW_HAS_SCTP && f->sctp_state < SCTP_CONNTRACK_MAX &&
+	    sctp[f->sctp_state])
+		return sctp[f->sctp_state];
+	if (f->has & (FLOW_HAS_TCP | FLOW_HAS_SCTP))
+		return "?";
 	if (f->status & IPS_ASSURED)
 		return "ASSURED";
 	return f->status & IPS_SEEN_REPLY ? "REPLIED" : "UNREPLIED";
@@ -298,7 +335,7 @@ static void format_end(const struct flow *f, const struct flow_addr *a,
 
 	if (flow_addr_len(f->family) > 0)
 		inet_ntop(f->family, a->b, addr, sizeof(addr));
-	if (is_icmp(f))
+	if (is_icmp(f) || port == 0)
 		snprintf(text, END_LEN, "%s", addr);
 	else if (f->family == AF_INET6)
 		snprintf(text, END_LEN, "[%s]:%u", addr, port);
@@ -308,14 +345,17 @@ static void format_end(const struct flow *f, const struct flow_addr *a,
 
 void flow_format(const struct flow *f, char *text, size_t size)
 {
-	char src[END_LEN], dst[END_LEN], number[4], id[16] = "", zone[16] = "";
+	static const char *const dirs[] = { "", " orig", " reply" };
+	char src[END_LEN], dst[END_LEN], number[4], id[16] = "", zone[24] = "";
 
 	format_end(f, &f->orig.src, f->orig.sport, src);
 	format_end(f, &f->orig.dst, f->orig.dport, dst);
 	if (is_icmp(f))
 		snprintf(id, sizeof(id), " id %u", f->orig.sport);
 	if (f->zone != 0)
-		snprintf(zone, sizeof(zone), " zone %u", f->zone);
+		snprintf(zone, sizeof(zone), " zone %u%s", f->zone,
+			 f->zone_dir <= FLOW_ZONE_REPLY ? dirs[f->zone_dir]
+							: "");
 	snprintf(text, size, "%s %s -> %s%s %s%s%s%s",
 		 proto_name(f->l4proto, number), src, dst, id, state_name(f),
 		 flow_has_snat(f) ? " snat" : "",

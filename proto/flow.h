@@ -73,8 +73,9 @@ struct flow {
 	uint32_t status;    /* enum ip_conntrack_status, IPS_* */
 	uint32_t timeout_s; /* seconds left, with FLOW_HAS_TIMEOUT */
 	uint32_t mark;
-	uint8_t zone_dir;	/* enum flow_zone_dir; 0 without a zone */
-	uint8_t sctp_state;	/* enum sctp_conntrack */
+	bool secmark;	    /* it has one, which no kernel takes: not told */
+	uint8_t zone_dir;   /* enum flow_zone_dir; 0 without a zone */
+	uint8_t sctp_state; /* enum sctp_conntrack */
 	uint8_t master_l4proto; /* of the flow that expected this one */
 	char helper[FLOW_HELPER_MAX];
 	uint8_t labels[FLOW_LABELS_BYTES];
@@ -103,6 +104,7 @@ enum flow_result {
 	FLOW_CHAIN,	 /* hash chain too long: too few buckets */
 	FLOW_CLASH,	 /* another flow has one of its tuples and stays */
 	FLOW_HELPER,	 /* applied without its helper, unknown here */
+	FLOW_LABELS,	 /* applied, but the kernel kept no labels */
 	FLOW_INVALID,	 /* the kernel does not take such a flow */
 	FLOW_ACK_LOST,	 /* the kernel's answer was lost: unknown */
 	FLOW_OTHER,
@@ -131,6 +133,16 @@ void flow_tuple_invert(const struct flow *f, const struct flow_tuple *t,
 
 bool flow_has_snat(const struct flow *f);
 bool flow_has_dnat(const struct flow *f);
+
+/*
+ * The id of the zone in which the tuple of one direction (FLOW_ZONE_ORIG or
+ * FLOW_ZONE_REPLY) is found: 0 where the flow's zone is the other direction's
+ * (nf_ct_zone_id).
+ */
+uint16_t flow_zone_id(const struct flow *f, enum flow_zone_dir dir);
+
+/* Would the kernel find one by the original tuple of the other? */
+bool flow_same_key(const struct flow *a, const struct flow *b);
 
 /* The three classes in which a comparison of tables sees TCP (rules 8). */
 enum flow_class { FLOW_OPENING, FLOW_ESTABLISHED, FLOW_CLOSING };

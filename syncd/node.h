@@ -101,7 +101,9 @@ struct node {
 	struct engine *engine;
 	struct event_base *base;
 	struct event *timer, *work, *housekeeping;
-	struct event *events_event, *ifmon_event;
+	struct event *events_event, *events_rest, *ifmon_event;
+	uint64_t events_seen;
+	mono_t last_events; /* when the kernel was asked for them */
 	struct event *signals[4];
 	bool running_actions, stopped, handover_failed;
 	int exit_status;

@@ -19,6 +19,12 @@
 #define SOCKET_QUEUE_BYTES (64 * 1024)
 /* Turns of up to SESSION_BATCH_MAX events in one go: some 20 ms. */
 #define DRAIN_TURNS 64
+/*
+ * Under load the kernel is asked for events once in so long, and what came
+ * meanwhile goes in one frame, one TLS record, one acknowledgement: most of
+ * what a flow costs is these. The first event after quiet is told at once.
+ */
+#define EVENTS_REST_NS (250 * MONO_US)
 
 /* --- our kernel -------------------------------------------------------- */
 
@@ -26,6 +32,7 @@ static void got_event(const struct ct_event *ev, void *arg)
 {
 	struct node *n = arg;
 
+	n->events_seen++;
 	engine_event(n->engine, ev->op, &ev->flow, ev->portid, n->last);
 }
 
@@ -52,15 +59,36 @@ static bool events_turn(struct node *n)
 	return false;
 }
 
+/* When to look again: at once, after a rest, or when there is something. */
+static void events_again(struct node *n, bool more, bool busy)
+{
+	const struct timeval rest = { .tv_usec = EVENTS_REST_NS / MONO_US };
+
+	if (more || !busy) {
+		event_add(n->events_event, NULL);
+		return;
+	}
+	event_del(n->events_event);
+	event_add(n->events_rest, &rest);
+}
+
+/* The socket is readable, or the rest is over. */
 static void on_events(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
+	mono_t before = n->last_events;
+	uint64_t seen = n->events_seen;
+	bool more;
 
 	(void)fd;
 	(void)what;
-	(void)node_now(n);
-	(void)events_turn(n);
+	n->last_events = node_now(n);
+	more = events_turn(n);
 	node_settle(n);
+	events_again(n, more,
+		     seen != n->events_seen &&
+			     mono_diff(n->last_events, before) <
+				     2 * EVENTS_REST_NS);
 }
 
 /* What is left after so many turns is read as ever, by on_events(). */
@@ -407,10 +435,12 @@ static int open_conntrack(struct node *n)
 	n->events.expect_cb = got_expect;
 	n->events_event = event_new(n->base, ct_events_fd(&n->events),
 				    EV_READ | EV_PERSIST, on_events, n);
+	n->events_rest = evtimer_new(n->base, on_events, n);
 	n->chunk = calloc(ENGINE_OPS_MAX, sizeof(*n->chunk));
-	if (!n->events_event || !n->chunk)
+	if (!n->events_event || !n->events_rest || !n->chunk)
 		return -ENOMEM;
 	event_priority_set(n->events_event, PRIORITY_BULK);
+	event_priority_set(n->events_rest, PRIORITY_BULK);
 	event_add(n->events_event, NULL);
 	ct_timeouts_read(&n->engine->timeouts);
 	node_sync_table(n);
@@ -431,7 +461,9 @@ void node_sync_close(struct node *n)
 	n->peersock = NULL;
 	if (n->events_event)
 		event_free(n->events_event);
-	n->events_event = NULL;
+	if (n->events_rest)
+		event_free(n->events_rest);
+	n->events_event = n->events_rest = NULL;
 	ct_events_close(&n->events);
 	ct_dump_close(&n->dump);
 	ct_inject_close(&n->inject);

@@ -19,28 +19,17 @@
 
 #include "log.h"
 #include "report.h"
+#include "report_check.h"
 
-#define LATE_NS (3600 * MONO_S) /* adverts late within this are told */
-#define COLUMN	8
-#define WIDTH	79
-
-enum level { LEVEL_NOTE, LEVEL_WARNS, LEVEL_BLOCKS, LEVELS };
-
-struct checker {
-	struct node *n;
-	FILE *out;
-	unsigned found[LEVELS];
-};
+#define COLUMN 8
+#define WIDTH  79
 
 struct check {
 	const char *name;
 	void (*run)(struct checker *c);
 };
 
-/* A finding of several lines: what is, what it breaks, what to do. */
-__attribute__((format(printf, 3, 4))) static void finding(struct checker *c,
-							  enum level level,
-							  const char *fmt, ...)
+void finding(struct checker *c, enum level level, const char *fmt, ...)
 {
 	static const char *const words[LEVELS] = { "note", "WARNS", "BLOCKS" };
 	char text[1024], *line = text, *end;
@@ -222,7 +211,7 @@ static void check_adverts(struct checker *c)
 		struct standin_stats s;
 		char ago[32];
 
-		if (!report_late(n, i, LATE_NS, &s))
+		if (!report_late(n, i, CHECK_RECENT_NS, &s))
 			continue;
 		finding(c, LEVEL_WARNS,
 			"carp \"%s\": %" PRIu64 " adverts were late, the last "
@@ -345,6 +334,9 @@ static const struct check checks[] = {
 	{ "adverts in time", check_adverts },
 	{ "helpers", check_helpers },
 	{ "/etc/nftables.conf", check_nftables_conf },
+	{ "translations", check_translations },
+	{ "labels", check_labels },
+	{ "accounting", check_accounting },
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 

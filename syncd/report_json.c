@@ -347,8 +347,8 @@ static json_t *peers(struct node *n)
 static json_t *results(const struct engine *e)
 {
 	static const enum flow_result failures[] = {
-		FLOW_TABLE_FULL, FLOW_CHAIN,	FLOW_CLASH, FLOW_HELPER,
-		FLOW_INVALID,	 FLOW_ACK_LOST, FLOW_OTHER,
+		FLOW_TABLE_FULL, FLOW_CHAIN,   FLOW_CLASH,    FLOW_HELPER,
+		FLOW_LABELS,	 FLOW_INVALID, FLOW_ACK_LOST, FLOW_OTHER,
 	};
 	json_t *o = json_object();
 

@@ -124,11 +124,8 @@ enum destroys_verdict destroys_offer(struct destroys *d, const struct flow *f,
 void destroys_revive(struct destroys *d, const struct flow *f, uint64_t before)
 {
 	for (size_t i = 0; i < d->count; i++) {
-		const struct flow *have = &at(d, i)->flow;
-
-		if (at(d, i)->number >= before || have->l4proto != f->l4proto ||
-		    have->zone != f->zone || have->family != f->family ||
-		    !flow_tuple_equal(&have->orig, &f->orig))
+		if (at(d, i)->number >= before ||
+		    !flow_same_key(&at(d, i)->flow, f))
 			continue;
 		for (size_t k = i + 1; k < d->count; k++)
 			*at(d, k - 1) = *at(d, k);

@@ -103,6 +103,7 @@ struct engine_tx {
 	bool want_bulk;
 	uint64_t want_id;
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
+	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
 	bool expects; /* of a bulk, they alone are still to be told */
 };
 
@@ -117,9 +118,10 @@ struct engine_rx {
 	uint64_t id, bulk_epoch; /* asked for */
 	bool open_failure;	 /* of an entry since the bulk began */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
-	int64_t retry_full_ns;	 /* after such a failure, doubled by each */
-	bool swept;		 /* the dump of RX_SWEEP came to its end */
-	uint64_t suspects;	 /* entries marked before it */
+	mono_t labels_at; /* the last time that our kernel kept no labels */
+	int64_t retry_full_ns; /* after such a failure, doubled by each */
+	bool swept;	       /* the dump of RX_SWEEP came to its end */
+	uint64_t suspects;     /* entries marked before it */
 	mono_t retry_at, started, asked_at;
 	enum bulk_result result;
 	uint64_t entries, total;
@@ -306,6 +308,14 @@ struct engine {
 	uint64_t refused_own; /* told by a peer, and not to be had (rules 2) */
 	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
 	uint64_t filtered[FILTER_VERDICTS]; /* events not told */
+	/* Flows were told that go on without a part of them, or not at all. */
+	struct engine_lacks {
+		uint64_t tied; /* to an address that only we have: in vain */
+		uint8_t family;
+		struct flow_addr address; /* of the last one, at tied_at */
+		mono_t tied_at;
+		uint64_t secmark; /* without their security mark */
+	} lacks;
 
 	struct engine_action queue[ENGINE_ACTIONS_MAX];
 	size_t head, queued;

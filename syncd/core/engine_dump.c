@@ -255,7 +255,11 @@ static void lower(struct engine *e, const struct flow *f)
 				   ? timeouts_standby(&e->timeouts, f)
 				   : timeouts_nominal(&e->timeouts, f);
 
+	/* in a flowtable: the kernel keeps and ends it by that one's time */
+	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
+		return;
 	if (f->timeout_s > nominal ||
+	    (f->status & IPS_FIXED_TIMEOUT && f->timeout_s < nominal / 2) ||
 	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
 	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
 	     nominal > TIMEOUT_SUSPECT_S))
@@ -275,14 +279,9 @@ static void raise_one(struct engine *e, const struct flow *f)
  */
 static bool outdated(const struct engine *e, const struct flow *f)
 {
-	for (size_t i = 0; i < e->fresh; i++) {
-		const struct flow *told = &e->ops[i].flow;
-
-		if (told->l4proto == f->l4proto && told->zone == f->zone &&
-		    told->family == f->family &&
-		    flow_tuple_equal(&told->orig, &f->orig))
+	for (size_t i = 0; i < e->fresh; i++)
+		if (flow_same_key(&e->ops[i].flow, f))
 			return true;
-	}
 	return false;
 }
 

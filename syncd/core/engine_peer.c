@@ -193,10 +193,14 @@ static void broken(struct engine *e, unsigned peer, enum session_error why)
 		 session_error_name(why));
 }
 
-static void ack(struct engine *e, unsigned peer, const struct session_event *ev)
+static void ack(struct engine *e, unsigned peer, const struct session_event *ev,
+		mono_t now)
 {
-	memcpy(e->peers[peer].tx.refused, ev->ack.refused,
-	       sizeof(e->peers[peer].tx.refused));
+	struct engine_tx *tx = &e->peers[peer].tx;
+
+	if (ev->ack.refused[FLOW_LABELS] > tx->refused[FLOW_LABELS])
+		tx->labels_at = now;
+	memcpy(tx->refused, ev->ack.refused, sizeof(tx->refused));
 }
 
 static void heard(struct engine *e, unsigned peer,
@@ -231,7 +235,7 @@ static void heard(struct engine *e, unsigned peer,
 		engine_rx_bulk_end(e, peer, ev, now);
 		return;
 	case SESSION_ACK:
-		ack(e, peer, ev);
+		ack(e, peer, ev, now);
 		return;
 	case SESSION_GAP:
 		engine_rx_gap(e, peer, ev->gap.reason, now);

@@ -319,6 +319,7 @@ static const char *open_reason(enum flow_result r)
 	case FLOW_GONE:
 	case FLOW_CLASH:
 	case FLOW_HELPER:
+	case FLOW_LABELS:
 	case FLOW_RESULT_COUNT:
 		break;
 	}
@@ -335,14 +336,16 @@ static const char *remedy(enum flow_result r)
 }
 
 static void count_result(struct engine *e, struct engine_peer *p,
-			 enum flow_result r)
+			 enum flow_result r, mono_t now)
 {
 	const char *open = open_reason(r);
 
 	e->results[r]++;
 	p->refused[r]++;
+	if (r == FLOW_LABELS)
+		p->rx.labels_at = now;
 	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
-	    r != FLOW_HELPER)
+	    r != FLOW_HELPER && r != FLOW_LABELS)
 		p->rx.missing++;
 	if (!open)
 		return;
@@ -364,7 +367,7 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 		p = &e->peers[e->ops_peer];
 		had_gap = p->rx.gap[0];
 		for (size_t i = 0; i < e->nops; i++)
-			count_result(e, p, (enum flow_result)results[i]);
+			count_result(e, p, (enum flow_result)results[i], now);
 		if (p->rx.gap[0] && !had_gap && p->rx.state == RX_IDLE)
 			p->rx.retry_at = mono_add(now, RETRY_FULL_NS);
 		p->ack_seq = e->ops_seq;

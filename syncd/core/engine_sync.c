@@ -159,6 +159,20 @@ void engine_sync_tell(struct engine *e, enum flow_op op, const struct flow *f,
 			engine_sync_gap(e, i, "memory is short", now);
 }
 
+/* What a peer is told of and cannot have, for the administrator. */
+static void count_lacks(struct engine *e, const struct flow *f, mono_t now)
+{
+	const struct flow_addr *tied = filter_tied(&e->filter, f);
+
+	e->lacks.secmark += f->secmark;
+	if (!tied)
+		return;
+	e->lacks.tied++;
+	e->lacks.family = f->family;
+	e->lacks.address = *tied;
+	e->lacks.tied_at = now;
+}
+
 static bool any_interface_down(const struct engine *e)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
@@ -222,6 +236,8 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	/* the first that a peer hears of a TCP flow: its NEW was a SYN_SENT */
 	if (f->l4proto == IPPROTO_TCP && f->tcp_state == TCP_CONNTRACK_SYN_RECV)
 		op = FLOW_NEW;
+	if (op == FLOW_NEW)
+		count_lacks(e, f, now);
 	engine_sync_tell(e, op, f, now);
 	if (f->has & FLOW_HAS_HELPER)
 		engine_expect_master(e, f, now);
@@ -292,6 +308,7 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 			continue;
 		/* made anew since, and the event of that was lost */
 		destroys_revive(&e->destroys, &list[i], e->chunk_offered);
+		count_lacks(e, &list[i], now);
 		err = session_bulk_tell(s, &list[i], now);
 	}
 	if (!err && (!more || session_filling(s)))

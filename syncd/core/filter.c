@@ -6,10 +6,12 @@
  */
 #include "filter.h"
 
+#include <netinet/in.h> /* before linux/in.h */
+
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +74,26 @@ bool filter_is_own(const struct filter *f, uint8_t family,
 	       filter_lists(f, FILTER_PEERS, family, a);
 }
 
+/* Only we have it. */
+static bool is_tied(const struct filter *f, uint8_t family,
+		    const struct flow_addr *a)
+{
+	return filter_lists(f, FILTER_OURS, family, a) &&
+	       !filter_lists(f, FILTER_PEERS, family, a);
+}
+
+const struct flow_addr *filter_tied(const struct filter *f,
+				    const struct flow *flow)
+{
+	if (f->n[FILTER_PEERS] == 0)
+		return NULL;
+	if (flow_has_snat(flow) && is_tied(f, flow->family, &flow->reply.dst))
+		return &flow->reply.dst;
+	if (flow_has_dnat(flow) && is_tied(f, flow->family, &flow->orig.dst))
+		return &flow->orig.dst;
+	return NULL;
+}
+
 static bool is_loopback(uint8_t family, const struct flow_addr *a)
 {
 	static const struct flow_addr one = { .b = { [15] = 1 } };
@@ -105,6 +127,19 @@ enum filter_verdict filter_ends(const struct filter *f, const struct flow *flow)
 	return FILTER_PASS;
 }
 
+/*
+ * Has it an answer? As with SYN_SENT, an association whose tags are not both
+ * known is INVALID on the other node, and nothing mends it (sctp_packet); only
+ * a heartbeat's are learnt from packets.
+ */
+static bool sctp_begun(const struct flow *f)
+{
+	if (!(f->has & FLOW_HAS_SCTP) || f->sctp_state == SCTP_CONNTRACK_NONE)
+		return false;
+	return f->sctp_state != SCTP_CONNTRACK_COOKIE_WAIT ||
+	       (f->sctp_vtag[0] && f->sctp_vtag[1]);
+}
+
 enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 {
 	const uint32_t never = IPS_DYING | IPS_TEMPLATE | IPS_UNTRACKED;
@@ -115,6 +150,8 @@ enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 	    (flow->tcp_state == TCP_CONNTRACK_SYN_SENT ||
 	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2 ||
 	     flow->tcp_state == TCP_CONNTRACK_NONE))
+		return FILTER_STATE;
+	if (flow->l4proto == IPPROTO_SCTP && !sctp_begun(flow))
 		return FILTER_STATE;
 	return filter_ends(f, flow);
 }

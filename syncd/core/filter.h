@@ -17,7 +17,8 @@ enum filter_verdict {
 	FILTER_OWN, /* ORIG.src or REPLY.src is an address of a node */
 	FILTER_LOOPBACK,
 	FILTER_MULTICAST, /* or broadcast */
-	FILTER_STATE,	  /* SYN_SENT; dying, template, untracked entries */
+	/* a handshake without an answer; dying, template, untracked entries */
+	FILTER_STATE,
 	FILTER_VERDICTS
 };
 
@@ -42,6 +43,14 @@ enum filter_verdict filter_flow(const struct filter *f,
 /* The part that looks at addresses only: for a flow that has ended. */
 enum filter_verdict filter_ends(const struct filter *f,
 				const struct flow *flow);
+
+/*
+ * The address to or from which the flow is translated, where only this node has
+ * it (masquerade to the interface's own): the other node can go on with the
+ * flow in vain. NULL: none, or no peer has said which addresses it has.
+ */
+const struct flow_addr *filter_tied(const struct filter *f,
+				    const struct flow *flow);
 
 /* Is it an address of either node? */
 bool filter_is_own(const struct filter *f, uint8_t family,

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Timeouts by protocol and state. It computes; who sets them, and when, is
- * the engine's. Values: nf_conntrack-sysctl.rst, tcp_timeouts and
- * udp_timeouts of the kernel. Invariant: a standby timeout is never below
- * the nominal one.
+ * the engine's. Values: nf_conntrack-sysctl.rst, tcp_timeouts, sctp_timeouts,
+ * udp_timeouts and gre_timeouts of the kernel; the time of an entry in a
+ * flowtable is the flowtable's and says nothing. Invariant: a standby timeout
+ * is never below the nominal one.
  */
 #include "timeouts.h"
 
+#include <netinet/in.h> /* before linux/in.h */
+
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
-#include <netinet/in.h>
 #include <string.h>
 
 void timeouts_default(struct flow_timeouts *t)
@@ -26,8 +29,20 @@ void timeouts_default(struct flow_timeouts *t)
 			[TCP_CONNTRACK_CLOSE] = 10,
 			[TCP_CONNTRACK_SYN_SENT2] = 120,
 		},
+		.sctp = {
+			[SCTP_CONNTRACK_CLOSED] = 10,
+			[SCTP_CONNTRACK_COOKIE_WAIT] = 3,
+			[SCTP_CONNTRACK_COOKIE_ECHOED] = 3,
+			[SCTP_CONNTRACK_ESTABLISHED] = 210,
+			[SCTP_CONNTRACK_SHUTDOWN_SENT] = 3,
+			[SCTP_CONNTRACK_SHUTDOWN_RECD] = 3,
+			[SCTP_CONNTRACK_SHUTDOWN_ACK_SENT] = 3,
+			[SCTP_CONNTRACK_HEARTBEAT_SENT] = 30,
+		},
 		.udp = 30,
 		.udp_stream = 120,
+		.gre = 30,
+		.gre_stream = 180,
 		.icmp = 30,
 		.icmpv6 = 30,
 		.generic = 600,
@@ -41,6 +56,15 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
 		if (f->tcp_state < TIMEOUT_TCP_STATES)
 			return t->tcp[f->tcp_state];
 		return t->generic;
+	case IPPROTO_SCTP:
+		if (f->sctp_state < TIMEOUT_SCTP_STATES &&
+		    t->sctp[f->sctp_state])
+			return t->sctp[f->sctp_state];
+		return t->generic;
+	case IPPROTO_GRE:
+		if (f->status & IPS_FIXED_TIMEOUT)
+			return TIMEOUT_FIXED_S;
+		return f->status & IPS_SEEN_REPLY ? t->gre_stream : t->gre;
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
 		/* set by its helper with each packet; what it expects ends

@@ -23,12 +23,22 @@
 
 #define TIMEOUT_SIP_S 3600 /* over UDP: SIP_TIMEOUT of the kernel */
 
-#define TIMEOUT_TCP_STATES 10 /* TCP_CONNTRACK_NONE .. SYN_SENT2 */
+/*
+ * Of an entry that packets do not refresh (IPS_FIXED_TIMEOUT), as all of GRE
+ * that was injected is. When it ends the next packet makes another one, if the
+ * rules let it.
+ */
+#define TIMEOUT_FIXED_S 86400
+
+#define TIMEOUT_TCP_STATES  10 /* TCP_CONNTRACK_NONE .. SYN_SENT2 */
+#define TIMEOUT_SCTP_STATES 9  /* SCTP_CONNTRACK_NONE .. HEARTBEAT_SENT */
 
 /* Seconds, as net.netfilter.nf_conntrack_*_timeout* of this node. */
 struct flow_timeouts {
 	uint32_t tcp[TIMEOUT_TCP_STATES];
-	uint32_t udp, udp_stream;
+	uint32_t sctp[TIMEOUT_SCTP_STATES];
+	uint32_t udp, udp_stream; /* of UDP-Lite, too */
+	uint32_t gre, gre_stream;
 	uint32_t icmp, icmpv6;
 	uint32_t generic;
 };

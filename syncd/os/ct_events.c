@@ -14,6 +14,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -143,21 +145,27 @@ struct sink {
 	bool lost;
 };
 
-static bool lacks_state(const struct flow *f)
+/*
+ * A flow is told whole. The state comes only when it changed. What a rule gave
+ * to a SYN came with that, which is not told; a master comes with the first
+ * packet.
+ */
+static bool is_partial(const struct ct_events *e, const struct flow *f)
 {
-	return f->l4proto == IPPROTO_TCP && !(f->has & FLOW_HAS_TCP);
-}
-
-static bool lacks(const struct flow *f)
-{
-	return lacks_state(f) || ct_helper_lacks(f);
+	if (ct_helper_lacks(f))
+		return true;
+	if (f->l4proto == IPPROTO_SCTP)
+		return !(f->has & FLOW_HAS_SCTP);
+	if (f->l4proto != IPPROTO_TCP)
+		return false;
+	return !(f->has & FLOW_HAS_TCP) ||
+	       (f->tcp_state == TCP_CONNTRACK_SYN_RECV && e->labels);
 }
 
 /*
- * A change without the TCP state (a mark, a label) becomes the whole entry as
- * it is now, which is at least as new; to one without its master that is
- * added. Returns false when there is nothing to tell: the entry is gone or
- * another one's, and its own events follow.
+ * A change that is not the whole flow (a mark, a label) becomes the whole entry as
+ * it is now, which is at least as new. Returns false when there is nothing to
+ * tell: the entry is gone or another one's, and its own events follow.
  */
 static bool complete(struct sink *s, struct flow *f)
 {
@@ -172,10 +180,10 @@ static bool complete(struct sink *s, struct flow *f)
 	}
 	if (!flow_tuple_equal(&now.reply, &f->reply))
 		return false;
-	if (lacks_state(f))
-		*f = now;
-	else
-		ct_helper_add(f, &now);
+	/* its beginning is told as such; the events of the rest follow */
+	if (f->has & FLOW_HAS_TCP)
+		now.tcp_state = f->tcp_state;
+	*f = now;
 	return true;
 }
 
@@ -233,7 +241,8 @@ static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 		s->lost = true;
 		return;
 	}
-	if (event.op != FLOW_DESTROY && lacks(&event.flow) &&
+	s->e->labels |= !!(event.flow.has & FLOW_HAS_LABELS);
+	if (event.op != FLOW_DESTROY && is_partial(s->e, &event.flow) &&
 	    !complete(s, &event.flow))
 		return;
 	s->cb(&event, s->arg);

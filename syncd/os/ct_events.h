@@ -35,6 +35,7 @@ struct ct_events {
 	uint64_t foreign; /* messages that are no flow of ours */
 	uint64_t malformed;
 	uint64_t completed; /* updates that had to be asked for */
+	bool labels;	    /* rules here set some */
 };
 
 /* Conditions of ct_events_read. */

@@ -103,14 +103,6 @@ bool ct_helper_lacks(const struct flow *f)
 	       (adjusted && !(f->has & FLOW_HAS_SEQADJ));
 }
 
-void ct_helper_add(struct flow *f, const struct flow *whole)
-{
-	f->has |= whole->has & (FLOW_HAS_MASTER | FLOW_HAS_SEQADJ);
-	f->master = whole->master;
-	f->master_l4proto = whole->master_l4proto;
-	memcpy(f->seqadj, whole->seqadj, sizeof(f->seqadj));
-}
-
 /* --- writing ---------------------------------------------------------------- */
 
 static void put_seqadj(struct nl_msg *m, uint16_t type,

@@ -30,9 +30,6 @@ bool ct_helper_parse(const struct nl_attrs *a, struct flow *f);
  */
 bool ct_helper_lacks(const struct flow *f);
 
-/* What it lacks from the entry as it is now. */
-void ct_helper_add(struct flow *f, const struct flow *whole);
-
 /* For an entry that is there: the helper that it has already, which takes up
  * its reading anew (nf_ct_ftp_from_nlattr). */
 void ct_helper_put_name(struct nl_msg *m, const struct flow *f);

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "ct_msg.h"
 #include "ct_order.h"
 #include "ct_put.h"
+#include "ct_result.h"
 
 /* A batch gains nothing beyond 50 to 200 messages (spec/ctnetlink.md 2). */
 #define BATCH_MESSAGES 200
@@ -43,6 +43,7 @@ enum stage {
 	STAGE_DELETE,
 	STAGE_DELETE_REPLY, /* only as part of a replacement */
 	STAGE_TIMEOUT,
+	STAGE_LABELS, /* were those of a creation kept? */
 	STAGE_DONE,
 };
 
@@ -79,6 +80,7 @@ struct call {
 	const struct flow_change *ops;
 	size_t n, left;
 	uint8_t *results;
+	bool labels_asked;
 };
 
 int ct_inject_open(struct ct_inject *in)
@@ -127,17 +129,6 @@ static void finish(struct call *c, size_t i, enum flow_result result)
 	c->left--;
 }
 
-/* A flow that the kernel may be told whole. */
-static bool complete(const struct flow *f)
-{
-	if (!flow_valid(f) || !(f->has & FLOW_HAS_TIMEOUT))
-		return false;
-	/* Such an entry kills the connection (spec/ctnetlink.md 3). */
-	return f->l4proto != IPPROTO_TCP ||
-	       (f->tcp_state != TCP_CONNTRACK_SYN_SENT &&
-		f->tcp_state != TCP_CONNTRACK_SYN_SENT2);
-}
-
 /*
  * The first stage; STAGE_DONE when the operation makes no sense. Copies come
  * by the thousand, and either most of them are there already or none: so it
@@ -153,11 +144,11 @@ static enum stage first_stage(const struct call *c,
 	switch (op->op) {
 	case FLOW_NEW:
 	case FLOW_ADD:
-		return complete(f) ? STAGE_CREATE : STAGE_DONE;
+		return ct_result_possible(f) ? STAGE_CREATE : STAGE_DONE;
 	case FLOW_UPDATE:
-		return complete(f) ? STAGE_UPDATE : STAGE_DONE;
+		return ct_result_possible(f) ? STAGE_UPDATE : STAGE_DONE;
 	case FLOW_COPY:
-		if (!complete(f))
+		if (!ct_result_possible(f))
 			return STAGE_DONE;
 		return c->in->copies_known ? STAGE_LOOK : STAGE_CREATE;
 	case FLOW_DESTROY:
@@ -218,6 +209,7 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 		if (s->error == -EEXIST)
 			return after_taken(c, op, s);
 		break;
+	case STAGE_TIMEOUT:
 	case STAGE_UPDATE:
 		if (s->error == -ENOENT || s->error == -ETIME)
 			return STAGE_CREATE;
@@ -225,6 +217,9 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 		 * unless it is only EXPECTED, another incarnation. */
 		if (s->error == -EBUSY)
 			return s->looked ? STAGE_REPLACE : STAGE_LOOK;
+		/* a fixed timeout: that of ours is, where it is GRE */
+		if (s->error == -EPERM && op->flow.l4proto == IPPROTO_GRE)
+			return STAGE_REPLACE;
 		break;
 	case STAGE_LOOK:
 		if (s->error == 0 || s->error == -ENOENT)
@@ -236,7 +231,7 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 		break;
 	case STAGE_DELETE:
 	case STAGE_DELETE_REPLY:
-	case STAGE_TIMEOUT:
+	case STAGE_LABELS:
 	case STAGE_DONE:
 		break;
 	}
@@ -254,12 +249,47 @@ static enum flow_result applied(struct call *c, size_t i)
 	return FLOW_HELPER;
 }
 
+/*
+ * A kernel that keeps no labels makes an entry without them and says nothing
+ * (ctnetlink_new_conntrack), but it refuses them to one that is there. What
+ * holds for one holds for all: one of a call is asked about while it is yes.
+ */
+static bool asks_labels(struct call *c, size_t i)
+{
+	enum stage stage = c->w->ops[i].stage;
+	bool created = stage == STAGE_CREATE || stage == STAGE_REPLACE;
+
+	if (!created || !(c->ops[i].flow.has & FLOW_HAS_LABELS) ||
+	    (c->labels_asked && c->in->labels_kept))
+		return false;
+	return c->labels_asked = true;
+}
+
+/* Labels come last: where they are refused all else was applied. */
+static bool ends_by_labels(struct call *c, size_t i)
+{
+	const struct op_state *s = &c->w->ops[i];
+	bool refused = s->error == -ENOSPC;
+
+	if (s->stage != STAGE_LABELS && !(s->stage == STAGE_UPDATE && refused))
+		return false;
+	c->in->labels_kept = s->error == 0;
+	finish(c, i, refused ? FLOW_LABELS : applied(c, i));
+	return true;
+}
+
 static void advance(struct call *c, size_t i)
 {
 	struct op_state *s = &c->w->ops[i];
 	bool idle = s->stage == STAGE_DELETE || s->stage == STAGE_TIMEOUT;
 	enum stage next;
 
+	if (ends_by_labels(c, i))
+		return;
+	if (s->error == 0 && asks_labels(c, i)) {
+		s->stage = STAGE_LABELS;
+		return;
+	}
 	if (s->error == 0 && s->stage != STAGE_LOOK) {
 		finish(c, i, applied(c, i));
 		return;
@@ -280,7 +310,7 @@ static void advance(struct call *c, size_t i)
 	}
 	next = next_stage(c, &c->ops[i], s);
 	if (next == STAGE_DONE)
-		finish(c, i, inject_result_of(s->error, &c->in->last_errno));
+		finish(c, i, ct_result_of(s->error, &c->in->last_errno));
 	else if (++s->steps == STEPS_MAX)
 		finish(c, i, FLOW_CLASH);
 	else
@@ -313,6 +343,8 @@ static size_t put_message(struct call *c, enum stage stage, uint16_t i)
 		return ct_put_delete_reply(at, CT_PUT_MAX, seq, 0, f);
 	case STAGE_TIMEOUT:
 		return ct_put_timeout(at, CT_PUT_MAX, seq, 0, f);
+	case STAGE_LABELS:
+		return ct_put_labels_only(at, CT_PUT_MAX, seq, 0, f);
 	case STAGE_DONE:
 		break;
 	}
@@ -388,9 +420,11 @@ static void take_entry(struct call *c, const struct nlmsghdr *nlh, uint16_t op)
 	if (ct_msg_parse(nlh, &found) != 0)
 		return;
 	s->status = found.status;
-	s->same = flow_tuple_equal(&found.orig, &ours->orig) &&
+	s->same = flow_same_key(&found, ours) &&
 		  flow_tuple_equal(&found.reply, &ours->reply) &&
-		  found.zone == ours->zone && ct_helper_same(ours, &found);
+		  found.zone == ours->zone &&
+		  found.zone_dir == ours->zone_dir &&
+		  ct_helper_same(ours, &found);
 }
 
 /* Returns true for the answer that ends the batch. */

@@ -23,6 +23,7 @@ struct ct_inject {
 	struct inject_work *work;     /* owned, some 200 KiB, fixed */
 	int last_errno;		      /* of the last FLOW_OTHER, positive */
 	bool copies_known;	      /* the last FLOW_COPY found its entry */
+	bool labels_kept;	      /* the last labels were */
 	uint64_t orphans;	      /* entries made without their master */
 	char helper[FLOW_HELPER_MAX]; /* the last one of a FLOW_HELPER */
 };
@@ -44,6 +45,8 @@ uint32_t ct_inject_portid(const struct ct_inject *in);
  * there. FLOW_COPY updates the same connection and replaces another. A
  * connection that has seen more than it is told of is another incarnation.
  * FLOW_ADD is applied, too, where one of its tuples is there already.
+ * FLOW_LABELS is the result of what was applied without its labels, because no
+ * rule of this namespace uses any.
  * FLOW_DESTROY deletes by the original tuple; FLOW_TIMEOUT sets the timeout.
  * All but DESTROY need FLOW_HAS_TIMEOUT; NEW, UPDATE and COPY a flow_valid()
  * that is not in SYN_SENT: else FLOW_INVALID. After FLOW_OTHER, last_errno
@@ -61,12 +64,8 @@ __attribute__((warn_unused_result)) int ct_inject_apply(
 	struct ct_inject *in, const struct flow_change *changes, size_t n,
 	uint8_t *results);
 
-/* "applied", "gone", "table_full", "chain", "clash", "helper", "invalid",
- * "ack_lost", "other" (operating.md 3.2); never NULL. */
+/* "applied", "gone", "table_full", "chain", "clash", "helper", "labels",
+ * "invalid", "ack_lost", "other" (operating.md 3.2); never NULL. */
 const char *inject_result_name(enum flow_result result);
-
-/* The result of a flow for an error (-errno) that no further step can mend;
- * the error itself, positive, in other where there is no word for it. */
-enum flow_result inject_result_of(int error, int *other);
 
 #endif

@@ -16,20 +16,86 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "ct_helper.h"
-#include "ct_tuple.h"
+#include "ct_msg_extra.h"
 #include "flow.h"
 #include "nl_attr.h"
 
-/*
- * A zone inside a tuple is a zone of one direction, which struct flow cannot
- * say: foreign.
- */
-static int parse_tuple(const struct nl_attrs *parent, struct flow *f,
-		       struct flow_tuple *t)
+static bool is_icmp(uint8_t l4proto)
+{
+	return l4proto == IPPROTO_ICMP || l4proto == IPPROTO_ICMPV6;
+}
+
+static bool parse_ip(const struct nl_attrs *parent, struct flow_tuple *t)
+{
+	struct nl_attrs a = nl_attrs_nest(parent);
+	bool ok = true;
+
+	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
+		switch (nl_attrs_type(&a)) {
+		case CTA_IP_V4_SRC:
+			ok = ok && nl_attrs_get(&a, t->src.b, 4);
+			break;
+		case CTA_IP_V4_DST:
+			ok = ok && nl_attrs_get(&a, t->dst.b, 4);
+			break;
+		case CTA_IP_V6_SRC:
+			ok = ok && nl_attrs_get(&a, t->src.b, 16);
+			break;
+		case CTA_IP_V6_DST:
+			ok = ok && nl_attrs_get(&a, t->dst.b, 16);
+			break;
+		default:
+			break;
+		}
+	}
+	return ok;
+}
+
+/* A protocol without ports (ESP, for instance) has its number only. */
+static bool parse_proto(const struct nl_attrs *parent, struct flow_tuple *t,
+			uint8_t *l4proto)
+{
+	struct nl_attrs a = nl_attrs_nest(parent);
+	uint8_t type = 0, code = 0;
+	bool ok = true;
+
+	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
+		switch (nl_attrs_type(&a)) {
+		case CTA_PROTO_NUM:
+			ok = ok && nl_attrs_get(&a, l4proto, 1);
+			break;
+		case CTA_PROTO_SRC_PORT:
+		case CTA_PROTO_ICMP_ID:
+		case CTA_PROTO_ICMPV6_ID:
+			ok = ok && nl_attrs_be16(&a, &t->sport);
+			break;
+		case CTA_PROTO_DST_PORT:
+			ok = ok && nl_attrs_be16(&a, &t->dport);
+			break;
+		case CTA_PROTO_ICMP_TYPE:
+		case CTA_PROTO_ICMPV6_TYPE:
+			ok = ok && nl_attrs_get(&a, &type, 1);
+			break;
+		case CTA_PROTO_ICMP_CODE:
+		case CTA_PROTO_ICMPV6_CODE:
+			ok = ok && nl_attrs_get(&a, &code, 1);
+			break;
+		default:
+			break;
+		}
+	}
+	if (is_icmp(*l4proto))
+		t->dport = (uint16_t)(type << 8 | code);
+	return ok;
+}
+
+bool ct_msg_tuple(const struct nl_attrs *parent, struct flow_tuple *t,
+		  uint8_t *l4proto, uint16_t *zone)
 {
 	struct nl_attrs a = nl_attrs_nest(parent);
 	bool ok = true;
@@ -37,18 +103,34 @@ static int parse_tuple(const struct nl_attrs *parent, struct flow *f,
 	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
 		switch (nl_attrs_type(&a)) {
 		case CTA_TUPLE_IP:
-			ok = ok && ct_tuple_parse_ip(&a, t);
+			ok = ok && parse_ip(&a, t);
 			break;
 		case CTA_TUPLE_PROTO:
-			ok = ok && ct_tuple_parse_proto(&a, &f->l4proto, t);
+			ok = ok && parse_proto(&a, t, l4proto);
 			break;
 		case CTA_TUPLE_ZONE:
-			return CT_MSG_FOREIGN;
+			ok = ok && nl_attrs_be16(&a, zone);
+			break;
 		default:
 			break;
 		}
 	}
-	return ok ? 0 : -EBADMSG;
+	return ok;
+}
+
+/* A zone inside a tuple is one of that direction only. */
+static bool parse_direction(const struct nl_attrs *a, struct flow *f,
+			    struct flow_tuple *t, enum flow_zone_dir dir)
+{
+	uint16_t zone = 0;
+
+	if (!ct_msg_tuple(a, t, &f->l4proto, &zone))
+		return false;
+	if (zone != 0) {
+		f->zone = zone;
+		f->zone_dir = (uint8_t)dir;
+	}
+	return true;
 }
 
 static bool get_tcp_flags(const struct nl_attrs *a, uint8_t *flags)
@@ -98,48 +180,41 @@ static bool parse_protoinfo(const struct nl_attrs *parent, struct flow *f)
 	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
 		if (nl_attrs_type(&a) == CTA_PROTOINFO_TCP)
 			return parse_tcp(&a, f);
+		if (nl_attrs_type(&a) == CTA_PROTOINFO_SCTP)
+			return ct_msg_sctp(&a, f);
 	}
 	return true;
 }
 
-static int parse_attr(const struct nl_attrs *a, struct flow *f,
-		      unsigned *tuples)
+static bool parse_attr(const struct nl_attrs *a, struct flow *f,
+		       unsigned *tuples)
 {
-	bool ok = true;
-
 	switch (nl_attrs_type(a)) {
 	case CTA_TUPLE_ORIG:
 		++*tuples;
-		return parse_tuple(a, f, &f->orig);
+		return parse_direction(a, f, &f->orig, FLOW_ZONE_ORIG);
 	case CTA_TUPLE_REPLY:
 		++*tuples;
-		return parse_tuple(a, f, &f->reply);
+		return parse_direction(a, f, &f->reply, FLOW_ZONE_REPLY);
 	case CTA_STATUS:
-		ok = nl_attrs_be32(a, &f->status);
-		break;
+		return nl_attrs_be32(a, &f->status);
 	case CTA_TIMEOUT:
-		ok = nl_attrs_be32(a, &f->timeout_s);
 		f->has |= FLOW_HAS_TIMEOUT;
-		break;
+		return nl_attrs_be32(a, &f->timeout_s);
 	case CTA_MARK:
-		ok = nl_attrs_be32(a, &f->mark);
-		break;
+		return nl_attrs_be32(a, &f->mark);
 	case CTA_ZONE:
-		ok = nl_attrs_be16(a, &f->zone);
-		break;
+		return nl_attrs_be16(a, &f->zone);
 	case CTA_PROTOINFO:
-		ok = parse_protoinfo(a, f);
-		break;
+		return parse_protoinfo(a, f);
 	case CTA_HELP:
 	case CTA_TUPLE_MASTER:
 	case CTA_SEQ_ADJ_ORIG:
 	case CTA_SEQ_ADJ_REPLY:
-		ok = ct_helper_parse(a, f);
-		break;
+		return ct_helper_parse(a, f);
 	default:
-		break;
+		return ct_msg_extra(a, f);
 	}
-	return ok ? 0 : -EBADMSG;
 }
 
 int ct_msg_parse(const struct nlmsghdr *nlh, struct flow *f)
@@ -147,7 +222,6 @@ int ct_msg_parse(const struct nlmsghdr *nlh, struct flow *f)
 	struct nl_attrs a = nl_attrs_of(nlh, sizeof(struct nfgenmsg));
 	struct nfgenmsg nfg;
 	unsigned tuples = 0;
-	int ret;
 
 	memset(f, 0, sizeof(*f));
 	if (nlh->nlmsg_len < NLMSG_HDRLEN + sizeof(nfg))
@@ -157,9 +231,8 @@ int ct_msg_parse(const struct nlmsghdr *nlh, struct flow *f)
 	if (flow_addr_len(f->family) == 0)
 		return CT_MSG_FOREIGN;
 	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
-		ret = parse_attr(&a, f, &tuples);
-		if (ret != 0)
-			return ret;
+		if (!parse_attr(&a, f, &tuples))
+			return -EBADMSG;
 	}
 	return tuples == 2 ? 0 : CT_MSG_FOREIGN;
 }

@@ -19,7 +19,8 @@ enum {
  * Reads an entry from a CT_NEW, CT_DELETE or dump message, kernel byte order
  * and attributes to struct flow. What is not there is not in f->has; an
  * absent mark, status or zone is 0 (the kernel leaves zero out). A TCP DESTROY
- * carries the state only: flags and window scales are then 0.
+ * carries the state only: flags and window scales are then 0; so are the tags
+ * of SCTP.
  * Returns 0, CT_MSG_FOREIGN, or -EBADMSG for a malformed message.
  */
 __attribute__((warn_unused_result)) int ct_msg_parse(const struct nlmsghdr *nlh,

@@ -13,14 +13,16 @@
 #include "flow.h"
 
 /* The kernel finds an entry by either of its tuples, so both are alike here. */
-static uint64_t tuple_hash(const struct flow *f, const struct flow_tuple *t)
+static uint64_t tuple_hash(const struct flow *f, const struct flow_tuple *t,
+			   enum flow_zone_dir dir)
 {
 	uint64_t word[4], h;
 
 	memcpy(&word[0], t->src.b, 16);
 	memcpy(&word[2], t->dst.b, 16);
 	h = (uint64_t)t->sport << 48 | (uint64_t)t->dport << 32 |
-	    (uint64_t)f->zone << 16 | (uint64_t)f->l4proto << 8 | f->family;
+	    (uint64_t)flow_zone_id(f, dir) << 16 | (uint64_t)f->l4proto << 8 |
+	    f->family;
 	for (size_t i = 0; i < 4; i++) {
 		h = (h ^ word[i]) * 0x9e3779b97f4a7c15;
 		h ^= h >> 29;
@@ -52,6 +54,6 @@ void ct_order_clear(struct ct_order *o)
 void ct_order_add(struct ct_order *o, const struct flow *f, uint16_t op,
 		  uint16_t waits[2])
 {
-	waits[0] = place_take(o, tuple_hash(f, &f->orig), op);
-	waits[1] = place_take(o, tuple_hash(f, &f->reply), op);
+	waits[0] = place_take(o, tuple_hash(f, &f->orig, FLOW_ZONE_ORIG), op);
+	waits[1] = place_take(o, tuple_hash(f, &f->reply, FLOW_ZONE_REPLY), op);
 }

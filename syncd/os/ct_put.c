@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "ct_helper.h"
+#include "ct_put_extra.h"
 #include "ct_tuple.h"
 #include "flow.h"
 #include "nl_attr.h"
@@ -72,18 +73,32 @@ static size_t msg_end(const struct nl_msg *m)
 	return len;
 }
 
+/*
+ * A zone of one direction is named in that direction's tuple. Where only the
+ * other tuple is named there is no zone to name: its key has none
+ * (ctnetlink_parse_tuple_zone, nf_ct_zone_id).
+ */
+static void put_tuple_zone(struct nl_msg *m, uint16_t type,
+			   const struct flow *f)
+{
+	if ((type == CTA_TUPLE_ORIG && f->zone_dir == FLOW_ZONE_ORIG) ||
+	    (type == CTA_TUPLE_REPLY && f->zone_dir == FLOW_ZONE_REPLY))
+		nl_msg_be16(m, CTA_TUPLE_ZONE, f->zone);
+}
+
 static void put_tuple(struct nl_msg *m, uint16_t type, const struct flow *f,
 		      const struct flow_tuple *t)
 {
 	size_t tuple = nl_msg_nest(m, type);
 
+	put_tuple_zone(m, type, f);
 	ct_tuple_put_ends(m, f->family, f->l4proto, t);
 	nl_msg_nest_end(m, tuple);
 }
 
 static void put_zone(struct nl_msg *m, const struct flow *f)
 {
-	if (f->zone != 0)
+	if (f->zone != 0 && f->zone_dir == FLOW_ZONE_BOTH)
 		nl_msg_be16(m, CTA_ZONE, f->zone);
 }
 
@@ -141,6 +156,8 @@ static void put_state(struct nl_msg *m, const struct flow *f,
 	nl_msg_be32(m, CTA_TIMEOUT, f->timeout_s);
 	nl_msg_be32(m, CTA_MARK, f->mark);
 	put_protoinfo(m, f);
+	ct_put_sctp(m, f);
+	ct_put_extra(m, f);
 }
 
 /* Translation to exactly this address and port. */
@@ -193,7 +210,7 @@ size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_tuple(&m, CTA_TUPLE_ORIG, f, &f->orig);
 	put_tuple(&m, CTA_TUPLE_REPLY, f, &inverse);
 	put_zone(&m, f);
-	put_state(&m, f, 0);
+	put_state(&m, f, f->l4proto == IPPROTO_GRE ? IPS_FIXED_TIMEOUT : 0);
 	put_translation(&m, f);
 	ct_helper_put_new(&m, f);
 	return msg_end(&m);
@@ -223,6 +240,18 @@ size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	nl_msg_be32(&m, CTA_TIMEOUT, f->timeout_s);
 	put_liberal(&m, f);
 	ct_helper_put_name(&m, f);
+	return msg_end(&m);
+}
+
+size_t ct_put_labels_only(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			  const struct flow *f)
+{
+	struct nl_msg m;
+
+	m = msg_start(buf, size, seq, IPCTNL_MSG_CT_NEW, flags, f->family);
+	put_tuple(&m, CTA_TUPLE_ORIG, f, &f->orig);
+	put_zone(&m, f);
+	ct_put_labels(&m, f);
 	return msg_end(&m);
 }
 

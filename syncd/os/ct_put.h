@@ -25,14 +25,17 @@ struct flow;
  * A whole new entry (NLM_F_CREATE | NLM_F_EXCL). Translation goes as the
  * inverse of the original tuple plus NAT attributes with min = max; TCP flags
  * as (flags & 7) | BE_LIBERAL with mask 0xff; EXPECTED is left out
- * (spec/ctnetlink.md 0.1, 0.2, 0.5).
+ * (spec/ctnetlink.md 0.1, 0.2, 0.5). GRE gets a fixed timeout: only the packet
+ * that makes an entry tells it how long packets keep it, so the first one to
+ * meet ours would end it (nf_conntrack_gre_packet).
  */
 size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		     const struct flow *f);
 
 /*
- * Status, timeout, protocol state and mark of an entry that must be there;
- * nothing of its translation. keep_status is or-ed in: bits of the existing
+ * Status, timeout, protocol state, mark and extras of an entry that must be
+ * there; nothing of its translation. A kernel that keeps no labels answers
+ * ENOSPC when all else was applied. keep_status is or-ed in: bits of the existing
  * entry that may not change (EXPECTED).
  */
 size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
@@ -42,6 +45,10 @@ size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
  * helper reads on from the next packet. */
 size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		      const struct flow *f);
+
+/* Only the labels of an entry that must be there. */
+size_t ct_put_labels_only(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			  const struct flow *f);
 
 /* Deletes what the original, or the reply, tuple of f finds. Never empty: a
  * delete without a tuple would flush the table. */

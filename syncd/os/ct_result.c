@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What became of a change: errors of the kernel to results, results to words
- * (operating.md 3.2). Invariant: each error has a result.
+ * Errors of ctnetlink as results, results as words. No socket; what is done
+ * about a result is the engine's. Text: nf_conntrack_netlink.c
+ * (ctnetlink_create_conntrack), spec/ctnetlink.md 1. Invariant: every result
+ * has a word.
  */
+#include "ct_result.h"
+
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
 
 #include "ct_inject.h"
 
@@ -13,14 +19,14 @@ const char *inject_result_name(enum flow_result result)
 		[FLOW_APPLIED] = "applied",	  [FLOW_GONE] = "gone",
 		[FLOW_TABLE_FULL] = "table_full", [FLOW_CHAIN] = "chain",
 		[FLOW_CLASH] = "clash",		  [FLOW_HELPER] = "helper",
-		[FLOW_INVALID] = "invalid",	  [FLOW_ACK_LOST] = "ack_lost",
-		[FLOW_OTHER] = "other",
+		[FLOW_LABELS] = "labels",	  [FLOW_INVALID] = "invalid",
+		[FLOW_ACK_LOST] = "ack_lost",	  [FLOW_OTHER] = "other",
 	};
 
 	return result < FLOW_RESULT_COUNT ? names[result] : "?";
 }
 
-enum flow_result inject_result_of(int error, int *other)
+enum flow_result ct_result_of(int error, int *other)
 {
 	switch (-error) {
 	case ENOMEM:
@@ -36,4 +42,15 @@ enum flow_result inject_result_of(int error, int *other)
 		*other = -error;
 		return FLOW_OTHER;
 	}
+}
+
+bool ct_result_possible(const struct flow *f)
+{
+	if (!flow_valid(f) || !(f->has & FLOW_HAS_TIMEOUT))
+		return false;
+	if (f->l4proto == IPPROTO_SCTP)
+		return f->has & FLOW_HAS_SCTP;
+	return f->l4proto != IPPROTO_TCP ||
+	       (f->tcp_state != TCP_CONNTRACK_SYN_SENT &&
+		f->tcp_state != TCP_CONNTRACK_SYN_SENT2);
 }

@@ -7,6 +7,9 @@
  */
 #include "ct_timeouts.h"
 
+#include <netinet/in.h> /* before linux/in.h */
+
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdio.h>
 
@@ -40,8 +43,25 @@ void ct_timeouts_read(struct flow_timeouts *t)
 		{ "tcp_timeout_last_ack", &t->tcp[TCP_CONNTRACK_LAST_ACK] },
 		{ "tcp_timeout_time_wait", &t->tcp[TCP_CONNTRACK_TIME_WAIT] },
 		{ "tcp_timeout_close", &t->tcp[TCP_CONNTRACK_CLOSE] },
+		{ "sctp_timeout_closed", &t->sctp[SCTP_CONNTRACK_CLOSED] },
+		{ "sctp_timeout_cookie_wait",
+		  &t->sctp[SCTP_CONNTRACK_COOKIE_WAIT] },
+		{ "sctp_timeout_cookie_echoed",
+		  &t->sctp[SCTP_CONNTRACK_COOKIE_ECHOED] },
+		{ "sctp_timeout_established",
+		  &t->sctp[SCTP_CONNTRACK_ESTABLISHED] },
+		{ "sctp_timeout_shutdown_sent",
+		  &t->sctp[SCTP_CONNTRACK_SHUTDOWN_SENT] },
+		{ "sctp_timeout_shutdown_recd",
+		  &t->sctp[SCTP_CONNTRACK_SHUTDOWN_RECD] },
+		{ "sctp_timeout_shutdown_ack_sent",
+		  &t->sctp[SCTP_CONNTRACK_SHUTDOWN_ACK_SENT] },
+		{ "sctp_timeout_heartbeat_sent",
+		  &t->sctp[SCTP_CONNTRACK_HEARTBEAT_SENT] },
 		{ "udp_timeout", &t->udp },
 		{ "udp_timeout_stream", &t->udp_stream },
+		{ "gre_timeout", &t->gre },
+		{ "gre_timeout_stream", &t->gre_stream },
 		{ "icmp_timeout", &t->icmp },
 		{ "icmpv6_timeout", &t->icmpv6 },
 		{ "generic_timeout", &t->generic },

@@ -13,87 +13,19 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "ct_msg_extra.h"
+
 static bool is_icmp(uint8_t l4proto)
 {
 	return l4proto == IPPROTO_ICMP || l4proto == IPPROTO_ICMPV6;
 }
 
-bool ct_tuple_parse_ip(const struct nl_attrs *parent, struct flow_tuple *t)
-{
-	struct nl_attrs a = nl_attrs_nest(parent);
-	bool ok = true;
-
-	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
-		switch (nl_attrs_type(&a)) {
-		case CTA_IP_V4_SRC:
-			ok = ok && nl_attrs_get(&a, t->src.b, 4);
-			break;
-		case CTA_IP_V4_DST:
-			ok = ok && nl_attrs_get(&a, t->dst.b, 4);
-			break;
-		case CTA_IP_V6_SRC:
-			ok = ok && nl_attrs_get(&a, t->src.b, 16);
-			break;
-		case CTA_IP_V6_DST:
-			ok = ok && nl_attrs_get(&a, t->dst.b, 16);
-			break;
-		default:
-			break;
-		}
-	}
-	return ok;
-}
-
-bool ct_tuple_parse_proto(const struct nl_attrs *parent, uint8_t *l4proto,
-			  struct flow_tuple *t)
-{
-	struct nl_attrs a = nl_attrs_nest(parent);
-	uint8_t type = 0, code = 0;
-	bool ok = true;
-
-	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
-		switch (nl_attrs_type(&a)) {
-		case CTA_PROTO_NUM:
-			ok = ok && nl_attrs_get(&a, l4proto, 1);
-			break;
-		case CTA_PROTO_SRC_PORT:
-		case CTA_PROTO_ICMP_ID:
-		case CTA_PROTO_ICMPV6_ID:
-			ok = ok && nl_attrs_be16(&a, &t->sport);
-			break;
-		case CTA_PROTO_DST_PORT:
-			ok = ok && nl_attrs_be16(&a, &t->dport);
-			break;
-		case CTA_PROTO_ICMP_TYPE:
-		case CTA_PROTO_ICMPV6_TYPE:
-			ok = ok && nl_attrs_get(&a, &type, 1);
-			break;
-		case CTA_PROTO_ICMP_CODE:
-		case CTA_PROTO_ICMPV6_CODE:
-			ok = ok && nl_attrs_get(&a, &code, 1);
-			break;
-		default:
-			break;
-		}
-	}
-	if (is_icmp(*l4proto))
-		t->dport = (uint16_t)(type << 8 | code);
-	return ok;
-}
-
 bool ct_tuple_parse(const struct nl_attrs *parent, uint8_t *l4proto,
 		    struct flow_tuple *t)
 {
-	struct nl_attrs a = nl_attrs_nest(parent);
-	bool ok = true;
+	uint16_t zone = 0;
 
-	for (; nl_attrs_ok(&a); nl_attrs_next(&a)) {
-		if (nl_attrs_type(&a) == CTA_TUPLE_IP)
-			ok = ok && ct_tuple_parse_ip(&a, t);
-		if (nl_attrs_type(&a) == CTA_TUPLE_PROTO)
-			ok = ok && ct_tuple_parse_proto(&a, l4proto, t);
-	}
-	return ok;
+	return ct_msg_tuple(parent, t, l4proto, &zone);
 }
 
 static void put_icmp(struct nl_msg *m, const struct flow_tuple *t, bool v6)

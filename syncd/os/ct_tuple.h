@@ -12,10 +12,6 @@
 #include "flow.h"
 #include "nl_attr.h"
 
-/* The parts within CTA_TUPLE_IP and CTA_TUPLE_PROTO; false: malformed. */
-bool ct_tuple_parse_ip(const struct nl_attrs *parent, struct flow_tuple *t);
-bool ct_tuple_parse_proto(const struct nl_attrs *parent, uint8_t *l4proto,
-			  struct flow_tuple *t);
 /* A whole tuple, its zone passed over; false: malformed. */
 bool ct_tuple_parse(const struct nl_attrs *parent, uint8_t *l4proto,
 		    struct flow_tuple *t);

@@ -170,15 +170,189 @@ class Ours:
 
     # -- stream
 
+    def pipe(self, rate, seconds, first):
+        """What a bare listener and a bare injector need for such flows. fw2
+        does not run; its table is empty again afterwards."""
+        self.two.stop()
+        self.empty_second()
+        tool = self.lab.tools.churn(rate, seconds + 4, "-l", 60000, "-k",
+                                    "-f", first)
+        time.sleep(1.5)
+        raw = self.lab.tools.call(
+            "../bench/rawpipe", "-f", self.lab.ns("gw1"), "-t",
+            self.lab.ns("gw2"), "-s", seconds, timeout=seconds + 60)
+        tool.close()
+        self.empty_second()
+        return raw
+
     def stream(self, rate, seconds):
-        if not self.two.running():
-            self.two.launch().wait_up()
-            self.wait_sync(JOIN_S)
+        raw = self.pipe(rate, seconds, 2000000)
+        self.two.launch().wait_up()
+        self.wait_sync(JOIN_S)
         got = stream(self.lab, rate, seconds, self.one.proc.pid,
                      self.two.proc.pid, 4000000)
+        got["raw"] = raw
         got["in_sync"] = self.one.in_sync() and self.two.in_sync()
         got["overruns"] = self.one.status()["flows"]["overruns"]
         return got
+
+    # -- new flows
+
+    def newflows(self, n, rounds):
+        """Seconds that n new flows take while the daemon listens, and while
+        nothing but a bare listener does."""
+        got = {"flows": n, "ours": [], "bare": []}
+        self.stop()
+        for _ in range(rounds):
+            tool = self.lab.tools.start("../bench/rawpipe", "-f",
+                                        self.lab.ns("gw1"), "-s", 600)
+            time.sleep(0.3)
+            got["bare"].append(self._timed_fill(n, "-g", "10.1.0.11", "-G",
+                                                "10.2.0.11"))
+            tool.close()
+            self.lone(CALM)
+            got["ours"].append(self._timed_fill(n))
+            self.stop()
+        got["ratio"] = (statistics.median(got["bare"])
+                        / statistics.median(got["ours"]))
+        say("%d new flows: bare listener %s, ours %s s" % (n, got["bare"],
+                                                          got["ours"]))
+        return got
+
+    def _timed_fill(self, n, *more):
+        self.lab.flush("gw1")
+        start = time.monotonic()
+        self.lab.tools.call("flowfill", "-c", self.lab.ns("client"), "-s",
+                            self.lab.ns("server"), "-n", n, *more)
+        took = time.monotonic() - start
+        self.lab.flush("gw1")
+        return took
+
+    # -- the highest rate
+
+    def sustained(self, seconds):
+        """New flows a second that the pair follows, and that a bare listener
+        and a bare injector together do. Half UDP, half TCP that is reset."""
+        got = {"seconds": seconds}
+        self.stop()
+        self.lone(CALM)
+        got["raw"] = self._highest(seconds, self._raw_follows)
+        self.empty_second()
+        self.two.launch().wait_up()
+        self.wait_sync(JOIN_S)
+        got["ours"] = self._highest(seconds, self._pair_follows)
+        got["ratio"] = got["ours"] / max(got["raw"], 1)
+        say("sustained: %d a second, bare %d" % (got["ours"], got["raw"]))
+        return got
+
+    def _highest(self, seconds, follows):
+        good, rate = 0, 10000
+        while rate < 300000:
+            self.lab.flush("gw1")
+            tool = self.lab.tools.churn(rate, seconds, "-u")
+            seen = follows(seconds)
+            done = tool.result()
+            real = done["started"] / done["seconds"]
+            if not seen() or real < 0.9 * rate * seconds / done["seconds"]:
+                break
+            good, rate = rate, int(rate * 1.2)
+        return good
+
+    def _raw_follows(self, seconds):
+        raw = self.lab.tools.call(
+            "../bench/rawpipe", "-f", self.lab.ns("gw1"), "-t",
+            self.lab.ns("gw2"), "-s", seconds, timeout=seconds + 60)
+        self.empty_second()
+        return lambda: not raw["dropped"] and not raw["overruns"]
+
+    def _pair_follows(self, seconds):
+        before = self.one.status()["flows"]["overruns"]
+        bulk = self.two.peer()["bulk"]
+
+        def followed():
+            flows = self.one.status()["flows"]
+            self.wait_sync(60)
+            return (flows["overruns"] == before
+                    and self.two.peer()["bulk"] == bulk
+                    and self.one.tool("verify", timeout=120)[0] == 0)
+        return followed
+
+    # -- the administrator's nft
+
+    def nft(self, rounds):
+        """`nft list ruleset` with 20000 elements, beside a master whose lease
+        is renewed every 7.8 ms, and without us."""
+        addresses = ("10.%d.%d.%d" % (100 + i // 65536, i // 256 % 256,
+                                      i % 256) for i in range(20000))
+        self.stop()
+        self.lab.nft("gw1", "table inet big { set s { type ipv4_addr; "
+                     "elements = { %s }\n}\n}" % ", ".join(addresses))
+        got = {"alone": [], "beside": []}
+        for _ in range(rounds):
+            got["alone"] += self._timed_lists()
+            self.lone({"advbase": 0, "advskew": 2})
+            got["beside"] += self._timed_lists()
+            self.stop()
+        self.lab.nft("gw1", "delete table inet big")
+        got["ratio"] = (statistics.median(got["beside"])
+                        / statistics.median(got["alone"]))
+        return got
+
+    def _timed_lists(self):
+        times = []
+        for _ in range(5):
+            start = time.monotonic()
+            self.lab.run("gw1", "nft", "list", "ruleset")
+            times.append(time.monotonic() - start)
+        return times
+
+    # -- forwarding
+
+    def forward(self, rounds):
+        """Through the shared MAC, and through the interface's own without
+        any rule of ours: in turn, so that both meet the same machine."""
+        ends = ("-c", self.lab.ns("client"), "-s", self.lab.ns("server"))
+        got = {"shared": [], "own": []}
+        self.stop()
+        for _ in range(rounds):
+            got["own"].append(self.lab.tools.call(
+                "../bench/forward", *ends, "-g", "10.1.0.11")["per_s"])
+            self.lone(CALM)
+            got["shared"].append(self.lab.tools.call(
+                "../bench/forward", *ends, "-g", "10.1.0.1")["per_s"])
+            self.stop()
+        got["ratio"] = (statistics.median(got["shared"])
+                        / statistics.median(got["own"]))
+        say("forwarded a second: shared %s, own %s" % (got["shared"],
+                                                       got["own"]))
+        return got
+
+    # -- growth
+
+    def growth(self, n):
+        """All that might grow with the table, at n flows."""
+        self.lone_with(CALM, n)
+        raw = self.raw()
+        row = {"flows": self.lab.flows("gw1"), "raw": raw,
+               "join": self.join()}
+        start = time.monotonic()
+        code, out, _ = self.one.tool("verify", timeout=300)
+        row["verify_s"] = time.monotonic() - start
+        row["verified"] = code == 0
+        row["memory"] = [memory_mb(n.proc.pid)["anon"] for n in self.both()]
+        traffic = Traffic(self.lab, rate=500000)
+        try:
+            row["handovers"] = [self._event(traffic, self._handover)
+                                for _ in range(3)]
+            traffic.finish()
+        finally:
+            traffic.close()
+            self.lab.tools.close()
+        say("%d flows: join %.2f s (raw %.2f), verify %.2f s (dump %.2f), "
+            "%.1f MB" % (n, row["join"]["seconds"], raw["seconds"],
+                         row["verify_s"], raw["dump_seconds"],
+                         max(row["memory"])))
+        return row
 
     # -- failover
 

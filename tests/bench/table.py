@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The benchmark's numbers as a table for people."""
 
+import statistics
+
 
 def _n(value, digits=2):
     if value is None:
@@ -68,6 +70,13 @@ def _stream(ours, theirs):
           _pair(ours, "new_us_active", "new_us_standby"),
           _pair(theirs, "new_us_active", "new_us_standby")
           if theirs else "", "conntrackd: injecting directly")
+    raw = ours["raw"]
+    _line("a bare listener / a bare injector, the same",
+          _pair(raw, "listen_us", "inject_us"), "",
+          "ratios %.2f / %.2f; %d of %d events dropped" % (
+              ours["new_us_active"] / raw["listen_us"],
+              ours["new_us_standby"] / raw["inject_us"],
+              raw["dropped"], raw["events"]))
     _line("CPU us a whole life, active / standby",
           _pair(ours, "life_us_active", "life_us_standby"),
           _pair(theirs, "life_us_active", "life_us_standby")
@@ -83,6 +92,58 @@ def _stream(ours, theirs):
         print("  the stream was more than this machine could do: %d overruns"
               "%s" % (ours["overruns"], "" if ours["in_sync"] else
                       ", not in sync at its end"))
+
+
+def _newflows(ours):
+    print("new flows: %d as fast as they go" % ours["flows"])
+    for key, what in (("ours", "the daemon listens, s"),
+                      ("bare", "a bare listener, s")):
+        _line(what, _n(statistics.median(ours[key])), "",
+              "all: " + " ".join("%.2f" % v for v in ours[key]))
+    _line("ratio of the rates", _n(ours["ratio"]))
+
+
+def _sustained(ours):
+    print("the highest rate, %d s each, the tables verified afterwards"
+          % ours["seconds"])
+    _line("new flows a second, half UDP, half TCP reset", _n(ours["ours"]))
+    _line("a bare listener with a bare injector", _n(ours["raw"]), "",
+          "ratio %.2f" % ours["ratio"])
+
+
+def _nft(ours):
+    print("nft list ruleset with 20000 elements, advbase 0, advskew 2")
+    for key, what in (("beside", "beside a master, s"),
+                      ("alone", "without us, s")):
+        _line(what, _n(statistics.median(ours[key]), 3), "",
+              "worst %.3f of %d" % (max(ours[key]), len(ours[key])))
+    _line("ratio", _n(ours["ratio"]))
+
+
+def _forward(ours):
+    print("forwarding: small packets a second, as many as fit")
+    for key, what in (("shared", "through the shared MAC"),
+                      ("own", "the interface's own, no rule of ours")):
+        _line(what, _n(statistics.median(ours[key]), 0), "",
+              "all: " + " ".join("%.0f" % v for v in ours[key]))
+    _line("ratio", _n(ours["ratio"]))
+
+
+def _growth(rows):
+    print("growth: what it costs with so many flows in the table")
+    print("  %9s %8s %8s %6s %9s %9s %7s %16s" % (
+        "flows", "raw, s", "join, s", "ratio", "verify, s", "2 dumps",
+        "MB", "handover, ms"))
+    for r in rows:
+        silence, stall = (statistics.median(e[k] for e in r["handovers"])
+                          for k in ("silence_ms", "stall_ms"))
+        print("  %9d %8.3f %8.3f %6.2f %9.3f %9.3f %7.1f %16s" % (
+            r["flows"], r["raw"]["seconds"], r["join"]["seconds"],
+            r["join"]["seconds"] / r["raw"]["seconds"], r["verify_s"],
+            2 * r["raw"]["dump_seconds"], max(r["memory"]),
+            "%.0f / %.0f" % (silence, stall)))
+        if not r["verified"]:
+            print("  the two tables were not equal")
 
 
 def _failover(parts):
@@ -111,6 +172,17 @@ def show(got):
         _bulk(got["bulk"], got.get("conntrackd bulk"))
     if "stream" in got:
         _stream(got["stream"], got.get("conntrackd stream"))
+    if "newflows" in got:
+        _newflows(got["newflows"])
+    if "sustained" in got:
+        _sustained(got["sustained"])
+    if "nft" in got:
+        _nft(got["nft"])
+    if "forward" in got:
+        _forward(got["forward"])
+    rows = [v for k, v in got.items() if k.startswith("growth ")]
+    if rows:
+        _growth(rows)
     parts = [v for k, v in got.items() if k.startswith("failover ")]
     if parts:
         _failover(parts)

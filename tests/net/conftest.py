@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import limits  # noqa: E402
+import matrix  # noqa: E402
 from lab import Lab, catch_signals  # noqa: E402
 from pair import Pair  # noqa: E402
 
@@ -23,6 +24,8 @@ def pytest_configure(config):
             ("full", "runs in .ci/full"),
             ("long", "runs in .ci/long"),
             ("flows(n)", "the largest table of the test"),
+            ("matrix(row, column)", "a cell of the fidelity matrix; the"
+             " kind of failover is the test's parameter way"),
             ("limit(s)", "seconds that the test may take, 90 otherwise")):
         config.addinivalue_line("markers", "%s: %s" % (marker, meaning))
 
@@ -85,3 +88,16 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     if call.when == "call":
         item.report = outcome.get_result()
+    marker = item.get_closest_marker("matrix")
+    if marker and call.when == "call":
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        matrix.take(*marker.args, params.get("way", "handover"), item.report)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The fidelity matrix stands at the end of every run that filled it."""
+    lines = matrix.table()
+    if lines:
+        terminalreporter.section("fidelity")
+        for line in lines:
+            terminalreporter.write_line(line)

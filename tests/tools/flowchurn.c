@@ -28,7 +28,8 @@ struct churn {
 	uint64_t started, answered, closed;
 	uint64_t rate, seconds;
 	unsigned int life_ms;
-	bool keep; /* no flow stays open by intent when false */
+	bool keep;  /* no flow stays open by intent when false */
+	bool brief; /* half UDP, half TCP that is reset */
 	bool stop;
 };
 
@@ -55,6 +56,8 @@ static enum kind kind_of(const struct churn *c, uint32_t cookie)
 					   BY_FIN, UDP, BY_RST, BY_FIN, ICMP };
 	enum kind k = mix[cookie % 10];
 
+	if (c->brief)
+		return cookie % 2 ? UDP : BY_RST;
 	return k == STAYS && !c->keep ? BY_FIN : k;
 }
 
@@ -185,6 +188,7 @@ static void usage(int status)
 	      "(10)\n"
 	      "  -l MS    how long a TCP flow lives (100)\n"
 	      "  -k       one flow of ten stays open\n"
+	      "  -u       half are UDP, half TCP that is reset\n"
 	      "  -f N     number of the first flow (10000000)\n"
 	      "  -C, -S IF   interfaces (eth0)\n"
 	      "  -g, -G ADDR the gateways (10.1.0.1, 10.2.0.1)\n"
@@ -198,7 +202,7 @@ static void options(struct churn *c, int argc, char **argv, const char *ns[2],
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "c:s:r:t:l:kf:C:S:g:G:h")) != -1)
+	while ((o = getopt(argc, argv, "c:s:r:t:l:kuf:C:S:g:G:h")) != -1)
 		switch (o) {
 		case 'c':
 			ns[0] = optarg;
@@ -217,6 +221,9 @@ static void options(struct churn *c, int argc, char **argv, const char *ns[2],
 			break;
 		case 'k':
 			c->keep = true;
+			break;
+		case 'u':
+			c->brief = true;
 			break;
 		case 'f':
 			c->first = (uint32_t)num_parse(optarg, 12000000);

@@ -3,9 +3,11 @@
 #ifndef STATESYNC_TEST_CORE_FLOW_H
 #define STATESYNC_TEST_CORE_FLOW_H
 
+#include <netinet/in.h> /* before linux/in.h */
+
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
-#include <netinet/in.h>
 
 #include "flow.h"
 
@@ -29,6 +31,19 @@ static inline struct flow tcp_flow(uint16_t port)
 	f.orig.sport = port;
 	f.orig.dport = 443;
 	flow_tuple_invert(&f, &f.orig, &f.reply);
+	return f;
+}
+
+static inline struct flow sctp_flow(uint8_t state, uint32_t tag0, uint32_t tag1)
+{
+	struct flow f = tcp_flow(1);
+
+	f.l4proto = IPPROTO_SCTP;
+	f.has = FLOW_HAS_SCTP;
+	f.tcp_state = 0;
+	f.sctp_state = state;
+	f.sctp_vtag[0] = tag0;
+	f.sctp_vtag[1] = tag1;
 	return f;
 }
 

@@ -222,6 +222,12 @@ START_TEST(order_by_shared_tuples)
 	e.l4proto = IPPROTO_UDP;
 	ct_order_add(&o, &e, 6, w);
 	ck_assert(w[0] == CT_ORDER_NONE && w[1] == CT_ORDER_NONE);
+	/* A zone of the other direction is none in this one. */
+	e = b;
+	e.zone = 1;
+	e.zone_dir = FLOW_ZONE_REPLY;
+	ct_order_add(&o, &e, 7, w);
+	ck_assert(w[0] == 1 && w[1] == 5);
 }
 END_TEST
 

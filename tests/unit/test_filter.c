@@ -129,6 +129,52 @@ START_TEST(useless_states_stay)
 }
 END_TEST
 
+/* A tag that is not known yet makes the other node drop what follows. */
+START_TEST(half_an_association_stays)
+{
+	struct flow f = sctp_flow(SCTP_CONNTRACK_COOKIE_WAIT, 0, 7);
+
+	expect(&f, FILTER_STATE);
+	f.sctp_vtag[0] = 8;
+	expect(&f, FILTER_PASS);
+	f = sctp_flow(SCTP_CONNTRACK_HEARTBEAT_SENT, 8, 0);
+	expect(&f, FILTER_PASS);
+	f = sctp_flow(SCTP_CONNTRACK_NONE, 8, 7);
+	expect(&f, FILTER_STATE);
+	f = sctp_flow(SCTP_CONNTRACK_ESTABLISHED, 8, 7);
+	expect(&f, FILTER_PASS);
+	f.has = 0;
+	expect(&f, FILTER_STATE);
+}
+END_TEST
+
+/* Masqueraded to this node's own address: it goes over in vain. */
+START_TEST(what_is_tied_to_a_node)
+{
+	struct flow f = tcp_flow(1);
+	const struct session_address both[] = {
+		{ AF_INET, v4(203, 0, 113, 1) },
+		{ AF_INET, v4(10, 0, 0, 3) },
+	};
+
+	ck_assert_ptr_null(filter_tied(&filter, &f));
+	f = snat_flow(1, v4(10, 0, 0, 2));
+	ck_assert_ptr_eq(filter_tied(&filter, &f), &f.reply.dst);
+	f = snat_flow(1, v4(192, 0, 2, 9)); /* nobody's: routed to whoever */
+	ck_assert_ptr_null(filter_tied(&filter, &f));
+	f = snat_flow(1, v4(203, 0, 113, 1)); /* not said by the peer, yet */
+	ck_assert_ptr_eq(filter_tied(&filter, &f), &f.reply.dst);
+	ck_assert_int_eq(filter_set(&filter, FILTER_PEERS, both, 2), 0);
+	ck_assert_ptr_null(filter_tied(&filter, &f));
+	f = tcp_flow(2);
+	f.orig.dst = v4(10, 0, 0, 1);
+	f.reply.src = v4(10, 0, 0, 80);
+	ck_assert_ptr_eq(filter_tied(&filter, &f), &f.orig.dst);
+	ck_assert_int_eq(filter_set(&filter, FILTER_PEERS, NULL, 0), 0);
+	ck_assert_ptr_null(filter_tied(&filter, &f));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("filter");
@@ -143,6 +189,8 @@ int main(void)
 	tcase_add_test(t, an_old_list_is_replaced);
 	tcase_add_test(t, loopback_and_multicast_stay);
 	tcase_add_test(t, useless_states_stay);
+	tcase_add_test(t, half_an_association_stays);
+	tcase_add_test(t, what_is_tied_to_a_node);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -228,6 +228,29 @@ START_TEST(identity_bytes)
 }
 END_TEST
 
+/* One is found by the other's original tuple where both have one key there. */
+START_TEST(keys_of_zones)
+{
+	struct flow a = tcp_flow(), b = tcp_flow();
+
+	ck_assert(flow_same_key(&a, &b));
+	b.zone = 5;
+	ck_assert_uint_eq(flow_zone_id(&b, FLOW_ZONE_ORIG), 5);
+	ck_assert_uint_eq(flow_zone_id(&b, FLOW_ZONE_REPLY), 5);
+	ck_assert(!flow_same_key(&a, &b));
+	b.zone_dir = FLOW_ZONE_REPLY;
+	ck_assert_uint_eq(flow_zone_id(&b, FLOW_ZONE_ORIG), 0);
+	ck_assert_uint_eq(flow_zone_id(&b, FLOW_ZONE_REPLY), 5);
+	ck_assert(flow_same_key(&a, &b));
+	b.zone_dir = FLOW_ZONE_ORIG;
+	ck_assert(!flow_same_key(&a, &b));
+	a.zone = 5;
+	ck_assert(flow_same_key(&a, &b));
+	b.orig.dport++;
+	ck_assert(!flow_same_key(&a, &b));
+}
+END_TEST
+
 /* Rules 8: what counts and what does not. */
 START_TEST(identity_counts)
 {
@@ -299,6 +322,22 @@ START_TEST(format)
 	f = ping_flow();
 	flow_format(&f, text, sizeof(text));
 	ck_assert_str_eq(text, "icmp 10.1.0.7 -> 198.51.100.9 id 77 UNREPLIED");
+	f.l4proto = IPPROTO_ESP;
+	f.orig.sport = f.orig.dport = 0;
+	flow_tuple_invert(&f, &f.orig, &f.reply);
+	f.zone = 3;
+	f.zone_dir = FLOW_ZONE_ORIG;
+	flow_format(&f, text, sizeof(text));
+	ck_assert_str_eq(text, "esp 10.1.0.7 -> 198.51.100.9 UNREPLIED zone 3 "
+			       "orig");
+	f.l4proto = IPPROTO_SCTP;
+	f.has = FLOW_HAS_SCTP;
+	f.sctp_state = 4;
+	f.orig.sport = f.orig.dport = 9;
+	flow_tuple_invert(&f, &f.orig, &f.reply);
+	f.zone = 0;
+	flow_format(&f, text, sizeof(text));
+	ck_assert_str_eq(text, "sctp 10.1.0.7:9 -> 198.51.100.9:9 ESTABLISHED");
 }
 END_TEST
 
@@ -333,6 +372,7 @@ int main(void)
 	tcase_add_test(t, classes);
 	tcase_add_test(t, validity);
 	tcase_add_test(t, identity_bytes);
+	tcase_add_test(t, keys_of_zones);
 	tcase_add_test(t, identity_counts);
 	tcase_add_test(t, identity_fits);
 	tcase_add_test(t, format);

@@ -28,8 +28,29 @@ START_TEST(nominal_is_the_kernels)
 	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 30);
 	f.l4proto = IPPROTO_ICMP;
 	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 30);
-	f.l4proto = IPPROTO_SCTP;
+	f.l4proto = IPPROTO_ESP;
 	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 600);
+	f.l4proto = IPPROTO_UDPLITE;
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 30);
+	f.l4proto = IPPROTO_GRE;
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 180);
+	f.status = IPS_CONFIRMED;
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 30);
+	f.status |= IPS_FIXED_TIMEOUT;
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 86400);
+	f = sctp_flow(SCTP_CONNTRACK_ESTABLISHED, 1, 2);
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 210);
+	f.sctp_state = SCTP_CONNTRACK_HEARTBEAT_SENT;
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 30);
+	for (unsigned state = 0; state < 256; state++) {
+		f.sctp_state = (uint8_t)state;
+		ck_assert_uint_gt(timeouts_nominal(&timeouts, &f), 0);
+	}
+	/* The day of a flowtable is not ours. */
+	f = tcp_flow(1);
+	f.status |= IPS_OFFLOAD;
+	f.timeout_s = 86400;
+	ck_assert_uint_eq(timeouts_nominal(&timeouts, &f), 432000);
 }
 END_TEST
 

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What the checks of `check` share. For report_check*.c only.
+ */
+#ifndef STATESYNC_REPORT_CHECK_H
+#define STATESYNC_REPORT_CHECK_H
+
+#include <stdio.h>
+
+#include "mono.h"
+
+/* What happened longer ago is no finding. */
+#define CHECK_RECENT_NS (3600 * MONO_S)
+
+enum level { LEVEL_NOTE, LEVEL_WARNS, LEVEL_BLOCKS, LEVELS };
+
+struct node;
+
+struct checker {
+	struct node *n;
+	FILE *out;
+	unsigned found[LEVELS];
+};
+
+/* A finding of several lines: what is, what it breaks, what to do. */
+void finding(struct checker *c, enum level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* report_check_flows.c: what flows lose at a failover. */
+void check_translations(struct checker *c);
+void check_labels(struct checker *c);
+void check_accounting(struct checker *c);
+
+#endif

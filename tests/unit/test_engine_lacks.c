@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * core/engine_sync, engine_dump: what flows lose at a failover is counted, and
+ * a takeover leaves alone whose timeout is not ours to set.
+ */
+#include "core_flow.h"
+#include "engine_int.h"
+#include "engine_scene.h"
+
+static struct flow udp_flow(uint16_t port)
+{
+	struct flow f = tcp_flow(port);
+
+	f.l4proto = IPPROTO_UDP;
+	f.has = 0;
+	f.tcp_state = 0;
+	return f;
+}
+
+static struct flow masqueraded(uint16_t port, uint8_t node)
+{
+	struct flow f = udp_flow(port);
+
+	f.reply.dst = v4(192, 0, 2, (uint8_t)(1 + node));
+	return f;
+}
+
+/* To an address of this node, and only when it is told. */
+START_TEST(what_is_tied_to_this_node_is_counted)
+{
+	struct flow shared = udp_flow(1), own = masqueraded(2, A);
+	struct flow theirs = masqueraded(3, B), marked = udp_flow(4);
+	const struct engine_lacks *l;
+
+	pair();
+	l = &engine(A)->lacks;
+	ck_assert_uint_eq(l->tied, 0);
+	shared.reply.dst = v4(203, 0, 113, 1);
+	engine_event(engine(A), FLOW_NEW, &theirs, 0, sim->now);
+	engine_event(engine(A), FLOW_NEW, &own, 0, sim->now);
+	engine_event(engine(A), FLOW_UPDATE, &own, 0, sim->now);
+	engine_event(engine(A), FLOW_NEW, &shared, 0, sim->now);
+	ck_assert_uint_eq(l->tied, 1);
+	ck_assert(l->tied_at.ns == sim->now.ns);
+	ck_assert(flow_addr_equal(&l->address, &own.reply.dst));
+	ck_assert_uint_eq(l->secmark, 0);
+	marked.secmark = true;
+	engine_event(engine(A), FLOW_NEW, &marked, 0, sim->now);
+	ck_assert_uint_eq(l->secmark, 1);
+}
+END_TEST
+
+/* Labels that a kernel did not keep are known to both, and no gap. */
+START_TEST(lost_labels_are_no_gap)
+{
+	struct flow f = udp_flow(1);
+	uint8_t result = FLOW_LABELS;
+	struct engine *b;
+
+	pair();
+	b = engine(B);
+	f.has |= FLOW_HAS_TIMEOUT;
+	engine_op(b, FLOW_NEW, &f, 100);
+	b->ops_peer = 0;
+	b->ops_seq = b->peers[0].ack_seq;
+	engine_injected(b, &result, sim->now);
+	ck_assert_uint_eq(b->results[FLOW_LABELS], 1);
+	ck_assert(b->peers[0].rx.labels_at.ns == sim->now.ns);
+	ck_assert(engine_rx_in_sync(b, 0));
+	run(1 * S);
+	ck_assert_uint_eq(engine(A)->peers[0].tx.refused[FLOW_LABELS], 1);
+	ck_assert(engine(A)->peers[0].tx.labels_at.ns > 0);
+	ck_assert(engine_tx_in_sync(engine(A), 0));
+}
+END_TEST
+
+/* After a takeover: in a flowtable, fixed, and one like any other. */
+START_TEST(whose_timeout_is_set)
+{
+	struct flow list[5] = { udp_flow(1), udp_flow(2), udp_flow(3),
+				udp_flow(4), udp_flow(5) };
+	struct engine *e;
+
+	pair();
+	e = engine(A);
+	for (size_t i = 0; i < 5; i++) {
+		list[i].has |= FLOW_HAS_TIMEOUT;
+		list[i].timeout_s = 3600;
+	}
+	list[0].status |= IPS_OFFLOAD;
+	list[1].status |= IPS_HW_OFFLOAD;
+	list[2].l4proto = list[3].l4proto = IPPROTO_GRE;
+	list[2].status |= IPS_FIXED_TIMEOUT;
+	list[3].status |= IPS_FIXED_TIMEOUT;
+	list[3].timeout_s = 80000;
+	e->dump = DUMP_LOWER;
+	e->dump_running = true;
+	engine_dumped(e, list, 5, false, false, sim->now);
+	ck_assert_uint_eq(e->nops, 2);
+	ck_assert(flow_tuple_equal(&e->ops[0].flow.orig, &list[2].orig));
+	ck_assert_uint_eq(e->ops[0].flow.timeout_s, TIMEOUT_FIXED_S);
+	ck_assert(flow_tuple_equal(&e->ops[1].flow.orig, &list[4].orig));
+	ck_assert_uint_eq(e->ops[1].flow.timeout_s, e->timeouts.udp_stream);
+	e->nops = 0;
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *list[] = {
+		what_is_tied_to_this_node_is_counted,
+		lost_labels_are_no_gap,
+		whose_timeout_is_set,
+	};
+	Suite *s = suite_create("engine lacks");
+	SRunner *sr;
+	int failed;
+
+	SCENES(s, "lacks", list);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
