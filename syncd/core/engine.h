@@ -104,7 +104,7 @@ struct engine_tx {
 	uint64_t want_id;
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
 	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
-	bool expects; /* of a bulk, they alone are still to be told */
+	bool expects;	  /* of a bulk, they alone are still to be told */
 };
 
 /* What a peer tells us. */
