@@ -103,7 +103,7 @@ enum flow_result {
 	FLOW_TABLE_FULL, /* nf_conntrack_max reached */
 	FLOW_CHAIN,	 /* hash chain too long: too few buckets */
 	FLOW_CLASH,	 /* another flow has one of its tuples and stays */
-	FLOW_HELPER,	 /* helper unknown to this kernel */
+	FLOW_HELPER,	 /* applied without its helper, unknown here */
 	FLOW_LABELS,	 /* applied, but the kernel kept no labels */
 	FLOW_INVALID,	 /* the kernel does not take such a flow */
 	FLOW_ACK_LOST,	 /* the kernel's answer was lost: unknown */

@@ -21,6 +21,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_BULK_BEGIN:
 	case FRAME_BULK_END:
 	case FRAME_AUDIT:
+	case FRAME_EXPECTS:
 		return true;
 	case FRAME_HELLO:
 	case FRAME_WORD:
@@ -38,7 +39,8 @@ bool frame_type_numbered(enum frame_type type)
 static bool type_known(uint8_t type)
 {
 	return (type >= FRAME_HELLO && type <= FRAME_ADVERT) ||
-	       (type >= FRAME_FLOWS && type <= FRAME_AUDIT);
+	       (type >= FRAME_FLOWS && type <= FRAME_AUDIT) ||
+	       type == FRAME_EXPECTS;
 }
 
 enum frame_result frame_look(const uint8_t *data, size_t len, struct frame *f)

@@ -35,6 +35,7 @@ enum frame_type {
 	FRAME_BULK_BEGIN = 18,
 	FRAME_BULK_END = 19,
 	FRAME_AUDIT = 20,
+	FRAME_EXPECTS = 80,
 };
 
 struct frame {

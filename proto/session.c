@@ -65,7 +65,7 @@ struct session *session_new(const struct session_conf *conf)
 	text_set(s->names.peer, sizeof(s->names.peer), conf->peer);
 	text_set(s->hello.version, sizeof(s->hello.version), conf->version);
 	s->hello.boot_id = conf->boot_id;
-	s->hello.capabilities = SESSION_CAN_AUDIT;
+	s->hello.capabilities = SESSION_CAN_AUDIT | SESSION_CAN_EXPECTS;
 	arena_init(&s->rx.arena);
 	if (session_tx_init(&s->tx) < 0 || queue_init(&s->rx.q) < 0) {
 		session_free(s);
@@ -105,6 +105,7 @@ void session_down(struct session *s)
 	session_tx_reset(&s->tx);
 	queue_cut(&s->rx.q, 0);
 	s->rx.seq = 0;
+	s->peer_can = 0;
 	s->rx.bulk = (struct session_bulk){ 0 };
 	s->state = SESSION_STATE_DOWN;
 	s->error = SESSION_OK;
@@ -150,6 +151,7 @@ static enum session_error hear_hello(struct session *s, const struct frame *f,
 	    strcmp(names.peer, s->names.node) != 0)
 		return SESSION_BAD_NAME;
 	s->state = SESSION_STATE_LIVE;
+	s->peer_can = e->hello.capabilities;
 	return SESSION_OK;
 }
 
@@ -321,6 +323,21 @@ static enum session_error hear_flows(struct session *s, const struct frame *f,
 	return SESSION_OK;
 }
 
+static enum session_error hear_expects(struct session *s, const struct frame *f,
+				       struct session_event *e)
+{
+	size_t skipped;
+
+	e->type = SESSION_EXPECTS;
+	if (!expect_get(&s->rx.arena, f->payload, f->len, &s->rx.expects,
+			&skipped))
+		return SESSION_BAD_MESSAGE;
+	e->expects.seq = f->seq;
+	e->expects.batch = &s->rx.expects;
+	s->stats.frames_invalid_flows += skipped;
+	return SESSION_OK;
+}
+
 static enum session_error hear(struct session *s, const struct frame *f,
 			       struct session_event *e)
 {
@@ -348,6 +365,8 @@ static enum session_error hear(struct session *s, const struct frame *f,
 	case FRAME_FLOWS:
 	case FRAME_BULK_FLOWS:
 		return hear_flows(s, f, e);
+	case FRAME_EXPECTS:
+		return hear_expects(s, f, e);
 	case FRAME_BULK_BEGIN:
 		return hear_bulk_begin(s, f, e);
 	case FRAME_BULK_END:

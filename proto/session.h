@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "digest.h"
+#include "expect.h"
 #include "flow.h"
 #include "mono.h"
 
@@ -24,10 +25,12 @@
 #define SESSION_NAME_MAX      64 /* bytes of a node's or vhost's name, with NUL */
 #define SESSION_VHOSTS_MAX    32
 #define SESSION_ADDRESSES_MAX 256
-#define SESSION_REASON_MAX    128	   /* bytes of a sentence, with NUL */
-#define SESSION_BATCH_MAX     256	   /* flows in one frame */
-#define SESSION_REFUSALS_MAX  16	   /* reasons in an acknowledgement */
-#define SESSION_SILENCE_NS    (2 * MONO_S) /* without a frame: peer is dead */
+#define SESSION_REASON_MAX    128 /* bytes of a sentence, with NUL */
+#define SESSION_BATCH_MAX     256 /* flows in one frame */
+#define SESSION_REFUSALS_MAX  16  /* reasons in an acknowledgement */
+/* Bits of capabilities in the hello: this side understands the frame. */
+#define SESSION_CAN_EXPECTS (1u << 8)
+#define SESSION_SILENCE_NS  (2 * MONO_S) /* without a frame: peer is dead */
 
 struct session;
 struct session_audit;
@@ -102,7 +105,8 @@ enum session_event_type {
 	SESSION_WORD,
 	SESSION_ADVERT, /* the peer sends one now */
 	SESSION_ADDRESSES,
-	SESSION_FLOWS, /* apply in order, then session_ack */
+	SESSION_FLOWS,	 /* apply in order, then session_ack */
+	SESSION_EXPECTS, /* the same */
 	SESSION_BULK_REQUEST,
 	SESSION_BULK_BEGIN,
 	SESSION_BULK_END, /* comes after all flows of the bulk */
@@ -143,6 +147,10 @@ struct session_event {
 			size_t n;
 		} flows;
 		struct {
+			uint64_t seq;
+			const struct expect_batch *batch;
+		} expects;
+		struct {
 			uint64_t id, epoch, expected;
 		} bulk; /* request: id; begin: all */
 		struct {
@@ -170,7 +178,8 @@ struct session_stats {
 	/* Changes, both kinds; sent: put into frames, also those dropped. */
 	uint64_t flows_sent, flows_received;
 	uint64_t bytes_sent, bytes_received;
-	/* Entries skipped as not flow_valid, by the sender or the receiver. */
+	/* Entries skipped as not flow_valid or expect_valid, by the sender or
+	 * the receiver. */
 	uint64_t frames_invalid_flows;
 };
 
@@ -231,6 +240,14 @@ int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
 /* Adds a change to the batch being filled; a full batch is closed. One that
  * is not flow_valid is skipped and counted. */
 int session_tell(struct session *s, const struct flow_change *c, mono_t now);
+/*
+ * An expectation, told after every change told before it and before every one
+ * told after it. Said only to a peer that can, else nothing happens. Not while
+ * a bulk is sent to the peer: it would close the batch that waits for it.
+ */
+int session_tell_expect(struct session *s, const struct expect_change *c,
+			mono_t now);
+bool session_hears_expects(const struct session *s);
 /* Closes the batch being filled, if any: it becomes a frame. Bulk flows told
  * so far go before it: a copy never follows a change told after it. */
 int session_flush(struct session *s, mono_t now);

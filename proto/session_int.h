@@ -45,6 +45,7 @@ struct session_tx {
 	struct lag lag;
 	struct session_bulk bulk;
 	struct flow_pb_batch stream_batch, bulk_batch;
+	struct expect_batch expects; /* empty while stream_batch is not */
 };
 
 struct session_rx {
@@ -58,11 +59,13 @@ struct session_rx {
 	struct session_word word;
 	struct session_audit audit;
 	char reason[SESSION_REASON_MAX];
+	struct expect_batch expects;
 };
 
 struct session {
 	struct session_hello_names names;
 	struct session_hello hello; /* ours */
+	uint32_t peer_can;	    /* capabilities of theirs */
 	enum session_state state;
 	enum session_error error; /* with FAILED */
 	mono_t now;		  /* latest time that we were told */

@@ -49,6 +49,7 @@ void session_tx_reset(struct session_tx *tx)
 	tx->bulk = (struct session_bulk){ 0 };
 	flow_pb_clear(&tx->stream_batch);
 	flow_pb_clear(&tx->bulk_batch);
+	tx->expects.n = 0;
 }
 
 /* --- control ------------------------------------------------------------ */
@@ -163,6 +164,20 @@ static int bulk_close(struct session *s)
 	return batch_close(s, &s->tx.bulk_batch, FRAME_BULK_FLOWS);
 }
 
+static int expects_close(struct session *s)
+{
+	int r;
+
+	if (s->tx.expects.n == 0)
+		return 0;
+	r = expect_put(&s->tx.flows.q, s->tx.seq + 1, &s->tx.expects);
+	if (r < 0)
+		return r;
+	session_frame_added(s);
+	s->tx.expects.n = 0;
+	return 0;
+}
+
 /*
  * A copy of the bulk never leaves after a change that was told later: what
  * waits of the bulk goes first (rules 4).
@@ -171,6 +186,8 @@ static int stream_close(struct session *s)
 {
 	int r = s->tx.stream_batch.n > 0 ? bulk_close(s) : 0;
 
+	if (r == 0)
+		r = expects_close(s);
 	if (r < 0)
 		return r;
 	return batch_close(s, &s->tx.stream_batch, FRAME_FLOWS);
@@ -188,6 +205,9 @@ int session_tell(struct session *s, const struct flow_change *c, mono_t now)
 		s->stats.frames_invalid_flows++;
 		return 0;
 	}
+	r = expects_close(s);
+	if (r < 0)
+		return r;
 	if (b->n == FLOW_PB_BATCH) { /* was full when memory was short */
 		r = stream_close(s);
 		if (r < 0)
@@ -199,6 +219,32 @@ int session_tell(struct session *s, const struct flow_change *c, mono_t now)
 	return 0;
 }
 
+bool session_hears_expects(const struct session *s)
+{
+	return session_is_open(s) && s->peer_can & SESSION_CAN_EXPECTS;
+}
+
+int session_tell_expect(struct session *s, const struct expect_change *c,
+			mono_t now)
+{
+	struct expect_batch *b = &s->tx.expects;
+	int r = 0;
+
+	session_clock(s, now);
+	if (!session_hears_expects(s))
+		return 0;
+	if (!expect_valid(&c->expect)) {
+		s->stats.frames_invalid_flows++;
+		return 0;
+	}
+	if (s->tx.stream_batch.n > 0 || b->n == EXPECT_BATCH)
+		r = stream_close(s);
+	if (r < 0)
+		return r;
+	b->list[b->n++] = *c;
+	return 0;
+}
+
 int session_flush(struct session *s, mono_t now)
 {
 	session_clock(s, now);
@@ -207,7 +253,7 @@ int session_flush(struct session *s, mono_t now)
 
 size_t session_filling(const struct session *s)
 {
-	return s->tx.stream_batch.n;
+	return s->tx.stream_batch.n + s->tx.expects.n;
 }
 
 /* --- bulk --------------------------------------------------------------- */
@@ -392,6 +438,7 @@ void session_drop_flows(struct session *s)
 	tx->bulk.running = false;
 	flow_pb_clear(&tx->stream_batch);
 	flow_pb_clear(&tx->bulk_batch);
+	tx->expects.n = 0;
 }
 
 /* --- how far ------------------------------------------------------------ */

@@ -137,7 +137,8 @@ struct node {
 	bool deaf; /* the subscription failed: tried again */
 	struct ct_dump dump;
 	struct ct_inject inject;
-	struct flow *chunk; /* of the dump being read */
+	char helper_said[FLOW_HELPER_MAX]; /* that is unknown here */
+	struct flow *chunk;		   /* of the dump being read */
 	size_t nchunk;
 	uint32_t table_max;
 	struct peersock *peersock;

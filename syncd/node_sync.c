@@ -138,10 +138,55 @@ void node_sync_table(struct node *n)
 
 /* --- work ---------------------------------------------------------------- */
 
+static void got_expect(const struct ct_expect_event *ev, void *arg)
+{
+	struct node *n = arg;
+
+	engine_expect(n->engine, &ev->change,
+		      ev->has_master ? &ev->master : NULL, n->last);
+}
+
+static void expects_dump(struct node *n)
+{
+	int err = ct_expect_dump(&n->inject.sock, &n->events.query, got_expect,
+				 n);
+
+	if (err)
+		log_msg(LOG_WARNING, "expectations cannot be read: %s",
+			log_errno(-err));
+	engine_expects_dumped(n->engine, !err, node_now(n));
+}
+
+static void expects_inject(struct node *n)
+{
+	uint8_t results[EXPECT_BATCH];
+
+	ct_expect_apply(&n->inject, &n->engine->expects.batch, results);
+	engine_expects_injected(n->engine, results);
+}
+
+/* The table has no order, and the peer takes no child before its master. */
+static void got_master(struct node *n, const struct flow *child)
+{
+	struct flow master = {
+		.family = child->family,
+		.l4proto = child->master_l4proto,
+		.zone = child->zone,
+		.zone_dir = child->zone_dir,
+		.orig = child->master,
+	};
+
+	if (n->nchunk < ENGINE_OPS_MAX &&
+	    ct_flow_ask(&n->events.query, &master, &n->chunk[n->nchunk]) == 0)
+		n->nchunk++;
+}
+
 static void got_flow(const struct flow *f, void *arg)
 {
 	struct node *n = arg;
 
+	if (f->has & FLOW_HAS_MASTER && n->engine->dump == DUMP_BULK)
+		got_master(n, f);
 	if (n->nchunk < ENGINE_OPS_MAX)
 		n->chunk[n->nchunk++] = *f;
 }
@@ -168,6 +213,18 @@ static void dump_read(struct node *n)
 		      node_now(n));
 }
 
+static void say_helper(struct node *n)
+{
+	if (!strcmp(n->helper_said, n->inject.helper))
+		return;
+	memcpy(n->helper_said, n->inject.helper, sizeof(n->helper_said));
+	log_msg(LOG_WARNING,
+		"this kernel does not know the helper \"%s\": connections of "
+		"the peer are here without it. statesync check names the "
+		"module",
+		n->helper_said);
+}
+
 static void inject(struct node *n)
 {
 	static uint8_t results[ENGINE_OPS_MAX];
@@ -187,6 +244,7 @@ static void inject(struct node *n)
 				log_errno(-err));
 		done += part;
 	}
+	say_helper(n);
 	engine_injected(e, results, node_now(n));
 }
 
@@ -220,6 +278,12 @@ bool node_sync_work(struct node *n)
 		break;
 	case WORK_INJECT:
 		inject(n);
+		return true;
+	case WORK_EXPECTS:
+		expects_inject(n);
+		return true;
+	case WORK_EXPECTS_DUMP:
+		expects_dump(n);
 		return true;
 	case WORK_DUMP_START:
 		dump_start(n);
@@ -318,6 +382,7 @@ static int open_conntrack(struct node *n)
 			log_errno(-err));
 		return err;
 	}
+	n->events.expect_cb = got_expect;
 	n->events_event = event_new(n->base, ct_events_fd(&n->events),
 				    EV_READ | EV_PERSIST, on_events, n);
 	n->events_rest = evtimer_new(n->base, on_events, n);

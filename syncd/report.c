@@ -357,6 +357,21 @@ static void block_sync(struct node *n, FILE *out)
 	}
 }
 
+/* Only where there is a helper. */
+static void line_expects(const struct engine *e, FILE *out)
+{
+	const struct engine_expects *x = &e->expects;
+	uint64_t refused = 0;
+
+	for (int i = EXPECT_NO_MASTER; i < EXPECT_RESULTS; i++)
+		refused += x->results[i];
+	if (x->told + x->results[EXPECT_APPLIED] + refused)
+		fprintf(out,
+			"          expectations: %" PRIu64 " sent   %" PRIu64
+			" applied   %" PRIu64 " refused\n",
+			x->told, x->results[EXPECT_APPLIED], refused);
+}
+
 static void block_flows(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
@@ -375,6 +390,7 @@ static void block_flows(struct node *n, FILE *out)
 		e->table, n->table_max,
 		n->table_max ? (unsigned)(e->table * 100 / n->table_max) : 0,
 		sent, received, refused);
+	line_expects(e, out);
 }
 
 bool report_screen(struct node *n, FILE *out)

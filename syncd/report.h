@@ -15,6 +15,9 @@
 /* The status object (schema 1), a new reference; NULL without memory. */
 json_t *report_json(struct node *n);
 
+/* Expectations: told, applied, and not, by reason. */
+json_t *report_expects_json(const struct node *n);
+
 /* What a vhost tracks, and its routes and rules, as arrays. */
 json_t *report_track_json(struct node *n, unsigned vhost);
 json_t *report_policy_json(struct node *n, unsigned vhost);

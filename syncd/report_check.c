@@ -268,6 +268,57 @@ static void check_audit(struct checker *c)
 				e->peers[i].name);
 }
 
+/* --- the ruleset and its helpers ------------------------------------------------ */
+
+/* The module of a helper is named after the protocol; "ftp-2121" is one more
+ * port of it. */
+static void module_of(const char *helper, char *name, size_t size)
+{
+	static const char *const h323[] = { "RAS", "Q.931", "H.245" };
+	size_t len = strcspn(helper, "0123456789");
+
+	if (len > 1 && helper[len] && helper[len - 1] == '-')
+		len--;
+	else
+		len = strlen(helper);
+	snprintf(name, size, "nf_conntrack_%.*s", (int)len, helper);
+	for (size_t i = 0; i < sizeof(h323) / sizeof(h323[0]); i++)
+		if (!strcmp(helper, h323[i]))
+			snprintf(name, size, "nf_conntrack_h323");
+	for (char *p = name; *p; p++)
+		if (*p == '-')
+			*p = '_';
+}
+
+static void check_helpers(struct checker *c)
+{
+	const struct engine *e = c->n->engine;
+	char module[64];
+
+	module_of(c->n->inject.helper, module, sizeof(module));
+	if (e->results[FLOW_HELPER])
+		finding(c, LEVEL_WARNS,
+			"this kernel does not know the helper \"%s\": "
+			"%" PRIu64 " connections are here without one\n"
+			"after a takeover the ruleset may drop what "
+			"they announce.\n"
+			"modprobe %s, and nf_nat_... where it is "
+			"translated; then statesync bulk",
+			c->n->inject.helper, e->results[FLOW_HELPER], module);
+	for (size_t i = 0; i < e->npeers; i++)
+		if (e->peers[i].live && e->peers[i].tx.refused[FLOW_HELPER])
+			finding(c, LEVEL_WARNS,
+				"%s does not know a helper of this node: "
+				"%" PRIu64 " connections are there without "
+				"one\n"
+				"after a takeover its ruleset may drop what "
+				"they announce.\n"
+				"statesync check on %s names the module",
+				e->peers[i].name,
+				e->peers[i].tx.refused[FLOW_HELPER],
+				e->peers[i].name);
+}
+
 /* The number of the line that makes our table in the file; 0: none does. */
 static unsigned our_table(FILE *f, const char *name)
 {
@@ -324,6 +375,7 @@ static const struct check checks[] = {
 	{ "adverts in time", check_adverts },
 	{ "paths of the link", check_paths },
 	{ "equal tables", check_audit },
+	{ "helpers", check_helpers },
 	{ "/etc/nftables.conf", check_nftables_conf },
 	{ "translations", check_translations },
 	{ "labels", check_labels },

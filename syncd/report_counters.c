@@ -30,6 +30,26 @@ bool report_late(const struct node *n, size_t vhost, int64_t within_ns,
 	return out->late && mono_diff(n->last, out->late_at) <= within_ns;
 }
 
+static void expects(const struct node *n, bool all, FILE *out)
+{
+	const struct engine_expects *x = &n->engine->expects;
+
+	counter(out, all, "expects", x->told, "expectations told", "");
+	for (int i = 0; i < EXPECT_RESULTS; i++)
+		counter(out, all, "expects", x->results[i], "changes",
+			expect_result_name((enum expect_result)i));
+	counter(out, all, "expects", x->filtered, "not told",
+		"of connections that are not told");
+	counter(out, all, "expects", x->orphans, "not told",
+		"of connections that were not found");
+	counter(out, all, "expects", x->refused_own,
+		"told by a peer and refused", "own address");
+	counter(out, all, "expects", x->failures,
+		"looks at all of them that broke off", "");
+	counter(out, all, "flows", n->inject.orphans,
+		"made without the connection that announced them", "");
+}
+
 void report_counters(struct node *n, bool all, FILE *out)
 {
 	const struct engine *e = n->engine;
@@ -73,6 +93,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 	for (size_t i = 0; i < e->npeers; i++)
 		counter(out, all, e->peers[i].name, e->peers[i].zones_unlisted,
 			"flows told of a zone that names does not list", "");
+	expects(n, all, out);
 	for (size_t i = 0; i < e->npeers; i++)
 		for (int k = SESSION_OK + 1; k < SESSION_ERROR_COUNT; k++)
 			counter(out, all, e->peers[i].name,

@@ -437,6 +437,8 @@ static json_t *flows(struct node *n)
 	set(o, "not_told", filtered(e));
 	set(o, "destroys", destroys(e));
 	set(o, "overruns", number(e->overruns));
+	set(o, "without_master", number(n->inject.orphans));
+	set(o, "expectations", report_expects_json(n));
 	return o;
 }
 

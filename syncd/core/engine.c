@@ -87,7 +87,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	e->started = now;
 	e->go_from = -1;
 	e->split_at = MONO_NEVER;
-	e->ops_peer = -1;
+	e->ops_peer = e->expects.peer = -1;
 	e->lower_at = MONO_NEVER;
 	e->audit_period_ns = conf->audit_period_ns;
 	e->standby_s = TIMEOUT_STANDBY_S;

@@ -109,6 +109,7 @@ struct engine_tx {
 	uint64_t want_id;
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
 	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
+	bool expects;	  /* of a bulk, they alone are still to be told */
 };
 
 /* What a peer tells us. */
@@ -201,12 +202,37 @@ struct engine_action {
 	};
 };
 
+#define ENGINE_EXPECTS_EARLY 32
+
+/* Expectations (engine_expect.c). */
+struct engine_expects {
+	/* told by our kernel before their masters */
+	struct engine_early {
+		struct expect_change change;
+		bool has_master;
+		struct flow master; /* as it was found */
+		mono_t due;	    /* no longer waited for */
+	} early[ENGINE_EXPECTS_EARLY];
+	size_t nearly;
+
+	struct expect_batch batch; /* to be put into our kernel */
+	int peer;		   /* who told them; -1: nobody to answer */
+	uint64_t seq;
+	mono_t again; /* all are told then */
+	/* told; of a master that is gone, or not to be told; dumps that broke
+	 * off; told by a peer and not to be had */
+	uint64_t told, orphans, filtered, failures, refused_own;
+	uint64_t results[EXPECT_RESULTS];
+};
+
 enum engine_work {
 	WORK_NONE,
-	WORK_INJECT,	 /* e->ops[0 .. e->nops - 1]; then engine_injected */
-	WORK_DUMP_START, /* a new dump of our table; then engine_dumping */
-	WORK_DUMP_READ,	 /* one chunk; then engine_dumped */
-	WORK_DUMP_ABORT, /* then engine_dumping(false) */
+	WORK_INJECT,	   /* e->ops[0 .. e->nops - 1]; then engine_injected */
+	WORK_EXPECTS,	   /* e->expects.batch; then engine_expects_injected */
+	WORK_EXPECTS_DUMP, /* engine_expect of each; engine_expects_dumped */
+	WORK_DUMP_START,   /* a new dump of our table; then engine_dumping */
+	WORK_DUMP_READ,	   /* one chunk; then engine_dumped */
+	WORK_DUMP_ABORT,   /* then engine_dumping(false) */
 };
 
 /* Whom a dump of our table serves, most urgent first. */
@@ -299,6 +325,8 @@ struct engine {
 	bool ops_bulk;
 	mono_t ops_at;
 
+	struct engine_expects expects;
+
 	bool congested; /* the kernel drops events until all were read */
 	/* told by a peer, and not to be had (rules 2), or skipped by a filter */
 	uint64_t refused_own, refused_filtered;
@@ -380,6 +408,16 @@ bool engine_defers(const struct engine *e);
  */
 void engine_packet(struct engine *e, uint32_t id, const struct flow *f,
 		   mono_t now);
+
+/*
+ * An expectation, from an event or the dump that WORK_EXPECTS_DUMP asks for,
+ * with its master as it is now; NULL: there is none, or not yet.
+ */
+void engine_expect(struct engine *e, const struct expect_change *c,
+		   const struct flow *master, mono_t now);
+/* The dump is over; whole: all of them were told. */
+void engine_expects_dumped(struct engine *e, bool whole, mono_t now);
+void engine_expects_injected(struct engine *e, const uint8_t *results);
 
 /* The next piece of work, WORK_NONE when there is none now. */
 enum engine_work engine_work(struct engine *e, mono_t now);

@@ -227,13 +227,18 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 enum engine_work engine_work(struct engine *e, mono_t now)
 {
 	/* a chunk that waits must not be older than one batch (sweep) */
-	for (unsigned i = 0; i < e->npeers && !e->nops && !e->fresh; i++)
+	for (unsigned i = 0;
+	     i < e->npeers && !e->nops && !e->expects.batch.n && !e->fresh; i++)
 		engine_peer_pump(e, i, now);
 	if (e->nops)
 		return WORK_INJECT;
+	if (e->expects.batch.n)
+		return WORK_EXPECTS;
 	/* what was just heard comes first */
 	if (e->queued)
 		return WORK_NONE;
+	if (engine_expects_due(e, now))
+		return WORK_EXPECTS_DUMP;
 	return dump_work(e, now);
 }
 

@@ -20,6 +20,7 @@
  * engine_judge.c     what differs, and its repair
  * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
+ * engine_expect.c    expectations, out and in
  */
 #ifndef STATESYNC_ENGINE_INT_H
 #define STATESYNC_ENGINE_INT_H
@@ -160,6 +161,24 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 		       size_t n, bool more, mono_t now);
 /* The dump behind a bulk has begun. */
 void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now);
+
+/* The last of a bulk is told. */
+void engine_sync_bulk_ends(struct engine *e, unsigned peer, mono_t now);
+void engine_sync_tell(struct engine *e, enum flow_op op, const struct flow *f,
+		      mono_t now);
+/* A handover goes on and nothing is told from here to its end; what would have
+ * been is remembered. */
+bool engine_sync_silent(const struct engine *e);
+
+/* --- engine_expect.c: expectations */
+/* Those whose master's word did not come; at the end of time: all. */
+void engine_expects_tick(struct engine *e, mono_t now);
+/* A flow with a helper was told: what it announced at once is, too. */
+void engine_expect_master(struct engine *e, const struct flow *f, mono_t now);
+bool engine_expects_due(const struct engine *e, mono_t now);
+mono_t engine_expects_deadline(const struct engine *e);
+void engine_rx_expects(struct engine *e, unsigned peer,
+		       const struct session_event *ev);
 
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,

@@ -29,6 +29,8 @@ void engine_peer_up(struct engine *e, unsigned peer, mono_t now)
 	/* what an earlier connection told is injected, but answered no more */
 	if (e->ops_peer == (int)peer)
 		e->ops_peer = -1;
+	if (e->expects.peer == (int)peer)
+		e->expects.peer = -1;
 	if (p->rest)
 		session_down(p->session);
 	p->rest = p->say_ack = false;
@@ -222,6 +224,9 @@ static void heard(struct engine *e, unsigned peer,
 	case SESSION_FLOWS:
 		engine_rx_flows(e, peer, ev, now);
 		return;
+	case SESSION_EXPECTS:
+		engine_rx_expects(e, peer, ev);
+		return;
 	case SESSION_BULK_REQUEST:
 		engine_sync_requested(e, peer, ev->bulk.id);
 		return;
@@ -249,25 +254,33 @@ static void heard(struct engine *e, unsigned peer,
 	}
 }
 
+/* What was heard last is for our kernel, and goes there first. */
+static bool work_waits(const struct engine *e)
+{
+	return e->nops || e->expects.batch.n;
+}
+
 void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 	struct session_event ev;
 
 	/* what it says may fill our queue of actions: those come first */
-	while (p->up && !e->nops && e->queued < ENGINE_ACTIONS_MAX / 4 &&
+	while (p->up && !work_waits(e) && e->queued < ENGINE_ACTIONS_MAX / 4 &&
 	       session_poll(p->session, &ev)) {
 		heard(e, peer, &ev, now);
 		if (ev.type == SESSION_BROKEN)
 			return;
 	}
 	/* the link is gone, and what it brought may be all there is */
-	while (p->rest && !e->nops) {
+	while (p->rest && !work_waits(e)) {
 		if (!session_poll(p->session, &ev)) {
 			session_down(p->session);
 			p->rest = false;
 		} else if (ev.type == SESSION_FLOWS) {
 			engine_rx_flows(e, peer, &ev, now);
+		} else if (ev.type == SESSION_EXPECTS) {
+			engine_rx_expects(e, peer, &ev);
 		}
 	}
 }

@@ -348,7 +348,7 @@ static void count_result(struct engine *e, struct engine_peer *p,
 	if (r == FLOW_LABELS)
 		p->rx.labels_at = now;
 	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
-	    r != FLOW_LABELS)
+	    r != FLOW_HELPER && r != FLOW_LABELS)
 		p->rx.missing++;
 	if (!open)
 		return;

@@ -42,6 +42,7 @@ static void new_epoch(struct engine *e, struct engine_peer *p,
 		      enum tx_state state)
 {
 	p->tx.state = state;
+	p->tx.expects = false;
 	p->tx.epoch = engine_telling(e) ? ++e->epochs : 0;
 	p->tx.gap = NULL;
 	p->say_word = true;
@@ -104,6 +105,7 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 	engine_rx_role_changed(e, telling, now);
 	if (!telling)
 		destroys_clear(&e->destroys);
+	e->expects.nearly = 0;
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
 
@@ -152,14 +154,19 @@ void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
 
 /* --- the stream ------------------------------------------------------------- */
 
+/* The new master knows better by now, if it gets all. */
+bool engine_sync_silent(const struct engine *e)
+{
+	return e->handover_drained && !engine_handover_partial(e);
+}
+
 /* had: peers that know it already, a bit each. */
 static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
 			const struct flow *f, mono_t now)
 {
 	struct flow_change c = { .op = op, .flow = *f };
 
-	/* the new master knows better by now, if it gets all */
-	if (e->handover_drained && !engine_handover_partial(e)) {
+	if (engine_sync_silent(e)) {
 		e->handover_missed = true;
 		return;
 	}
@@ -169,8 +176,8 @@ static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
 			engine_sync_gap(e, i, "memory is short", now);
 }
 
-static void tell(struct engine *e, enum flow_op op, const struct flow *f,
-		 mono_t now)
+void engine_sync_tell(struct engine *e, enum flow_op op, const struct flow *f,
+		      mono_t now)
 {
 	tell_others(e, 0, op, f, now);
 }
@@ -205,7 +212,7 @@ static void skipped(struct engine *e, enum flow_op op, const struct flow *f,
 		return;
 	gone = *f;
 	gone.has &= (uint8_t)~FLOW_HAS_TIMEOUT;
-	tell(e, FLOW_DESTROY, &gone, now);
+	engine_sync_tell(e, FLOW_DESTROY, &gone, now);
 }
 
 static bool any_interface_down(const struct engine *e)
@@ -240,7 +247,7 @@ static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
 	}
 	verdict = destroys_offer(&e->destroys, f, portid, e->table, now);
 	if (verdict == DESTROYS_TELL)
-		tell(e, FLOW_DESTROY, f, now);
+		engine_sync_tell(e, FLOW_DESTROY, f, now);
 	/* where the table is full the kernel drops what is not assured
 	 * (early_drop): nobody misses that */
 	e->torn |= (verdict == DESTROYS_FORCED && f->status & IPS_ASSURED) ||
@@ -279,6 +286,8 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	if (op == FLOW_NEW)
 		count_lacks(e, f, now);
 	tell_others(e, op == FLOW_NEW ? had : 0, op, f, now);
+	if (f->has & FLOW_HAS_HELPER)
+		engine_expect_master(e, f, now);
 }
 
 void engine_overrun(struct engine *e, mono_t now)
@@ -330,6 +339,7 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now)
 	struct engine_peer *p = &e->peers[peer];
 
 	p->tx.state = TX_BULK;
+	p->tx.expects = false;
 	if (bulk_begin(e, p, e->table, now))
 		engine_sync_gap(e, peer, "memory is short", now);
 }
@@ -352,11 +362,16 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 		err = session_bulk_flush(s, now);
 	if (!err)
 		err = session_flush(s, now);
-	if (!err && !more) {
-		err = session_bulk_end(s, now);
-		e->peers[peer].tx.state = TX_STREAM;
-	}
 	if (err)
+		engine_sync_gap(e, peer, "memory is short", now);
+	else if (!more)
+		e->peers[peer].tx.expects = true;
+}
+
+void engine_sync_bulk_ends(struct engine *e, unsigned peer, mono_t now)
+{
+	e->peers[peer].tx.state = TX_STREAM;
+	if (session_bulk_end(e->peers[peer].session, now))
 		engine_sync_gap(e, peer, "memory is short", now);
 }
 
@@ -392,9 +407,10 @@ void engine_sync_tick(struct engine *e, mono_t now)
 {
 	struct flow f;
 
+	engine_expects_tick(e, now);
 	while (engine_events_room(e) && destroys_next(&e->destroys, now, &f))
 		if (e->masters)
-			tell(e, FLOW_DESTROY, &f, now);
+			engine_sync_tell(e, FLOW_DESTROY, &f, now);
 }
 
 void engine_sync_drained(struct engine *e, mono_t now)
@@ -402,8 +418,9 @@ void engine_sync_drained(struct engine *e, mono_t now)
 	mono_t later = mono_add(now, DESTROYS_WAIT_NS);
 	struct flow f;
 
+	engine_expects_tick(e, later);
 	while (destroys_next(&e->destroys, later, &f))
-		tell(e, FLOW_DESTROY, &f, now);
+		engine_sync_tell(e, FLOW_DESTROY, &f, now);
 	for (unsigned i = 0; i < e->npeers; i++)
 		if (told(&e->peers[i]) &&
 		    session_flush(e->peers[i].session, now))
@@ -425,7 +442,8 @@ void engine_sync_resume(struct engine *e, bool missed, mono_t now)
 
 mono_t engine_sync_deadline(const struct engine *e)
 {
-	mono_t d = engine_dump_deadline(e);
+	mono_t d =
+		mono_min(engine_dump_deadline(e), engine_expects_deadline(e));
 
 	if (engine_events_room(e))
 		d = mono_min(d, destroys_deadline(&e->destroys));

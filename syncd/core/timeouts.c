@@ -13,6 +13,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <string.h>
 
 void timeouts_default(struct flow_timeouts *t)
 {
@@ -66,6 +67,10 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
 		return f->status & IPS_SEEN_REPLY ? t->gre_stream : t->gre;
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
+		/* set by its helper with each packet; what it expects ends
+		 * with it */
+		if (f->has & FLOW_HAS_HELPER && !strcmp(f->helper, "sip"))
+			return TIMEOUT_SIP_S;
 		return f->status & IPS_ASSURED ? t->udp_stream : t->udp;
 	case IPPROTO_ICMP:
 		return t->icmp;

@@ -22,6 +22,8 @@
  */
 #define TIMEOUT_SUSPECT_S 900
 
+#define TIMEOUT_SIP_S 3600 /* over UDP: SIP_TIMEOUT of the kernel */
+
 /*
  * Of an entry that packets do not refresh (IPS_FIXED_TIMEOUT), as all of GRE
  * that was injected is. When it ends the next packet makes another one, if the

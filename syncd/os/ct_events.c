@@ -21,14 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ct_helper.h"
 #include "ct_msg.h"
-#include "ct_put.h"
 #include "ct_refuse.h"
 
 static const unsigned groups[] = {
-	NFNLGRP_CONNTRACK_NEW,
-	NFNLGRP_CONNTRACK_UPDATE,
-	NFNLGRP_CONNTRACK_DESTROY,
+	NFNLGRP_CONNTRACK_NEW,	       NFNLGRP_CONNTRACK_UPDATE,
+	NFNLGRP_CONNTRACK_DESTROY,     NFNLGRP_CONNTRACK_EXP_NEW,
+	NFNLGRP_CONNTRACK_EXP_DESTROY,
 };
 
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
@@ -157,28 +157,22 @@ struct sink {
 	bool lost;
 };
 
-static int take_answer(const struct nlmsghdr *nlh, void *arg)
-{
-	int ret = ct_msg_parse(nlh, arg);
-
-	return ret == CT_MSG_FOREIGN ? -ENOENT : ret;
-}
-
 /*
- * A flow is told whole. The state comes only when it changed. What a rule or an
- * expectation gave to a SYN came with that, which is not told.
+ * A flow is told whole. The state comes only when it changed. What a rule gave
+ * to a SYN came with that, which is not told; a master comes with the first
+ * packet.
  */
 static bool is_partial(const struct ct_events *e, const struct flow *f)
 {
-	if (e->want_labels && !(f->has & FLOW_HAS_LABELS))
+	if (ct_helper_lacks(f) ||
+	    (e->want_labels && !(f->has & FLOW_HAS_LABELS)))
 		return true;
 	if (f->l4proto == IPPROTO_SCTP)
 		return !(f->has & FLOW_HAS_SCTP);
 	if (f->l4proto != IPPROTO_TCP)
 		return false;
 	return !(f->has & FLOW_HAS_TCP) ||
-	       (f->tcp_state == TCP_CONNTRACK_SYN_RECV &&
-		(e->labels || f->status & IPS_EXPECTED));
+	       (f->tcp_state == TCP_CONNTRACK_SYN_RECV && e->labels);
 }
 
 /*
@@ -188,22 +182,16 @@ static bool is_partial(const struct ct_events *e, const struct flow *f)
  */
 static bool complete(struct sink *s, struct flow *f)
 {
-	_Alignas(8) uint8_t request[CT_PUT_MAX];
-	struct flow now = { 0 };
-	size_t len;
+	struct flow now;
 	int ret;
 
 	s->e->completed++;
-	len = ct_put_get(request, sizeof(request), 0, NLM_F_ACK, f);
-	ret = nl_talk(&s->e->query, request, len, take_answer, &now);
-	if (ret == -ENOENT)
-		return false;
+	ret = ct_flow_ask(&s->e->query, f, &now);
 	if (ret < 0) {
-		s->lost = true;
+		s->lost |= ret != -ENOENT;
 		return false;
 	}
-	if (!flow_tuple_equal(&now.orig, &f->orig) ||
-	    !flow_tuple_equal(&now.reply, &f->reply))
+	if (!flow_tuple_equal(&now.reply, &f->reply))
 		return false;
 	/* its beginning is told as such; the events of the rest follow */
 	if (f->has & FLOW_HAS_TCP)
@@ -226,6 +214,20 @@ static bool event_op(const struct nlmsghdr *nlh, enum flow_op *op)
 	}
 }
 
+/* The kernel tells of it before the packet is changed that announced it: what
+ * its master says of changed lengths may come with the next word only. */
+static void read_expect(struct sink *s, const struct nlmsghdr *nlh)
+{
+	struct ct_expect_event event;
+	int ret = ct_expect_read(nlh, &s->e->query, &event);
+
+	if (ret == 0 && s->e->expect_cb)
+		s->e->expect_cb(&event, s->arg);
+	s->e->foreign += ret == CT_MSG_FOREIGN;
+	s->e->malformed += ret == -EBADMSG;
+	s->lost |= ret < 0;
+}
+
 static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 {
 	struct ct_event event;
@@ -233,6 +235,10 @@ static void read_message(struct sink *s, const struct nlmsghdr *nlh)
 
 	if (nlh->nlmsg_pid != 0 && nlh->nlmsg_pid == s->e->own_portid)
 		return;
+	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) == NFNL_SUBSYS_CTNETLINK_EXP) {
+		read_expect(s, nlh);
+		return;
+	}
 	if (!event_op(nlh, &event.op)) {
 		s->e->foreign++;
 		return;

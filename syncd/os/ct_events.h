@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ct_expect.h"
 #include "flow.h"
 #include "nl.h"
 
@@ -26,10 +27,11 @@ typedef void ct_event_cb(const struct ct_event *event, void *arg);
 
 struct ct_events {
 	struct nl_sock sock;
-	struct nl_sock query;	/* completes events that tell half a flow */
-	struct nl_slots *slots; /* owned */
-	uint32_t own_portid;	/* whose events are not told; 0: nobody's */
-	uint64_t refused[4];	/* protocols, a bit each */
+	struct nl_sock query;	 /* completes events that tell half a flow */
+	struct nl_slots *slots;	 /* owned */
+	ct_expect_cb *expect_cb; /* set by the owner; NULL: not told */
+	uint32_t own_portid;	 /* whose events are not told; 0: nobody's */
+	uint64_t refused[4];	 /* protocols, a bit each */
 	/* labels are wanted with each event; the kernel tells them only when
 	 * they change, so the others have to be completed */
 	bool want_labels;
@@ -71,7 +73,8 @@ __attribute__((warn_unused_result)) int ct_events_refuse(
 	struct ct_events *e, const uint64_t protocols[4]);
 
 /*
- * Starts to listen to NEW, UPDATE and DESTROY; a second call does nothing.
+ * Starts to listen to NEW, UPDATE and DESTROY, of expectations, too; a second
+ * call does nothing.
  * What happens from its return on is told. 0 or -errno (then not subscribed).
  */
 __attribute__((warn_unused_result)) int ct_events_subscribe(
@@ -85,8 +88,8 @@ int ct_events_fd(const struct ct_events *e);
 
 /*
  * Reads at most max messages (0: no limit) and calls cb(event, arg) for each
- * flow. cb may not call back into e. A TCP UPDATE that does not carry the TCP
- * state (a mark that changed) is completed from the kernel's entry; if that
+ * flow, expect_cb(event, arg) for each expectation. cb may not call back into e. An UPDATE that does not carry the TCP state
+ * (a mark that changed), the master or changed lengths is completed from the kernel's entry; if that
  * is gone, the event is dropped, for its DESTROY follows.
  * Returns a condition from above or -errno.
  */

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ct_helper.h"
 #include "ct_msg.h"
 #include "ct_order.h"
 #include "ct_put.h"
@@ -49,10 +50,11 @@ enum stage {
 struct op_state {
 	enum stage stage;
 	uint8_t steps;
-	bool sent;	   /* in this round */
-	bool taken;	   /* the kernel refused to create it: EEXIST */
-	bool looked;	   /* an update that follows a look */
-	bool same;	   /* what the look found */
+	bool sent;   /* in this round */
+	bool taken;  /* the kernel refused to create it: EEXIST */
+	bool looked; /* an update that follows a look */
+	bool same;   /* what the look found */
+	struct ct_helper_less less;
 	int error;	   /* of this round, 0 or -errno */
 	uint32_t status;   /* of the entry found */
 	uint16_t waits[2]; /* see ct_order_add */
@@ -236,6 +238,17 @@ static enum stage next_stage(struct call *c, const struct flow_change *op,
 	return STAGE_DONE;
 }
 
+static enum flow_result applied(struct call *c, size_t i)
+{
+	const struct op_state *s = &c->w->ops[i];
+
+	c->in->orphans += !!(s->less.without & FLOW_HAS_MASTER);
+	if (!(s->less.without & FLOW_HAS_HELPER))
+		return FLOW_APPLIED;
+	memcpy(c->in->helper, c->ops[i].flow.helper, sizeof(c->in->helper));
+	return FLOW_HELPER;
+}
+
 /*
  * A kernel that keeps no labels makes an entry without them and says nothing
  * (ctnetlink_new_conntrack), but it refuses them to one that is there. What
@@ -261,7 +274,7 @@ static bool ends_by_labels(struct call *c, size_t i)
 	if (s->stage != STAGE_LABELS && !(s->stage == STAGE_UPDATE && refused))
 		return false;
 	c->in->labels_kept = s->error == 0;
-	finish(c, i, refused ? FLOW_LABELS : FLOW_APPLIED);
+	finish(c, i, refused ? FLOW_LABELS : applied(c, i));
 	return true;
 }
 
@@ -278,9 +291,15 @@ static void advance(struct call *c, size_t i)
 		return;
 	}
 	if (s->error == 0 && s->stage != STAGE_LOOK) {
-		finish(c, i, FLOW_APPLIED);
+		finish(c, i, applied(c, i));
 		return;
 	}
+	if (s->stage != STAGE_LOOK &&
+	    ct_helper_do_without(&s->less, &c->ops[i].flow,
+				 s->stage == STAGE_CREATE ||
+					 s->stage == STAGE_REPLACE,
+				 s->error))
+		return;
 	if (idle && (s->error == -ENOENT || s->error == -ETIME)) {
 		finish(c, i, FLOW_GONE);
 		return;
@@ -301,8 +320,10 @@ static void advance(struct call *c, size_t i)
 /* Writes one stage's message at the end of the batch; 0 if it cannot be. */
 static size_t put_message(struct call *c, enum stage stage, uint16_t i)
 {
-	const struct flow *f = &c->ops[i].flow;
 	const struct op_state *s = &c->w->ops[i];
+	struct flow copy;
+	const struct flow *f =
+		ct_helper_without(&s->less, &c->ops[i].flow, &copy);
 	uint8_t *at = c->w->batch + c->w->len;
 	uint32_t seq = c->in->sock.seq + 1;
 
@@ -312,7 +333,8 @@ static size_t put_message(struct call *c, enum stage stage, uint16_t i)
 		return ct_put_create(at, CT_PUT_MAX, seq, 0, f);
 	case STAGE_UPDATE:
 		return ct_put_update(at, CT_PUT_MAX, seq, 0, f,
-				     s->looked ? s->status & IPS_EXPECTED : 0);
+				     (s->looked ? s->status : f->status) &
+					     IPS_EXPECTED);
 	case STAGE_LOOK:
 		return ct_put_get(at, CT_PUT_MAX, seq, 0, f);
 	case STAGE_DELETE:
@@ -400,7 +422,9 @@ static void take_entry(struct call *c, const struct nlmsghdr *nlh, uint16_t op)
 	s->status = found.status;
 	s->same = flow_same_key(&found, ours) &&
 		  flow_tuple_equal(&found.reply, &ours->reply) &&
-		  found.zone == ours->zone && found.zone_dir == ours->zone_dir;
+		  found.zone == ours->zone &&
+		  found.zone_dir == ours->zone_dir &&
+		  ct_helper_same(ours, &found);
 }
 
 /* Returns true for the answer that ends the batch. */

@@ -20,10 +20,12 @@ struct inject_work;
 
 struct ct_inject {
 	struct nl_sock sock;
-	struct inject_work *work; /* owned, some 200 KiB, fixed */
-	int last_errno;		  /* of the last FLOW_OTHER, positive */
-	bool copies_known;	  /* the last FLOW_COPY found its entry */
-	bool labels_kept;	  /* the last labels were */
+	struct inject_work *work;     /* owned, some 200 KiB, fixed */
+	int last_errno;		      /* of the last FLOW_OTHER, positive */
+	bool copies_known;	      /* the last FLOW_COPY found its entry */
+	bool labels_kept;	      /* the last labels were */
+	uint64_t orphans;	      /* entries made without their master */
+	char helper[FLOW_HELPER_MAX]; /* the last one of a FLOW_HELPER */
 };
 
 /* 0 or -errno; on failure all closed. */
@@ -49,6 +51,11 @@ uint32_t ct_inject_portid(const struct ct_inject *in);
  * All but DESTROY need FLOW_HAS_TIMEOUT; NEW, UPDATE and COPY a flow_valid()
  * that is not in SYN_SENT: else FLOW_INVALID. After FLOW_OTHER, last_errno
  * has the reason.
+ *
+ * A helper that this kernel does not know, and a master that is not there, are
+ * left out rather than the flow lost: FLOW_HELPER (with the name in helper), or
+ * FLOW_APPLIED and orphans. A copy that has them replaces an entry that lacks
+ * them, for they can be given to a new one only.
  *
  * Returns 0, or -errno when the socket failed: results are then right as far
  * as known, the others FLOW_ACK_LOST.

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ct_helper.h"
 #include "ct_msg_extra.h"
 #include "flow.h"
 #include "nl_attr.h"
@@ -206,6 +207,11 @@ static bool parse_attr(const struct nl_attrs *a, struct flow *f,
 		return nl_attrs_be16(a, &f->zone);
 	case CTA_PROTOINFO:
 		return parse_protoinfo(a, f);
+	case CTA_HELP:
+	case CTA_TUPLE_MASTER:
+	case CTA_SEQ_ADJ_ORIG:
+	case CTA_SEQ_ADJ_REPLY:
+		return ct_helper_parse(a, f);
 	default:
 		return ct_msg_extra(a, f);
 	}

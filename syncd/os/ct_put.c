@@ -21,8 +21,10 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "ct_helper.h"
 #include "ct_put_extra.h"
 #include "filter_rules.h"
+#include "ct_tuple.h"
 #include "flow.h"
 #include "nl_attr.h"
 
@@ -72,15 +74,6 @@ static size_t msg_end(const struct nl_msg *m)
 	return len;
 }
 
-static void put_icmp(struct nl_msg *m, const struct flow_tuple *t, bool v6)
-{
-	nl_msg_be16(m, v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, t->sport);
-	nl_msg_u8(m, v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE,
-		  (uint8_t)(t->dport >> 8));
-	nl_msg_u8(m, v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE,
-		  (uint8_t)t->dport);
-}
-
 /*
  * A zone of one direction is named in that direction's tuple. Where only the
  * other tuple is named there is no zone to name: its key has none
@@ -97,29 +90,10 @@ static void put_tuple_zone(struct nl_msg *m, uint16_t type,
 static void put_tuple(struct nl_msg *m, uint16_t type, const struct flow *f,
 		      const struct flow_tuple *t)
 {
-	size_t tuple, part;
-	bool v4 = f->family == AF_INET;
-	size_t len = flow_addr_len(f->family);
+	size_t tuple = nl_msg_nest(m, type);
 
-	if (len == 0) {
-		m->ok = false;
-		return;
-	}
-	tuple = nl_msg_nest(m, type);
 	put_tuple_zone(m, type, f);
-	part = nl_msg_nest(m, CTA_TUPLE_IP);
-	nl_msg_put(m, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, t->src.b, len);
-	nl_msg_put(m, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, t->dst.b, len);
-	nl_msg_nest_end(m, part);
-	part = nl_msg_nest(m, CTA_TUPLE_PROTO);
-	nl_msg_u8(m, CTA_PROTO_NUM, f->l4proto);
-	if (is_icmp(f->l4proto)) {
-		put_icmp(m, t, f->l4proto == IPPROTO_ICMPV6);
-	} else {
-		nl_msg_be16(m, CTA_PROTO_SRC_PORT, t->sport);
-		nl_msg_be16(m, CTA_PROTO_DST_PORT, t->dport);
-	}
-	nl_msg_nest_end(m, part);
+	ct_tuple_put_ends(m, f->family, f->l4proto, t);
 	nl_msg_nest_end(m, tuple);
 }
 
@@ -239,6 +213,7 @@ size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_zone(&m, f);
 	put_state(&m, f, f->l4proto == IPPROTO_GRE ? IPS_FIXED_TIMEOUT : 0);
 	put_translation(&m, f);
+	ct_helper_put_new(&m, f);
 	return msg_end(&m);
 }
 
@@ -251,6 +226,7 @@ size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_tuple(&m, CTA_TUPLE_ORIG, f, &f->orig);
 	put_zone(&m, f);
 	put_state(&m, f, keep_status);
+	ct_helper_put(&m, f);
 	return msg_end(&m);
 }
 
@@ -264,6 +240,7 @@ size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_zone(&m, f);
 	nl_msg_be32(&m, CTA_TIMEOUT, f->timeout_s);
 	put_liberal(&m, f);
+	ct_helper_put_name(&m, f);
 	return msg_end(&m);
 }
 

@@ -14,7 +14,7 @@ struct filter_need;
 struct flow;
 
 /* No message of ours is longer. */
-#define CT_PUT_MAX 512
+#define CT_PUT_MAX 704
 
 /*
  * Builders: each writes one whole message into buf (size bytes, aligned to 4)
@@ -42,7 +42,8 @@ size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		     const struct flow *f, uint32_t keep_status);
 
-/* Only the timeout of an entry that must be there. */
+/* Only the timeout of an entry that must be there; TCP becomes liberal, and a
+ * helper reads on from the next packet. */
 size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		      const struct flow *f);
 

@@ -362,16 +362,17 @@ static void work(struct cs_sim *s, struct cs_node *n)
 	switch (engine_work(n->engine, now)) {
 	case WORK_NONE:
 	case WORK_INJECT:
+	case WORK_EXPECTS:
+		return;
+	case WORK_EXPECTS_DUMP:
+		engine_expects_dumped(n->engine, true, now);
 		return;
 	case WORK_DUMP_START:
-		engine_dumping(n->engine, true, now);
+	case WORK_DUMP_ABORT:
+		engine_dumping(n->engine, !n->engine->dump_running, now);
 		return;
 	case WORK_DUMP_READ:
 		engine_dumped(n->engine, NULL, 0, false, false, now);
-		return;
-	case WORK_DUMP_ABORT:
-		engine_dumping(n->engine, false, now);
-		return;
 	}
 }
 

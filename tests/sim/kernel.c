@@ -240,6 +240,8 @@ static enum flow_result update(struct kernel_entry *e, const struct flow *f,
 	e->flow.status |= f->status;
 	e->flow.mark = f->mark;
 	e->flow.tcp_state = f->tcp_state;
+	if (f->has & FLOW_HAS_SEQADJ)
+		memcpy(e->flow.seqadj, f->seqadj, sizeof(f->seqadj));
 	e->expires = mono_add(now, f->timeout_s * MONO_S);
 	return FLOW_APPLIED;
 }

@@ -414,6 +414,12 @@ static bool work(struct sim *s, unsigned i)
 	case WORK_INJECT:
 		inject(s, i);
 		return true;
+	case WORK_EXPECTS:
+		sim_expects_work(&n->expects, &n->kernel, n->engine);
+		return true;
+	case WORK_EXPECTS_DUMP:
+		sim_expects_dump(&n->expects, &n->kernel, n->engine, s->now);
+		return true;
 	case WORK_DUMP_START:
 		engine_table(n->engine, n->kernel.n);
 		kernel_dump_start(&n->kernel, s->now);

@@ -9,6 +9,7 @@
 #define STATESYNC_SIM_H
 
 #include "engine.h"
+#include "expects.h"
 #include "kernel.h"
 
 #define SIM_NODES	2
@@ -67,6 +68,7 @@ struct sim_pipe {
 struct sim_node {
 	struct engine *engine; /* NULL: the daemon does not run */
 	struct kernel kernel;
+	struct sim_expects expects;
 	char name[16];
 	bool carrier[SIM_VHOSTS_MAX];
 	bool mute[SIM_VHOSTS_MAX];    /* its adverts fail, and it knows */
