@@ -125,6 +125,7 @@ struct node {
 
 	struct ct_events events;
 	bool deaf; /* the subscription failed: tried again */
+	bool events_paused;
 	struct ct_dump dump;
 	struct ct_inject inject;
 	struct flow *chunk; /* of the dump being read */
@@ -359,6 +360,11 @@ void node_sync_close(struct node *n);
 bool node_sync_work(struct node *n);
 void node_sync_subscribe(struct node *n, bool on);
 void node_sync_drain(struct node *n);
+/* No events are read from now on; again. */
+void node_sync_pause(struct node *n, bool on);
+/* Goes on with the socket on which another process listened. */
+int node_sync_adopt(struct node *n, int fd)
+	__attribute__((warn_unused_result));
 void node_sync_table(struct node *n);
 /* Each second. */
 void node_sync_tick(struct node *n);

@@ -60,6 +60,7 @@ static int add_peer(struct engine *e, const char *name, mono_t now)
 		.peer = name,
 		.version = e->version,
 		.boot_id = e->boot_id,
+		.resume_bytes = e->resume_bytes,
 	};
 
 	snprintf(p->name, sizeof(p->name), "%s", name);
@@ -94,6 +95,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	destroys_init(&e->destroys);
 	timeouts_default(&e->timeouts);
 	e->independent = conf->independent;
+	e->resume_bytes = conf->resume_bytes;
 	for (unsigned i = 0; !err && i < conf->nvhosts; i++)
 		err = engine_vhost_set(e, i, &conf->vhosts[i], why, now);
 	*why = err ? *why : "not enough memory";

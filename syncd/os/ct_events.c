@@ -58,6 +58,16 @@ void ct_events_close(struct ct_events *e)
 	e->subscribed = false;
 }
 
+int ct_events_adopt(struct ct_events *e, int fd)
+{
+	int ret;
+
+	nl_close(&e->sock);
+	ret = nl_adopt(&e->sock, fd);
+	e->subscribed = ret == 0;
+	return ret;
+}
+
 int ct_events_ignore_portid(struct ct_events *e, uint32_t portid)
 {
 	/* The filter loads big endian; nlmsg_pid is in host byte order. */
