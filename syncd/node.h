@@ -363,8 +363,7 @@ void node_sync_drain(struct node *n);
 /* No events are read from now on; again. */
 void node_sync_pause(struct node *n, bool on);
 /* Goes on with the socket on which another process listened. */
-int node_sync_adopt(struct node *n, int fd)
-	__attribute__((warn_unused_result));
+int node_sync_adopt(struct node *n, int fd) __attribute__((warn_unused_result));
 void node_sync_table(struct node *n);
 /* Each second. */
 void node_sync_tick(struct node *n);

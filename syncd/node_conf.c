@@ -101,6 +101,7 @@ static int engine_conf(const struct node *n, struct shared *shared,
 		.require = require_sync(n->conf),
 		.require_ns = n->conf->require_sync_ms * MONO_MS,
 		.independent = n->conf->independent,
+		.resume_bytes = n->conf->resume_buffer_bytes,
 		.nvhosts = n->nvhosts,
 		.npeers = n->conf->link.num_peers,
 		.vhosts = vhosts,
@@ -158,6 +159,7 @@ void node_conf_change(struct node *n)
 		.require = require_sync(n->conf),
 		.require_ns = n->conf->require_sync_ms * MONO_MS,
 		.independent = n->conf->independent,
+		.resume_bytes = n->conf->resume_buffer_bytes,
 	};
 
 	engine_change(n->engine, &conf);

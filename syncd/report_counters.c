@@ -66,6 +66,18 @@ void report_counters(struct node *n, bool all, FILE *out)
 			counter(out, all, e->peers[i].name,
 				e->peers[i].broken[k], "sessions broken",
 				session_error_name((enum session_error)k));
+	for (size_t i = 0; i < e->npeers; i++) {
+		const struct engine_peer *p = &e->peers[i];
+
+		counter(out, all, p->name, p->resume.told,
+			"streams to it resumed", "");
+		counter(out, all, p->name, p->resume.heard,
+			"streams from it resumed", "");
+		counter(out, all, p->name, p->resume.again,
+			"changes sent again", "");
+		counter(out, all, p->name, p->resume.dropped,
+			"streams to it given up", "");
+	}
 	counter(out, all, "kernel", e->overruns, "overruns of events", "");
 	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
 		counter(out, all, "link",

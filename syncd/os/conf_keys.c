@@ -76,17 +76,19 @@ static void set_require_sync(struct parser *p, const char *value)
 			     value);
 }
 
-static void set_event_buffer(struct parser *p, const char *value)
+/* Bytes, 64K to 1G; 0 only if it may be. */
+static void set_size(struct parser *p, const char *value, bool zero,
+		     uint32_t *out)
 {
+	const char *range = zero ? "0, or 64K to 1G" : "64K to 1G";
 	const long low = 64 * 1024, high = 1024L * 1024 * 1024;
 	const char *unit, *units = "KMG", *u;
 	long bytes;
 
 	if (!conf_parse_number(value, &bytes, &unit) ||
 	    (*unit && (unit[1] || !strchr(units, *unit)))) {
-		conf_mistake(p, p->at,
-			     "event-buffer \"%s\" is not a size; 64K to 1G",
-			     value);
+		conf_mistake(p, p->at, "%s \"%s\" is not a size; %s", p->key,
+			     value, range);
 		return;
 	}
 	for (u = units; *unit && bytes <= high; u++) {
@@ -94,12 +96,21 @@ static void set_event_buffer(struct parser *p, const char *value)
 		if (*u == *unit)
 			break;
 	}
-	if (bytes < low || bytes > high)
-		conf_mistake(p, p->at,
-			     "event-buffer %s is out of range; 64K to 1G",
-			     value);
+	if ((bytes < low && !(zero && bytes == 0)) || bytes > high)
+		conf_mistake(p, p->at, "%s %s is out of range; %s", p->key,
+			     value, range);
 	else
-		p->conf->event_buffer_bytes = (uint32_t)bytes;
+		*out = (uint32_t)bytes;
+}
+
+static void set_event_buffer(struct parser *p, const char *value)
+{
+	set_size(p, value, false, &p->conf->event_buffer_bytes);
+}
+
+static void set_resume_buffer(struct parser *p, const char *value)
+{
+	set_size(p, value, true, &p->conf->resume_buffer_bytes);
 }
 
 static void set_state_dir(struct parser *p, const char *value)
@@ -198,6 +209,7 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_RULE, KEY_ONE, "iif", conf_rule_iif },
 	{ IN_RULE, KEY_ONE, "table", conf_rule_table },
 	{ IN_RULE, KEY_ONE, "priority", conf_rule_priority },
+	{ IN_SYNC, KEY_ONE, "resume-buffer", set_resume_buffer },
 	{ IN_STATS, KEY_ONE, "socket", set_socket },
 
 	{ IN_ROOT, KEY_LATER, "strict-interfaces", NULL },
@@ -205,9 +217,13 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_LATER, "on-master", NULL },
 	{ IN_ROOT, KEY_LATER, "on-backup", NULL },
 	{ IN_ROOT, KEY_LATER, "on-fault", NULL },
-	{ IN_ROOT, KEY_LATER, "sync", NULL },
 	{ IN_ROOT, KEY_LATER, "drift", NULL },
 	{ IN_PEER, KEY_LATER, "key-file", NULL },
+	{ IN_SYNC, KEY_LATER, "defer", NULL },
+	{ IN_SYNC, KEY_LATER, "filter", NULL },
+	{ IN_SYNC, KEY_LATER, "names", NULL },
+	{ IN_SYNC, KEY_LATER, "sets", NULL },
+	{ IN_SYNC, KEY_LATER, "audit-period", NULL },
 	{ IN_STATS, KEY_LATER, "metrics", NULL },
 	{ IN_STATS, KEY_LATER, "mode", NULL },
 };

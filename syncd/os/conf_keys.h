@@ -24,6 +24,7 @@ enum section {
 	IN_ROUTE,
 	IN_RULES,
 	IN_RULE,
+	IN_SYNC,
 	IN_STATS,
 	SECTIONS
 };

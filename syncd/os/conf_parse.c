@@ -44,6 +44,7 @@ static const struct block {
 	{ IN_ROUTES, IN_ROUTE, "route", CFGF_MULTI | CFGF_TITLE },
 	{ IN_CARP, IN_RULES, "rules", CFGF_NONE },
 	{ IN_RULES, IN_RULE, "rule", CFGF_MULTI | CFGF_TITLE },
+	{ IN_ROOT, IN_SYNC, "sync", CFGF_NONE },
 	{ IN_ROOT, IN_STATS, "stats", CFGF_NONE },
 };
 
@@ -220,6 +221,7 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 	case IN_ROUTES:
 	case IN_RULES:
 	case IN_ROOT:
+	case IN_SYNC:
 	case IN_STATS:
 	case SECTIONS:
 		break;
@@ -396,6 +398,7 @@ static int run_pass(struct parser *p)
 		return -ENOMEM;
 	p->conf->link.port = CONF_DEFAULT_PORT;
 	p->conf->event_buffer_bytes = 32 * 1024 * 1024;
+	p->conf->resume_buffer_bytes = 8 * 1024 * 1024;
 	p->conf->witness = true;
 	p->conf->witness_limit = 3;
 	p->broken = cfg_parse_buf(cfg, p->text) != CFG_SUCCESS;

@@ -6,14 +6,25 @@
  */
 #include "sim.h"
 
+/* And no bulk under way. */
+static bool is_in_sync(const struct sim *s, unsigned i)
+{
+	const struct sim_node *n = &s->node[i];
+	const struct engine_rx *rx;
+
+	if (!n->engine || !mono_due(n->frozen_until, s->now) ||
+	    n->kernel.max != KERNEL_ENTRIES_MAX)
+		return false;
+	rx = &n->engine->peers[0].rx;
+	return rx->state == RX_IDLE && !rx->asked &&
+	       engine_tx_in_sync(n->engine, 0) &&
+	       engine_rx_in_sync(n->engine, 0);
+}
+
 static bool in_sync(const struct sim *s)
 {
 	for (unsigned i = 0; i < SIM_NODES; i++)
-		if (!s->node[i].engine ||
-		    !mono_due(s->node[i].frozen_until, s->now) ||
-		    s->node[i].kernel.max != KERNEL_ENTRIES_MAX ||
-		    !engine_tx_in_sync(s->node[i].engine, 0) ||
-		    !engine_rx_in_sync(s->node[i].engine, 0))
+		if (!is_in_sync(s, i))
 			return false;
 	return true;
 }

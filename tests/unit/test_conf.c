@@ -14,6 +14,7 @@ START_TEST(defaults)
 	ck_assert(!conf->preempt);
 	ck_assert_int_eq(conf->require_sync, CONF_SYNC_STRICT);
 	ck_assert_uint_eq(conf->event_buffer_bytes, 32u << 20);
+	ck_assert_uint_eq(conf->resume_buffer_bytes, 8u << 20);
 	ck_assert_str_eq(conf->state_dir, "/var/lib/statesync");
 	ck_assert_str_eq(conf->stats_socket, "/run/statesync/stats.sock");
 	ck_assert(!conf->link.present);
@@ -69,6 +70,8 @@ START_TEST(durations_and_sizes)
 	accepted("require-sync = off event-buffer = 64K " CARP);
 	ck_assert_int_eq(conf->require_sync, CONF_SYNC_OFF);
 	ck_assert_uint_eq(conf->event_buffer_bytes, 65536);
+	accepted("sync { resume-buffer = 0 } " CARP);
+	ck_assert_uint_eq(conf->resume_buffer_bytes, 0);
 	accepted("require-sync = 500ms event-buffer = 1G " CARP);
 	ck_assert_int_eq(conf->require_sync_ms, 500);
 	ck_assert_uint_eq(conf->event_buffer_bytes, 1u << 30);
@@ -86,6 +89,8 @@ START_TEST(durations_and_sizes)
 		"to 1G");
 	refused("event-buffer = 4Q\n" CARP,
 		"1:16: event-buffer \"4Q\" is not a size; 64K to 1G");
+	refused("sync { resume-buffer = 63K }\n" CARP,
+		"1:24: resume-buffer 63K is out of range; 0, or 64K to 1G");
 	refused("preempt = maybe\n" CARP,
 		"1:11: preempt \"maybe\" is not known; true or false");
 }
@@ -149,9 +154,11 @@ END_TEST
 START_TEST(not_yet)
 {
 	static const char *const tops[] = {
-		"strict-interfaces = true", "policy-file = \"/x\"",
-		"on-master = \"x\"",	    "on-backup = \"x\"",
-		"sync { defer = true }",    "drift { files = { \"/x\" } }",
+		"strict-interfaces = true",
+		"policy-file = \"/x\"",
+		"on-master = \"x\"",
+		"on-backup = \"x\"",
+		"drift { files = { \"/x\" } }",
 	};
 	char text[512], expected[128];
 
@@ -163,6 +170,9 @@ START_TEST(not_yet)
 			 (int)strcspn(tops[i], " "), tops[i]);
 		refused(text, expected);
 	}
+	refused("sync { defer = true }\n" CARP,
+		"1:8: \"defer\" in sync is not supported by this version; "
+		"remove it");
 	refused("stats { metrics = \"127.0.0.1:1\" }\n" CARP,
 		"1:9: \"metrics\" in stats is not supported by this version; "
 		"remove it");
