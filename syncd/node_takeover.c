@@ -120,11 +120,9 @@ static void get_vhost(struct node *n, struct reader *r)
 }
 
 /* The sockets that came along, -1 for those that did not. */
-static void given_sockets(const struct handoff_msg *m, struct reader *r,
+static void given_sockets(const struct handoff_msg *m, uint8_t given,
 			  int *lease, int *events)
 {
-	/* an older version says nothing, and gives the first alone */
-	uint8_t given = r->left ? reader_u8(r) : UPGRADE_LEASE_GIVEN;
 	unsigned used = 0;
 
 	*lease = *events = -1;
@@ -141,17 +139,21 @@ static int adopt(struct node *n, const struct handoff_msg *m)
 	int err = 0, lease, events;
 	struct reader r;
 	uint32_t len;
+	uint8_t given;
 
 	reader_init(&r, m->payload, m->len);
 	len = reader_u32(&r);
 	kept = reader_skip(&r, len);
 	for (unsigned i = reader_u8(&r); i > 0 && reader_ok(&r); i--)
 		get_vhost(n, &r);
-	given_sockets(m, &r, &lease, &events);
+	/* an older version says nothing, and gives the first alone */
+	given = r.left ? reader_u8(&r) : UPGRADE_LEASE_GIVEN;
+	given_sockets(m, given, &lease, &events);
 	if (!kept || !reader_ok(&r))
 		return -EBADMSG;
 	if (events >= 0)
 		err = node_sync_adopt(n, events);
+	n->events.labels = given & UPGRADE_LABELS;
 	if (!err)
 		err = engine_restore(n->engine, kept, len, events >= 0,
 				     node_now(n));

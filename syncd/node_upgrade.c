@@ -118,6 +118,8 @@ static uint8_t give_sockets(const struct node *n, struct handoff_msg *m)
 	if (n->events.subscribed) {
 		m->fds[m->nfds++] = ct_events_fd(&n->events);
 		given |= UPGRADE_EVENTS_GIVEN;
+		if (n->events.labels)
+			given |= UPGRADE_LABELS;
 	}
 	return given;
 }

@@ -20,6 +20,7 @@
 /* In a commit: the same, and until all that was told is acknowledged. */
 #define UPGRADE_LEASE_GIVEN  1
 #define UPGRADE_EVENTS_GIVEN 2
+#define UPGRADE_LABELS	     4 /* rules set some: ct_events.labels */
 #define UPGRADE_SETTLE_MS    200
 
 struct node_upgrade {
