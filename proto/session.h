@@ -47,8 +47,8 @@ struct session_hello {
 	char version[32];
 	uint64_t boot_id;
 	uint32_t capabilities;
-	struct session_place
-		resume; /* what it has of our stream; epoch 0: none */
+	/* what it has of the stream of whom it greets; epoch 0: none */
+	struct session_place resume;
 };
 
 struct session_vhost {

@@ -131,8 +131,8 @@ struct engine_rx {
 
 /* A stream after an interruption of the link. */
 struct engine_resume {
-	const char
-		*lost; /* why what was parked for the peer is gone, or NULL */
+	/* why what was parked for the peer is gone, or NULL */
+	const char *lost;
 	/* totals: streams resumed, changes sent again, streams given up */
 	uint64_t told, again, dropped;
 	/* and of what the peer tells: */
