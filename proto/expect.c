@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "frame.h"
+#include "outbox.h"
 #include "statesync.pb-c.h"
 
 const char *expect_result_name(enum expect_result r)
@@ -111,7 +111,7 @@ static void pack_one(Statesync__Expect *m, struct expect_change *c)
 	m->fn = e->fn;
 }
 
-int expect_put(struct queue *q, uint64_t seq, const struct expect_batch *b)
+int expect_put(struct outbox *o, const struct expect_batch *b)
 {
 	Statesync__Expect one[EXPECT_BATCH], *list[EXPECT_BATCH];
 	struct expect_batch copy = *b;
@@ -124,7 +124,7 @@ int expect_put(struct queue *q, uint64_t seq, const struct expect_batch *b)
 	}
 	m.n_expect = b->n;
 	m.expect = list;
-	return frame_add(q, FRAME_EXPECTS, seq, &m.base);
+	return outbox_add(o, FRAME_EXPECTS, &m.base);
 }
 
 /* --- from a frame ----------------------------------------------------------- */

@@ -81,10 +81,10 @@ struct expect_batch {
 	struct expect_change list[EXPECT_BATCH];
 };
 
-struct queue;
+struct outbox;
 
 /* A frame with the batch, which is not empty. 0 or -ENOMEM. */
-int expect_put(struct queue *q, uint64_t seq, const struct expect_batch *b)
+int expect_put(struct outbox *o, const struct expect_batch *b)
 	__attribute__((warn_unused_result));
 
 /*

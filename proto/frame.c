@@ -31,6 +31,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_GAP:
 	case FRAME_HANDOVER:
 	case FRAME_ADVERT:
+	case FRAME_RESUME:
 		return false;
 	}
 	return false;
@@ -40,7 +41,7 @@ static bool type_known(uint8_t type)
 {
 	return (type >= FRAME_HELLO && type <= FRAME_ADVERT) ||
 	       (type >= FRAME_FLOWS && type <= FRAME_AUDIT) ||
-	       type == FRAME_EXPECTS;
+	       type == FRAME_EXPECTS || type == FRAME_RESUME;
 }
 
 enum frame_result frame_look(const uint8_t *data, size_t len, struct frame *f)
@@ -76,23 +77,35 @@ size_t frame_size(const struct frame *f)
 	return FRAME_HEADER_BYTES + f->len;
 }
 
-int frame_add(struct queue *q, enum frame_type type, uint64_t seq,
-	      const ProtobufCMessage *m)
+size_t frame_packed_size(const ProtobufCMessage *m)
 {
-	size_t len = protobuf_c_message_get_packed_size(m);
-	uint8_t *at = queue_room(q, FRAME_HEADER_BYTES + len);
+	return FRAME_HEADER_BYTES + protobuf_c_message_get_packed_size(m);
+}
+
+void frame_write(uint8_t *at, enum frame_type type, uint64_t seq,
+		 const ProtobufCMessage *m)
+{
+	size_t len = protobuf_c_message_pack(m, at + FRAME_HEADER_BYTES);
 	struct writer w;
 
 	assert(len <= FRAME_PAYLOAD_MAX);
 	assert(frame_type_numbered(type) == (seq != 0));
-	if (!at)
-		return -ENOMEM;
 	writer_init(&w, at, FRAME_HEADER_BYTES);
 	writer_u32(&w, (uint32_t)len);
 	writer_u8(&w, (uint8_t)type);
 	writer_u64(&w, seq);
 	assert(writer_ok(&w));
-	protobuf_c_message_pack(m, at + FRAME_HEADER_BYTES);
-	queue_added(q, FRAME_HEADER_BYTES + len);
+}
+
+int frame_add(struct queue *q, enum frame_type type, uint64_t seq,
+	      const ProtobufCMessage *m)
+{
+	size_t size = frame_packed_size(m);
+	uint8_t *at = queue_room(q, size);
+
+	if (!at)
+		return -ENOMEM;
+	frame_write(at, type, seq, m);
+	queue_added(q, size);
 	return 0;
 }

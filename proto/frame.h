@@ -3,8 +3,9 @@
  * Frames on the link: u32 length of the payload, u8 type, u64 number,
  * payload; integers are big endian. Pure.
  *
- * Frames that carry state are numbered 1, 2, 3, ... per connection and
- * direction; all others have number 0.
+ * Frames that carry state are numbered 1, 2, 3, ... in each direction, from
+ * one connection to the next where the stream is resumed; all others have
+ * number 0.
  */
 #ifndef STATESYNC_FRAME_H
 #define STATESYNC_FRAME_H
@@ -36,6 +37,8 @@ enum frame_type {
 	FRAME_BULK_END = 19,
 	FRAME_AUDIT = 20,
 	FRAME_EXPECTS = 80,
+	/* not numbered: */
+	FRAME_RESUME = 50,
 };
 
 struct frame {
@@ -63,8 +66,13 @@ size_t frame_size(const struct frame *f);
 
 bool frame_type_numbered(enum frame_type type);
 
-/* Adds a whole frame to the queue, or nothing: 0, or -ENOMEM. The packed
- * message must not exceed FRAME_PAYLOAD_MAX. */
+/* Bytes that frame_write needs; the packed message must not exceed
+ * FRAME_PAYLOAD_MAX. seq is 0 where the type has no number. */
+size_t frame_packed_size(const ProtobufCMessage *m);
+void frame_write(uint8_t *at, enum frame_type type, uint64_t seq,
+		 const ProtobufCMessage *m);
+
+/* Adds a whole frame to the queue, or nothing: 0, or -ENOMEM. */
 int frame_add(struct queue *q, enum frame_type type, uint64_t seq,
 	      const ProtobufCMessage *m);
 

@@ -65,7 +65,9 @@ struct session *session_new(const struct session_conf *conf)
 	text_set(s->names.peer, sizeof(s->names.peer), conf->peer);
 	text_set(s->hello.version, sizeof(s->hello.version), conf->version);
 	s->hello.boot_id = conf->boot_id;
-	s->hello.capabilities = SESSION_CAN_AUDIT | SESSION_CAN_EXPECTS;
+	s->hello.capabilities =
+		SESSION_CAN_AUDIT | SESSION_CAN_EXPECTS | SESSION_CAN_RESUME;
+	s->tx.flows_max = conf->resume_bytes;
 	arena_init(&s->rx.arena);
 	if (session_tx_init(&s->tx) < 0 || queue_init(&s->rx.q) < 0) {
 		session_free(s);
@@ -106,6 +108,7 @@ void session_down(struct session *s)
 	queue_cut(&s->rx.q, 0);
 	s->rx.seq = 0;
 	s->peer_can = 0;
+	s->rx.awaiting = s->peer_offers = false;
 	s->rx.bulk = (struct session_bulk){ 0 };
 	s->state = SESSION_STATE_DOWN;
 	s->error = SESSION_OK;
@@ -150,6 +153,9 @@ static enum session_error hear_hello(struct session *s, const struct frame *f,
 	if (strcmp(names.node, s->names.peer) != 0 ||
 	    strcmp(names.peer, s->names.node) != 0)
 		return SESSION_BAD_NAME;
+	s->peer_offers = e->hello.resume.epoch;
+	s->rx.awaiting = s->hello.resume.epoch &&
+			 e->hello.capabilities & SESSION_CAN_RESUME;
 	s->state = SESSION_STATE_LIVE;
 	s->peer_can = e->hello.capabilities;
 	return SESSION_OK;
@@ -343,7 +349,8 @@ static enum session_error hear(struct session *s, const struct frame *f,
 {
 	if (s->state == SESSION_STATE_HELLO)
 		return hear_hello(s, f, e);
-	if (frame_type_numbered(f->type) && f->seq != ++s->rx.seq)
+	if (frame_type_numbered(f->type) &&
+	    (s->rx.awaiting || f->seq != ++s->rx.seq))
 		return SESSION_BAD_FRAME;
 	switch (f->type) {
 	case FRAME_HELLO: /* a second one */
@@ -373,6 +380,8 @@ static enum session_error hear(struct session *s, const struct frame *f,
 		return hear_bulk_end(s, f, e);
 	case FRAME_AUDIT:
 		return hear_audit(s, f, e);
+	case FRAME_RESUME:
+		return session_hear_resume(s, f, e);
 	}
 	return SESSION_BAD_FRAME;
 }

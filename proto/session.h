@@ -39,12 +39,20 @@ struct session_conf {
 	const char *node, *peer; /* ours, theirs; copied */
 	const char *version;	 /* of the software; copied */
 	uint64_t boot_id;	 /* random, from the caller */
+	size_t resume_bytes;	 /* as session_set_resume */
+};
+
+/* A place in a stream: its epoch, and a number in it. */
+struct session_place {
+	uint64_t epoch, seq;
 };
 
 struct session_hello {
 	char version[32];
 	uint64_t boot_id;
 	uint32_t capabilities;
+	/* what it has of the stream of whom it greets; epoch 0: none */
+	struct session_place resume;
 };
 
 struct session_vhost {
@@ -114,6 +122,7 @@ enum session_event_type {
 	SESSION_GAP,
 	SESSION_HANDOVER,
 	SESSION_AUDIT,	/* session_audit.h; in order with the flows */
+	SESSION_RESUME, /* the answer to session_offer */
 	SESSION_BROKEN, /* close the connection; error tells why */
 };
 
@@ -171,6 +180,10 @@ struct session_event {
 			uint64_t seq; /* to be acknowledged */
 			const struct session_audit *said;
 		} audit;
+		struct {
+			uint64_t epoch; /* 0: a new stream begins */
+			uint64_t last;	/* it is as before after this one */
+		} resume;
 	};
 };
 
@@ -195,7 +208,8 @@ void session_free(struct session *s);
 
 /* The connection stands and is authenticated: queues our hello. */
 void session_up(struct session *s, mono_t now);
-/* The connection is gone: forgets queues, sequence numbers and bulks. */
+/* The connection is gone: forgets queues, sequence numbers and bulks, but
+ * what is parked (session_park). */
 void session_down(struct session *s);
 /* True between SESSION_HELLO and session_down or SESSION_BROKEN. */
 bool session_live(const struct session *s);
@@ -238,7 +252,8 @@ int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
 		     size_t n);
 
 /* Adds a change to the batch being filled; a full batch is closed. One that
- * is not flow_valid is skipped and counted. */
+ * is not flow_valid is skipped and counted. -ENOBUFS: parked, and more than
+ * may be held. */
 int session_tell(struct session *s, const struct flow_change *c, mono_t now);
 /*
  * An expectation, told after every change told before it and before every one
@@ -267,6 +282,41 @@ int session_bulk_tell(struct session *s, const struct flow *f, mono_t now);
 int session_bulk_flush(struct session *s, mono_t now);
 int session_bulk_end(struct session *s, mono_t now);
 
+/*
+ * --- from one connection to the next ------------------------------------
+ *
+ * The sender parks its stream when the connection is gone: what was not
+ * acknowledged is kept, and what is told meanwhile is added. The receiver
+ * offers what it has, with its hello. Then the sender resumes, or restarts.
+ */
+
+/* How many bytes of flow frames may be held, sent ones included; 0: nothing is
+ * parked. Of what is waiting, the caller decides (session_backlog). */
+void session_set_resume(struct session *s, size_t bytes);
+/* Between the end of a connection and session_down: false if there is nothing
+ * to go on with, and nothing is parked: it is more than may be held, or a bulk
+ * is being sent. */
+bool session_park(struct session *s);
+bool session_parked(const struct session *s);
+/* In this process goes on what another one began: as if numbers up to seq had
+ * been given, and all were acknowledged. Parked; before session_up. */
+void session_adopt(struct session *s, uint64_t seq);
+/*
+ * The peer has everything up to seq. 0: the rest is sent, *changes of flows at
+ * least, and the stream goes on. -ENOENT: it is not parked any more or was
+ * not there, -ENOMEM; then session_restart. Only for a live session.
+ */
+int session_resume(struct session *s, const struct session_place *from,
+		   uint64_t *changes);
+/* What is parked is forgotten, numbers begin at 1; a peer that offered is told
+ * so, if the session is live. */
+int session_restart(struct session *s);
+/* Before session_up: what is in our kernel of the peer's stream. Then nothing
+ * numbered is accepted before SESSION_RESUME, if the peer understands that
+ * (session_offered, after SESSION_HELLO). */
+void session_offer(struct session *s, const struct session_place *have);
+bool session_offered(const struct session *s);
+
 /* --- bytes out -------------------------------------------------------- */
 
 /*
@@ -280,6 +330,8 @@ void session_sent(struct session *s, size_t len);
 
 /* Bytes of flow frames that wait. */
 size_t session_backlog(const struct session *s);
+/* Bytes of flow frames that are held, those sent included. */
+size_t session_held(const struct session *s);
 /* Throws the waiting flow frames and both batches away (a gap), and ends the
  * bulk being sent. Their numbers go back: session_seq_sent becomes smaller. */
 void session_drop_flows(struct session *s);

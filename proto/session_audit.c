@@ -97,7 +97,7 @@ int session_send_audit(struct session *s, const struct session_audit *a,
 	m.n_count = AUDIT_COUNTS;
 	arrays_put(&m, a);
 	texts_put(&m, a, texts, list, examples);
-	r = frame_add(&s->tx.flows.q, FRAME_AUDIT, s->tx.seq + 1, &m.base);
+	r = outbox_add(&s->tx.flows, FRAME_AUDIT, &m.base);
 	if (r == 0)
 		session_frame_added(s);
 	return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The inside of a session, for session.c and session_out.c only. */
+/* The inside of a session, for session.c, session_out.c and session_resume.c. */
 #ifndef STATESYNC_SESSION_INT_H
 #define STATESYNC_SESSION_INT_H
 
@@ -7,6 +7,7 @@
 #include "flow_pb.h"
 #include "frame.h"
 #include "lag.h"
+#include "outbox.h"
 #include "queue.h"
 #include "session.h"
 #include "session_audit.h"
@@ -20,7 +21,7 @@ enum session_state {
 	SESSION_STATE_CLOSED, /* it was told; waits for session_down */
 };
 
-/* Frames that wait for the wire. */
+/* Frames without a number that wait for the wire. */
 struct session_lane {
 	struct queue q;
 	size_t part; /* bytes left of a frame of which some were taken */
@@ -35,12 +36,13 @@ struct session_bulk {
 };
 
 struct session_tx {
-	struct session_lane control, flows;
-	struct session_lane *offered; /* by session_output */
+	struct session_lane control;
+	struct outbox flows;
+	size_t flows_max;   /* bytes that it may hold */
+	bool parked;	    /* flows are of an earlier connection */
+	bool offered_flows; /* by session_output, else of control */
 	size_t offered_len;
 	size_t last_ack; /* size of an untaken ack at the end of control */
-	uint64_t seq;	 /* last number given */
-	uint64_t taken;	 /* last number of which bytes were taken */
 	uint64_t acked;
 	struct lag lag;
 	struct session_bulk bulk;
@@ -50,7 +52,8 @@ struct session_tx {
 
 struct session_rx {
 	struct queue q;
-	uint64_t seq; /* last number that came */
+	uint64_t seq;  /* last number that came */
+	bool awaiting; /* SESSION_RESUME, before anything numbered */
 	struct session_bulk bulk;
 	struct arena arena;
 	/* what the last event points to */
@@ -66,6 +69,7 @@ struct session {
 	struct session_hello_names names;
 	struct session_hello hello; /* ours */
 	uint32_t peer_can;	    /* capabilities of theirs */
+	bool peer_offers;	    /* it waits for our FRAME_RESUME */
 	enum session_state state;
 	enum session_error error; /* with FAILED */
 	mono_t now;		  /* latest time that we were told */
@@ -79,8 +83,13 @@ struct session {
 void session_clock(struct session *s, mono_t now);
 /* Is there a connection to say something on? */
 bool session_is_open(const struct session *s);
-/* Empties queues, numbers, batches and the bulk of the sending half. */
+/* Empties control, and flows with all that belongs to them unless parked. */
 void session_tx_reset(struct session_tx *tx);
+void session_tx_empty_control(struct session_tx *tx);
+/* Forgets flows, numbers, batches, the bulk; numbers begin after seq. */
+void session_tx_forget_flows(struct session_tx *tx, uint64_t seq);
+/* To be asked before anything is added to control. */
+struct queue *session_control(struct session *s);
 int session_tx_init(struct session_tx *tx);
 void session_tx_free(struct session_tx *tx);
 int session_send_hello(struct session *s);
@@ -91,5 +100,10 @@ bool session_audit_get(struct arena *arena, const struct frame *f,
 		       struct session_audit *a);
 /* False if the peer acknowledges what it cannot have, or less than before. */
 bool session_tx_acked(struct session_tx *tx, uint64_t seq);
+/* The peer's answer to our offer; it must be one. */
+enum session_error session_hear_resume(struct session *s, const struct frame *f,
+				       struct session_event *e);
+
+#define SESSION_CAN_RESUME 32 /* capabilities */
 
 #endif

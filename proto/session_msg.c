@@ -73,6 +73,8 @@ int session_msg_put_hello(struct queue *q, const struct session_hello *h,
 	m.peer = text_put(peer, sizeof(peer), names->peer);
 	m.boot_id = h->boot_id;
 	m.capabilities = h->capabilities;
+	m.resume_epoch = h->resume.epoch;
+	m.resume_seq = h->resume.seq;
 	return frame_add(q, FRAME_HELLO, 0, &m.base);
 }
 
@@ -89,6 +91,8 @@ bool session_msg_get_hello(struct arena *a, const struct frame *f,
 	text_get(h->version, sizeof(h->version), m->version);
 	h->boot_id = m->boot_id;
 	h->capabilities = m->capabilities;
+	h->resume.epoch = m->resume_epoch;
+	h->resume.seq = m->resume_seq;
 	if (!name_get(names->node, m->node))
 		names->node[0] = '\0';
 	if (!name_get(names->peer, m->peer))
@@ -280,7 +284,7 @@ bool session_msg_get_bulk_request(struct arena *a, const struct frame *f,
 	return true;
 }
 
-int session_msg_put_bulk_begin(struct queue *q, uint64_t seq,
+int session_msg_put_bulk_begin(struct outbox *o,
 			       const struct session_bulk_begin *b)
 {
 	uint8_t key[DIGEST_KEY_LEN];
@@ -293,7 +297,7 @@ int session_msg_put_bulk_begin(struct queue *q, uint64_t seq,
 	m.expected = b->expected;
 	m.digest_key.data = key;
 	m.digest_key.len = sizeof(key);
-	return frame_add(q, FRAME_BULK_BEGIN, seq, &m.base);
+	return outbox_add(o, FRAME_BULK_BEGIN, &m.base);
 }
 
 bool session_msg_get_bulk_begin(struct arena *a, const struct frame *f,
@@ -311,8 +315,7 @@ bool session_msg_get_bulk_begin(struct arena *a, const struct frame *f,
 	return true;
 }
 
-int session_msg_put_bulk_end(struct queue *q, uint64_t seq,
-			     const struct session_bulk_end *b)
+int session_msg_put_bulk_end(struct outbox *o, const struct session_bulk_end *b)
 {
 	Statesync__BulkEnd m;
 
@@ -321,7 +324,7 @@ int session_msg_put_bulk_end(struct queue *q, uint64_t seq,
 	m.count = b->digest.count;
 	m.digest_hi = b->digest.hi;
 	m.digest_lo = b->digest.lo;
-	return frame_add(q, FRAME_BULK_END, seq, &m.base);
+	return outbox_add(o, FRAME_BULK_END, &m.base);
 }
 
 bool session_msg_get_bulk_end(struct arena *a, const struct frame *f,

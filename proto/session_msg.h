@@ -14,6 +14,7 @@
 
 #include "arena.h"
 #include "frame.h"
+#include "outbox.h"
 #include "queue.h"
 #include "session.h"
 
@@ -62,12 +63,12 @@ int session_msg_put_bulk_request(struct queue *q, uint64_t id);
 bool session_msg_get_bulk_request(struct arena *a, const struct frame *f,
 				  uint64_t *id);
 
-int session_msg_put_bulk_begin(struct queue *q, uint64_t seq,
+int session_msg_put_bulk_begin(struct outbox *o,
 			       const struct session_bulk_begin *b);
 bool session_msg_get_bulk_begin(struct arena *a, const struct frame *f,
 				struct session_bulk_begin *b);
 
-int session_msg_put_bulk_end(struct queue *q, uint64_t seq,
+int session_msg_put_bulk_end(struct outbox *o,
 			     const struct session_bulk_end *b);
 bool session_msg_get_bulk_end(struct arena *a, const struct frame *f,
 			      struct session_bulk_end *b);

@@ -3,9 +3,9 @@
  * The sending half of a session: batches, numbers, queues, and what has been
  * acknowledged. Not a socket: the bytes wait here until they are taken.
  *
- * Invariant: the frames of the flow queue that were not begun to be taken are
- * exactly the numbers tx.taken + 1 .. tx.seq, in order. So throwing them away
- * means to give their numbers back, and the peer never sees a hole.
+ * Invariant: flows are offered in the order of their numbers, and those that
+ * were not begun to be taken can be thrown away: their numbers are given
+ * again, and the peer never sees a hole.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,31 +20,29 @@
 
 int session_tx_init(struct session_tx *tx)
 {
-	if (queue_init(&tx->control.q) < 0 || queue_init(&tx->flows.q) < 0)
-		return -ENOMEM;
-	return 0;
+	return queue_init(&tx->control.q);
 }
 
 void session_tx_free(struct session_tx *tx)
 {
 	queue_free(&tx->control.q);
-	queue_free(&tx->flows.q);
+	outbox_clear(&tx->flows, 0);
 }
 
-static void lane_empty(struct session_lane *lane)
+void session_tx_empty_control(struct session_tx *tx)
 {
-	queue_cut(&lane->q, 0);
-	lane->part = 0;
-}
-
-void session_tx_reset(struct session_tx *tx)
-{
-	lane_empty(&tx->control);
-	lane_empty(&tx->flows);
-	tx->offered = NULL;
+	queue_cut(&tx->control.q, 0);
+	tx->control.part = 0;
 	tx->offered_len = 0;
 	tx->last_ack = 0;
-	tx->seq = tx->taken = tx->acked = 0;
+}
+
+void session_tx_forget_flows(struct session_tx *tx, uint64_t seq)
+{
+	outbox_clear(&tx->flows, seq);
+	tx->parked = false;
+	tx->offered_len = 0;
+	tx->acked = seq;
 	tx->lag = (struct lag){ 0 };
 	tx->bulk = (struct session_bulk){ 0 };
 	flow_pb_clear(&tx->stream_batch);
@@ -52,10 +50,16 @@ void session_tx_reset(struct session_tx *tx)
 	tx->expects.n = 0;
 }
 
+void session_tx_reset(struct session_tx *tx)
+{
+	session_tx_empty_control(tx);
+	if (!tx->parked)
+		session_tx_forget_flows(tx, 0);
+}
+
 /* --- control ------------------------------------------------------------ */
 
-/* To be asked before anything is added to control. */
-static struct queue *control(struct session *s)
+struct queue *session_control(struct session *s)
 {
 	s->tx.offered_len = 0;
 	s->tx.last_ack = 0;
@@ -64,21 +68,21 @@ static struct queue *control(struct session *s)
 
 int session_send_hello(struct session *s)
 {
-	return session_msg_put_hello(control(s), &s->hello, &s->names);
+	return session_msg_put_hello(session_control(s), &s->hello, &s->names);
 }
 
 int session_send_word(struct session *s, const struct session_word *w)
 {
 	if (!session_is_open(s))
 		return 0;
-	return session_msg_put_word(control(s), w);
+	return session_msg_put_word(session_control(s), w);
 }
 
 int session_send_advert(struct session *s, const struct session_advert *ad)
 {
 	if (!session_is_open(s))
 		return 0;
-	return session_msg_put_advert(control(s), ad);
+	return session_msg_put_advert(session_control(s), ad);
 }
 
 int session_send_addresses(struct session *s,
@@ -86,28 +90,28 @@ int session_send_addresses(struct session *s,
 {
 	if (!session_is_open(s))
 		return 0;
-	return session_msg_put_addresses(control(s), list, n);
+	return session_msg_put_addresses(session_control(s), list, n);
 }
 
 int session_send_bulk_request(struct session *s, uint64_t id)
 {
 	if (!session_is_open(s))
 		return 0;
-	return session_msg_put_bulk_request(control(s), id);
+	return session_msg_put_bulk_request(session_control(s), id);
 }
 
 int session_send_gap(struct session *s, uint64_t epoch, const char *reason)
 {
 	if (!session_is_open(s))
 		return 0;
-	return session_msg_put_gap(control(s), epoch, reason);
+	return session_msg_put_gap(session_control(s), epoch, reason);
 }
 
 int session_send_handover(struct session *s, const struct session_switch *h)
 {
 	if (!session_is_open(s))
 		return 0;
-	return session_msg_put_handover(control(s), h);
+	return session_msg_put_handover(session_control(s), h);
 }
 
 /*
@@ -124,7 +128,7 @@ int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
 	if (!session_is_open(s))
 		return 0;
 	assert(seq <= s->rx.seq);
-	q = control(s);
+	q = session_control(s);
 	queue_cut(q, q->len - replaced);
 	before = q->len;
 	r = session_msg_put_ack(q, seq, refused, n);
@@ -137,8 +141,8 @@ int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
 void session_frame_added(struct session *s)
 {
 	s->tx.offered_len = 0;
-	s->tx.seq++;
-	lag_add(&s->tx.lag, s->tx.seq, s->now);
+	lag_add(&s->tx.lag, s->tx.flows.seq, s->now);
+	outbox_trim(&s->tx.flows, s->tx.flows_max);
 }
 
 static int batch_close(struct session *s, struct flow_pb_batch *b,
@@ -150,7 +154,7 @@ static int batch_close(struct session *s, struct flow_pb_batch *b,
 	if (b->n == 0)
 		return 0;
 	flow_pb_message(b, &m);
-	r = frame_add(&s->tx.flows.q, type, s->tx.seq + 1, &m.base);
+	r = outbox_add(&s->tx.flows, type, &m.base);
 	if (r < 0)
 		return r;
 	session_frame_added(s);
@@ -170,7 +174,7 @@ static int expects_close(struct session *s)
 
 	if (s->tx.expects.n == 0)
 		return 0;
-	r = expect_put(&s->tx.flows.q, s->tx.seq + 1, &s->tx.expects);
+	r = expect_put(&s->tx.flows, &s->tx.expects);
 	if (r < 0)
 		return r;
 	session_frame_added(s);
@@ -199,7 +203,7 @@ int session_tell(struct session *s, const struct flow_change *c, mono_t now)
 	int r;
 
 	session_clock(s, now);
-	if (!session_is_open(s))
+	if (!session_is_open(s) && !s->tx.parked)
 		return 0;
 	if (!flow_valid(&c->flow)) {
 		s->stats.frames_invalid_flows++;
@@ -216,6 +220,8 @@ int session_tell(struct session *s, const struct flow_change *c, mono_t now)
 	flow_pb_add(b, c->op, &c->flow);
 	if (b->n == FLOW_PB_BATCH)
 		(void)stream_close(s); /* if it fails, the next call tells */
+	if (s->tx.parked && outbox_bytes(&s->tx.flows) > s->tx.flows_max)
+		return -ENOBUFS;
 	return 0;
 }
 
@@ -279,7 +285,7 @@ int session_bulk_begin(struct session *s, uint64_t id, uint64_t epoch,
 	if (r < 0)
 		return r;
 	memcpy(b.key, key, sizeof(b.key));
-	r = session_msg_put_bulk_begin(&s->tx.flows.q, s->tx.seq + 1, &b);
+	r = session_msg_put_bulk_begin(&s->tx.flows, &b);
 	if (r < 0)
 		return r;
 	session_frame_added(s);
@@ -335,7 +341,7 @@ int session_bulk_end(struct session *s, mono_t now)
 	r = bulk_close(s);
 	if (r < 0)
 		return r;
-	r = session_msg_put_bulk_end(&s->tx.flows.q, s->tx.seq + 1, &b);
+	r = session_msg_put_bulk_end(&s->tx.flows, &b);
 	if (r < 0)
 		return r;
 	session_frame_added(s);
@@ -345,7 +351,6 @@ int session_bulk_end(struct session *s, mono_t now)
 
 /* --- bytes out ---------------------------------------------------------- */
 
-/* Size of the frame that lies at offset at of the queue, where one begins. */
 static size_t frame_size_at(const struct queue *q, size_t at)
 {
 	struct frame f;
@@ -371,22 +376,18 @@ static size_t lane_offer(const struct session_lane *lane)
 	return len;
 }
 
-/* Returns how many frames were begun. */
-static size_t lane_take(struct session_lane *lane, size_t len)
+static void lane_take(struct session_lane *lane, size_t len)
 {
-	size_t begun = 0, n;
+	size_t n;
 
 	while (len > 0) {
-		if (lane->part == 0) {
+		if (lane->part == 0)
 			lane->part = frame_size_at(&lane->q, 0);
-			begun++;
-		}
 		n = len < lane->part ? len : lane->part;
 		queue_take(&lane->q, n);
 		lane->part -= n;
 		len -= n;
 	}
-	return begun;
 }
 
 size_t session_output(struct session *s, const uint8_t **bytes)
@@ -396,34 +397,52 @@ size_t session_output(struct session *s, const uint8_t **bytes)
 	tx->offered_len = 0;
 	if (!session_is_open(s))
 		return 0;
-	tx->offered = &tx->control;
-	if (tx->flows.part > 0 || tx->control.q.len == 0)
-		tx->offered = &tx->flows;
-	tx->offered_len = lane_offer(tx->offered);
-	*bytes = queue_data(&tx->offered->q);
+	/* what is parked waits for session_resume or session_restart */
+	tx->offered_flows =
+		!tx->parked && (tx->flows.part > 0 || tx->control.q.len == 0);
+	if (tx->offered_flows) {
+		tx->offered_len = outbox_offer(&tx->flows, OUTPUT_MAX, bytes);
+	} else {
+		tx->offered_len = lane_offer(&tx->control);
+		*bytes = queue_data(&tx->control.q);
+	}
 	return tx->offered_len;
+}
+
+/* What was sent is kept for another connection; not so a bulk's first part,
+ * since one that is interrupted begins anew. */
+static void flows_taken(struct session_tx *tx, size_t len)
+{
+	outbox_take(&tx->flows, len);
+	outbox_trim(&tx->flows, tx->bulk.running ? 0 : tx->flows_max);
 }
 
 void session_sent(struct session *s, size_t len)
 {
 	struct session_tx *tx = &s->tx;
-	size_t begun;
 
 	assert(len <= tx->offered_len);
 	tx->offered_len = 0;
 	if (len == 0)
 		return;
-	begun = lane_take(tx->offered, len);
-	if (tx->offered == &tx->flows)
-		tx->taken += begun;
-	else if (tx->control.q.len < tx->last_ack)
-		tx->last_ack = 0;
+	if (tx->offered_flows) {
+		flows_taken(tx, len);
+	} else {
+		lane_take(&tx->control, len);
+		if (tx->control.q.len < tx->last_ack)
+			tx->last_ack = 0;
+	}
 	s->stats.bytes_sent += len;
 }
 
 size_t session_backlog(const struct session *s)
 {
-	return s->tx.flows.q.len;
+	return s->tx.flows.waiting;
+}
+
+size_t session_held(const struct session *s)
+{
+	return outbox_bytes(&s->tx.flows);
 }
 
 void session_drop_flows(struct session *s)
@@ -431,9 +450,8 @@ void session_drop_flows(struct session *s)
 	struct session_tx *tx = &s->tx;
 
 	tx->offered_len = 0;
-	queue_cut(&tx->flows.q, tx->flows.part);
-	tx->seq = tx->taken;
-	lag_cut(&tx->lag, tx->seq);
+	outbox_cut(&tx->flows);
+	lag_cut(&tx->lag, tx->flows.seq);
 	lag_acked(&tx->lag, tx->acked);
 	tx->bulk.running = false;
 	flow_pb_clear(&tx->stream_batch);
@@ -445,16 +463,17 @@ void session_drop_flows(struct session *s)
 
 bool session_tx_acked(struct session_tx *tx, uint64_t seq)
 {
-	if (seq < tx->acked || seq > tx->taken)
+	if (seq < tx->acked || seq > tx->flows.taken)
 		return false;
 	tx->acked = seq;
+	outbox_forget(&tx->flows, seq);
 	lag_acked(&tx->lag, seq);
 	return true;
 }
 
 uint64_t session_seq_sent(const struct session *s)
 {
-	return s->tx.seq;
+	return s->tx.flows.seq;
 }
 
 uint64_t session_seq_acked(const struct session *s)

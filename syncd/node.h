@@ -135,6 +135,7 @@ struct node {
 
 	struct ct_events events;
 	bool deaf; /* the subscription failed: tried again */
+	bool events_paused;
 	struct ct_dump dump;
 	struct ct_inject inject;
 	char helper_said[FLOW_HELPER_MAX]; /* that is unknown here */
@@ -401,6 +402,10 @@ void node_sync_close(struct node *n);
 bool node_sync_work(struct node *n);
 void node_sync_subscribe(struct node *n, bool on);
 void node_sync_drain(struct node *n);
+/* No events are read from now on; again. */
+void node_sync_pause(struct node *n, bool on);
+/* Goes on with the socket on which another process listened. */
+int node_sync_adopt(struct node *n, int fd) __attribute__((warn_unused_result));
 void node_sync_table(struct node *n);
 /* What the filter skips anyway the kernel need not tell. */
 void node_sync_filter(struct node *n);

@@ -103,6 +103,7 @@ static int engine_conf(const struct node *n, struct shared *shared,
 		.independent = n->conf->independent,
 		.defer = n->conf->sync.defer,
 		.audit_period_ns = n->conf->audit_period_ms * MONO_MS,
+		.resume_bytes = n->conf->resume_buffer_bytes,
 		.nvhosts = n->nvhosts,
 		.npeers = n->conf->link.num_peers,
 		.vhosts = vhosts,
@@ -162,6 +163,7 @@ void node_conf_change(struct node *n)
 		.independent = n->conf->independent,
 		.defer = n->conf->sync.defer,
 		.audit_period_ns = n->conf->audit_period_ms * MONO_MS,
+		.resume_bytes = n->conf->resume_buffer_bytes,
 	};
 
 	engine_change(n->engine, &conf);

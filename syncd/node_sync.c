@@ -53,6 +53,8 @@ static bool events_turn(struct node *n)
 {
 	size_t room = engine_events_room(n->engine);
 
+	if (n->events_paused)
+		return false;
 	if (!room || read_events(n, (unsigned)room))
 		return true;
 	engine_drained(n->engine, node_now(n));
@@ -97,6 +99,41 @@ void node_sync_drain(struct node *n)
 	for (int i = 0; !n->deaf && i < DRAIN_TURNS; i++)
 		if (!events_turn(n))
 			return;
+}
+
+void node_sync_pause(struct node *n, bool on)
+{
+	n->events_paused = on;
+	if (!on) {
+		event_add(n->events_event, NULL);
+		return;
+	}
+	event_del(n->events_event);
+	event_del(n->events_rest);
+}
+
+static int events_watch(struct node *n)
+{
+	n->events_event = event_new(n->base, ct_events_fd(&n->events),
+				    EV_READ | EV_PERSIST, on_events, n);
+	if (!n->events_event)
+		return -ENOMEM;
+	event_priority_set(n->events_event, PRIORITY_BULK);
+	event_add(n->events_event, NULL);
+	return 0;
+}
+
+int node_sync_adopt(struct node *n, int fd)
+{
+	int err;
+
+	event_free(n->events_event);
+	n->events_event = NULL;
+	err = ct_events_adopt(&n->events, fd);
+	if (!err)
+		err = ct_events_ignore_portid(&n->events,
+					      ct_inject_portid(&n->inject));
+	return err ? err : events_watch(n);
 }
 
 void node_sync_subscribe(struct node *n, bool on)
@@ -269,7 +306,7 @@ void node_sync_filter(struct node *n)
 bool node_sync_work(struct node *n)
 {
 	/* the last event read need not have been the last one */
-	if (n->engine->congested && !n->deaf) {
+	if (n->engine->congested && !n->deaf && !n->events_paused) {
 		(void)events_turn(n);
 		return true;
 	}
@@ -383,15 +420,11 @@ static int open_conntrack(struct node *n)
 		return err;
 	}
 	n->events.expect_cb = got_expect;
-	n->events_event = event_new(n->base, ct_events_fd(&n->events),
-				    EV_READ | EV_PERSIST, on_events, n);
 	n->events_rest = evtimer_new(n->base, on_events, n);
 	n->chunk = calloc(ENGINE_OPS_MAX, sizeof(*n->chunk));
-	if (!n->events_event || !n->events_rest || !n->chunk)
+	if (!n->events_rest || !n->chunk || events_watch(n))
 		return -ENOMEM;
-	event_priority_set(n->events_event, PRIORITY_BULK);
 	event_priority_set(n->events_rest, PRIORITY_BULK);
-	event_add(n->events_event, NULL);
 	ct_timeouts_read(&n->engine->timeouts);
 	node_sync_table(n);
 	return 0;

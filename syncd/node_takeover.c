@@ -120,23 +120,45 @@ static void get_vhost(struct node *n, struct reader *r)
 	}
 }
 
+/* The sockets that came along, -1 for those that did not. */
+static void given_sockets(const struct handoff_msg *m, uint8_t given,
+			  int *lease, int *events)
+{
+	unsigned used = 0;
+
+	*lease = *events = -1;
+	if (given & UPGRADE_LEASE_GIVEN && used < m->nfds)
+		*lease = m->fds[used++];
+	if (given & UPGRADE_EVENTS_GIVEN && used < m->nfds)
+		*events = m->fds[used++];
+}
+
 /* What the old one knew, and its right. */
 static int adopt(struct node *n, const struct handoff_msg *m)
 {
 	const uint8_t *kept;
+	int err = 0, lease, events;
 	struct reader r;
 	uint32_t len;
-	int err;
+	uint8_t given;
 
 	reader_init(&r, m->payload, m->len);
 	len = reader_u32(&r);
 	kept = reader_skip(&r, len);
 	for (unsigned i = reader_u8(&r); i > 0 && reader_ok(&r); i--)
 		get_vhost(n, &r);
+	/* an older version says nothing, and gives the first alone */
+	given = r.left ? reader_u8(&r) : UPGRADE_LEASE_GIVEN;
+	given_sockets(m, given, &lease, &events);
 	if (!kept || !reader_ok(&r))
 		return -EBADMSG;
-	err = engine_restore(n->engine, kept, len, node_now(n));
-	return err ? err : node_carp_adopt(n, m->nfds ? m->fds[0] : -1);
+	if (events >= 0)
+		err = node_sync_adopt(n, events);
+	n->events.labels = given & UPGRADE_LABELS;
+	if (!err)
+		err = engine_restore(n->engine, kept, len, events >= 0,
+				     node_now(n));
+	return err ? err : node_carp_adopt(n, lease);
 }
 
 static void on_old_gone(evutil_socket_t fd, short what, void *arg)

@@ -30,8 +30,6 @@
 #define COMMIT_MS_MIN 100
 #define COMMIT_MS_MAX 2000
 #define VERSION_MAX   32
-#define FNV_OFFSET    0xcbf29ce484222325
-#define FNV_PRIME     0x100000001b3
 
 bool node_upgrade_foreign(const struct node *n)
 {
@@ -41,100 +39,6 @@ bool node_upgrade_foreign(const struct node *n)
 int node_upgrade_fd(const struct node *n, int which)
 {
 	return n->upgrade ? n->upgrade->given[which] : -1;
-}
-
-/* --- what has to be the same -------------------------------------------- */
-
-static void mix(uint64_t *h, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		*h = (*h ^ p[i]) * FNV_PRIME;
-}
-
-static void mix_number(uint64_t *h, uint64_t number)
-{
-	mix(h, &number, sizeof(number));
-}
-
-static void mix_text(uint64_t *h, const char *text)
-{
-	mix(h, text, strlen(text) + 1);
-}
-
-static void mix_address(uint64_t *h, const struct conf_address *a)
-{
-	mix_number(h, a->family);
-	mix_number(h, a->prefixlen);
-	if (a->family == AF_INET)
-		mix(h, &a->v4, sizeof(a->v4));
-	else if (a->family == AF_INET6)
-		mix(h, &a->v6, sizeof(a->v6));
-}
-
-static void mix_policies(uint64_t *h, const struct conf_carp *c)
-{
-	for (size_t i = 0; i < c->num_routes; i++) {
-		const struct conf_route *r = &c->routes[i];
-
-		mix_address(h, &r->to);
-		mix_address(h, &r->via);
-		mix_address(h, &r->src);
-		mix_text(h, r->interface);
-		mix_number(h, r->table);
-		mix_number(h, r->metric);
-	}
-	for (size_t i = 0; i < c->num_rules; i++) {
-		const struct conf_rule *r = &c->rules[i];
-
-		mix_number(h, r->family);
-		mix_address(h, &r->from);
-		mix_address(h, &r->to);
-		mix_text(h, r->iif);
-		mix_number(h, r->mark);
-		mix_number(h, r->mark_mask);
-		mix_number(h, r->priority);
-		mix_number(h, r->table);
-	}
-}
-
-static uint64_t vhost_signature(const struct node *n, unsigned i)
-{
-	const struct node_vhost *v = &n->vhosts[i];
-	uint64_t h = FNV_OFFSET;
-
-	mix_text(&h, v->name);
-	mix_text(&h, v->conf->interface);
-	mix_number(&h, carp_vhost_identity(&n->engine->vhosts[i].carp));
-	mix_number(&h, v->conf->mac);
-	mix_number(&h, v->conf->source_mac);
-	mix_number(&h, v->conf->shared);
-	mix_number(&h, v->conf->balancing);
-	mix_policies(&h, v->conf);
-	return h;
-}
-
-/* After reloads vhosts may have other places than they have at a start. */
-uint64_t upgrade_signature(const struct node *n)
-{
-	const struct conf_link *link = &n->conf->link;
-	uint64_t h = FNV_OFFSET, vhosts = 0;
-
-	mix_text(&h, n->conf->node);
-	mix_text(&h, n->conf->stats_socket);
-	mix_number(&h, link->present);
-	if (link->present) {
-		for (unsigned i = 0; i < link->num_ends; i++) {
-			mix_address(&h, &link->ends[i].address);
-			mix_number(&h, link->port);
-		}
-	}
-	for (unsigned i = 0; i < n->nvhosts; i++)
-		if (!n->engine->vhosts[i].gone)
-			vhosts += vhost_signature(n, i);
-	mix_number(&h, vhosts);
-	return h;
 }
 
 /* --- the one that runs -------------------------------------------------- */
@@ -149,12 +53,15 @@ void upgrade_close_talk(struct node_upgrade *u)
 	u->fd = -1;
 	if (u->timer)
 		event_del(u->timer);
+	if (u->settle)
+		event_del(u->settle);
 }
 
 static void failed(struct node *n, const char *why)
 {
 	upgrade_close_talk(n->upgrade);
 	launcher_kill(n->upgrade->launcher);
+	node_sync_pause(n, false);
 	log_msg(LOG_ERR,
 		"upgrade: %s. this process (version %s) goes on as if nothing "
 		"had been",
@@ -198,16 +105,33 @@ static void put_vhost(const struct node *n, unsigned i, struct writer *w)
 		writer_u8(w, node_policy_there(n, i, k));
 }
 
+/* The right, and what the kernel has said since events are paused. */
+static uint8_t give_sockets(const struct node *n, struct handoff_msg *m)
+{
+	uint8_t given = 0;
+
+	if (n->lease_open) {
+		m->fds[m->nfds++] = n->lease.nl.fd;
+		given |= UPGRADE_LEASE_GIVEN;
+	}
+	if (n->events.subscribed) {
+		m->fds[m->nfds++] = ct_events_fd(&n->events);
+		given |= UPGRADE_EVENTS_GIVEN;
+		if (n->events.labels)
+			given |= UPGRADE_LABELS;
+	}
+	return given;
+}
+
 static int commit_message(struct node *n, const char **why)
 {
 	struct handoff_msg *m = &n->upgrade->msg;
 	struct writer w;
-	uint8_t count = 0;
+	uint8_t count = 0, given;
 	int len;
 
 	*m = (struct handoff_msg){ .type = HANDOFF_COMMIT };
-	if (n->lease_open)
-		m->fds[m->nfds++] = n->lease.nl.fd;
+	given = give_sockets(n, m);
 	len = engine_keep(n->engine, m->payload + 4, ENGINE_KEPT_MAX, why);
 	if (len < 0)
 		return len;
@@ -221,6 +145,7 @@ static int commit_message(struct node *n, const char **why)
 	for (unsigned i = 0; i < n->nvhosts; i++)
 		if (!n->engine->vhosts[i].gone)
 			put_vhost(n, i, &w);
+	writer_u8(&w, given);
 	m->len += w.used;
 	return writer_ok(&w) ? 0 : -ENOBUFS;
 }
@@ -293,6 +218,39 @@ static void commit(struct node *n)
 	event_base_loopbreak(n->base);
 }
 
+/*
+ * The streams go on in the new one if the peers have all that was told when
+ * it begins. What happens meanwhile waits in the socket that it is given.
+ */
+static void settle(struct node *n)
+{
+	const struct timeval soon = { .tv_usec = 1000 };
+
+	if (engine_keep_settled(n->engine) ||
+	    mono_due(n->upgrade->settle_until, n->last))
+		commit(n);
+	else
+		event_add(n->upgrade->settle, &soon);
+}
+
+static void on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	struct node *n = arg;
+
+	(void)fd;
+	(void)what;
+	(void)node_now(n);
+	settle(n);
+}
+
+static void ready(struct node *n)
+{
+	n->upgrade->settle_until =
+		mono_add(n->last, UPGRADE_SETTLE_MS * MONO_MS);
+	node_sync_pause(n, true);
+	settle(n);
+}
+
 static void refused(struct node *n)
 {
 	struct handoff_msg *m = &n->upgrade->msg;
@@ -317,7 +275,7 @@ static void on_talk(evutil_socket_t fd, short what, void *arg)
 	else if (err)
 		failed(n, "the new process speaks another language");
 	else if (u->msg.type == HANDOFF_READY)
-		commit(n);
+		ready(n);
 	else
 		refused(n);
 }
@@ -449,12 +407,14 @@ int node_upgrade_open(struct node *n)
 		return err;
 	u->signal = evsignal_new(n->base, SIGUSR2, on_signal, n);
 	u->timer = event_new(n->base, -1, 0, on_late, n);
+	u->settle = event_new(n->base, -1, 0, on_settle, n);
 	u->launcher_event = event_new(n->base, launcher_fd(u->launcher),
 				      EV_READ | EV_PERSIST, on_launcher, n);
-	if (!u->signal || !u->timer || !u->launcher_event)
+	if (!u->signal || !u->timer || !u->settle || !u->launcher_event)
 		return -ENOMEM;
 	event_priority_set(u->signal, PRIORITY_NORMAL);
 	event_priority_set(u->timer, PRIORITY_NORMAL);
+	event_priority_set(u->settle, PRIORITY_NORMAL);
 	event_priority_set(u->launcher_event, PRIORITY_NORMAL);
 	event_add(u->signal, NULL);
 	event_add(u->launcher_event, NULL);
@@ -472,6 +432,8 @@ void node_upgrade_close(struct node *n)
 		event_free(u->signal);
 	if (u->timer)
 		event_free(u->timer);
+	if (u->settle)
+		event_free(u->settle);
 	if (u->launcher_event)
 		event_free(u->launcher_event);
 	launcher_close(u->launcher);

@@ -222,6 +222,7 @@ static void print_hold(struct node *n, FILE *out)
 				print_link_down(n, i, out);
 				return;
 			}
+		fputs("  holding: link, resuming\n", out);
 	} else if (p && p->rx.total) {
 		uint64_t percent = p->rx.entries * 100 / p->rx.total;
 

@@ -180,7 +180,8 @@ void report_history(struct node *n, size_t max, FILE *out)
 		localtime_r(&at, &tm);
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 		fprintf(out, "%s  %-8s %-6s -> %-6s  %s\n", when, h->vhost,
-			state_word(h->from), state_word(h->to), h->cause);
+			history_is_note(h) ? "-" : state_word(h->from),
+			history_is_note(h) ? "-" : state_word(h->to), h->cause);
 		for (int k = 0; k < STEP_COUNT; k++) {
 			if (h->step_us[k] < 0)
 				continue;

@@ -111,6 +111,14 @@ void report_counters(struct node *n, bool all, FILE *out)
 			"flows repaired", "differing");
 		counter(out, all, p->name, p->audit.cut, "timeouts cut",
 			"the owner has no such flow");
+		counter(out, all, p->name, p->resume.told,
+			"streams to it resumed", "");
+		counter(out, all, p->name, p->resume.heard,
+			"streams from it resumed", "");
+		counter(out, all, p->name, p->resume.again,
+			"changes sent again", "");
+		counter(out, all, p->name, p->resume.dropped,
+			"streams to it given up", "");
 	}
 	counter(out, all, "kernel", e->overruns, "overruns of events", "");
 	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)

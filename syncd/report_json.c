@@ -74,6 +74,12 @@ static json_t *vhid_of(const struct node *n, const char *name)
 	return json_null();
 }
 
+static json_t *state_of(const struct history_entry *h, enum carp_state state)
+{
+	return history_is_note(h) ? json_null()
+				  : json_string(carp_state_name(state));
+}
+
 json_t *report_history_json(struct node *n, size_t max)
 {
 	const struct history_entry *h;
@@ -84,10 +90,11 @@ json_t *report_history_json(struct node *n, size_t max)
 		json_t *o = json_object();
 
 		set(o, "at", timestamp(n, h->at));
-		set(o, "vhid", vhid_of(n, h->vhost));
+		set(o, "vhid",
+		    history_is_note(h) ? json_null() : vhid_of(n, h->vhost));
 		set(o, "name", json_string(h->vhost));
-		set(o, "from", json_string(carp_state_name(h->from)));
-		set(o, "to", json_string(carp_state_name(h->to)));
+		set(o, "from", state_of(h, h->from));
+		set(o, "to", state_of(h, h->to));
 		set(o, "cause", json_string(h->cause));
 		set(o, "steps", steps(h));
 		json_array_append_new(list, o);
@@ -245,6 +252,22 @@ static json_t *bulk(const struct engine_peer *p)
 	return o;
 }
 
+static json_t *resume(const struct node *n, const struct engine_peer *p)
+{
+	const struct engine_resume *r = &p->resume;
+	json_t *o = json_object();
+
+	set(o, "told", number(r->told));
+	set(o, "heard", number(r->heard));
+	set(o, "sent_again", number(r->again));
+	set(o, "given_up", number(r->dropped));
+	set(o, "held_bytes", number(session_held(p->session)));
+	set(o, "age_s",
+	    r->told + r->heard ? seconds(mono_diff(n->last, r->at))
+			       : json_null());
+	return o;
+}
+
 static json_t *peer_carp(const struct engine_peer *p)
 {
 	json_t *o = json_object();
@@ -321,6 +344,7 @@ static json_t *peers(struct node *n)
 		set(o, "carp", peer_carp(p));
 		set(o, "bulk", bulk(p));
 		set(o, "audit", report_audit_json(n, i));
+		set(o, "resume", resume(n, p));
 		set(o, "broken", broken_sessions(p));
 		set(o, "ready",
 		    p->heard ? json_boolean(p->word.ready) : json_null());

@@ -60,6 +60,7 @@ static int add_peer(struct engine *e, const char *name, mono_t now)
 		.peer = name,
 		.version = e->version,
 		.boot_id = e->boot_id,
+		.resume_bytes = e->resume_bytes,
 	};
 
 	snprintf(p->name, sizeof(p->name), "%s", name);
@@ -97,6 +98,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	timeouts_default(&e->timeouts);
 	e->independent = conf->independent;
 	e->defers = conf->defer;
+	e->resume_bytes = conf->resume_bytes;
 	for (unsigned i = 0; !err && i < conf->nvhosts; i++)
 		err = engine_vhost_set(e, i, &conf->vhosts[i], why, now);
 	*why = err ? *why : "not enough memory";
@@ -116,7 +118,7 @@ void engine_free(struct engine *e)
 		free(e->peers[i].addresses);
 		engine_answer_free(&e->peers[i].audit);
 	}
-	engine_audit_give_up(e, "", e->started);
+	engine_audit_free(e);
 	filter_free(&e->filter);
 	free(e->own);
 	memset(e, 0, sizeof(*e));

@@ -60,6 +60,7 @@ struct engine_conf {
 	bool independent;	 /* vhosts move each by itself */
 	bool defer;		 /* first packets wait for the peers */
 	int64_t audit_period_ns; /* 0: no audit but by verify */
+	size_t resume_bytes;	 /* of what is kept for each peer; 0: nothing */
 	size_t nvhosts, npeers;
 	const struct engine_vhost_conf *vhosts;
 	const char *const *peers; /* names */
@@ -134,6 +135,22 @@ struct engine_rx {
 	char why[SESSION_REASON_MAX]; /* of BULK_FAILED */
 };
 
+/* A stream after an interruption of the link. */
+struct engine_resume {
+	/* why what was parked for the peer is gone, or NULL */
+	const char *lost;
+	/* totals: streams resumed, changes sent again, streams given up */
+	uint64_t told, again, dropped;
+	/* and of what the peer tells: */
+	uint64_t epoch; /* we have it up to ack_seq; 0: none, or not whole */
+	mono_t since;	/* the link was lost first */
+	bool running;	/* until all up to last is there */
+	uint64_t last;
+	uint64_t heard_from; /* flows_received when it began */
+	uint64_t heard;	     /* streams resumed: total */
+	mono_t at;	     /* the last one, of both kinds */
+};
+
 struct engine_peer {
 	char name[SESSION_NAME_MAX];
 	struct session *session;
@@ -152,6 +169,7 @@ struct engine_peer {
 	struct engine_tx tx;
 	struct engine_rx rx;
 	struct engine_audit audit;
+	struct engine_resume resume;
 	mono_t next_word;
 	bool say_word, say_addresses, say_ack;
 	uint32_t words; /* said on this connection */
@@ -262,6 +280,7 @@ struct engine {
 	struct gate gate;
 	struct carp_env env;
 	bool independent;
+	size_t resume_bytes;
 	/* this node was master beside another one: its entries are told to
 	 * whoever is master now, before they are given up */
 	bool legacy;
@@ -294,9 +313,10 @@ struct engine {
 	uint32_t elsewhere; /* until then a peer hands these over to another */
 	mono_t elsewhere_until;
 	struct history history;
-	uint64_t table;	  /* entries in our kernel now */
-	bool touched;	  /* it may have others than at our start */
-	unsigned masters; /* vhosts that are MASTER */
+	uint64_t table;	     /* entries in our kernel now */
+	bool touched;	     /* it may have others than at our start */
+	unsigned masters;    /* vhosts that are MASTER */
+	uint32_t master_set; /* which, a bit each */
 	bool subscribed;
 
 	size_t nvhosts, npeers;
@@ -470,7 +490,7 @@ int engine_vhost_set(struct engine *e, unsigned index,
 		     mono_t now) __attribute__((warn_unused_result));
 int engine_vhost_drop(struct engine *e, unsigned index, mono_t now)
 	__attribute__((warn_unused_result));
-/* The other values of a new configuration: require, independent. */
+/* The other values of a new configuration: require, independent, resume. */
 void engine_change(struct engine *e, const struct engine_conf *conf);
 /* Returns the operator's counter after the change. */
 int32_t engine_demote(struct engine *e, int32_t n, mono_t now);
@@ -484,12 +504,17 @@ void engine_stop(struct engine *e, mono_t now);
  * master are, and nothing is taken: their next advert is due at once. 0;
  * -EBADMSG; -ENOENT: one that was master is not here; then e is of no use.
  * If it does not go on, engine_kept_not() says so.
+ *
+ * Streams go on without a bulk where all is acknowledged: engine_keep_settled,
+ * after the caller has ceased to read events. What has happened since then,
+ * the other process has to read first (events: it can).
  */
 #define ENGINE_KEPT_MAX 60000
 int engine_keep(const struct engine *e, void *data, size_t size,
 		const char **why) __attribute__((warn_unused_result));
-int engine_restore(struct engine *e, const void *data, size_t len, mono_t now)
-	__attribute__((warn_unused_result));
+int engine_restore(struct engine *e, const void *data, size_t len, bool events,
+		   mono_t now) __attribute__((warn_unused_result));
+bool engine_keep_settled(const struct engine *e);
 void engine_kept_not(struct engine *e, mono_t now);
 
 /* --- time and answers --------------------------------------------------- */

@@ -56,8 +56,10 @@ void engine_audit_enter(struct audit_round *r, enum audit_phase phase,
 	r->phase_at = now;
 }
 
-static void round_free(struct engine *e)
+void engine_audit_free(struct engine *e)
 {
+	if (!e->round)
+		return;
 	if (e->dump_running && e->dump == DUMP_AUDIT)
 		e->dump_abort = true;
 	audit_list_free(&e->round->entries);
@@ -78,7 +80,7 @@ void engine_audit_give_up(struct engine *e, const char *why, mono_t now)
 	a->next_at = mono_add(now, RETRY_NS);
 	if (r->verify)
 		engine_verify_ended(e, r->peer, why, now);
-	round_free(e);
+	engine_audit_free(e);
 }
 
 bool engine_audit_say(struct engine *e, struct session_audit *m, mono_t now)
@@ -140,7 +142,7 @@ void engine_audit_finish(struct engine *e, mono_t now)
 	r->report.count[AUDIT_TOOK_MS] =
 		(uint64_t)(mono_diff(now, r->started) / MONO_MS);
 	engine_verify_report(e, r, now);
-	round_free(e);
+	engine_audit_free(e);
 }
 
 /* --- what changes meanwhile --------------------------------------------------- */

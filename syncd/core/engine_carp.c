@@ -483,6 +483,7 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 		}
 	}
 	masters = count_masters(e);
+	engine_resume_masters(e);
 	if (masters != e->masters) {
 		bool changed = !masters != !e->masters;
 

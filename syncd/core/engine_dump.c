@@ -282,13 +282,12 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 		e->bulk_peer = e->dump_peer;
 		engine_sync_bulk_begins(e, e->dump_peer, now);
 	}
-	if (e->dump == DUMP_MARK)
-		e->marked = true;
 }
 
 static void mark(struct engine *e, const struct flow *f)
 {
 	e->peers[e->dump_peer].rx.suspects++;
+	e->marked = true;
 	/* up, too: what the audit kept must outlast the bulk */
 	if (f->timeout_s != TIMEOUT_SUSPECT_S)
 		engine_op(e, FLOW_TIMEOUT, f, TIMEOUT_SUSPECT_S);

@@ -385,8 +385,9 @@ void engine_handover_settle(struct engine *e, mono_t now)
 		.peer_live = p->live,
 		.peer_in_sync = engine_tx_in_sync(e, e->handover_peer),
 		.events_read = e->handover_read,
-		.backlog = session_backlog(p->session),
-		.lag_ns = session_lag_ns(p->session, now),
+		/* what is parked waits for no handover */
+		.backlog = p->live ? session_backlog(p->session) : 0,
+		.lag_ns = p->live ? session_lag_ns(p->session, now) : 0,
 		.events_drained = e->handover_drained,
 		.acked = e->handover_drained &&
 			 session_seq_acked(p->session) >= e->handover_seq,

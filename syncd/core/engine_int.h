@@ -13,6 +13,7 @@
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
+ * engine_resume.c    streams that go on after their link was down
  * engine_dump.c      dumps of our table, and whom they serve
  * engine_filter.c    filter blocks, and zones called otherwise on a peer
  * engine_defer.c     first packets that wait until the peers know their flow
@@ -141,6 +142,8 @@ bool engine_telling(const struct engine *e);
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now);
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now);
 void engine_sync_forget_peer(struct engine *e, unsigned peer);
+/* What was told to peers whose link is down is void. */
+void engine_sync_unpark(struct engine *e);
 void engine_sync_requested(struct engine *e, unsigned peer, uint64_t id);
 void engine_sync_settle(struct engine *e, unsigned peer, mono_t now);
 /* What was told to this peer is no longer complete. */
@@ -222,6 +225,40 @@ void engine_filter_refused(struct engine *e, unsigned peer,
 void engine_defer_settle(struct engine *e, mono_t now);
 /* The peers that know of the flow by a packet that waited, a bit each. */
 uint32_t engine_defer_told(const struct engine *e, const struct flow *f);
+/* --- engine_resume.c: over an interruption of the link */
+/* The link is down: what the peer is told is kept for it. False: it is not,
+ * and an epoch begins. */
+bool engine_resume_park(struct engine *e, unsigned peer);
+/* It is gone after all; a new epoch has to follow. */
+void engine_resume_lost(struct engine *e, unsigned peer, const char *why);
+/* The reason of that: more was told than may be kept. */
+const char *engine_resume_too_long(void);
+/* The peer said hello: does what it was told go on? If not, why has a reason
+ * that it should know, or NULL. */
+bool engine_resume_tell(struct engine *e, unsigned peer, const char **why,
+			mono_t now);
+/* The link is down: notes what we have of what the peer told. */
+void engine_resume_keep(struct engine *e, unsigned peer, mono_t now);
+/* Something else than that stream changed our table, or the peer's. */
+void engine_resume_void(struct engine *e);
+void engine_resume_void_peer(struct engine *e, unsigned peer);
+/* A virtual host may have become master, or ceased to be it. */
+void engine_resume_masters(struct engine *e);
+/* Before session_up, after the peer's hello, and after its answer. */
+void engine_resume_offer(struct engine *e, unsigned peer, mono_t now);
+void engine_resume_hello(struct engine *e, unsigned peer);
+void engine_resume_answered(struct engine *e, unsigned peer,
+			    const struct session_event *ev);
+/* It is being resumed: no bulk is wanted now. */
+bool engine_resume_running(const struct engine *e, unsigned peer);
+void engine_resume_settle(struct engine *e, unsigned peer, mono_t now);
+/* For another process of this node: how far the two streams are, epoch 0 where
+ * it cannot go on with one; and there. */
+struct session_place engine_resume_told(const struct engine *e, unsigned peer);
+struct session_place engine_resume_heard(const struct engine *e, unsigned peer);
+void engine_resume_restore(struct engine *e, unsigned peer,
+			   const struct session_place *told,
+			   const struct session_place *heard, mono_t now);
 
 /* --- engine_dump.c: dumps of our table, and injection */
 /* One change for our kernel, made from a dump. */
@@ -240,6 +277,8 @@ void engine_dump_rest(struct engine *e, bool injected, mono_t now);
 /* The peer can be told of audits; and a round with it may go on now. */
 bool engine_audit_can(const struct engine *e, unsigned peer);
 bool engine_audit_may(const struct engine *e, unsigned peer);
+/* Ends the round there is, if any: without a word, or with one. */
+void engine_audit_free(struct engine *e);
 void engine_audit_give_up(struct engine *e, const char *why, mono_t now);
 void engine_audit_enter(struct audit_round *r, enum audit_phase phase,
 			mono_t now);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What another process of the same node needs to go on as if nothing had
- * been: mastership, counters, what the operator said, the history. Not flows:
- * the link is made anew, and a bulk closes the gap. Not what is found out
- * again within a moment.
+ * been: mastership, counters, what the operator said, the history, and how far
+ * the streams to and from the peers are. Not flows: the link is made anew, and
+ * the streams go on. Not what is found out again within a moment.
  *
  * Implements rules 14, "Upgrade". Both processes may be of different versions:
  * each record begins with its length, and what a reader does not know at its
@@ -152,6 +152,23 @@ static void put_history(struct writer *w, const struct history *h)
 	}
 }
 
+static void put_streams(struct writer *w, const struct engine *e)
+{
+	writer_u8(w, (uint8_t)e->npeers);
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct session_place told = engine_resume_told(e, i);
+		struct session_place heard = engine_resume_heard(e, i);
+		size_t start = record_begin(w);
+
+		put_text(w, e->peers[i].name);
+		writer_u64(w, told.epoch);
+		writer_u64(w, told.seq);
+		writer_u64(w, heard.epoch);
+		writer_u64(w, heard.seq);
+		record_end(w, start);
+	}
+}
+
 int engine_keep(const struct engine *e, void *data, size_t size,
 		const char **why)
 {
@@ -172,6 +189,7 @@ int engine_keep(const struct engine *e, void *data, size_t size,
 		if (!e->vhosts[i].gone && !put_vhost(&w, e, &e->vhosts[i]))
 			return -EBUSY;
 	put_history(&w, &e->history);
+	put_streams(&w, e);
 	*why = "there is too much to tell";
 	return writer_ok(&w) ? (int)w.used : -ENOBUFS;
 }
@@ -331,25 +349,103 @@ static bool get_entry(struct reader *r, struct history *h)
 	return reader_ok(r);
 }
 
-int engine_restore(struct engine *e, const void *data, size_t len, mono_t now)
+/* Is the node as it was: master of as many, and no interface went down? */
+static bool as_before(const struct engine *e, unsigned masters)
 {
-	struct reader r, one;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone && !e->vhosts[i].link_up)
+			return false;
+	return e->masters == masters;
+}
+
+static void get_streams(struct reader *r, struct engine *e, bool events,
+			mono_t now)
+{
+	/* an older version says nothing of them */
+	unsigned n = r->left ? reader_u8(r) : 0;
+
+	for (; n > 0 && reader_ok(r); n--) {
+		struct session_place told, heard;
+		char name[SESSION_NAME_MAX];
+		struct engine_peer *p;
+		struct reader one;
+
+		record_read(r, &one);
+		get_text(&one, name, sizeof(name));
+		told.epoch = reader_u64(&one);
+		told.seq = reader_u64(&one);
+		heard.epoch = reader_u64(&one);
+		heard.seq = reader_u64(&one);
+		r->failed |= one.failed;
+		p = peer_named(e, name);
+		if (!p || r->failed)
+			continue;
+		if (!events)
+			told.epoch = 0;
+		engine_resume_restore(e, (unsigned)(p - e->peers), &told,
+				      &heard, now);
+	}
+}
+
+/* What follows from a mastership does so now, and not as if it began. */
+static unsigned count_masters(struct engine *e, mono_t now)
+{
+	unsigned was = 0;
+
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		was += e->vhosts[i].held;
+		e->masters += e->vhosts[i].carp.state == CARP_MASTER;
+	}
+	e->master_set = engine_masters(e);
+	if (e->masters)
+		engine_sync_telling_changed(e, true, now);
+	return was;
+}
+
+static int get_vhosts(struct reader *r, struct engine *e, mono_t now)
+{
+	struct reader one;
 	int err = 0;
+
+	for (unsigned n = reader_u8(r); !err && n > 0 && reader_ok(r); n--) {
+		record_read(r, &one);
+		err = get_vhost(&one, e, now);
+	}
+	return err;
+}
+
+static bool get_history(struct reader *r, struct history *h)
+{
+	struct reader one;
+
+	memset(h, 0, sizeof(*h));
+	for (unsigned n = reader_u8(r); n > 0 && reader_ok(r); n--) {
+		record_read(r, &one);
+		if (!get_entry(&one, h))
+			return false;
+	}
+	return reader_ok(r);
+}
+
+int engine_restore(struct engine *e, const void *data, size_t len, bool events,
+		   mono_t now)
+{
+	struct reader r;
+	unsigned masters;
+	int err;
 
 	reader_init(&r, data, len);
 	get_node(&r, e);
-	for (unsigned n = reader_u8(&r); !err && n > 0 && reader_ok(&r); n--) {
-		record_read(&r, &one);
-		err = get_vhost(&one, e, now);
-	}
-	memset(&e->history, 0, sizeof(e->history));
-	for (unsigned n = reader_u8(&r); !err && n > 0 && reader_ok(&r); n--) {
-		record_read(&r, &one);
-		if (!get_entry(&one, &e->history))
-			err = -EBADMSG;
-	}
-	if (err || !reader_ok(&r))
-		return err ? err : -EBADMSG;
+	err = get_vhosts(&r, e, now);
+	if (err)
+		return err;
+	if (!get_history(&r, &e->history))
+		return -EBADMSG;
+	masters = count_masters(e, now);
+	if (as_before(e, masters))
+		get_streams(&r, e, events, now);
+	if (!reader_ok(&r))
+		return -EBADMSG;
 	e->touched = true;
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (e->vhosts[i].held && !e->subscribed) {

@@ -26,15 +26,11 @@ void engine_peer_up(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 
-	/* what an earlier connection told is injected, but answered no more */
-	if (e->ops_peer == (int)peer)
-		e->ops_peer = -1;
-	if (e->expects.peer == (int)peer)
-		e->expects.peer = -1;
 	if (p->rest)
 		session_down(p->session);
 	p->rest = p->say_ack = false;
 	p->up = true;
+	engine_resume_offer(e, peer, now);
 	session_up(p->session, now);
 }
 
@@ -47,17 +43,19 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 		return;
 	if (p->live)
 		engine_log(e, LEVEL_WARNING,
-			   "peer \"%s\": link lost: %s; until it is back and a "
-			   "new bulk is in, only one node has the state",
+			   "peer \"%s\": link lost: %s; until it is back and "
+			   "what it missed is in, only one node has the state",
 			   p->name, why);
 	else if (strcmp(p->down_why, why) != 0)
 		engine_log(e, LEVEL_WARNING, "peer \"%s\": %s", p->name, why);
+	if (p->live)
+		p->down_since = now;
 	p->up = p->live = p->heard = false;
 	engine_witness_gone(e, peer, now);
 	p->rest = true;
 	p->say_ack = false;
-	p->down_since = now;
 	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
+	engine_resume_keep(e, peer, now);
 	engine_rx_forget(e, peer, "the link was lost", now);
 	engine_answer_forget(e, peer);
 	engine_sync_forget_peer(e, peer);
@@ -87,11 +85,11 @@ static void hello(struct engine *e, unsigned peer,
 	p->words = p->asked = 0;
 	p->hello = ev->hello;
 	p->say_word = p->say_addresses = true;
-	memset(p->refused, 0, sizeof(p->refused));
-	engine_sync_peer_live(e, peer, now);
+	engine_resume_hello(e, peer);
 	engine_verify_peer_live(e, peer, now);
 	engine_log(e, LEVEL_NOTICE, "peer \"%s\": link up, it runs %s", p->name,
 		   p->hello.version);
+	engine_sync_peer_live(e, peer, now);
 }
 
 static enum carp_state said_state(const struct session_word *w,
@@ -248,6 +246,9 @@ static void heard(struct engine *e, unsigned peer,
 	case SESSION_AUDIT:
 		engine_verify_heard(e, peer, ev, now);
 		return;
+	case SESSION_RESUME:
+		engine_resume_answered(e, peer, ev);
+		return;
 	case SESSION_BROKEN:
 		broken(e, peer, ev->error);
 		return;
@@ -373,8 +374,9 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 	}
 	if (p->say_word && !taking(e))
 		engine_peer_word(e, peer, now);
-	if (p->say_ack && session_send_ack(p->session, p->ack_seq, p->refused,
-					   ENGINE_REFUSED_COUNT) == 0)
+	if (p->say_ack && !session_offered(p->session) &&
+	    session_send_ack(p->session, p->ack_seq, p->refused,
+			     ENGINE_REFUSED_COUNT) == 0)
 		p->say_ack = false;
 }
 
@@ -428,6 +430,8 @@ uint32_t engine_peer_holds(const struct engine *e)
 
 		if (!p->live)
 			holds |= heard ? 0 : HOLD_LINK;
+		else if (engine_resume_running(e, i))
+			holds |= HOLD_LINK;
 		else if (p->rx.gap[0])
 			holds |= HOLD_GAP;
 		else if (!engine_rx_in_sync(e, i))

@@ -114,6 +114,7 @@ void engine_rx_again(struct engine *e, unsigned peer, const char *why,
 	if (rx->state != RX_IDLE)
 		failed(e, peer, why, 0, now);
 	rx->epoch = 0;
+	engine_resume_void_peer(e, peer);
 }
 
 static void adopt_not(struct engine_rx *rx)
@@ -180,6 +181,7 @@ void engine_rx_raised(struct engine *e)
 void engine_rx_torn(struct engine *e)
 {
 	e->torn = true;
+	engine_resume_void(e);
 	for (unsigned i = 0; !e->masters && i < e->npeers; i++) {
 		e->peers[i].rx.epoch = 0;
 		e->peers[i].say_word = true;
@@ -221,6 +223,7 @@ void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 
 	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", reason);
 	adopt_not(&p->rx);
+	engine_resume_void_peer(e, peer);
 	p->say_word = true;
 	if (bulk_expected(&p->rx))
 		failed(e, peer, reason, RETRY_SOON_NS, now);
@@ -431,13 +434,15 @@ static bool wants_bulk(const struct engine *e, unsigned peer)
 	if (!p->rx.asked && !all_acked(e, p))
 		return false;
 	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
-	       !p->rx.adopt && (p->rx.asked || !engine_rx_in_sync(e, peer));
+	       !p->rx.adopt && !engine_resume_running(e, peer) &&
+	       (p->rx.asked || !engine_rx_in_sync(e, peer));
 }
 
 void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
+	engine_resume_settle(e, peer, now);
 	if (rx->state == RX_ASKED &&
 	    mono_diff(now, rx->asked_at) > ASKED_MAX_NS)
 		failed(e, peer, "the peer does not answer the request", 0, now);

@@ -10,6 +10,7 @@
  */
 #include "engine_int.h"
 
+#include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
@@ -33,7 +34,8 @@ bool engine_telling(const struct engine *e)
 
 static bool told(const struct engine_peer *p)
 {
-	return p->live && p->tx.state != TX_NONE;
+	return (p->live || session_parked(p->session)) &&
+	       p->tx.state != TX_NONE;
 }
 
 /* --- epochs ------------------------------------------------------------- */
@@ -41,6 +43,8 @@ static bool told(const struct engine_peer *p)
 static void new_epoch(struct engine *e, struct engine_peer *p,
 		      enum tx_state state)
 {
+	if (session_parked(p->session))
+		(void)session_restart(p->session);
 	p->tx.state = state;
 	p->tx.expects = false;
 	p->tx.epoch = engine_telling(e) ? ++e->epochs : 0;
@@ -119,10 +123,24 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 	}
 }
 
+static void say_gap(struct engine_peer *p, const char *reason)
+{
+	p->tx.gap = reason;
+	(void)session_send_gap(p->session, p->tx.epoch, reason);
+}
+
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now)
 {
-	new_epoch(e, &e->peers[peer], TX_NONE);
-	e->peers[peer].rx.retry_at = now;
+	struct engine_peer *p = &e->peers[peer];
+	const char *why;
+
+	p->rx.retry_at = now;
+	if (engine_resume_tell(e, peer, &why, now))
+		return;
+	(void)session_restart(p->session);
+	new_epoch(e, p, TX_NONE);
+	if (why && p->tx.epoch)
+		say_gap(p, why);
 }
 
 void engine_sync_forget_peer(struct engine *e, unsigned peer)
@@ -131,7 +149,15 @@ void engine_sync_forget_peer(struct engine *e, unsigned peer)
 
 	engine_dump_cancel(e, DUMP_BULK, peer);
 	p->tx.want_bulk = false;
-	new_epoch(e, p, TX_NONE);
+	if (!engine_resume_park(e, peer))
+		new_epoch(e, p, TX_NONE);
+}
+
+void engine_sync_unpark(struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (session_parked(e->peers[i].session))
+			new_epoch(e, &e->peers[i], TX_NONE);
 }
 
 void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
@@ -142,11 +168,15 @@ void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
 	(void)now;
 	if (!told(p))
 		return;
+	if (!p->live) {
+		engine_resume_lost(e, peer, reason);
+		new_epoch(e, p, TX_NONE);
+		return;
+	}
 	session_drop_flows(p->session);
 	engine_dump_cancel(e, DUMP_BULK, peer);
 	new_epoch(e, p, TX_NONE);
-	p->tx.gap = reason;
-	(void)session_send_gap(p->session, p->tx.epoch, reason);
+	say_gap(p, reason);
 	engine_log(e, LEVEL_WARNING,
 		   "%s: %s is on hold (gap) until a new bulk is in", reason,
 		   p->name);
@@ -170,10 +200,19 @@ static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
 		e->handover_missed = true;
 		return;
 	}
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (told(&e->peers[i]) && !(had >> i & 1) &&
-		    session_tell(e->peers[i].session, &c, now))
-			engine_sync_gap(e, i, "memory is short", now);
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+		int err = told(p) && !(had >> i & 1)
+				  ? session_tell(p->session, &c, now)
+				  : 0;
+
+		if (err)
+			engine_sync_gap(e, i,
+					err == -ENOBUFS
+						? engine_resume_too_long()
+						: "memory is short",
+					now);
+	}
 }
 
 void engine_sync_tell(struct engine *e, enum flow_op op, const struct flow *f,

@@ -118,6 +118,9 @@ void engine_change(struct engine *e, const struct engine_conf *conf)
 	e->audit_period_ns = conf->audit_period_ns;
 	e->gate.require = conf->require;
 	e->gate.limit_ns = conf->require_ns;
+	e->resume_bytes = conf->resume_bytes;
+	for (size_t i = 0; i < e->npeers; i++)
+		session_set_resume(e->peers[i].session, e->resume_bytes);
 }
 
 /* --- what was before ------------------------------------------------------ */

@@ -33,6 +33,17 @@ struct history_entry *history_add(struct history *h, mono_t at,
 	return e;
 }
 
+void history_note(struct history *h, mono_t at, const char *peer,
+		  const char *text)
+{
+	(void)history_add(h, at, peer, CARP_INIT, CARP_INIT, text);
+}
+
+bool history_is_note(const struct history_entry *e)
+{
+	return e->from == e->to;
+}
+
 const struct history_entry *history_get(const struct history *h, size_t i)
 {
 	if (i >= h->count || i >= HISTORY_MAX)
@@ -46,7 +57,7 @@ struct history_entry *history_last(struct history *h, const char *vhost)
 		struct history_entry *e =
 			&h->ring[(h->count - 1 - i) % HISTORY_MAX];
 
-		if (strcmp(e->vhost, vhost) == 0)
+		if (!history_is_note(e) && strcmp(e->vhost, vhost) == 0)
 			return e;
 	}
 	return NULL;

@@ -27,6 +27,7 @@ enum history_step {
 	STEP_COUNT
 };
 
+/* A note is no transition: from and to are the same, vhost is a peer. */
 struct history_entry {
 	mono_t at;
 	char vhost[SESSION_NAME_MAX];
@@ -47,6 +48,11 @@ const char *history_step_name(enum history_step s);
 struct history_entry *history_add(struct history *h, mono_t at,
 				  const char *vhost, enum carp_state from,
 				  enum carp_state to, const char *cause);
+
+/* A note on the link to a peer. */
+void history_note(struct history *h, mono_t at, const char *peer,
+		  const char *text);
+bool history_is_note(const struct history_entry *e);
 
 /* i = 0 is the newest; NULL when there are fewer. */
 const struct history_entry *history_get(const struct history *h, size_t i);

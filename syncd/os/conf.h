@@ -69,7 +69,8 @@ struct conf {
 	enum conf_require_sync require_sync;
 	int64_t require_sync_ms;
 	uint32_t event_buffer_bytes;
-	int64_t audit_period_ms; /* 0: no audit */
+	int64_t audit_period_ms;      /* 0: no audit */
+	uint32_t resume_buffer_bytes; /* for each peer */
 	char *state_dir;
 	char *stats_socket;
 	struct conf_link link;

@@ -76,17 +76,19 @@ static void set_require_sync(struct parser *p, const char *value)
 			     value);
 }
 
-static void set_event_buffer(struct parser *p, const char *value)
+/* Bytes, 64K to 1G; 0 only if it may be. */
+static void set_size(struct parser *p, const char *value, bool zero,
+		     uint32_t *out)
 {
+	const char *range = zero ? "0, or 64K to 1G" : "64K to 1G";
 	const long low = 64 * 1024, high = 1024L * 1024 * 1024;
 	const char *unit, *units = "KMG", *u;
 	long bytes;
 
 	if (!conf_parse_number(value, &bytes, &unit) ||
 	    (*unit && (unit[1] || !strchr(units, *unit)))) {
-		conf_mistake(p, p->at,
-			     "event-buffer \"%s\" is not a size; 64K to 1G",
-			     value);
+		conf_mistake(p, p->at, "%s \"%s\" is not a size; %s", p->key,
+			     value, range);
 		return;
 	}
 	for (u = units; *unit && bytes <= high; u++) {
@@ -94,12 +96,21 @@ static void set_event_buffer(struct parser *p, const char *value)
 		if (*u == *unit)
 			break;
 	}
-	if (bytes < low || bytes > high)
-		conf_mistake(p, p->at,
-			     "event-buffer %s is out of range; 64K to 1G",
-			     value);
+	if ((bytes < low && !(zero && bytes == 0)) || bytes > high)
+		conf_mistake(p, p->at, "%s %s is out of range; %s", p->key,
+			     value, range);
 	else
-		p->conf->event_buffer_bytes = (uint32_t)bytes;
+		*out = (uint32_t)bytes;
+}
+
+static void set_event_buffer(struct parser *p, const char *value)
+{
+	set_size(p, value, false, &p->conf->event_buffer_bytes);
+}
+
+static void set_resume_buffer(struct parser *p, const char *value)
+{
+	set_size(p, value, true, &p->conf->resume_buffer_bytes);
 }
 
 static void set_audit_period(struct parser *p, const char *value)
@@ -199,6 +210,7 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_FILTER, KEY_ONE, "assured", conf_filter_assured },
 	{ IN_NAMES, KEY_LIST, "zones", conf_names_zones },
 	{ IN_NAMES, KEY_LIST, "interfaces", conf_names_interfaces },
+	{ IN_SYNC, KEY_ONE, "resume-buffer", set_resume_buffer },
 	{ IN_STATS, KEY_ONE, "socket", set_socket },
 
 	{ IN_ROOT, KEY_LATER, "strict-interfaces", NULL },

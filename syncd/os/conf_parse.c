@@ -411,6 +411,7 @@ static int run_pass(struct parser *p)
 	p->conf->link.port = CONF_DEFAULT_PORT;
 	p->conf->event_buffer_bytes = 32 * 1024 * 1024;
 	p->conf->audit_period_ms = 60000;
+	p->conf->resume_buffer_bytes = 8 * 1024 * 1024;
 	p->conf->witness = true;
 	p->conf->witness_limit = 3;
 	p->broken = cfg_parse_buf(cfg, p->text) != CFG_SUCCESS;

@@ -59,6 +59,16 @@ void ct_events_close(struct ct_events *e)
 	e->subscribed = false;
 }
 
+int ct_events_adopt(struct ct_events *e, int fd)
+{
+	int ret;
+
+	nl_close(&e->sock);
+	ret = nl_adopt(&e->sock, fd);
+	e->subscribed = ret == 0;
+	return ret;
+}
+
 static int attach(struct ct_events *e)
 {
 	struct sock_filter code[CT_REFUSE_MAX];

@@ -58,6 +58,13 @@ __attribute__((warn_unused_result)) int ct_events_open(struct ct_events *e,
 void ct_events_close(struct ct_events *e);
 
 /*
+ * Goes on with the socket of another process, subscribed, with all that waits
+ * in it; fd is taken over, on failure, too. 0 or -errno; then closed.
+ */
+__attribute__((warn_unused_result)) int ct_events_adopt(struct ct_events *e,
+							int fd);
+
+/*
  * From now on events caused by that netlink port are dropped, by the kernel
  * (a socket filter on nlmsg_pid) and, should one slip through, here. 0 takes
  * the filter away. 0 or -errno.

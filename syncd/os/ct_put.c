@@ -23,8 +23,8 @@
 
 #include "ct_helper.h"
 #include "ct_put_extra.h"
-#include "filter_rules.h"
 #include "ct_tuple.h"
+#include "filter_rules.h"
 #include "flow.h"
 #include "nl_attr.h"
 

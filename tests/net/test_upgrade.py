@@ -46,6 +46,27 @@ def quiet(pair):
     assert after == before, "%s\n%s" % (pair.one.tail(), pair.two.tail())
 
 
+@pytest.mark.parametrize("name", ["one", "two"], ids=["master", "standby"])
+@pytest.mark.flows(30000)
+def test_streams_go_on(lab, pair, name):
+    """No bulk, and no connection is missing that was made meanwhile."""
+    pair.start()
+    lab.tools.fill(1000)
+    pair.wait_equal()
+    node = getattr(pair, name)
+    before = sum(n.log.read_text().count("bulk from") for n in pair.both())
+    churn = lab.tools.churn(500, 60)
+    with quiet(pair):
+        for _ in range(3):
+            upgrade(node)
+            pair.wait_sync()
+        churn.interrupt()
+    assert "resumed" in pair.two.tool("history")[1]
+    assert sum(n.log.read_text().count("bulk from")
+               for n in pair.both()) == before, pair.two.tail()
+    pair.wait_equal(60)
+
+
 @pytest.mark.parametrize("conf", [ADVBASE, full({})],
                          ids=["advbase 1", "312 ms"])
 def test_master_under_traffic(lab, pair, conf):

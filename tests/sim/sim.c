@@ -234,6 +234,8 @@ static void drain(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->node[i];
 
+	if (n->paused)
+		return;
 	while (engine_events_room(n->engine))
 		if (!world_events(s, i, engine_events_room(n->engine)))
 			break;
@@ -277,9 +279,12 @@ static void act(struct sim *s, unsigned i, const struct engine_action *a)
 	case ENGINE_ANNOUNCE:
 		announce(s, i, a->index);
 		return;
-	case ENGINE_SUBSCRIBE:
+	case ENGINE_SUBSCRIBE: /* it is, by the process before */
+		if (!n->kernel.subscribed)
+			kernel_subscribe(&n->kernel, true);
+		return;
 	case ENGINE_UNSUBSCRIBE:
-		kernel_subscribe(&n->kernel, a->what == ENGINE_SUBSCRIBE);
+		kernel_subscribe(&n->kernel, false);
 		return;
 	case ENGINE_DRAIN:
 		drain(s, i);
@@ -404,7 +409,7 @@ static bool work(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->node[i];
 
-	if (n->engine->congested) {
+	if (n->engine->congested && !n->paused) {
 		events_turn(s, i, engine_events_room(n->engine));
 		return true;
 	}
@@ -441,7 +446,7 @@ static bool events(struct sim *s, unsigned i)
 	struct sim_node *n = &s->node[i];
 	size_t room = engine_events_room(n->engine);
 
-	if (!n->kernel.queued && !n->kernel.overrun)
+	if (n->paused || (!n->kernel.queued && !n->kernel.overrun))
 		return false;
 	if (room > 1 && sim_chance(s, 30))
 		room = 1 + sim_random(s, room - 1);
@@ -474,7 +479,7 @@ static void turn(struct sim *s, unsigned i)
 	/* a real loop may come back to them before it works */
 	do
 		any |= events(s, i);
-	while (n->kernel.queued && sim_chance(s, 50));
+	while (n->kernel.queued && !n->paused && sim_chance(s, 50));
 	if (n->engine)
 		any |= work(s, i);
 	if (!n->engine)

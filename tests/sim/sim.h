@@ -40,7 +40,9 @@ struct sim_conf {
 	unsigned slowness;     /* of the machines, 0 as 1; up to 100 */
 	unsigned tuples;       /* that clients use; few are used again */
 	size_t chunk, event_room;
-	int64_t audit_ns; /* period of the audit, 0: none */
+	int64_t audit_ns;    /* period of the audit, 0: none */
+	size_t resume_bytes; /* 0: 8 MiB */
+	bool no_resume;
 	bool verbose;
 	uint16_t trace; /* say what happens to this client port */
 };
@@ -88,6 +90,7 @@ struct sim_node {
 	mono_t audited;	  /* end of the last comparison that was watched */
 	bool stopped;	  /* ENGINE_STOPPED came */
 	bool any;	  /* the last turn did something: look again */
+	bool paused;	  /* no events are read: an upgrade is under way */
 	/* for a test to look at */
 	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
 	unsigned handovers_ok, handovers_failed;
@@ -120,6 +123,7 @@ struct sim {
 	bool lossy;		  /* a table was full */
 	uint64_t created, broken; /* connections */
 	uint64_t changed; /* differed in a comparison, and were on their way */
+	uint64_t cuts, resumed; /* of the link; without a bulk after it */
 	/* of the watch */
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
 	mono_t sole_since[SIM_VHOSTS_MAX];
@@ -151,6 +155,8 @@ void sim_start(struct sim *s, unsigned node);
 void sim_kill(struct sim *s, unsigned node); /* SIGKILL */
 void sim_lose(struct sim *s, unsigned node); /* the machine */
 void sim_term(struct sim *s, unsigned node); /* SIGTERM */
+/* Another process goes on; false if it cannot now. */
+bool sim_upgrade(struct sim *s, unsigned node);
 void sim_freeze(struct sim *s, unsigned node, int64_t ns);
 void sim_carrier(struct sim *s, unsigned node, unsigned vhost, bool up);
 void sim_lan(struct sim *s, unsigned vhost, bool cut);
@@ -166,6 +172,14 @@ void sim_demote(struct sim *s, unsigned node, int32_t by);
 void sim_ask_bulk(struct sim *s, unsigned node);
 /* As engine_verify; refused or not. */
 void sim_verify(struct sim *s, unsigned node);
+
+/* --- cuts.c --------------------------------------------------------------- */
+
+/* Cuts the link for a while: no bulk is needed after it, unless something else
+ * happens. */
+void sim_cut(struct sim *s);
+/* sim_upgrade, after which none is needed either, where streams go on. */
+void sim_upgrade_watched(struct sim *s, unsigned node);
 
 /* --- traffic.c ------------------------------------------------------------ */
 

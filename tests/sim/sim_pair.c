@@ -18,7 +18,7 @@
 #define QUIET_MAX_NS (90 * MONO_S)
 
 struct totals {
-	uint64_t takes, handovers, refused, flows, bulks, changed;
+	uint64_t takes, handovers, refused, flows, changed, cuts, resumed;
 	int64_t both_ns, none_ns;
 };
 
@@ -73,6 +73,10 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 		c.lan_loss = (unsigned)sim_random(&dice, 30);
 	if (sim_chance(&dice, 20))
 		c.link_bytes_s = 20000 + sim_random(&dice, 200000);
+	if (sim_chance(&dice, 10))
+		c.no_resume = true;
+	else if (sim_chance(&dice, 30))
+		c.resume_bytes = 100 + sim_random(&dice, 20000);
 	if (sim_chance(&dice, 15)) {
 		c.require = REQUIRE_SYNC_LIMIT;
 		c.require_ns = (int64_t)sim_random(&dice, 5000) * MONO_MS;
@@ -111,6 +115,8 @@ enum misfortune {
 	TAMPER,	 /* a standby's table is not what it was told */
 	SWALLOW, /* an event that the kernel never tells */
 	VERIFY,
+	CUT, /* of the link, and nothing else */
+	UPGRADE,
 	MISFORTUNES
 };
 
@@ -248,6 +254,13 @@ static void befall(struct sim *s, enum misfortune what)
 	case VERIFY:
 		if (!sleeps)
 			sim_verify(s, i);
+		return;
+	case CUT:
+		sim_cut(s);
+		return;
+	case UPGRADE:
+		if (!sleeps)
+			sim_upgrade_watched(s, i);
 		return;
 	case NOTHING:
 	case MISFORTUNES:
@@ -438,6 +451,8 @@ static const char *play(struct sim *s, struct totals *t)
 	}
 	t->flows += s->created;
 	t->changed += s->changed;
+	t->cuts += s->cuts;
+	t->resumed += s->resumed;
 	if (s->longest_both_ns > t->both_ns)
 		t->both_ns = s->longest_both_ns;
 	if (s->longest_none_ns > t->none_ns)
@@ -481,12 +496,14 @@ int main(int argc, char **argv)
 	}
 	printf("%llu seeds, %llu failed; %llu takeovers, %llu handovers "
 	       "(%llu failed), %llu connections, %llu changed while they "
-	       "were compared; two holders at most %lld ms, "
+	       "were compared; %llu of %llu cuts without a bulk; "
+	       "two holders at most %lld ms, "
 	       "none %lld ms\n",
 	       (unsigned long long)count, (unsigned long long)bad,
 	       (unsigned long long)t.takes, (unsigned long long)t.handovers,
 	       (unsigned long long)t.refused, (unsigned long long)t.flows,
-	       (unsigned long long)t.changed, (long long)(t.both_ns / MONO_MS),
+	       (unsigned long long)t.changed, (unsigned long long)t.resumed,
+	       (unsigned long long)t.cuts, (long long)(t.both_ns / MONO_MS),
 	       (long long)(t.none_ns / MONO_MS));
 	return bad != 0;
 }

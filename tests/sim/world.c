@@ -8,6 +8,7 @@
 #include "world.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,7 +177,8 @@ static void vhost_conf(struct sim *s, unsigned i, unsigned k, uint32_t *v4,
 	};
 }
 
-void world_begin_daemon(struct sim *s, unsigned i)
+/* Its engine, which has been told of nothing but the machine. */
+static void begin_engine(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->node[i];
 	struct engine_vhost_conf vhosts[SIM_VHOSTS_MAX];
@@ -190,6 +192,9 @@ void world_begin_daemon(struct sim *s, unsigned i)
 		.require_ns = s->conf.require_ns,
 		.independent = s->conf.independent,
 		.audit_period_ns = s->conf.audit_ns,
+		.resume_bytes = s->conf.no_resume      ? 0
+				: s->conf.resume_bytes ? s->conf.resume_bytes
+						       : 8 << 20,
 		.nvhosts = s->conf.vhosts,
 		.npeers = 1,
 		.vhosts = vhosts,
@@ -201,7 +206,6 @@ void world_begin_daemon(struct sim *s, unsigned i)
 	uint32_t address = htonl(sim_address(i, CARP_V4).v4);
 	int err;
 
-	sim_say(s, "%s: starts", n->name);
 	for (unsigned k = 0; k < conf.nvhosts; k++)
 		vhost_conf(s, i, k, &v4[k], &vhosts[k]);
 	n->engine = calloc(1, sizeof(*n->engine));
@@ -214,12 +218,20 @@ void world_begin_daemon(struct sim *s, unsigned i)
 	err = engine_addresses(n->engine, own, 1 + s->conf.v6);
 	assert(!err);
 	engine_table(n->engine, n->kernel.n);
-	n->stopped = false;
-	n->npackets = 0;
 	n->spins = 0;
 	n->any = true;
 	for (unsigned k = 0; k < conf.nvhosts; k++)
 		engine_link(n->engine, k, n->carrier[k], s->now);
+}
+
+void world_begin_daemon(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+
+	sim_say(s, "%s: starts", n->name);
+	n->stopped = n->paused = false;
+	n->npackets = 0;
+	begin_engine(s, i);
 	world_actions(s, i);
 }
 
@@ -250,6 +262,59 @@ void world_end_daemon(struct sim *s, unsigned i, bool gently)
 		n->announcing[k] = false;
 	}
 	n->frozen_until = (mono_t){ 0 };
+}
+
+/* The old process has said all that it read, if the peer lets it. */
+static void settle_streams(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+
+	n->paused = true;
+	for (int ms = 0; ms < 200 && n->engine && !s->error[0]; ms++) {
+		if (engine_keep_settled(n->engine))
+			break;
+		sim_run(s, MONO_MS);
+	}
+	n->paused = false;
+}
+
+bool sim_upgrade(struct sim *s, unsigned i)
+{
+	static uint8_t kept[ENGINE_KEPT_MAX];
+	struct sim_node *n = &s->node[i];
+	struct engine *old;
+	const char *why;
+	int len, err;
+
+	if (!n->engine || n->engine->stopping)
+		return false;
+	settle_streams(s, i);
+	len = n->engine && !n->stopped
+		      ? engine_keep(n->engine, kept, sizeof(kept), &why)
+		      : -EBUSY;
+	if (len < 0)
+		return false;
+	sim_say(s, "-- %s is upgraded", n->name);
+	old = n->engine;
+	n->attached = false;
+	pipe_clear(&n->inbox);
+	s->node[1 - i].inbox.closed = true;
+	kernel_dump_abort(&n->kernel);
+	/* a backup waits for adverts from now on */
+	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++)
+		n->able_since[k] = MONO_NEVER;
+	begin_engine(s, i);
+	world_actions(s, i);
+	err = engine_restore(n->engine, kept, (size_t)len, n->kernel.subscribed,
+			     s->now);
+	if (err)
+		sim_fail(s, "%s: the new process cannot go on", n->name);
+	engine_free(old);
+	free(old);
+	world_actions(s, i);
+	engine_tick(n->engine, s->now);
+	world_actions(s, i);
+	return true;
 }
 
 /* --- what befalls them ----------------------------------------------------------- */

@@ -14,6 +14,7 @@ START_TEST(defaults)
 	ck_assert(!conf->preempt);
 	ck_assert_int_eq(conf->require_sync, CONF_SYNC_STRICT);
 	ck_assert_uint_eq(conf->event_buffer_bytes, 32u << 20);
+	ck_assert_uint_eq(conf->resume_buffer_bytes, 8u << 20);
 	ck_assert_str_eq(conf->state_dir, "/var/lib/statesync");
 	ck_assert_str_eq(conf->stats_socket, "/run/statesync/stats.sock");
 	ck_assert(!conf->link.present);
@@ -70,6 +71,8 @@ START_TEST(durations_and_sizes)
 	accepted("require-sync = off event-buffer = 64K " CARP);
 	ck_assert_int_eq(conf->require_sync, CONF_SYNC_OFF);
 	ck_assert_uint_eq(conf->event_buffer_bytes, 65536);
+	accepted("sync { resume-buffer = 0 } " CARP);
+	ck_assert_uint_eq(conf->resume_buffer_bytes, 0);
 	accepted("require-sync = 500ms event-buffer = 1G " CARP);
 	ck_assert_int_eq(conf->require_sync_ms, 500);
 	ck_assert_uint_eq(conf->event_buffer_bytes, 1u << 30);
@@ -87,6 +90,8 @@ START_TEST(durations_and_sizes)
 		"to 1G");
 	refused("event-buffer = 4Q\n" CARP,
 		"1:16: event-buffer \"4Q\" is not a size; 64K to 1G");
+	refused("sync { resume-buffer = 63K }\n" CARP,
+		"1:24: resume-buffer 63K is out of range; 0, or 64K to 1G");
 	refused("preempt = maybe\n" CARP,
 		"1:11: preempt \"maybe\" is not known; true or false");
 }

@@ -213,6 +213,7 @@ static void until_sweep(void)
 	struct kernel *k;
 
 	conf.slowness = 100;
+	conf.no_resume = true;
 	pair_of(&conf);
 	sim->traffic = false;
 	run(15 * S);

@@ -49,7 +49,15 @@ static bool unpack(size_t *skipped)
 
 static void put(void)
 {
-	ck_assert_int_eq(expect_put(&raw, 1, &batch), 0);
+	struct outbox o = { 0 };
+	const uint8_t *bytes;
+	size_t len;
+
+	ck_assert_int_eq(expect_put(&o, &batch), 0);
+	len = outbox_offer(&o, SIZE_MAX, &bytes);
+	memcpy(queue_room(&raw, len), bytes, len);
+	queue_added(&raw, len);
+	outbox_clear(&o, 0);
 }
 
 START_TEST(all_of_it_arrives)

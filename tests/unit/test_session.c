@@ -54,7 +54,7 @@ START_TEST(test_hello_first_and_once)
 	assert_broken(a, SESSION_BAD_FRAME);
 
 	session_up(a, now);
-	session_msg_put_bulk_begin(&raw, 1, &(struct session_bulk_begin){ 0 });
+	raw_bulk_begin(1, &(struct session_bulk_begin){ 0 });
 	feed_raw();
 	assert_broken(a, SESSION_BAD_FRAME);
 

@@ -262,7 +262,7 @@ static void bulk_by_hand(const uint32_t *flows, size_t n, uint32_t promised)
 		bulk_tell(b, flows[i]);
 	session_bulk_flush(b, now);
 	carry(b, a);
-	session_msg_put_bulk_end(&raw, session_seq_sent(b) + 1, &end);
+	raw_bulk_end(session_seq_sent(b) + 1, &end);
 	feed_raw();
 	ck_assert(next(a, SESSION_BULK_BEGIN));
 	while (next(a, SESSION_FLOWS))
@@ -300,22 +300,22 @@ START_TEST(test_bulk_order)
 	struct session_bulk_end end = { .id = 5 };
 
 	meet("fw2", "fw1", SESSION_OK);
-	session_msg_put_bulk_end(&raw, 1, &end); /* no begin */
+	raw_bulk_end(1, &end); /* no begin */
 	feed_raw();
 	assert_broken(a, SESSION_BAD_FRAME);
 
 	meet("fw2", "fw1", SESSION_OK);
-	session_msg_put_bulk_begin(&raw, 1, &begin);
-	session_msg_put_bulk_end(&raw, 2, &end); /* another id */
+	raw_bulk_begin(1, &begin);
+	raw_bulk_end(2, &end); /* another id */
 	feed_raw();
 	ck_assert(next(a, SESSION_BULK_BEGIN));
 	assert_broken(a, SESSION_BAD_FRAME);
 
 	meet("fw2", "fw1", SESSION_OK);
-	session_msg_put_bulk_begin(&raw, 1, &begin);
+	raw_bulk_begin(1, &begin);
 	end.id = 4;
-	session_msg_put_bulk_end(&raw, 2, &end);
-	session_msg_put_bulk_end(&raw, 3, &end); /* twice */
+	raw_bulk_end(2, &end);
+	raw_bulk_end(3, &end); /* twice */
 	feed_raw();
 	ck_assert(next(a, SESSION_BULK_BEGIN));
 	ck_assert(next(a, SESSION_BULK_END));
