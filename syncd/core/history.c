@@ -41,7 +41,7 @@ void history_note(struct history *h, mono_t at, const char *peer,
 
 bool history_is_note(const struct history_entry *e)
 {
-	return e->from == e->to;
+	return e->from == CARP_INIT && e->to == CARP_INIT;
 }
 
 const struct history_entry *history_get(const struct history *h, size_t i)

@@ -27,7 +27,7 @@ enum history_step {
 	STEP_COUNT
 };
 
-/* A note is no transition: from and to are the same, vhost is a peer. */
+/* A note is no transition: from and to are INIT, vhost is a peer. */
 struct history_entry {
 	mono_t at;
 	char vhost[SESSION_NAME_MAX];

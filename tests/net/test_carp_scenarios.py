@@ -194,6 +194,7 @@ def test_the_last_word_of_the_old_master(lab, pair):
 
 # -- three nodes
 
+@pytest.mark.full
 def test_three_nodes(lab, pair):
     """One master; it is killed, and the next best takes over; the best comes
     back and has it again. Never more than one that advertises."""

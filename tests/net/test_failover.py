@@ -78,6 +78,7 @@ def test_there_and_back_without_a_restart(lab, pair):
     traffic.finish()
 
 
+@pytest.mark.full
 @pytest.mark.flows(100000)
 def test_back_at_once(lab, pair):
     """The new master dies while the old one still makes copies of its own

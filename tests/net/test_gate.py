@@ -73,6 +73,7 @@ def test_link_cut_in_the_bulk(lab, pair, percent):
     pair.wait_equal()
 
 
+@pytest.mark.full
 @pytest.mark.flows(BIG)
 @pytest.mark.parametrize("percent", ONE_MOMENT)
 def test_joining_node_killed_in_the_bulk(lab, pair, percent):
@@ -107,6 +108,7 @@ def test_master_killed_in_the_bulk(lab, pair, percent):
     pair.wait_equal()
 
 
+@pytest.mark.full
 @pytest.mark.flows(BIG)
 def test_hold_is_visible(lab, pair):
     """`status` prints the promised sentence; `ready` says no."""
@@ -161,6 +163,7 @@ def test_require_sync_off(lab, pair):
     pair.wait_master(pair.two)
 
 
+@pytest.mark.full
 def test_require_sync_for_a_while(lab, pair):
     lab.cut("gw1", "link")
     pair.configure(advskew=PREEMPTING, preempt=True, require_sync="3s")

@@ -64,6 +64,7 @@ def test_addresses_flushed_and_set_anew(lab, pair):
     lab.run("server", "ping", "-c2", "-i0.2", "-W1", "10.2.0.1")
 
 
+@pytest.mark.full
 def test_no_address_of_its_own(lab, pair):
     """One public address, and it is the shared one: both advertise from it,
     and each hears the other all the same."""

@@ -68,6 +68,7 @@ def test_cut_link_does_not_move_mastership(lab, pair):
     traffic.finish()
 
 
+@pytest.mark.full
 @pytest.mark.flows(FLOWS)
 def test_link_flaps_during_the_bulk(lab, pair):
     """Cut and mended again and again while the table crosses: in the end in

@@ -357,6 +357,7 @@ def with_keys(pair, node, *keys):
     assert code == 0, err
 
 
+@pytest.mark.full
 def test_rotation_of_keys(lab, pair):
     """Step by step as the manual has it, with traffic all the while."""
     pair.start()

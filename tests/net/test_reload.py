@@ -153,6 +153,7 @@ def test_ipv6_comes_later(lab, pair, steady):
     watched.finish()
 
 
+@pytest.mark.full
 def test_a_password_on_one_and_five_seconds_later_on_the_other(
         lab, pair, steady):
     pair.start()

@@ -59,6 +59,7 @@ def test_a_short_cut_needs_no_bulk(lab, pair):
     assert "streams to it resumed" in pair.one.tool("counters")[1]
 
 
+@pytest.mark.full
 @pytest.mark.flows(60000)
 def test_longer_than_the_buffer_is_a_bulk(lab, pair):
     """Both say why, and it closes the gap by itself."""

@@ -46,6 +46,7 @@ def test_killed_daemon_is_silent_at_once(lab, pair, turn):
     assert ask(lab, 3, 100) == 18
 
 
+@pytest.mark.full
 def test_killed_daemon_forwards_nothing(lab, pair):
     """With traffic at a thousand packets a second the last one leaves within
     20 ms after SIGKILL (median of 3: the machine may be busy)."""

@@ -76,6 +76,7 @@ def learn(lab):
             SERVER6)
 
 
+@pytest.mark.full
 def test_killed_is_silent_at_once(lab, pair):
     """20 ms after SIGKILL: ND, ICMPv6 and forwarded UDP, 20 tries of each."""
     lab.ipv6()

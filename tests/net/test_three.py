@@ -137,6 +137,7 @@ def test_third_hangs(lab, trio):
         trio.wait_equal(trio.one, node)
 
 
+@pytest.mark.full
 def test_equals_and_a_bow_out(lab, trio):
     """The same advskew everywhere: one master, and one heir of it."""
     trio.configure(advskew=80, preempt=True)
@@ -171,6 +172,7 @@ def block(lab, host, *others):
         }""" % ", ".join("10.9.0.%s" % o[-1] for o in others))
 
 
+@pytest.mark.full
 def test_one_link_of_three_is_dead(lab, trio):
     """Who does not hear the master holds, the other one does not; nobody
     moves, and a handover goes to the one that has the state."""

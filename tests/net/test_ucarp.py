@@ -72,6 +72,7 @@ def test_ucarp_is_master(lab, pair, mac):
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"), 8)
 
 
+@pytest.mark.full
 def test_ours_preempts_ucarp(lab, pair):
     ucarp = Ucarp(lab, 200)
     wait_for("ucarp is master", ucarp.is_master, 8)

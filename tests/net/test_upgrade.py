@@ -250,8 +250,8 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("way", [
-    w if w == "dies late" else full(w) for w in BAD])
+@pytest.mark.full
+@pytest.mark.parametrize("way", BAD)
 def test_bad_program(lab, pair, way):
     text, word = BAD[way]
     with own_program(pair.one) as program:

@@ -15,6 +15,7 @@ import carp
 from lab import wait_for
 from node import die_with_parent
 from tap import Tap
+from tiers import full
 from vhosts import SHARED_V6, V6, add_v6, start, vhost
 
 TSHARK = shutil.which("tshark")
@@ -126,7 +127,7 @@ def settled(lab):
              lambda: one.is_all("MASTER") and two.is_all("BACKUP"), 15)
 
 
-@pytest.mark.parametrize("mac", ["virtual", "interface"])
+@pytest.mark.parametrize("mac", ["virtual", full("interface")])
 def test_unicast(lab, mac):
     """Both families: one master, no multicast, takeover when it dies, and a
     master whose peer is dead stays master."""
