@@ -20,6 +20,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_BULK_FLOWS:
 	case FRAME_BULK_BEGIN:
 	case FRAME_BULK_END:
+	case FRAME_SET_ELEMENTS:
 		return true;
 	case FRAME_HELLO:
 	case FRAME_WORD:
@@ -29,6 +30,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_GAP:
 	case FRAME_HANDOVER:
 	case FRAME_ADVERT:
+	case FRAME_SETS:
 		return false;
 	}
 	return false;
@@ -37,7 +39,8 @@ bool frame_type_numbered(enum frame_type type)
 static bool type_known(uint8_t type)
 {
 	return (type >= FRAME_HELLO && type <= FRAME_ADVERT) ||
-	       (type >= FRAME_FLOWS && type <= FRAME_BULK_END);
+	       (type >= FRAME_FLOWS && type <= FRAME_BULK_END) ||
+	       type == FRAME_SETS || type == FRAME_SET_ELEMENTS;
 }
 
 enum frame_result frame_look(const uint8_t *data, size_t len, struct frame *f)

@@ -34,6 +34,8 @@ enum frame_type {
 	FRAME_BULK_FLOWS = 17, /* Flows, part of the bulk */
 	FRAME_BULK_BEGIN = 18,
 	FRAME_BULK_END = 19,
+	FRAME_SETS = 70,	 /* not numbered; SESSION_CAN_SETS */
+	FRAME_SET_ELEMENTS = 71, /* SESSION_CAN_SETS */
 };
 
 struct frame {

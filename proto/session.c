@@ -65,6 +65,7 @@ struct session *session_new(const struct session_conf *conf)
 	text_set(s->names.peer, sizeof(s->names.peer), conf->peer);
 	text_set(s->hello.version, sizeof(s->hello.version), conf->version);
 	s->hello.boot_id = conf->boot_id;
+	s->hello.capabilities = conf->capabilities;
 	arena_init(&s->rx.arena);
 	if (session_tx_init(&s->tx) < 0 || queue_init(&s->rx.q) < 0) {
 		session_free(s);
@@ -340,6 +341,10 @@ static enum session_error hear(struct session *s, const struct frame *f,
 		return hear_bulk_begin(s, f, e);
 	case FRAME_BULK_END:
 		return hear_bulk_end(s, f, e);
+	case FRAME_SETS:
+		return session_hear_sets(s, f, e);
+	case FRAME_SET_ELEMENTS:
+		return session_hear_elements(s, f, e);
 	}
 	return SESSION_BAD_FRAME;
 }

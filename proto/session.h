@@ -19,6 +19,7 @@
 #include "digest.h"
 #include "flow.h"
 #include "mono.h"
+#include "set.h"
 
 #define SESSION_PROTOCOL      1
 #define SESSION_NAME_MAX      64 /* bytes of a node's or vhost's name, with NUL */
@@ -29,12 +30,18 @@
 #define SESSION_REFUSALS_MAX  16	   /* reasons in an acknowledgement */
 #define SESSION_SILENCE_NS    (2 * MONO_S) /* without a frame: peer is dead */
 
+/* What a node can do beyond the protocol, as bits of its hello. */
+enum session_capability {
+	SESSION_CAN_SETS = 1 << 7, /* nftables sets */
+};
+
 struct session;
 
 struct session_conf {
 	const char *node, *peer; /* ours, theirs; copied */
 	const char *version;	 /* of the software; copied */
 	uint64_t boot_id;	 /* random, from the caller */
+	uint32_t capabilities;	 /* enum session_capability */
 };
 
 struct session_hello {
@@ -105,7 +112,9 @@ enum session_event_type {
 	SESSION_ACK,
 	SESSION_GAP,
 	SESSION_HANDOVER,
-	SESSION_BROKEN, /* close the connection; error tells why */
+	SESSION_SETS,	      /* all that the peer says of its sets */
+	SESSION_SET_ELEMENTS, /* apply in order, then session_ack */
+	SESSION_BROKEN,	      /* close the connection; error tells why */
 };
 
 /* Why a session is broken. */
@@ -154,6 +163,14 @@ struct session_event {
 			const char *reason;
 		} gap;
 		struct session_switch handover;
+		struct {
+			const struct set_word *list;
+			size_t n;
+		} sets;
+		struct {
+			uint64_t seq;
+			const struct set_elements *m;
+		} elements;
 	};
 };
 
@@ -240,6 +257,14 @@ int session_bulk_begin(struct session *s, uint64_t id, uint64_t epoch,
 int session_bulk_tell(struct session *s, const struct flow *f, mono_t now);
 int session_bulk_flush(struct session *s, mono_t now);
 int session_bulk_end(struct session *s, mono_t now);
+
+/*
+ * nftables sets (session_sets.c), to a peer that says SESSION_CAN_SETS.
+ * Elements go among the flows, in their order, after those told until now.
+ */
+int session_send_sets(struct session *s, const struct set_word *list, size_t n);
+int session_tell_elements(struct session *s, const struct set_elements *m,
+			  mono_t now);
 
 /* --- bytes out -------------------------------------------------------- */
 

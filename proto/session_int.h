@@ -56,6 +56,8 @@ struct session_rx {
 	struct session_address addresses[SESSION_ADDRESSES_MAX];
 	struct session_word word;
 	char reason[SESSION_REASON_MAX];
+	struct set_word sets[SETS_MAX];
+	struct set_elements elements;
 };
 
 struct session {
@@ -79,6 +81,14 @@ void session_tx_reset(struct session_tx *tx);
 int session_tx_init(struct session_tx *tx);
 void session_tx_free(struct session_tx *tx);
 int session_send_hello(struct session *s);
+/* A numbered frame was added to the queue of flows. */
+void session_flow_frame_added(struct session *s);
+/* session_sets.c */
+enum session_error session_hear_sets(struct session *s, const struct frame *f,
+				     struct session_event *e);
+enum session_error session_hear_elements(struct session *s,
+					 const struct frame *f,
+					 struct session_event *e);
 /* False if the peer acknowledges what it cannot have, or less than before. */
 bool session_tx_acked(struct session_tx *tx, uint64_t seq);
 

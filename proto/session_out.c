@@ -133,7 +133,7 @@ int session_send_ack(struct session *s, uint64_t seq, const uint64_t *refused,
 
 /* --- flows -------------------------------------------------------------- */
 
-static void flow_frame_added(struct session *s)
+void session_flow_frame_added(struct session *s)
 {
 	s->tx.offered_len = 0;
 	s->tx.seq++;
@@ -152,7 +152,7 @@ static int batch_close(struct session *s, struct flow_pb_batch *b,
 	r = frame_add(&s->tx.flows.q, type, s->tx.seq + 1, &m.base);
 	if (r < 0)
 		return r;
-	flow_frame_added(s);
+	session_flow_frame_added(s);
 	s->stats.flows_sent += b->n;
 	flow_pb_clear(b);
 	return 0;
@@ -236,7 +236,7 @@ int session_bulk_begin(struct session *s, uint64_t id, uint64_t epoch,
 	r = session_msg_put_bulk_begin(&s->tx.flows.q, s->tx.seq + 1, &b);
 	if (r < 0)
 		return r;
-	flow_frame_added(s);
+	session_flow_frame_added(s);
 	s->tx.bulk = (struct session_bulk){ .running = true, .id = id };
 	memcpy(s->tx.bulk.key, key, sizeof(s->tx.bulk.key));
 	return 0;
@@ -292,7 +292,7 @@ int session_bulk_end(struct session *s, mono_t now)
 	r = session_msg_put_bulk_end(&s->tx.flows.q, s->tx.seq + 1, &b);
 	if (r < 0)
 		return r;
-	flow_frame_added(s);
+	session_flow_frame_added(s);
 	s->tx.bulk.running = false;
 	return 0;
 }

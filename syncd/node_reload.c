@@ -290,6 +290,9 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 		err = node_track_reopen(n);
 	}
 	if (!err) {
+		err = node_sets_change(n, &was->sets);
+	}
+	if (!err) {
 		node_ifaces_look(n); /* who comes has a link */
 		node_settle(n);
 		conf_free(was);

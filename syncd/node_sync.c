@@ -197,7 +197,9 @@ bool node_sync_work(struct node *n)
 		(void)events_turn(n);
 		return true;
 	}
-	switch (engine_work(n->engine, node_now(n))) {
+	enum engine_work what;
+
+	switch (what = engine_work(n->engine, node_now(n))) {
 	case WORK_NONE:
 		break;
 	case WORK_INJECT:
@@ -212,6 +214,13 @@ bool node_sync_work(struct node *n)
 	case WORK_DUMP_ABORT:
 		ct_dump_abort(&n->dump);
 		engine_dumping(n->engine, false, n->last);
+		return true;
+	case WORK_SET_KIND:
+	case WORK_SET_START:
+	case WORK_SET_READ:
+	case WORK_SET_ABORT:
+	case WORK_SET_APPLY:
+		node_sets_work(n, what);
 		return true;
 	}
 	/* hearing a peer may have left actions */
@@ -386,6 +395,8 @@ int node_sync_open(struct node *n)
 {
 	int err = open_conntrack(n);
 
+	if (!err)
+		err = node_sets_open(n);
 	return err ? err : open_link(n);
 }
 
@@ -394,6 +405,7 @@ void node_sync_close(struct node *n)
 	if (n->peersock)
 		peersock_free(n->peersock);
 	n->peersock = NULL;
+	node_sets_close(n);
 	if (n->events_event)
 		event_free(n->events_event);
 	if (n->events_rest)

@@ -30,8 +30,22 @@ bool report_late(const struct node *n, size_t vhost, int64_t within_ns,
 	return out->late && mono_diff(n->last, out->late_at) <= within_ns;
 }
 
+struct sets {
+	FILE *out;
+	bool all;
+};
+
+static void set_counter(void *arg, uint64_t value, const char *what,
+			const char *of)
+{
+	const struct sets *s = arg;
+
+	counter(s->out, s->all, "sets", value, what, of);
+}
+
 void report_counters(struct node *n, bool all, FILE *out)
 {
+	struct sets sets = { .out = out, .all = all };
 	const struct engine *e = n->engine;
 
 	for (size_t i = 0; i < e->nvhosts; i++) {
@@ -61,6 +75,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 			destroys_verdict_name((enum destroys_verdict)i));
 	counter(out, all, "flows", e->refused_own, "told by a peer and refused",
 		"own address");
+	report_sets_counters(n, set_counter, &sets);
 	for (size_t i = 0; i < e->npeers; i++)
 		for (int k = SESSION_OK + 1; k < SESSION_ERROR_COUNT; k++)
 			counter(out, all, e->peers[i].name,

@@ -436,6 +436,7 @@ json_t *report_json(struct node *n)
 	set(o, "carp", carp(n));
 	set(o, "peers", peers(n));
 	set(o, "flows", flows(n));
+	set(o, "sets", report_sets_json(n));
 	set(o, "link", link_refusals(n));
 	set(o, "history", report_history_json(n, HISTORY_MAX));
 	return o;

@@ -5,7 +5,7 @@
  * engine_sync.c. Invariant: between calls nothing is left undone but what is
  * in the queue of actions or waits for a deadline.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -60,6 +60,7 @@ static int add_peer(struct engine *e, const char *name, mono_t now)
 		.peer = name,
 		.version = e->version,
 		.boot_id = e->boot_id,
+		.capabilities = SESSION_CAN_SETS,
 	};
 
 	snprintf(p->name, sizeof(p->name), "%s", name);
@@ -101,6 +102,9 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 		err = add_peer(e, conf->peers[i], now);
 	if (!err)
 		err = engine_addresses(e, NULL, 0);
+	if (!err)
+		err = engine_sets_name(e, conf->sets, conf->nsets,
+				       conf->sets_period_ns, now);
 	if (err)
 		engine_free(e);
 	return err;
@@ -112,6 +116,7 @@ void engine_free(struct engine *e)
 		session_free(e->peers[i].session);
 		free(e->peers[i].addresses);
 	}
+	engine_sets_free(e);
 	filter_free(&e->filter);
 	free(e->own);
 	memset(e, 0, sizeof(*e));
@@ -202,6 +207,7 @@ static void settle(struct engine *e, mono_t now)
 	while (engine_carp_settle(e, now))
 		;
 	engine_handover_settle(e, now);
+	engine_sets_settle(e, now);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		engine_sync_settle(e, i, now);
 		engine_peer_settle(e, i, now);
@@ -243,6 +249,7 @@ void engine_tick(struct engine *e, mono_t now)
 			p->say_word = true;
 	}
 	engine_sync_tick(e, now);
+	engine_sets_tick(e, now);
 }
 
 mono_t engine_deadline(const struct engine *e)
@@ -259,6 +266,7 @@ mono_t engine_deadline(const struct engine *e)
 		if (p->live)
 			d = mono_min(d, p->next_word);
 	}
+	d = mono_min(d, engine_sets_deadline(e));
 	d = mono_min(d, handover_deadline(&e->handover));
 	if (e->env.holding)
 		d = mono_min(d, gate_deadline(&e->gate, e->gate.since));

@@ -14,6 +14,7 @@
 
 #include "demotion.h"
 #include "destroys.h"
+#include "engine_sets.h"
 #include "filter.h"
 #include "gate.h"
 #include "handover.h"
@@ -58,6 +59,9 @@ struct engine_conf {
 	size_t nvhosts, npeers;
 	const struct engine_vhost_conf *vhosts;
 	const char *const *peers; /* names */
+	size_t nsets;
+	const char *const *sets; /* as engine_sets_name() takes them */
+	int64_t sets_period_ns;
 };
 
 struct engine_vhost {
@@ -196,6 +200,12 @@ enum engine_work {
 	WORK_DUMP_START, /* a new dump of our table; then engine_dumping */
 	WORK_DUMP_READ,	 /* one chunk; then engine_dumped */
 	WORK_DUMP_ABORT, /* then engine_dumping(false) */
+	/* nftables sets, e->sets (engine_sets.h): */
+	WORK_SET_KIND,	/* what is engine_sets_at()? then engine_set_is */
+	WORK_SET_START, /* a look at it; then engine_set_looking */
+	WORK_SET_READ,	/* one chunk of that; then engine_set_looked */
+	WORK_SET_ABORT, /* of the look; then engine_set_looked */
+	WORK_SET_APPLY, /* sets->ops; then engine_set_applied */
 };
 
 /* Whom a dump of our table serves, most urgent first. */
@@ -268,6 +278,8 @@ struct engine {
 	bool torn;    /* entries were torn away here that the peers keep */
 	size_t fresh; /* ops a peer told since a chunk was filled */
 	uint64_t chunk_offered; /* destroys.offered when it was */
+
+	struct engine_sets *sets; /* NULL: none are named */
 
 	struct flow_change ops[ENGINE_OPS_MAX];
 	size_t nops;

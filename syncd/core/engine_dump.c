@@ -5,7 +5,7 @@
  * peer. Invariant: at most one dump runs, and it is not read on while changes
  * wait to be injected.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <assert.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -116,6 +116,7 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
 		if (e->peers[*peer].live && e->peers[*peer].tx.want_bulk &&
 		    engine_telling(e) && !e->congested &&
+		    !engine_sets_owed(e, *peer) &&
 		    e->handover.state == HANDOVER_IDLE)
 			return DUMP_BULK;
 	for (*peer = 0; *peer < e->npeers; (*peer)++)
@@ -180,15 +181,20 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 
 enum engine_work engine_work(struct engine *e, mono_t now)
 {
+	enum engine_work sets;
+
 	/* a chunk that waits must not be older than one batch (sweep) */
 	for (unsigned i = 0; i < e->npeers && !e->nops && !e->fresh; i++)
 		engine_peer_pump(e, i, now);
 	if (e->nops)
 		return WORK_INJECT;
+	if (engine_sets_busy(e))
+		return WORK_SET_APPLY;
 	/* what was just heard comes first */
 	if (e->queued)
 		return WORK_NONE;
-	return dump_work(e, now);
+	sets = engine_sets_work(e, now);
+	return sets != WORK_NONE ? sets : dump_work(e, now);
 }
 
 mono_t engine_dump_deadline(const struct engine *e)

@@ -14,6 +14,7 @@
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_dump.c      dumps of our table, and whom they serve
+ * engine_sets*.c     nftables sets (engine_sets_int.h)
  */
 #ifndef STATESYNC_ENGINE_INT_H
 #define STATESYNC_ENGINE_INT_H

@@ -4,7 +4,7 @@
  * hold follows. Flows are handed to engine_rx.c. Invariant: a word is
  * believed only while the link on which it came stands.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,6 +58,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
 	engine_rx_forget(e, peer, "the link was lost", now);
 	engine_sync_forget_peer(e, peer);
+	engine_sets_peer_down(e, peer);
 }
 
 void engine_peer_data(struct engine *e, unsigned peer, const void *data,
@@ -86,6 +87,7 @@ static void hello(struct engine *e, unsigned peer,
 	p->say_word = p->say_addresses = true;
 	memset(p->refused, 0, sizeof(p->refused));
 	engine_sync_peer_live(e, peer, now);
+	engine_sets_peer_live(e, peer, now);
 	engine_log(e, LEVEL_NOTICE, "peer \"%s\": link up, it runs %s", p->name,
 		   p->hello.version);
 }
@@ -238,6 +240,12 @@ static void heard(struct engine *e, unsigned peer,
 	case SESSION_HANDOVER:
 		engine_handover_received(e, peer, ev, now);
 		return;
+	case SESSION_SETS:
+		engine_sets_words(e, peer, ev);
+		return;
+	case SESSION_SET_ELEMENTS:
+		engine_sets_heard(e, peer, ev, now);
+		return;
 	case SESSION_BROKEN:
 		broken(e, peer, ev->error);
 		return;
@@ -250,19 +258,22 @@ void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 	struct session_event ev;
 
 	/* what it says may fill our queue of actions: those come first */
-	while (p->up && !e->nops && e->queued < ENGINE_ACTIONS_MAX / 4 &&
+	while (p->up && !e->nops && !engine_sets_busy(e) &&
+	       e->queued < ENGINE_ACTIONS_MAX / 4 &&
 	       session_poll(p->session, &ev)) {
 		heard(e, peer, &ev, now);
 		if (ev.type == SESSION_BROKEN)
 			return;
 	}
 	/* the link is gone, and what it brought may be all there is */
-	while (p->rest && !e->nops) {
+	while (p->rest && !e->nops && !engine_sets_busy(e)) {
 		if (!session_poll(p->session, &ev)) {
 			session_down(p->session);
 			p->rest = false;
 		} else if (ev.type == SESSION_FLOWS) {
 			engine_rx_flows(e, peer, &ev, now);
+		} else if (ev.type == SESSION_SET_ELEMENTS) {
+			engine_sets_heard(e, peer, &ev, now);
 		}
 	}
 }

@@ -8,7 +8,7 @@
  * it was told, makes its table equal to ours. Whatever breaks that begins a
  * new epoch.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
@@ -99,6 +99,7 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 		 * all that was before it, any other asks for a bulk */
 		new_epoch(e, p, p->live ? TX_STREAM : TX_NONE);
 	}
+	engine_sets_role(e, telling, now);
 }
 
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now)
@@ -128,6 +129,7 @@ void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
 	engine_dump_cancel(e, DUMP_BULK, peer);
 	new_epoch(e, p, TX_NONE);
 	p->tx.gap = reason;
+	engine_sets_lost(e, peer);
 	(void)session_send_gap(p->session, p->tx.epoch, reason);
 	engine_log(e, LEVEL_WARNING,
 		   "%s: %s is on hold (gap) until a new bulk is in", reason,

@@ -9,6 +9,7 @@
 #define STATESYNC_CONF_H
 
 #include "conf_carp.h"
+#include "set.h"
 
 #include <stdbool.h>
 
@@ -43,6 +44,12 @@ struct conf_link {
 	struct conf_peer *peers;
 };
 
+struct conf_sets {
+	size_t n;
+	char names[SETS_MAX][SET_NAME_MAX]; /* "inet filter blocklist" */
+	int64_t period_ms;
+};
+
 struct conf {
 	char node[CONF_NAME_SIZE];
 	bool preempt, independent, witness, router_advertisement, strict_peers;
@@ -54,6 +61,7 @@ struct conf {
 	char *state_dir;
 	char *stats_socket;
 	struct conf_link link;
+	struct conf_sets sets;
 	size_t num_carps; /* at least 1 */
 	struct conf_carp *carps;
 };

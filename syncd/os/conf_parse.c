@@ -45,6 +45,7 @@ static const struct block {
 	{ IN_CARP, IN_RULES, "rules", CFGF_NONE },
 	{ IN_RULES, IN_RULE, "rule", CFGF_MULTI | CFGF_TITLE },
 	{ IN_ROOT, IN_STATS, "stats", CFGF_NONE },
+	{ IN_ROOT, IN_SYNC, "sync", CFGF_NONE },
 };
 
 /* The first option of every section has our slot's scratch as its simple
@@ -221,6 +222,7 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 	case IN_RULES:
 	case IN_ROOT:
 	case IN_STATS:
+	case IN_SYNC:
 	case SECTIONS:
 		break;
 	}
@@ -398,6 +400,7 @@ static int run_pass(struct parser *p)
 	p->conf->event_buffer_bytes = 32 * 1024 * 1024;
 	p->conf->witness = true;
 	p->conf->witness_limit = 3;
+	p->conf->sets.period_ms = 5000;
 	p->broken = cfg_parse_buf(cfg, p->text) != CFG_SUCCESS;
 	if (p->broken && !p->num_mistakes)
 		conf_mistake(p, (struct place){ 0 },

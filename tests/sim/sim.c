@@ -414,6 +414,12 @@ static bool work(struct sim *s, unsigned i)
 	case WORK_DUMP_READ:
 		dump_read(s, i);
 		return true;
+	case WORK_SET_KIND: /* no sets are named */
+	case WORK_SET_START:
+	case WORK_SET_READ:
+	case WORK_SET_ABORT:
+	case WORK_SET_APPLY:
+		break;
 	case WORK_DUMP_ABORT:
 		kernel_dump_abort(&n->kernel);
 		engine_dumping(n->engine, false, s->now);
