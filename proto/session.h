@@ -166,6 +166,7 @@ struct session_event {
 		struct {
 			const struct set_word *list;
 			size_t n;
+			bool answer; /* it asks for ours */
 		} sets;
 		struct {
 			uint64_t seq;
@@ -262,7 +263,8 @@ int session_bulk_end(struct session *s, mono_t now);
  * nftables sets (session_sets.c), to a peer that says SESSION_CAN_SETS.
  * Elements go among the flows, in their order, after those told until now.
  */
-int session_send_sets(struct session *s, const struct set_word *list, size_t n);
+int session_send_sets(struct session *s, const struct set_word *list, size_t n,
+		      bool answer);
 int session_tell_elements(struct session *s, const struct set_elements *m,
 			  mono_t now);
 

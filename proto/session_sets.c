@@ -13,7 +13,8 @@ enum session_error session_hear_sets(struct session *s, const struct frame *f,
 				     struct session_event *e)
 {
 	e->type = SESSION_SETS;
-	if (!set_pb_get_words(&s->rx.arena, f, s->rx.sets, &e->sets.n))
+	if (!set_pb_get_words(&s->rx.arena, f, s->rx.sets, &e->sets.n,
+			      &e->sets.answer))
 		return SESSION_BAD_MESSAGE;
 	e->sets.list = s->rx.sets;
 	return SESSION_OK;
@@ -31,13 +32,14 @@ enum session_error session_hear_elements(struct session *s,
 	return SESSION_OK;
 }
 
-int session_send_sets(struct session *s, const struct set_word *list, size_t n)
+int session_send_sets(struct session *s, const struct set_word *list, size_t n,
+		      bool answer)
 {
 	if (!session_is_open(s))
 		return 0;
 	s->tx.offered_len = 0;
 	s->tx.last_ack = 0;
-	return set_pb_put_words(&s->tx.control.q, list, n);
+	return set_pb_put_words(&s->tx.control.q, list, n, answer);
 }
 
 int session_tell_elements(struct session *s, const struct set_elements *m,

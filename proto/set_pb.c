@@ -47,7 +47,8 @@ static void word_put(Statesync__Set *m, char name[SET_NAME_MAX],
 	m->elements = w->elements;
 }
 
-int set_pb_put_words(struct queue *q, const struct set_word *list, size_t n)
+int set_pb_put_words(struct queue *q, const struct set_word *list, size_t n,
+		     bool answer)
 {
 	char names[SETS_MAX][SET_NAME_MAX];
 	Statesync__Set sets[SETS_MAX], *at[SETS_MAX];
@@ -61,11 +62,12 @@ int set_pb_put_words(struct queue *q, const struct set_word *list, size_t n)
 	}
 	m.n_set = n;
 	m.set = at;
+	m.answer = answer;
 	return frame_add(q, FRAME_SETS, 0, &m.base);
 }
 
 bool set_pb_get_words(struct arena *a, const struct frame *f,
-		      struct set_word *list, size_t *n)
+		      struct set_word *list, size_t *n, bool *answer)
 {
 	const Statesync__Sets *m = (const Statesync__Sets *)arena_unpack(
 		a, &statesync__sets__descriptor, f->payload, f->len);
@@ -90,6 +92,7 @@ bool set_pb_get_words(struct arena *a, const struct frame *f,
 			return false;
 	}
 	*n = m->n_set;
+	*answer = m->answer;
 	return true;
 }
 

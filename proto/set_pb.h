@@ -11,10 +11,11 @@
 #include "frame.h"
 #include "set.h"
 
-int set_pb_put_words(struct queue *q, const struct set_word *list, size_t n);
+int set_pb_put_words(struct queue *q, const struct set_word *list, size_t n,
+		     bool answer);
 /* list has room for SETS_MAX. */
 bool set_pb_get_words(struct arena *a, const struct frame *f,
-		      struct set_word *list, size_t *n);
+		      struct set_word *list, size_t *n, bool *answer);
 
 int set_pb_put_elements(struct queue *q, uint64_t seq,
 			const struct set_elements *m);

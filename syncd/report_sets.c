@@ -193,13 +193,21 @@ static bool check_own(const struct engine_set *t, report_finding *warn,
 	return false;
 }
 
-static void check_refused(const struct engine_set *t, report_finding *warn,
-			  void *arg)
+/* Not what is long over: counters tell of that. */
+static bool is_recent(const struct node *n, const struct engine_set *t, int r)
+{
+	return r == SET_UNTOLD || r == SET_CROWD ||
+	       mono_diff(n->last, t->refused_at) < REPORT_RECENT_NS;
+}
+
+static void check_refused(const struct node *n, const struct engine_set *t,
+			  report_finding *warn, void *arg)
 {
 	char text[512];
 
 	for (int r = 0; r < SET_RESULTS; r++) {
-		if (!is_refusal((enum set_result)r) || !t->results[r])
+		if (!is_refusal((enum set_result)r) || !t->results[r] ||
+		    !is_recent(n, t, r))
 			continue;
 		snprintf(text, sizeof(text),
 			 "set \"%s\": %" PRIu64 " elements refused: %s\n"
@@ -222,7 +230,7 @@ void report_sets_check(struct node *n, report_finding *warn, void *arg)
 
 		if (!check_own(t, warn, arg))
 			continue;
-		check_refused(t, warn, arg);
+		check_refused(n, t, warn, arg);
 		for (unsigned k = 0; k < e->npeers; k++) {
 			const char *fault = between(e, i, k);
 

@@ -41,7 +41,7 @@ void engine_sets_free(struct engine *e)
 static void set_forget(struct engine_set *s)
 {
 	set_memo_clear(&s->memo);
-	s->read = s->last = s->sweep = s->missed = false;
+	s->read = s->last = s->sweep = s->missed = s->crossed = false;
 	s->wish = MONO_NEVER;
 }
 
@@ -220,7 +220,7 @@ void engine_sets_peer_live(struct engine *e, unsigned peer, mono_t now)
 	if (!e->sets)
 		return;
 	engine_sets_peer_down(e, peer);
-	e->sets->peers[peer].say = true;
+	e->sets->peers[peer].say = e->sets->peers[peer].ask = true;
 	e->sets->gate = mono_add(now, GATE_NS);
 }
 

@@ -54,6 +54,7 @@ struct engine_set {
 	bool read;	 /* and the memo has its elements */
 	bool renew;	 /* it may be another one: to be read anew */
 	bool missed;	 /* a look found less than a peer told us */
+	bool crossed;	 /* elements overlap with what may go yet */
 	bool last;	 /* a last look, after mastership ended */
 	bool complained; /* of why, or of its being missing */
 	const char *why; /* it is not told, or NULL */
@@ -65,7 +66,8 @@ struct engine_set {
 	struct set_memo memo;
 	uint64_t sent, received, applied, removed, looks;
 	uint64_t results[SET_RESULTS];
-	int64_t took_ns; /* the last look, from its start */
+	mono_t refused_at; /* by our kernel, the last time */
+	int64_t took_ns;   /* the last look, from its start */
 };
 
 /* A peer's set of the same name. */
@@ -85,6 +87,7 @@ struct engine_sets {
 	struct engine_set set[SETS_MAX];
 	struct {
 		bool say; /* what our sets are */
+		bool ask; /* and ask for its */
 		struct engine_set_peer of[SETS_MAX];
 	} peers[ENGINE_SETS_PEERS];
 	mono_t gate; /* until then bulks wait for elements; MONO_NEVER */

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
+enum { LEVEL_WARNING = 4 };
+
+#define WISH_NS (100 * MONO_MS)
 
 const char *set_result_name(enum set_result r)
 {
@@ -66,6 +68,7 @@ void engine_sets_words(struct engine *e, unsigned peer,
 
 	if (!s)
 		return;
+	s->peers[peer].say |= ev->sets.answer;
 	for (unsigned i = 0; i < s->n; i++)
 		s->peers[peer].of[i].named = false;
 	for (size_t k = 0; k < ev->sets.n; k++) {
@@ -245,7 +248,8 @@ static const char *remedy(enum set_result r)
 	case SET_FULL:
 		return "it is full: give it the same size on both nodes";
 	case SET_OVERLAP:
-		return "an interval overlaps with one that is here already";
+		return "an interval overlaps with one that only this node "
+		       "has; once that is gone they are asked for again";
 	case SET_CHAIN:
 		return "a chain that its elements name is missing";
 	case SET_MISSING:
@@ -267,18 +271,25 @@ static const char *remedy(enum set_result r)
 }
 
 static void count_result(struct engine *e, struct engine_set *t,
-			 const struct set_op *op, enum set_result r)
+			 const struct set_op *op, enum set_result r, mono_t now)
 {
-	if (r == SET_APPLIED && op->what == SET_DELETE)
+	if (r == SET_APPLIED && op->what == SET_DELETE) {
 		t->removed++;
-	else if (r == SET_APPLIED)
+		/* there may be room now for what was refused for it */
+		if (t->crossed)
+			t->wish = mono_min(t->wish, mono_add(now, WISH_NS));
+		t->crossed = false;
+	} else if (r == SET_APPLIED) {
 		t->applied++;
+	}
 	if (r == SET_APPLIED || r == SET_ABSENT)
 		return;
 	if (t->results[r]++ == 0 && remedy(r))
 		engine_log(e, LEVEL_WARNING,
 			   "sets: \"%s\": elements are refused: %s", t->name,
 			   remedy(r));
+	t->refused_at = now;
+	t->crossed |= r == SET_OVERLAP;
 	if (r == SET_MISSING)
 		t->renew = true;
 	if (op->what != SET_DELETE)
@@ -290,9 +301,9 @@ void engine_set_applied(struct engine *e, const uint8_t *results, mono_t now)
 	struct engine_sets *s = e->sets;
 	struct engine_set *t = &s->set[s->ops_set];
 
-	(void)now;
 	for (size_t i = 0; i < s->nops; i++)
-		count_result(e, t, &s->ops[i], (enum set_result)results[i]);
+		count_result(e, t, &s->ops[i], (enum set_result)results[i],
+			     now);
 	s->nops = 0;
 	if (s->ops_peer >= 0) {
 		e->peers[s->ops_peer].ack_seq = s->ops_seq;

@@ -222,14 +222,26 @@ static void say(struct engine *e, unsigned peer)
 		words[i].kind.present = t->known && t->kind.present && !t->why;
 		memcpy(words[i].name, t->name, sizeof(words[i].name));
 	}
-	if (session_send_sets(e->peers[peer].session, words, s->n) == 0)
-		s->peers[peer].say = false;
+	if (session_send_sets(e->peers[peer].session, words, s->n,
+			      s->peers[peer].ask) == 0)
+		s->peers[peer].say = s->peers[peer].ask = false;
+}
+
+/* Before all were looked up, a set that is there would be said to be missing. */
+static bool all_known(const struct engine *e)
+{
+	for (size_t i = 0; e->sets && i < e->sets->n; i++)
+		if (!e->sets->set[i].known && !e->sets->set[i].error)
+			return false;
+	return e->sets;
 }
 
 void engine_sets_settle(struct engine *e, mono_t now)
 {
 	engine_sets_flush(e, now);
-	for (unsigned i = 0; e->sets && i < e->npeers; i++)
+	if (!all_known(e))
+		return;
+	for (unsigned i = 0; i < e->npeers; i++)
 		if (e->sets->peers[i].say && e->peers[i].live &&
 		    e->peers[i].hello.capabilities & SESSION_CAN_SETS)
 			say(e, i);

@@ -39,7 +39,8 @@ int nftsets_open(struct nftsets *s, const struct nftsets_name *names, size_t n)
 	s->events.fd = s->talk.fd = s->dump.fd = -1;
 	memcpy(s->names, names, n * sizeof(*names));
 	s->buf = malloc(NFTSETS_CHUNK);
-	err = s->buf ? 0 : -ENOMEM;
+	s->batch = malloc(NFTSETS_BATCH);
+	err = s->buf && s->batch ? 0 : -ENOMEM;
 	if (!err)
 		err = nl_open(&s->talk, NETLINK_NETFILTER, 0, ANSWERS_BUFFER);
 	if (!err)
@@ -59,6 +60,7 @@ void nftsets_close(struct nftsets *s)
 	nl_close(&s->talk);
 	nl_close(&s->dump);
 	free(s->buf);
+	free(s->batch);
 	*s = (struct nftsets){ 0 };
 }
 

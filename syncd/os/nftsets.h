@@ -30,6 +30,7 @@ struct nftsets {
 	struct nftsets_name names[SETS_MAX];
 	struct set_kind kinds[SETS_MAX]; /* as nftsets_kind() found them */
 	uint8_t *buf;			 /* of events and dumps */
+	uint8_t *batch;			 /* of changes */
 	bool dumping;
 	unsigned at;	       /* the set that is read */
 	struct set_elem upper; /* the end of the range to come */

@@ -374,7 +374,7 @@ static void put_rest(struct nlmsghdr *nlh, const struct set_kind *kind,
 }
 
 static void put_entry(struct nlmsghdr *nlh, const struct set_kind *kind,
-		      bool delete, const struct set_elem *e)
+		      bool del, const struct set_elem *e)
 {
 	struct nlattr *nest = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
 
@@ -385,7 +385,7 @@ static void put_entry(struct nlmsghdr *nlh, const struct set_kind *kind,
 		put_value(nlh, NFTA_SET_ELEM_KEY, e->key, e->key_len);
 	if (e->end_len && !set_kind_ranges(kind))
 		put_value(nlh, NFTA_SET_ELEM_KEY_END, e->end, e->end_len);
-	if (!delete)
+	if (!del)
 		put_rest(nlh, kind, e);
 	mnl_attr_nest_end(nlh, nest);
 }
@@ -401,18 +401,18 @@ static void put_upper(struct nlmsghdr *nlh, const struct set_elem *e)
 }
 
 struct nlmsghdr *nftsets_put(void *buf, const struct nftsets_name *name,
-			     const struct set_kind *kind, bool delete,
+			     const struct set_kind *kind, bool del,
 			     const struct set_elem *e)
 {
 	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(
-		buf, delete ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM,
-		name->family, delete ? 0 : NLM_F_CREATE | NLM_F_EXCL, 0);
+		buf, del ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM,
+		name->family, del ? 0 : NLM_F_CREATE | NLM_F_EXCL, 0);
 	struct nlattr *nest;
 
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, name->table);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, name->set);
 	nest = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
-	put_entry(nlh, kind, delete, e);
+	put_entry(nlh, kind, del, e);
 	if (e->end_len && set_kind_ranges(kind))
 		put_upper(nlh, e);
 	mnl_attr_nest_end(nlh, nest);

@@ -11,6 +11,8 @@
 
 /* Bytes of a message with one element, or with both ends of a range. */
 #define NFTSETS_MSG_MAX 2048
+/* Two of them for each op of a frame, and the marks of the batch. */
+#define NFTSETS_BATCH ((2 * SET_FRAME_MAX + 2) * NFTSETS_MSG_MAX)
 
 /* What one list element of the kernel is. */
 enum nftsets_entry {
@@ -31,7 +33,7 @@ bool nftsets_names(const struct nlmsghdr *nlh, uint16_t table_attr,
 
 /* Into NFTSETS_MSG_MAX bytes at buf; the message. */
 struct nlmsghdr *nftsets_put(void *buf, const struct nftsets_name *name,
-			     const struct set_kind *kind, bool delete,
+			     const struct set_kind *kind, bool del,
 			     const struct set_elem *e);
 
 #endif

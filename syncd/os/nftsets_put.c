@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter/nf_tables.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "nftsets_msg.h"
@@ -32,29 +31,27 @@ struct put {
 	enum set_do what[SET_FRAME_MAX];
 	bool turned[SET_FRAME_MAX]; /* from ADD to REPLACE or back */
 	/* the transaction; messages are numbered from first on */
-	uint8_t *buf;
 	size_t used;
 	uint32_t first;
 	uint8_t owner[2 * SET_FRAME_MAX]; /* op of each message */
 	bool deletes[2 * SET_FRAME_MAX];
 	size_t messages;
 	int errors[2 * SET_FRAME_MAX];
-	bool committed, broken; /* as a whole */
+	bool acked, broken; /* the last message; the whole */
+	bool committed;
 };
-
-#define BUF_BYTES ((2 * SET_FRAME_MAX + 2) * (size_t)NFTSETS_MSG_MAX)
 
 /* --- a transaction ----------------------------------------------------------------- */
 
-static struct nlmsghdr *message(struct put *p, size_t op, bool delete)
+static struct nlmsghdr *message(struct put *p, size_t op, bool del)
 {
 	struct nlmsghdr *nlh =
-		nftsets_put(p->buf + p->used, &p->s->names[p->set],
-			    &p->s->kinds[p->set], delete, &p->ops[op].elem);
+		nftsets_put(p->s->batch + p->used, &p->s->names[p->set],
+			    &p->s->kinds[p->set], del, &p->ops[op].elem);
 
 	nlh->nlmsg_seq = ++p->s->talk.seq;
 	p->owner[p->messages] = (uint8_t)op;
-	p->deletes[p->messages++] = delete;
+	p->deletes[p->messages++] = del;
 	p->used += NLMSG_ALIGN(nlh->nlmsg_len);
 	return nlh;
 }
@@ -64,8 +61,8 @@ static void build(struct put *p, const bool *in)
 	struct nlmsghdr *nlh, *last = NULL;
 
 	p->messages = 0;
-	p->committed = p->broken = false;
-	nlh = nftnl_batch_begin((char *)p->buf, ++p->s->talk.seq);
+	p->acked = p->broken = p->committed = false;
+	nlh = nftnl_batch_begin((char *)p->s->batch, ++p->s->talk.seq);
 	p->first = p->s->talk.seq + 1;
 	p->used = NLMSG_ALIGN(nlh->nlmsg_len);
 	for (size_t i = 0; i < p->n; i++) {
@@ -76,9 +73,9 @@ static void build(struct put *p, const bool *in)
 		if (p->what[i] != SET_DELETE)
 			last = message(p, i, false);
 	}
-	if (last) /* is answered once all of it is in */
+	if (last) /* looked at, it is answered, come what may of the others */
 		last->nlmsg_flags |= NLM_F_ACK;
-	nlh = nftnl_batch_end((char *)p->buf + p->used, ++p->s->talk.seq);
+	nlh = nftnl_batch_end((char *)p->s->batch + p->used, ++p->s->talk.seq);
 	p->used += NLMSG_ALIGN(nlh->nlmsg_len);
 	memset(p->errors, 0, sizeof(p->errors));
 }
@@ -95,7 +92,7 @@ static void answer(struct put *p, const struct nlmsghdr *nlh)
 	if (i >= p->messages)
 		p->broken |= i + 1 == 0 || i == p->messages; /* its marks */
 	else if (code == 0)
-		p->committed = true;
+		p->acked = true;
 	else
 		p->errors[i] = code;
 }
@@ -104,7 +101,7 @@ static void converse(struct put *p)
 {
 	_Alignas(8) uint8_t answers[8192];
 	const struct nlmsghdr *nlh;
-	int err = nl_send(&p->s->talk, p->buf, p->used);
+	int err = nl_send(&p->s->talk, p->s->batch, p->used);
 
 	p->broken |= err < 0;
 	for (;;) {
@@ -154,20 +151,21 @@ static enum set_result result_of(const struct put *p, size_t op, int err)
 }
 
 /* Another form for an op that is refused in this one, or its result. */
-static void refused(struct put *p, size_t op, bool delete, int err)
+static void refused(struct put *p, size_t op, bool del, int err)
 {
 	if (p->results[op] != NO_RESULT)
 		return;
-	if (delete &&err == -ENOENT && p->what[op] == SET_DELETE) {
-		p->results[op] = SET_ABSENT;
-		return;
-	}
-	if (!p->turned[op] && delete &&err == -ENOENT) {
+	if (del && err == -ENOENT) {
+		if (p->what[op] == SET_DELETE)
+			p->results[op] = SET_ABSENT;
+		else if (p->turned
+				 [op]) /* neither is it there nor does it fit */
+			p->results[op] = SET_OVERLAP;
 		p->turned[op] = true;
 		p->what[op] = SET_ADD;
 		return;
 	}
-	if (!p->turned[op] && !delete &&(err == -EEXIST || err == -EBUSY) &&
+	if (!p->turned[op] && !del && (err == -EEXIST || err == -EBUSY) &&
 	    p->what[op] == SET_ADD) {
 		p->turned[op] = true;
 		p->what[op] = SET_REPLACE;
@@ -179,15 +177,20 @@ static void refused(struct put *p, size_t op, bool delete, int err)
 /* Those that are in: done, or looked at; true while some are left. */
 static bool round_of(struct put *p, const bool *in)
 {
-	bool left = false;
+	bool left = false, good;
 
 	build(p, in);
 	if (!p->messages)
 		return false;
 	converse(p);
-	for (size_t m = 0; m < p->messages; m++)
-		if (p->errors[m])
-			refused(p, p->owner[m], p->deletes[m], p->errors[m]);
+	good = p->acked && !p->broken;
+	for (size_t m = 0; m < p->messages; m++) {
+		if (!p->errors[m])
+			continue;
+		good = false;
+		refused(p, p->owner[m], p->deletes[m], p->errors[m]);
+	}
+	p->committed = good;
 	for (size_t i = 0; i < p->n; i++) {
 		if (!in[i] || p->results[i] != NO_RESULT)
 			continue;
@@ -235,11 +238,6 @@ unsigned nftsets_apply(struct nftsets *s, unsigned set,
 	bool in[SET_FRAME_MAX];
 	bool left = true;
 
-	p.buf = malloc(BUF_BYTES);
-	if (!p.buf) {
-		memset(results, SET_FAILED, n);
-		return 0;
-	}
 	memset(results, NO_RESULT, n);
 	for (size_t i = 0; i < n; i++)
 		p.what[i] = ops[i].what;
@@ -247,10 +245,5 @@ unsigned nftsets_apply(struct nftsets *s, unsigned set,
 		pending(&p, in);
 		left = round_of(&p, in);
 	}
-	if (left)
-		n = each_alone(&p);
-	else
-		n = p.committed;
-	free(p.buf);
-	return (unsigned)n;
+	return left ? each_alone(&p) : p.committed;
 }
