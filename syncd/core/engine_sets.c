@@ -26,6 +26,7 @@ enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
 #define AGAIN_NS    (250 * MONO_MS) /* for who was missed once */
 #define GATE_NS	    (5 * MONO_S)
 #define QUEUE_BYTES (512 * 1024) /* more waits for a peer: no chunk */
+#define TRIES_MAX   4		 /* looks for who is told all */
 #define GONE_MAX    1024	 /* told one by one */
 
 /* --- life --------------------------------------------------------------------- */
@@ -126,6 +127,7 @@ void engine_set_is(struct engine *e, unsigned set, const struct set_kind *kind,
 	}
 	if (!t->known || !same_kind(&t->kind, kind) || !t->read) {
 		set_forget(t);
+		t->want = 0; /* a new wish once it was read */
 		engine_set_tell_anew(e, set);
 		memcpy(bytes, seed, sizeof(bytes));
 		set_memo_init(&t->memo, bytes, kind->key_len,
@@ -172,6 +174,7 @@ void engine_set_event(struct engine *e, unsigned set, const struct set_elem *el,
 		engine_set_tell(e, set, el, now);
 		return;
 	case SET_SAME:
+	case SET_FOUND:
 	case SET_STALE:
 	case SET_TOO_MANY: /* each look counts those */
 		return;
@@ -211,8 +214,10 @@ void engine_sets_role(struct engine *e, bool telling, mono_t now)
 		if (t->why || !t->kind.present)
 			t->due = MONO_NEVER;
 	}
-	if (s)
-		s->gate = mono_add(now, GATE_NS);
+	if (!s)
+		return;
+	s->gate = mono_add(now, GATE_NS);
+	s->whole = 0;
 }
 
 void engine_sets_peer_live(struct engine *e, unsigned peer, mono_t now)
@@ -316,8 +321,11 @@ enum engine_work engine_sets_work(struct engine *e, mono_t now)
 		    !(s->set[i].error && mono_due(s->set[i].due, now)))
 			continue;
 		s->at = i;
+		s->again = false;
 		return WORK_SET_KIND;
 	}
+	if (s->again)
+		return WORK_SET_START;
 	if (engine_sets_sweep(e))
 		return WORK_SET_APPLY;
 	for (unsigned k = 1; k <= s->n; k++) {
@@ -339,6 +347,7 @@ void engine_set_looking(struct engine *e, int err, mono_t now)
 	t->error = err;
 	if (err) {
 		t->due = mono_add(now, RETRY_NS);
+		s->again = false;
 		return;
 	}
 	s->looking = true;
@@ -346,9 +355,12 @@ void engine_set_looking(struct engine *e, int err, mono_t now)
 	s->chunks = s->gone = 0;
 	s->crowd = s->untold = 0;
 	s->began = s->next = now;
-	s->whole = engine_set_owed(e, s->at);
 	t->due = MONO_NEVER;
 	set_memo_look(&t->memo);
+	if (s->again)
+		return;
+	s->tries = 0;
+	s->whole = engine_set_owed(e, s->at);
 	engine_set_tell_begin(e, now);
 }
 
@@ -388,6 +400,10 @@ static void look_ended(struct engine *e, struct engine_set *t, mono_t now)
 	if (!engine_telling(e) || (!silent && s->chunks <= 1))
 		misses = 1;
 	left = set_memo_looked(&t->memo, misses, now, is_gone, e);
+	/* who is told all would remove what was only missed */
+	s->again = left && s->whole && ++s->tries < TRIES_MAX;
+	if (s->again)
+		return;
 	engine_set_tell_end(e, now);
 	if (s->gone > GONE_MAX)
 		engine_set_tell_anew(e, s->at);
@@ -413,7 +429,7 @@ void engine_set_looked(struct engine *e, const struct set_elem *list, size_t n,
 	size_t sent;
 
 	if (err || s->abort) { /* sets->abort: for who has no other word */
-		s->looking = s->abort = false;
+		s->looking = s->abort = s->again = false;
 		s->whole = 0;
 		look_failed(e, t, err ? err : -ECANCELED, now);
 		return;
@@ -435,7 +451,8 @@ void engine_set_looked(struct engine *e, const struct set_elem *list, size_t n,
 		return;
 	s->looking = false;
 	look_ended(e, t, now);
-	s->whole = 0;
+	if (!s->again)
+		s->whole = 0;
 }
 
 /* --- time -------------------------------------------------------------------------------- */

@@ -96,6 +96,8 @@ struct engine_sets {
 	unsigned at;	 /* the set of the next piece of work */
 	bool looking;	 /* at it */
 	bool abort;	 /* it is of no use any more */
+	bool again;	 /* it missed some: another one, for whole */
+	unsigned tries;	 /* of that */
 	uint32_t whole;	 /* peers that are told all of it, a bit each */
 	unsigned chunks; /* read of it */
 	unsigned gone;	 /* told as deleted at its end */

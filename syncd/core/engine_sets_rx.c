@@ -148,6 +148,7 @@ static void take(struct engine *e, struct engine_set *t,
 		t->results[SET_CROWD]++;
 		return;
 	case SET_SAME:
+	case SET_FOUND:
 	case SET_STALE:
 		break;
 	}

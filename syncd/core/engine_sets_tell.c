@@ -28,7 +28,8 @@ static bool is_told_all(const struct engine *e, unsigned set, unsigned peer)
 {
 	const struct engine_sets *s = e->sets;
 
-	return s->looking && s->at == set && s->whole & 1U << peer;
+	return (s->looking || s->again) && s->at == set &&
+	       s->whole & 1U << peer;
 }
 
 uint32_t engine_set_owed(const struct engine *e, unsigned set)
@@ -144,6 +145,7 @@ static bool is_for(enum set_news news, bool all)
 	case SET_NEW:
 	case SET_CHANGED:
 	case SET_LONGER:
+	case SET_FOUND:
 		return true;
 	case SET_SAME:
 		return all;
@@ -169,7 +171,7 @@ static size_t tell_one_peer(struct engine *e, unsigned peer,
 			    const struct set_elem *list, size_t n, mono_t now)
 {
 	struct engine_sets *s = e->sets;
-	bool all = s->whole & 1U << peer;
+	bool all = !s->again && s->whole & 1U << peer;
 	size_t sent = 0;
 
 	s->out.part = SET_PART_STREAM;

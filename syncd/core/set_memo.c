@@ -276,6 +276,8 @@ enum set_news set_memo_see(struct set_memo *m, const struct set_elem *e,
 	en = put(m, e, &is_new, now);
 	if (!en)
 		return SET_TOO_MANY;
+	if (en->misses)
+		news = SET_FOUND;
 	en->look = m->look;
 	en->misses = 0;
 	if (by == SET_BY_LOOK && en->fresh)
@@ -292,7 +294,7 @@ enum set_news set_memo_see(struct set_memo *m, const struct set_elem *e,
 		news = SET_CHANGED;
 	else if (moved(en, e, by, until))
 		news = SET_LONGER;
-	if (news == SET_SAME)
+	if (news == SET_SAME || news == SET_FOUND)
 		return news;
 	en->digest = digest;
 	en->until = en->seen = until;

@@ -59,6 +59,7 @@ enum set_news {
 	SET_NEW,
 	SET_CHANGED,  /* its data, comment or expressions */
 	SET_LONGER,   /* it runs out at another time */
+	SET_FOUND,    /* nothing, but the look before missed it */
 	SET_STALE,    /* the look is older than what is known */
 	SET_TOO_MANY, /* it is not remembered */
 };

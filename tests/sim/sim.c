@@ -400,7 +400,9 @@ static bool work(struct sim *s, unsigned i)
 		events_turn(s, i, engine_events_room(n->engine));
 		return true;
 	}
-	switch (engine_work(n->engine, s->now)) {
+	enum engine_work what;
+
+	switch (what = engine_work(n->engine, s->now)) {
 	case WORK_NONE:
 		return n->engine->queued > 0;
 	case WORK_INJECT:
@@ -414,12 +416,14 @@ static bool work(struct sim *s, unsigned i)
 	case WORK_DUMP_READ:
 		dump_read(s, i);
 		return true;
-	case WORK_SET_KIND: /* no sets are named */
+	case WORK_SET_KIND:
 	case WORK_SET_START:
 	case WORK_SET_READ:
 	case WORK_SET_ABORT:
 	case WORK_SET_APPLY:
-		break;
+		sim_sets_work(s, i, what);
+		n->busy_until = mono_add(s->now, cost(s, 10, INJECT_NS));
+		return true;
 	case WORK_DUMP_ABORT:
 		kernel_dump_abort(&n->kernel);
 		engine_dumping(n->engine, false, s->now);
@@ -463,6 +467,7 @@ static void turn(struct sim *s, unsigned i)
 	engine_tick(n->engine, s->now);
 	world_actions(s, i);
 	any |= world_link_receive(s, i);
+	any |= sim_sets_news(s, i);
 	/* a real loop may come back to them before it works */
 	do
 		any |= events(s, i);
@@ -549,6 +554,8 @@ static void step_world(struct sim *s)
 		expire(s, &s->node[i]);
 	if (s->traffic && master >= 0)
 		sim_traffic(s, (unsigned)master);
+	if (s->traffic && s->conf.sets && master >= 0)
+		sim_sets_traffic(s, (unsigned)master);
 	if (mono_due(s->next_table, s->now)) {
 		s->next_table = mono_add(s->now, TABLE_EVERY_NS);
 		for (unsigned i = 0; i < SIM_NODES; i++)

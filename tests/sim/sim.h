@@ -10,6 +10,7 @@
 
 #include "engine.h"
 #include "kernel.h"
+#include "sets.h"
 
 #define SIM_NODES	2
 #define SIM_VHOSTS_MAX	2
@@ -38,6 +39,7 @@ struct sim_conf {
 	unsigned slowness;     /* of the machines, 0 as 1; up to 100 */
 	unsigned tuples;       /* that clients use; few are used again */
 	size_t chunk, event_room;
+	bool sets; /* nftables sets are told, too */
 	bool verbose;
 	uint16_t trace; /* say what happens to this client port */
 };
@@ -65,6 +67,7 @@ struct sim_pipe {
 struct sim_node {
 	struct engine *engine; /* NULL: the daemon does not run */
 	struct kernel kernel;
+	struct sim_sets sets;
 	char name[16];
 	bool carrier[SIM_VHOSTS_MAX];
 	bool mute[SIM_VHOSTS_MAX];    /* its adverts fail, and it knows */

@@ -79,6 +79,7 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 	} else if (sim_chance(&dice, 10)) {
 		c.require = REQUIRE_SYNC_OFF;
 	}
+	c.sets = sim_chance(&dice, 40);
 	return c;
 }
 
