@@ -261,7 +261,8 @@ int session_bulk_end(struct session *s, mono_t now);
 
 /*
  * nftables sets (session_sets.c), to a peer that says SESSION_CAN_SETS.
- * Elements go among the flows, in their order, after those told until now.
+ * Elements go among the frames of flows, in an order of their own, and before a
+ * bulk's end that is told later.
  */
 int session_send_sets(struct session *s, const struct set_word *list, size_t n,
 		      bool answer);

@@ -3,8 +3,8 @@
  * nftables sets in the conversation: what each node says of its sets, and
  * elements as numbered frames in the queue of flows. Not whom they are told.
  *
- * Invariant: elements leave after every flow that was told before them, so an
- * acknowledgement speaks for both.
+ * Invariant: a frame of elements closes no batch of flows: events that wait for
+ * the next chunk of a bulk go on waiting (rules 4).
  */
 #include "session_int.h"
 #include "set_pb.h"
@@ -45,12 +45,11 @@ int session_send_sets(struct session *s, const struct set_word *list, size_t n,
 int session_tell_elements(struct session *s, const struct set_elements *m,
 			  mono_t now)
 {
-	int r = session_flush(s, now);
+	int r;
 
-	if (r == 0)
-		r = session_bulk_flush(s, now);
-	if (r < 0 || !session_is_open(s))
-		return r;
+	session_clock(s, now);
+	if (!session_is_open(s))
+		return 0;
 	r = set_pb_put_elements(&s->tx.flows.q, s->tx.seq + 1, m);
 	if (r == 0)
 		session_flow_frame_added(s);
