@@ -205,8 +205,8 @@ void engine_sets_role(struct engine *e, bool telling, mono_t now)
 	for (unsigned i = 0; s && i < s->n; i++) {
 		struct engine_set *t = &s->set[i];
 
-		/* what the packet path added since the look before */
-		t->last = !telling && t->read && set_kind_silent(&t->kind);
+		/* what came since the look before, or waits as news */
+		t->last = !telling && t->read;
 		if (telling)
 			engine_set_tell_anew(e, i);
 		if (telling || t->last)
