@@ -212,7 +212,7 @@ static void check_refused(const struct node *n, const struct engine_set *t,
 		snprintf(text, sizeof(text),
 			 "set \"%s\": %" PRIu64 " elements refused: %s\n"
 			 "the set is not the same on both nodes.\n"
-			 "see REPLICATED SETS in statesync.conf(5) for the "
+			 "SYNC in statesync.conf(5) explains the "
 			 "word",
 			 t->name, t->results[r],
 			 set_result_name((enum set_result)r));

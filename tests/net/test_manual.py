@@ -17,11 +17,13 @@ MANUALS = sorted((ROOT / "syncd").glob("*.[1-9]"))
 SECTIONS = {"IN_ROOT": "GENERAL", "IN_LINK": "LINK", "IN_PEER": "LINK",
             "IN_CARP": "CARP", "IN_ALLOW": "CARP", "IN_SCRIPT": "TRACK",
             "IN_WATCH": "TRACK", "IN_ROUTE": "ROUTES AND RULES",
-            "IN_RULE": "ROUTES AND RULES", "IN_STATS": "STATS"}
+            "IN_RULE": "ROUTES AND RULES", "IN_STATS": "STATS",
+            "IN_SYNC": "SYNC"}
 BLOCKS = {"LINK": ("link", "peer"),
           "CARP": ("carp", "allow", "track", "routes", "rules"),
           "TRACK": ("interface", "route", "script", "process", "file"),
-          "ROUTES AND RULES": ("route", "rule"), "STATS": ("stats",)}
+          "ROUTES AND RULES": ("route", "rule"), "STATS": ("stats",),
+          "SYNC": ("sync",)}
 
 
 def text(path):
