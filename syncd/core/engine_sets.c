@@ -88,6 +88,12 @@ void engine_sets_wish(struct engine *e, unsigned set)
 	say_all(e->sets);
 }
 
+/* It is there, and its elements may be told. */
+static bool is_usable(const struct engine_set *t)
+{
+	return t->known && t->kind.present && !t->why;
+}
+
 /* --- what our kernel's sets are --------------------------------------------------- */
 
 static bool same_kind(const struct set_kind *a, const struct set_kind *b)
@@ -185,7 +191,7 @@ void engine_set_stirred(struct engine *e, unsigned set, mono_t now)
 {
 	struct engine_set *t = &e->sets->set[set];
 
-	if (t->known && t->kind.present && !t->why)
+	if (is_usable(t))
 		t->due = mono_min(t->due, mono_add(now, STIRRED_NS));
 }
 
@@ -209,10 +215,8 @@ void engine_sets_role(struct engine *e, bool telling, mono_t now)
 		t->last = !telling && t->read;
 		if (telling)
 			engine_set_tell_anew(e, i);
-		if (telling || t->last)
+		if ((telling || t->last) && is_usable(t))
 			t->due = now;
-		if (t->why || !t->kind.present)
-			t->due = MONO_NEVER;
 	}
 	if (!s)
 		return;
@@ -298,7 +302,7 @@ static bool wants_look(const struct engine *e, unsigned set, mono_t now)
 {
 	const struct engine_set *t = &e->sets->set[set];
 
-	if (!t->known || !t->kind.present || t->why)
+	if (!is_usable(t))
 		return false;
 	return mono_due(t->due, now) || (t->read && engine_set_owed(e, set));
 }
