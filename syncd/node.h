@@ -376,7 +376,8 @@ int node_sets_change(struct node *n, const struct conf_sets *was)
 	__attribute__((warn_unused_result));
 /* Those of the configuration, SETS_MAX at most; how many. */
 int node_sets_names(const struct node *n, const char **names);
-void node_sets_work(struct node *n, enum engine_work what);
+/* One piece of the engine's work on sets. */
+void node_sets_work(struct node *n);
 
 /* --- commands.c */
 int commands_open(struct node *n) __attribute__((warn_unused_result));

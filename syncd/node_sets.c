@@ -17,7 +17,7 @@
 struct node_sets {
 	struct nftsets kernel;
 	struct event *event;
-	struct set_elem list[ENGINE_SET_CHUNK];
+	struct set_elem list[SET_CHUNK_MAX];
 };
 
 /* --- news -------------------------------------------------------------------- */
@@ -97,35 +97,31 @@ static void apply(struct node *n)
 	engine_set_applied(n->engine, results, node_now(n));
 }
 
-void node_sets_work(struct node *n, enum engine_work what)
+void node_sets_work(struct node *n)
 {
 	struct node_sets *s = n->sets;
 	unsigned set = engine_sets_at(n->engine);
 
-	switch (what) {
-	case WORK_SET_KIND:
+	switch (engine_sets_piece(n->engine)) {
+	case SETS_KIND:
 		find_kind(n);
 		return;
-	case WORK_SET_START:
+	case SETS_START:
 		engine_set_looking(n->engine, nftsets_dump(&s->kernel, set),
 				   n->last);
 		return;
-	case WORK_SET_READ:
+	case SETS_READ:
 		read_on(n);
 		return;
-	case WORK_SET_ABORT:
+	case SETS_ABORT:
 		nftsets_abort(&s->kernel);
 		engine_set_looked(n->engine, NULL, 0, 0, false, -ECANCELED,
 				  n->last);
 		return;
-	case WORK_SET_APPLY:
+	case SETS_APPLY:
 		apply(n);
 		return;
-	case WORK_NONE:
-	case WORK_INJECT:
-	case WORK_DUMP_START:
-	case WORK_DUMP_READ:
-	case WORK_DUMP_ABORT:
+	case SETS_NOTHING:
 		return;
 	}
 }

@@ -197,9 +197,7 @@ bool node_sync_work(struct node *n)
 		(void)events_turn(n);
 		return true;
 	}
-	enum engine_work what;
-
-	switch (what = engine_work(n->engine, node_now(n))) {
+	switch (engine_work(n->engine, node_now(n))) {
 	case WORK_NONE:
 		break;
 	case WORK_INJECT:
@@ -215,12 +213,8 @@ bool node_sync_work(struct node *n)
 		ct_dump_abort(&n->dump);
 		engine_dumping(n->engine, false, n->last);
 		return true;
-	case WORK_SET_KIND:
-	case WORK_SET_START:
-	case WORK_SET_READ:
-	case WORK_SET_ABORT:
-	case WORK_SET_APPLY:
-		node_sets_work(n, what);
+	case WORK_SETS:
+		node_sets_work(n);
 		return true;
 	}
 	/* hearing a peer may have left actions */

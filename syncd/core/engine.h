@@ -200,12 +200,7 @@ enum engine_work {
 	WORK_DUMP_START, /* a new dump of our table; then engine_dumping */
 	WORK_DUMP_READ,	 /* one chunk; then engine_dumped */
 	WORK_DUMP_ABORT, /* then engine_dumping(false) */
-	/* nftables sets, e->sets (engine_sets.h): */
-	WORK_SET_KIND,	/* what is engine_sets_at()? then engine_set_is */
-	WORK_SET_START, /* a look at it; then engine_set_looking */
-	WORK_SET_READ,	/* one chunk of that; then engine_set_looked */
-	WORK_SET_ABORT, /* of the look; then engine_set_looked */
-	WORK_SET_APPLY, /* sets->ops; then engine_set_applied */
+	WORK_SETS,	 /* nftables sets: engine_sets_piece */
 };
 
 /* Whom a dump of our table serves, most urgent first. */

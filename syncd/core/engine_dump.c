@@ -181,20 +181,17 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 
 enum engine_work engine_work(struct engine *e, mono_t now)
 {
-	enum engine_work sets;
-
 	/* a chunk that waits must not be older than one batch (sweep) */
 	for (unsigned i = 0; i < e->npeers && !e->nops && !e->fresh; i++)
 		engine_peer_pump(e, i, now);
 	if (e->nops)
 		return WORK_INJECT;
-	if (engine_sets_busy(e))
-		return WORK_SET_APPLY;
+	if (engine_sets_busy(e) && engine_sets_work(e, now))
+		return WORK_SETS;
 	/* what was just heard comes first */
 	if (e->queued)
 		return WORK_NONE;
-	sets = engine_sets_work(e, now);
-	return sets != WORK_NONE ? sets : dump_work(e, now);
+	return engine_sets_work(e, now) ? WORK_SETS : dump_work(e, now);
 }
 
 mono_t engine_dump_deadline(const struct engine *e)

@@ -24,10 +24,9 @@ enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
 #define STIRRED_NS  (50 * MONO_MS)
 #define WISH_NS	    (100 * MONO_MS)
 #define AGAIN_NS    (250 * MONO_MS) /* for who was missed once */
-#define GATE_NS	    (5 * MONO_S)
-#define QUEUE_BYTES (512 * 1024) /* more waits for a peer: no chunk */
-#define TRIES_MAX   4		 /* looks for who is told all */
-#define GONE_MAX    1024	 /* told one by one */
+#define QUEUE_BYTES (512 * 1024)    /* more waits for a peer: no chunk */
+#define TRIES_MAX   4		    /* looks for who is told all */
+#define GONE_MAX    1024	    /* told one by one */
 
 /* --- life --------------------------------------------------------------------- */
 
@@ -88,8 +87,7 @@ void engine_sets_wish(struct engine *e, unsigned set)
 	say_all(e->sets);
 }
 
-/* It is there, and its elements may be told. */
-static bool is_usable(const struct engine_set *t)
+bool engine_set_is_usable(const struct engine_set *t)
 {
 	return t->known && t->kind.present && !t->why;
 }
@@ -191,7 +189,7 @@ void engine_set_stirred(struct engine *e, unsigned set, mono_t now)
 {
 	struct engine_set *t = &e->sets->set[set];
 
-	if (is_usable(t))
+	if (engine_set_is_usable(t))
 		t->due = mono_min(t->due, mono_add(now, STIRRED_NS));
 }
 
@@ -200,84 +198,6 @@ void engine_sets_overrun(struct engine *e, mono_t now)
 	(void)now;
 	for (unsigned i = 0; e->sets && i < e->sets->n; i++)
 		e->sets->set[i].renew = true;
-}
-
-/* --- roles and peers ---------------------------------------------------------------- */
-
-void engine_sets_role(struct engine *e, bool telling, mono_t now)
-{
-	struct engine_sets *s = e->sets;
-
-	for (unsigned i = 0; s && i < s->n; i++) {
-		struct engine_set *t = &s->set[i];
-
-		/* what came since the look before, or waits as news */
-		t->last = !telling && t->read;
-		if (telling)
-			engine_set_tell_anew(e, i);
-		if ((telling || t->last) && is_usable(t))
-			t->due = now;
-	}
-	if (!s)
-		return;
-	s->gate = mono_add(now, GATE_NS);
-	s->whole = 0;
-}
-
-void engine_sets_peer_live(struct engine *e, unsigned peer, mono_t now)
-{
-	if (!e->sets)
-		return;
-	engine_sets_peer_down(e, peer);
-	e->sets->peers[peer].say = e->sets->peers[peer].ask = true;
-	e->sets->gate = mono_add(now, GATE_NS);
-}
-
-void engine_sets_peer_down(struct engine *e, unsigned peer)
-{
-	struct engine_sets *s = e->sets;
-
-	if (!s)
-		return;
-	memset(&s->peers[peer], 0, sizeof(s->peers[peer]));
-	s->whole &= ~(1U << peer);
-	if (s->ops_peer == (int)peer)
-		s->ops_peer = -1;
-}
-
-void engine_sets_lost(struct engine *e, unsigned peer)
-{
-	struct engine_sets *s = e->sets;
-
-	for (unsigned i = 0; s && i < s->n; i++)
-		s->peers[peer].of[i].served = 0;
-	if (s)
-		s->whole &= ~(1U << peer);
-}
-
-bool engine_sets_ready(const struct engine *e)
-{
-	for (size_t i = 0; e->sets && i < e->sets->n; i++) {
-		const struct engine_set *t = &e->sets->set[i];
-
-		if (t->error || (t->known && (t->why || !t->kind.present)))
-			continue;
-		if (!t->read)
-			return false;
-	}
-	return true;
-}
-
-bool engine_sets_owed(const struct engine *e, unsigned peer)
-{
-	const struct engine_sets *s = e->sets;
-
-	if (!s || mono_is_never(s->gate))
-		return false;
-	for (unsigned i = 0; i < s->n; i++)
-		if (engine_set_owed(e, i) & 1U << peer)
-			return true;
-	return false;
 }
 
 /* --- looks ------------------------------------------------------------------------------ */
@@ -302,45 +222,58 @@ static bool wants_look(const struct engine *e, unsigned set, mono_t now)
 {
 	const struct engine_set *t = &e->sets->set[set];
 
-	if (!is_usable(t))
+	if (!engine_set_is_usable(t))
 		return false;
 	return mono_due(t->due, now) || (t->read && engine_set_owed(e, set));
 }
 
-enum engine_work engine_sets_work(struct engine *e, mono_t now)
+static enum sets_work next_piece(struct engine *e, mono_t now)
 {
 	struct engine_sets *s = e->sets;
 
-	if (!s)
-		return WORK_NONE;
+	if (s->nops)
+		return SETS_APPLY;
 	if (s->looking && (s->abort || s->set[s->at].renew))
-		return WORK_SET_ABORT;
+		return SETS_ABORT;
 	if (s->looking && !may_read(e, now))
-		return WORK_NONE;
+		return SETS_NOTHING;
 	s->asked = now;
 	if (s->looking)
-		return WORK_SET_READ;
+		return SETS_READ;
 	for (unsigned i = 0; i < s->n; i++) {
 		if (!s->set[i].renew &&
 		    !(s->set[i].error && mono_due(s->set[i].due, now)))
 			continue;
 		s->at = i;
 		s->again = false;
-		return WORK_SET_KIND;
+		return SETS_KIND;
 	}
 	if (s->again)
-		return WORK_SET_START;
+		return SETS_START;
 	if (engine_sets_sweep(e))
-		return WORK_SET_APPLY;
+		return SETS_APPLY;
 	for (unsigned k = 1; k <= s->n; k++) {
 		unsigned i = (s->at + k) % (unsigned)s->n;
 
 		if (!wants_look(e, i, now))
 			continue;
 		s->at = i;
-		return WORK_SET_START;
+		return SETS_START;
 	}
-	return WORK_NONE;
+	return SETS_NOTHING;
+}
+
+bool engine_sets_work(struct engine *e, mono_t now)
+{
+	if (!e->sets)
+		return false;
+	e->sets->work = next_piece(e, now);
+	return e->sets->work != SETS_NOTHING;
+}
+
+enum sets_work engine_sets_piece(const struct engine *e)
+{
+	return e->sets->work;
 }
 
 void engine_set_looking(struct engine *e, int err, mono_t now)

@@ -8,23 +8,26 @@
 
 /* --- engine_sets.c: looks, and when */
 void engine_sets_free(struct engine *e);
+/* It is there, and its elements may be told. */
+bool engine_set_is_usable(const struct engine_set *t);
+/* Is there a piece of work, of sets? */
+bool engine_sets_work(struct engine *e, mono_t now);
+void engine_sets_tick(struct engine *e, mono_t now);
+mono_t engine_sets_deadline(const struct engine *e);
+/* All elements are wanted of whoever tells them. */
+void engine_sets_wish(struct engine *e, unsigned set);
+
+/* --- engine_sets_tell.c: whom we tell what */
 /* This node has begun to tell its peers, or ends. */
 void engine_sets_role(struct engine *e, bool telling, mono_t now);
 void engine_sets_peer_live(struct engine *e, unsigned peer, mono_t now);
 void engine_sets_peer_down(struct engine *e, unsigned peer);
 /* Frames to this peer were thrown away. */
 void engine_sets_lost(struct engine *e, unsigned peer);
-enum engine_work engine_sets_work(struct engine *e, mono_t now);
-void engine_sets_tick(struct engine *e, mono_t now);
-mono_t engine_sets_deadline(const struct engine *e);
 /* Our own sets were read, or cannot be: a bulk may be asked for. */
 bool engine_sets_ready(const struct engine *e);
 /* A bulk to this peer waits: it lacks elements. */
 bool engine_sets_owed(const struct engine *e, unsigned peer);
-/* All elements are wanted of whoever tells them. */
-void engine_sets_wish(struct engine *e, unsigned set);
-
-/* --- engine_sets_tell.c: what we tell */
 /* Set and peer have the same kind of it, and both name it. */
 bool engine_set_fits(const struct engine *e, unsigned set, unsigned peer);
 /* Peers that are to be told all of it, a bit each. */

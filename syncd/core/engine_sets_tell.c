@@ -12,6 +12,8 @@
 
 /* A peer's queue beyond this: all of it later, instead of each change. */
 #define BEHIND_BYTES (1024 * 1024)
+/* So long do bulks wait for elements. */
+#define GATE_NS (5 * MONO_S)
 
 bool engine_set_fits(const struct engine *e, unsigned set, unsigned peer)
 {
@@ -204,6 +206,84 @@ size_t engine_set_tell_chunk(struct engine *e, const struct set_elem *list,
 		if (follows(e, s->at, i))
 			sent += tell_one_peer(e, i, list, n, now);
 	return sent;
+}
+
+/* --- roles and peers ---------------------------------------------------------------- */
+
+void engine_sets_role(struct engine *e, bool telling, mono_t now)
+{
+	struct engine_sets *s = e->sets;
+
+	for (unsigned i = 0; s && i < s->n; i++) {
+		struct engine_set *t = &s->set[i];
+
+		/* what came since the look before, or waits as news */
+		t->last = !telling && t->read;
+		if (telling)
+			engine_set_tell_anew(e, i);
+		if ((telling || t->last) && engine_set_is_usable(t))
+			t->due = now;
+	}
+	if (!s)
+		return;
+	s->gate = mono_add(now, GATE_NS);
+	s->whole = 0;
+}
+
+void engine_sets_peer_live(struct engine *e, unsigned peer, mono_t now)
+{
+	if (!e->sets)
+		return;
+	engine_sets_peer_down(e, peer);
+	e->sets->peers[peer].say = e->sets->peers[peer].ask = true;
+	e->sets->gate = mono_add(now, GATE_NS);
+}
+
+void engine_sets_peer_down(struct engine *e, unsigned peer)
+{
+	struct engine_sets *s = e->sets;
+
+	if (!s)
+		return;
+	memset(&s->peers[peer], 0, sizeof(s->peers[peer]));
+	s->whole &= ~(1U << peer);
+	if (s->ops_peer == (int)peer)
+		s->ops_peer = -1;
+}
+
+void engine_sets_lost(struct engine *e, unsigned peer)
+{
+	struct engine_sets *s = e->sets;
+
+	for (unsigned i = 0; s && i < s->n; i++)
+		s->peers[peer].of[i].served = 0;
+	if (s)
+		s->whole &= ~(1U << peer);
+}
+
+bool engine_sets_ready(const struct engine *e)
+{
+	for (size_t i = 0; e->sets && i < e->sets->n; i++) {
+		const struct engine_set *t = &e->sets->set[i];
+
+		if (t->error || (t->known && (t->why || !t->kind.present)))
+			continue;
+		if (!t->read)
+			return false;
+	}
+	return true;
+}
+
+bool engine_sets_owed(const struct engine *e, unsigned peer)
+{
+	const struct engine_sets *s = e->sets;
+
+	if (!s || mono_is_never(s->gate))
+		return false;
+	for (unsigned i = 0; i < s->n; i++)
+		if (engine_set_owed(e, i) & 1U << peer)
+			return true;
+	return false;
 }
 
 /* --- words -------------------------------------------------------------------------- */

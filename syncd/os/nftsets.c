@@ -165,7 +165,7 @@ static void read_entry(const struct nl_attrs *entry, void *arg)
 	const struct set_kind *kind = &s->kinds[s->at];
 	struct set_elem *e = &c->list[c->n];
 
-	if (c->n == ENGINE_SET_CHUNK) { /* more than any chunk can have */
+	if (c->n == SET_CHUNK_MAX) { /* more than any chunk can have */
 		c->untold++;
 		return;
 	}

@@ -10,8 +10,8 @@
 #ifndef STATESYNC_NFTSETS_H
 #define STATESYNC_NFTSETS_H
 
-#include "engine_sets.h"
 #include "nl.h"
+#include "set_op.h"
 
 #define NFTSETS_CHUNK (32 * 1024) /* bytes of a dump that are read at once */
 
@@ -55,7 +55,7 @@ int nftsets_dump(struct nftsets *s, unsigned set)
 	__attribute__((warn_unused_result));
 enum { NFTSETS_DONE, NFTSETS_MORE };
 /*
- * The next chunk, up to ENGINE_SET_CHUNK elements into list; *untold counts
+ * The next chunk, up to SET_CHUNK_MAX elements into list; *untold counts
  * those that cannot be told. NFTSETS_DONE, NFTSETS_MORE, or -errno (-ENOENT:
  * the set is gone).
  */

@@ -360,18 +360,13 @@ static void work(struct cs_sim *s, struct cs_node *n)
 	switch (engine_work(n->engine, now)) {
 	case WORK_NONE:
 	case WORK_INJECT:
+	case WORK_SETS:
 		return;
 	case WORK_DUMP_START:
 		engine_dumping(n->engine, true, now);
 		return;
 	case WORK_DUMP_READ:
 		engine_dumped(n->engine, NULL, 0, false, false, now);
-		return;
-	case WORK_SET_KIND: /* no sets are named */
-	case WORK_SET_START:
-	case WORK_SET_READ:
-	case WORK_SET_ABORT:
-	case WORK_SET_APPLY:
 		return;
 	case WORK_DUMP_ABORT:
 		engine_dumping(n->engine, false, now);

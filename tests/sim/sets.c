@@ -278,39 +278,35 @@ static void apply_all(struct sim *s, unsigned i)
 	engine_set_applied(s->node[i].engine, results, s->now);
 }
 
-void sim_sets_work(struct sim *s, unsigned i, enum engine_work what)
+void sim_sets_work(struct sim *s, unsigned i)
 {
 	struct sim_sets *k = &s->node[i].sets;
 	struct engine *e = s->node[i].engine;
 	unsigned set = engine_sets_at(e);
 	struct set_kind kind;
 
-	switch (what) {
-	case WORK_SET_KIND:
+	switch (engine_sets_piece(e)) {
+	case SETS_KIND:
 		kind = kind_of(k, set);
 		engine_set_is(e, set, &kind, sim_chance(s, 2) ? -EINTR : 0,
 			      s->now);
 		return;
-	case WORK_SET_START:
+	case SETS_START:
 		k->dumped = set;
 		k->at = 0;
 		fill(k, s->now);
 		engine_set_looking(e, sim_chance(s, 2) ? -ENOMEM : 0, s->now);
 		return;
-	case WORK_SET_READ:
+	case SETS_READ:
 		read_on(s, i);
 		return;
-	case WORK_SET_ABORT:
+	case SETS_ABORT:
 		engine_set_looked(e, NULL, 0, 0, false, -ECANCELED, s->now);
 		return;
-	case WORK_SET_APPLY:
+	case SETS_APPLY:
 		apply_all(s, i);
 		return;
-	case WORK_NONE:
-	case WORK_INJECT:
-	case WORK_DUMP_START:
-	case WORK_DUMP_READ:
-	case WORK_DUMP_ABORT:
+	case SETS_NOTHING:
 		return;
 	}
 }

@@ -54,7 +54,7 @@ void sim_sets_reset(struct sim_sets *k);
 void sim_sets_traffic(struct sim *s, unsigned node);
 /* Gives the news to the engine; true if there were any. */
 bool sim_sets_news(struct sim *s, unsigned node);
-void sim_sets_work(struct sim *s, unsigned node, enum engine_work what);
+void sim_sets_work(struct sim *s, unsigned node);
 /* Lets time pass until they are equal; an error if they do not become so. */
 void sim_watch_sets(struct sim *s);
 

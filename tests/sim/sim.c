@@ -400,9 +400,7 @@ static bool work(struct sim *s, unsigned i)
 		events_turn(s, i, engine_events_room(n->engine));
 		return true;
 	}
-	enum engine_work what;
-
-	switch (what = engine_work(n->engine, s->now)) {
+	switch (engine_work(n->engine, s->now)) {
 	case WORK_NONE:
 		return n->engine->queued > 0;
 	case WORK_INJECT:
@@ -416,12 +414,8 @@ static bool work(struct sim *s, unsigned i)
 	case WORK_DUMP_READ:
 		dump_read(s, i);
 		return true;
-	case WORK_SET_KIND:
-	case WORK_SET_START:
-	case WORK_SET_READ:
-	case WORK_SET_ABORT:
-	case WORK_SET_APPLY:
-		sim_sets_work(s, i, what);
+	case WORK_SETS:
+		sim_sets_work(s, i);
 		n->busy_until = mono_add(s->now, cost(s, 10, INJECT_NS));
 		return true;
 	case WORK_DUMP_ABORT:

@@ -33,7 +33,7 @@ static const char *const names[N] = {
 
 static struct nftsets s;
 static struct set_kind kinds[N];
-static struct set_elem list[ENGINE_SET_CHUNK];
+static struct set_elem list[SET_CHUNK_MAX];
 static size_t count, untold;
 static struct set_op ops[SET_FRAME_MAX];
 static uint8_t results[SET_FRAME_MAX];
@@ -67,7 +67,7 @@ static void teardown(void)
 /* All of a set into list. */
 static void look(unsigned set)
 {
-	static struct set_elem chunk[ENGINE_SET_CHUNK];
+	static struct set_elem chunk[SET_CHUNK_MAX];
 	int r;
 
 	count = untold = 0;
@@ -77,7 +77,7 @@ static void look(unsigned set)
 
 		r = nftsets_read(&s, chunk, &n, &bad);
 		ck_assert_int_ge(r, 0);
-		for (size_t i = 0; i < n && count < ENGINE_SET_CHUNK; i++)
+		for (size_t i = 0; i < n && count < SET_CHUNK_MAX; i++)
 			list[count++] = chunk[i];
 		untold += bad;
 	} while (r == NFTSETS_MORE);
