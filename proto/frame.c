@@ -22,6 +22,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_BULK_END:
 	case FRAME_AUDIT:
 	case FRAME_EXPECTS:
+	case FRAME_SET_ELEMENTS:
 		return true;
 	case FRAME_HELLO:
 	case FRAME_WORD:
@@ -32,6 +33,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_HANDOVER:
 	case FRAME_ADVERT:
 	case FRAME_RESUME:
+	case FRAME_SETS:
 		return false;
 	}
 	return false;
@@ -41,7 +43,8 @@ static bool type_known(uint8_t type)
 {
 	return (type >= FRAME_HELLO && type <= FRAME_ADVERT) ||
 	       (type >= FRAME_FLOWS && type <= FRAME_AUDIT) ||
-	       type == FRAME_EXPECTS || type == FRAME_RESUME;
+	       type == FRAME_RESUME || type == FRAME_SETS ||
+	       type == FRAME_SET_ELEMENTS || type == FRAME_EXPECTS;
 }
 
 enum frame_result frame_look(const uint8_t *data, size_t len, struct frame *f)

@@ -36,9 +36,11 @@ enum frame_type {
 	FRAME_BULK_BEGIN = 18,
 	FRAME_BULK_END = 19,
 	FRAME_AUDIT = 20,
+	FRAME_SET_ELEMENTS = 71,
 	FRAME_EXPECTS = 80,
 	/* not numbered: */
 	FRAME_RESUME = 50,
+	FRAME_SETS = 70,
 };
 
 struct frame {

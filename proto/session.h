@@ -20,6 +20,7 @@
 #include "expect.h"
 #include "flow.h"
 #include "mono.h"
+#include "set.h"
 
 #define SESSION_PROTOCOL      1
 #define SESSION_NAME_MAX      64 /* bytes of a node's or vhost's name, with NUL */
@@ -29,6 +30,7 @@
 #define SESSION_BATCH_MAX     256 /* flows in one frame */
 #define SESSION_REFUSALS_MAX  16  /* reasons in an acknowledgement */
 /* Bits of capabilities in the hello: this side understands the frame. */
+#define SESSION_CAN_SETS    (1u << 7)
 #define SESSION_CAN_EXPECTS (1u << 8)
 #define SESSION_SILENCE_NS  (2 * MONO_S) /* without a frame: peer is dead */
 
@@ -121,9 +123,11 @@ enum session_event_type {
 	SESSION_ACK,
 	SESSION_GAP,
 	SESSION_HANDOVER,
-	SESSION_AUDIT,	/* session_audit.h; in order with the flows */
-	SESSION_RESUME, /* the answer to session_offer */
-	SESSION_BROKEN, /* close the connection; error tells why */
+	SESSION_AUDIT,	      /* session_audit.h; in order with the flows */
+	SESSION_RESUME,	      /* the answer to session_offer */
+	SESSION_SETS,	      /* all that the peer says of its sets */
+	SESSION_SET_ELEMENTS, /* apply in order, then session_ack */
+	SESSION_BROKEN,	      /* close the connection; error tells why */
 };
 
 /* Why a session is broken. */
@@ -184,6 +188,15 @@ struct session_event {
 			uint64_t epoch; /* 0: a new stream begins */
 			uint64_t last;	/* it is as before after this one */
 		} resume;
+		struct {
+			const struct set_word *list;
+			size_t n;
+			bool answer; /* it asks for ours */
+		} sets;
+		struct {
+			uint64_t seq;
+			const struct set_elements *m;
+		} elements;
 	};
 };
 
@@ -316,6 +329,16 @@ int session_restart(struct session *s);
  * (session_offered, after SESSION_HELLO). */
 void session_offer(struct session *s, const struct session_place *have);
 bool session_offered(const struct session *s);
+
+/*
+ * nftables sets (session_sets.c), to a peer that says SESSION_CAN_SETS.
+ * Elements go among the frames of flows, in an order of their own, and before a
+ * bulk's end that is told later.
+ */
+int session_send_sets(struct session *s, const struct set_word *list, size_t n,
+		      bool answer);
+int session_tell_elements(struct session *s, const struct set_elements *m,
+			  mono_t now);
 
 /* --- bytes out -------------------------------------------------------- */
 

@@ -63,6 +63,8 @@ struct session_rx {
 	struct session_audit audit;
 	char reason[SESSION_REASON_MAX];
 	struct expect_batch expects;
+	struct set_word sets[SETS_MAX];
+	struct set_elements elements;
 };
 
 struct session {
@@ -98,6 +100,12 @@ void session_frame_added(struct session *s);
 /* As session_msg_get_* (session_msg.h). */
 bool session_audit_get(struct arena *arena, const struct frame *f,
 		       struct session_audit *a);
+/* session_sets.c */
+enum session_error session_hear_sets(struct session *s, const struct frame *f,
+				     struct session_event *e);
+enum session_error session_hear_elements(struct session *s,
+					 const struct frame *f,
+					 struct session_event *e);
 /* False if the peer acknowledges what it cannot have, or less than before. */
 bool session_tx_acked(struct session_tx *tx, uint64_t seq);
 /* The peer's answer to our offer; it must be one. */

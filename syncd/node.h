@@ -101,6 +101,7 @@ struct exec;
 struct node_track;
 struct node_policy;
 struct node_upgrade;
+struct node_sets;
 struct node_timeouts_file;
 struct node_defer;
 
@@ -143,6 +144,7 @@ struct node {
 	size_t nchunk;
 	uint32_t table_max;
 	struct peersock *peersock;
+	struct node_sets *sets; /* NULL: none are named */
 
 	struct node_defer *defer; /* NULL until packets are held */
 	struct exec *exec;	  /* the helper that runs commands */
@@ -413,6 +415,18 @@ void node_sync_filter(struct node *n);
 void node_sync_tick(struct node *n);
 /* Moves bytes from the sessions to the sockets. */
 void node_sync_output(struct node *n);
+
+/* --- node_sets.c: nftables sets */
+/* 0 or -errno, logged. */
+int node_sets_open(struct node *n) __attribute__((warn_unused_result));
+void node_sets_close(struct node *n);
+/* The configuration has other sets than it had. 0 or -errno, logged. */
+int node_sets_change(struct node *n, const struct conf_sets *was)
+	__attribute__((warn_unused_result));
+/* Those of the configuration, SETS_MAX at most; how many. */
+int node_sets_names(const struct node *n, const char **names);
+/* One piece of the engine's work on sets. */
+void node_sets_work(struct node *n);
 
 /* --- commands.c */
 int commands_open(struct node *n) __attribute__((warn_unused_result));

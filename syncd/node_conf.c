@@ -93,7 +93,7 @@ static void vhost_conf(const struct node *n, const struct node_vhost *v,
 /* The engine's configuration in *out, its parts in the others. */
 static int engine_conf(const struct node *n, struct shared *shared,
 		       struct engine_vhost_conf *vhosts, const char **peers,
-		       struct engine_conf *out)
+		       const char **sets, struct engine_conf *out)
 {
 	*out = (struct engine_conf){
 		.node = n->conf->node,
@@ -108,6 +108,9 @@ static int engine_conf(const struct node *n, struct shared *shared,
 		.npeers = n->conf->link.num_peers,
 		.vhosts = vhosts,
 		.peers = peers,
+		.nsets = (size_t)node_sets_names(n, sets),
+		.sets = sets,
+		.sets_period_ns = n->conf->sets.period_ms * MONO_MS,
 	};
 	if (out->npeers > ENGINE_PEERS_MAX) {
 		log_msg(LOG_ERR, "at most %d peers", ENGINE_PEERS_MAX);
@@ -124,10 +127,10 @@ int node_conf_engine(struct node *n)
 {
 	static struct shared shared[ENGINE_VHOSTS_MAX];
 	static struct engine_vhost_conf vhosts[ENGINE_VHOSTS_MAX];
-	const char *peers[ENGINE_PEERS_MAX], *why;
+	const char *peers[ENGINE_PEERS_MAX], *sets[SETS_MAX], *why;
 	struct timespec ts;
 	struct engine_conf conf;
-	int err = engine_conf(n, shared, vhosts, peers, &conf);
+	int err = engine_conf(n, shared, vhosts, peers, sets, &conf);
 
 	if (err)
 		return err;

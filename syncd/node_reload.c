@@ -299,6 +299,9 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 	}
 	if (!err) {
 		node_link_rekey(n);
+		err = node_sets_change(n, &was->sets);
+	}
+	if (!err) {
 		node_ifaces_look(n); /* who comes has a link */
 		node_settle(n);
 		conf_free(was);

@@ -332,6 +332,9 @@ bool node_sync_work(struct node *n)
 		ct_dump_abort(&n->dump);
 		engine_dumping(n->engine, false, n->last);
 		return true;
+	case WORK_SETS:
+		node_sets_work(n);
+		return true;
 	}
 	/* hearing a peer may have left actions */
 	return n->engine->queued > 0;
@@ -434,6 +437,8 @@ int node_sync_open(struct node *n)
 {
 	int err = open_conntrack(n);
 
+	if (!err)
+		err = node_sets_open(n);
 	return err ? err : node_link_open(n);
 }
 
@@ -442,6 +447,7 @@ void node_sync_close(struct node *n)
 	if (n->peersock)
 		peersock_free(n->peersock);
 	n->peersock = NULL;
+	node_sets_close(n);
 	if (n->events_event)
 		event_free(n->events_event);
 	if (n->events_rest)

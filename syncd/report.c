@@ -405,6 +405,7 @@ bool report_screen(struct node *n, FILE *out)
 	block_sync(n, out);
 	report_paths(n, out);
 	block_flows(n, out);
+	report_sets(n, out);
 	if (h && mono_diff(n->last, h->at) < REPORT_RECENT_NS) {
 		fputc('\n', out);
 		report_history(n, RECENT_MAX, out);

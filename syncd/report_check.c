@@ -365,6 +365,16 @@ static void check_nftables_conf(struct checker *c)
 			path, line, name, path);
 }
 
+static void warn_of_set(void *arg, const char *text)
+{
+	finding(arg, LEVEL_WARNS, "%s", text);
+}
+
+static void check_sets(struct checker *c)
+{
+	report_sets_check(c->n, warn_of_set, c);
+}
+
 /* --- all of it ----------------------------------------------------------------- */
 
 static const struct check checks[] = {
@@ -383,6 +393,7 @@ static const struct check checks[] = {
 	{ "filters", check_filters },
 	{ "names", check_names },
 	{ "defer", check_defer },
+	{ "sets", check_sets },
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
 

@@ -50,8 +50,22 @@ static void expects(const struct node *n, bool all, FILE *out)
 		"made without the connection that announced them", "");
 }
 
+struct sets {
+	FILE *out;
+	bool all;
+};
+
+static void set_counter(void *arg, uint64_t value, const char *what,
+			const char *of)
+{
+	const struct sets *s = arg;
+
+	counter(s->out, s->all, "sets", value, what, of);
+}
+
 void report_counters(struct node *n, bool all, FILE *out)
 {
+	struct sets sets = { .out = out, .all = all };
 	const struct engine *e = n->engine;
 
 	for (size_t i = 0; i < e->nvhosts; i++) {
@@ -94,6 +108,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 		counter(out, all, e->peers[i].name, e->peers[i].zones_unlisted,
 			"flows told of a zone that names does not list", "");
 	expects(n, all, out);
+	report_sets_counters(n, set_counter, &sets);
 	for (size_t i = 0; i < e->npeers; i++)
 		for (int k = SESSION_OK + 1; k < SESSION_ERROR_COUNT; k++)
 			counter(out, all, e->peers[i].name,

@@ -480,20 +480,20 @@ static json_t *link_refusals(const struct node *n)
 json_t *report_json(struct node *n)
 {
 	const struct engine *e = n->engine;
-	mono_t now = node_now(n);
 	json_t *o = json_object();
 
 	set(o, "schema", json_integer(SCHEMA));
 	set(o, "node", json_string(e->node));
 	set(o, "version", json_string(e->version));
-	set(o, "uptime_s", seconds(mono_diff(now, e->started)));
-	set(o, "ready", json_boolean(engine_ready(e, now)));
+	set(o, "uptime_s", seconds(mono_diff(node_now(n), e->started)));
+	set(o, "ready", json_boolean(engine_ready(e, node_now(n))));
 	set(o, "hold", hold(n));
 	set(o, "demotion", demotion(e));
 	set(o, "adverts_late", number(standin_count(n->standin)));
 	set(o, "carp", carp(n));
 	set(o, "peers", peers(n));
 	set(o, "flows", flows(n));
+	set(o, "sets", report_sets_json(n));
 	set(o, "link", link_refusals(n));
 	set(o, "history", report_history_json(n, HISTORY_MAX));
 	return o;

@@ -5,7 +5,7 @@
  * engine_sync.c. Invariant: between calls nothing is left undone but what is
  * in the queue of actions or waits for a deadline.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -106,6 +106,9 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 		err = add_peer(e, conf->peers[i], now);
 	if (!err)
 		err = engine_addresses(e, NULL, 0);
+	if (!err)
+		err = engine_sets_name(e, conf->sets, conf->nsets,
+				       conf->sets_period_ns, now);
 	if (err)
 		engine_free(e);
 	return err;
@@ -119,6 +122,7 @@ void engine_free(struct engine *e)
 		engine_answer_free(&e->peers[i].audit);
 	}
 	engine_audit_free(e);
+	engine_sets_free(e);
 	filter_free(&e->filter);
 	free(e->own);
 	memset(e, 0, sizeof(*e));
@@ -210,6 +214,7 @@ static void settle(struct engine *e, mono_t now)
 		;
 	engine_handover_settle(e, now);
 	engine_defer_settle(e, now);
+	engine_sets_settle(e, now);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		engine_sync_settle(e, i, now);
 		engine_peer_settle(e, i, now);
@@ -255,6 +260,7 @@ void engine_tick(struct engine *e, mono_t now)
 			p->say_word = true;
 	}
 	engine_sync_tick(e, now);
+	engine_sets_tick(e, now);
 }
 
 mono_t engine_deadline(const struct engine *e)
@@ -271,6 +277,7 @@ mono_t engine_deadline(const struct engine *e)
 		if (p->live)
 			d = mono_min(d, p->next_word);
 	}
+	d = mono_min(d, engine_sets_deadline(e));
 	d = mono_min(d, handover_deadline(&e->handover));
 	d = mono_min(d, defer_deadline(&e->defer));
 	d = mono_min(d, engine_audit_deadline(e));

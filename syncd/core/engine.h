@@ -16,6 +16,7 @@
 #include "demotion.h"
 #include "destroys.h"
 #include "engine_audit.h"
+#include "engine_sets.h"
 #include "filter.h"
 #include "gate.h"
 #include "handover.h"
@@ -64,6 +65,9 @@ struct engine_conf {
 	size_t nvhosts, npeers;
 	const struct engine_vhost_conf *vhosts;
 	const char *const *peers; /* names */
+	size_t nsets;
+	const char *const *sets; /* as engine_sets_name() takes them */
+	int64_t sets_period_ns;
 };
 
 struct engine_vhost {
@@ -251,6 +255,7 @@ enum engine_work {
 	WORK_DUMP_START,   /* a new dump of our table; then engine_dumping */
 	WORK_DUMP_READ,	   /* one chunk; then engine_dumped */
 	WORK_DUMP_ABORT,   /* then engine_dumping(false) */
+	WORK_SETS,	   /* nftables sets: engine_sets_piece */
 };
 
 /* Whom a dump of our table serves, most urgent first. */
@@ -273,7 +278,7 @@ struct engine {
 	char node[SESSION_NAME_MAX];
 	char version[32];
 	uint64_t boot_id, random;
-	uint64_t epochs, ids; /* the last ones given out */
+	uint64_t epochs, ids, wishes; /* the last ones given out */
 	mono_t started;
 	bool stopping, stopped;
 	struct demotion demotion;
@@ -337,6 +342,8 @@ struct engine {
 	bool torn;    /* entries were torn away here that the peers keep */
 	size_t fresh; /* ops a peer told since a chunk was filled */
 	uint64_t chunk_offered; /* destroys.offered when it was */
+
+	struct engine_sets *sets; /* NULL: none are named */
 
 	struct flow_change ops[ENGINE_OPS_MAX];
 	size_t nops;

@@ -5,7 +5,7 @@
  * peer. Invariant: at most one dump runs, and it is not read on while changes
  * wait to be injected.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <assert.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -149,6 +149,7 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 		*peer = (unsigned)((e->bulk_peer + i) % e->npeers);
 		if (e->peers[*peer].live && e->peers[*peer].tx.want_bulk &&
 		    engine_telling(e) && !e->congested &&
+		    !engine_sets_owed(e, *peer) &&
 		    e->handover.state == HANDOVER_IDLE)
 			return DUMP_BULK;
 	}
@@ -234,12 +235,14 @@ enum engine_work engine_work(struct engine *e, mono_t now)
 		return WORK_INJECT;
 	if (e->expects.batch.n)
 		return WORK_EXPECTS;
+	if (engine_sets_busy(e) && engine_sets_work(e, now))
+		return WORK_SETS;
 	/* what was just heard comes first */
 	if (e->queued)
 		return WORK_NONE;
 	if (engine_expects_due(e, now))
 		return WORK_EXPECTS_DUMP;
-	return dump_work(e, now);
+	return engine_sets_work(e, now) ? WORK_SETS : dump_work(e, now);
 }
 
 mono_t engine_dump_deadline(const struct engine *e)

@@ -22,6 +22,7 @@
  * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  * engine_expect.c    expectations, out and in
+ * engine_sets*.c     nftables sets (engine_sets_int.h)
  */
 #ifndef STATESYNC_ENGINE_INT_H
 #define STATESYNC_ENGINE_INT_H

@@ -4,7 +4,7 @@
  * hold follows. Flows are handed to engine_rx.c. Invariant: a word is
  * believed only while the link on which it came stands.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,6 +59,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	engine_rx_forget(e, peer, "the link was lost", now);
 	engine_answer_forget(e, peer);
 	engine_sync_forget_peer(e, peer);
+	engine_sets_peer_down(e, peer);
 }
 
 void engine_peer_data(struct engine *e, unsigned peer, const void *data,
@@ -90,6 +91,7 @@ static void hello(struct engine *e, unsigned peer,
 	engine_log(e, LEVEL_NOTICE, "peer \"%s\": link up, it runs %s", p->name,
 		   p->hello.version);
 	engine_sync_peer_live(e, peer, now);
+	engine_sets_peer_live(e, peer, now);
 }
 
 static enum carp_state said_state(const struct session_word *w,
@@ -249,6 +251,12 @@ static void heard(struct engine *e, unsigned peer,
 	case SESSION_RESUME:
 		engine_resume_answered(e, peer, ev);
 		return;
+	case SESSION_SETS:
+		engine_sets_words(e, peer, ev);
+		return;
+	case SESSION_SET_ELEMENTS:
+		engine_sets_heard(e, peer, ev, now);
+		return;
 	case SESSION_BROKEN:
 		broken(e, peer, ev->error);
 		return;
@@ -258,7 +266,7 @@ static void heard(struct engine *e, unsigned peer,
 /* What was heard last is for our kernel, and goes there first. */
 static bool work_waits(const struct engine *e)
 {
-	return e->nops || e->expects.batch.n;
+	return e->nops || e->expects.batch.n || engine_sets_busy(e);
 }
 
 void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
@@ -282,6 +290,8 @@ void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 			engine_rx_flows(e, peer, &ev, now);
 		} else if (ev.type == SESSION_EXPECTS) {
 			engine_rx_expects(e, peer, &ev);
+		} else if (ev.type == SESSION_SET_ELEMENTS) {
+			engine_sets_heard(e, peer, &ev, now);
 		}
 	}
 }

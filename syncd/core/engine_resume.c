@@ -173,10 +173,17 @@ void engine_resume_keep(struct engine *e, unsigned peer, mono_t now)
 	p->resume.running = false;
 }
 
-/* What is injected now will be there before anything that is told next. */
-static bool injecting(const struct engine *e, unsigned peer)
+/* The number of this peer's frame that is being put into our kernel, or 0. It
+ * will be there before anything that is told next. */
+static uint64_t injecting(const struct engine *e, unsigned peer)
 {
-	return e->nops && e->ops_peer == (int)peer;
+	if (e->nops && e->ops_peer == (int)peer)
+		return e->ops_seq;
+	if (e->expects.batch.n && e->expects.peer == (int)peer)
+		return e->expects.seq;
+	if (e->sets && e->sets->nops && e->sets->ops_peer == (int)peer)
+		return e->sets->ops_seq;
+	return 0;
 }
 
 static void begin_anew(struct engine *e, unsigned peer)
@@ -189,6 +196,8 @@ static void begin_anew(struct engine *e, unsigned peer)
 		e->ops_peer = -1;
 	if (e->expects.peer == (int)peer)
 		e->expects.peer = -1;
+	if (e->sets && e->sets->ops_peer == (int)peer)
+		e->sets->ops_peer = -1;
 	p->ack_seq = 0;
 	p->say_ack = false;
 	memset(p->refused, 0, sizeof(p->refused));
@@ -203,7 +212,9 @@ void engine_resume_offer(struct engine *e, unsigned peer, mono_t now)
 		void_rx(p);
 	if (p->resume.epoch) {
 		have.epoch = p->resume.epoch;
-		have.seq = injecting(e, peer) ? e->ops_seq : p->ack_seq;
+		have.seq = injecting(e, peer);
+		if (!have.seq)
+			have.seq = p->ack_seq;
 	} else {
 		begin_anew(e, peer);
 	}

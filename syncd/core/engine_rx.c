@@ -11,7 +11,7 @@
  *
  * Invariant: rx.epoch names an epoch of which this kernel has everything.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -431,7 +431,7 @@ static bool wants_bulk(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
-	if (!p->rx.asked && !all_acked(e, p))
+	if (!p->rx.asked && (!all_acked(e, p) || !engine_sets_ready(e)))
 		return false;
 	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
 	       !p->rx.adopt && !engine_resume_running(e, peer) &&

@@ -8,7 +8,7 @@
  * it was told, makes its table equal to ours. Whatever breaks that begins a
  * new epoch.
  */
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -121,6 +121,7 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 		 * all that was before it, any other asks for a bulk */
 		new_epoch(e, p, p->live ? TX_STREAM : TX_NONE);
 	}
+	engine_sets_role(e, telling, now);
 }
 
 static void say_gap(struct engine_peer *p, const char *reason)
@@ -176,6 +177,7 @@ void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
 	session_drop_flows(p->session);
 	engine_dump_cancel(e, DUMP_BULK, peer);
 	new_epoch(e, p, TX_NONE);
+	engine_sets_lost(e, peer);
 	say_gap(p, reason);
 	engine_log(e, LEVEL_WARNING,
 		   "%s: %s is on hold (gap) until a new bulk is in", reason,

@@ -75,6 +75,7 @@ struct conf {
 	char *stats_socket;
 	struct conf_link link;
 	struct conf_sync sync;
+	struct conf_sets sets;
 	size_t num_carps; /* at least 1 */
 	struct conf_carp *carps;
 };

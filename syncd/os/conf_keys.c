@@ -211,6 +211,8 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_NAMES, KEY_LIST, "zones", conf_names_zones },
 	{ IN_NAMES, KEY_LIST, "interfaces", conf_names_interfaces },
 	{ IN_SYNC, KEY_ONE, "resume-buffer", set_resume_buffer },
+	{ IN_SYNC, KEY_LIST, "sets", conf_sync_sets },
+	{ IN_SYNC, KEY_ONE, "sets-period", conf_sync_sets_period },
 	{ IN_STATS, KEY_ONE, "socket", set_socket },
 
 	{ IN_ROOT, KEY_LATER, "strict-interfaces", NULL },
@@ -218,7 +220,6 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_LATER, "on-master", NULL },
 	{ IN_ROOT, KEY_LATER, "on-backup", NULL },
 	{ IN_ROOT, KEY_LATER, "on-fault", NULL },
-	{ IN_SYNC, KEY_LATER, "sets", NULL },
 	{ IN_ROOT, KEY_LATER, "drift", NULL },
 	{ IN_STATS, KEY_LATER, "metrics", NULL },
 	{ IN_STATS, KEY_LATER, "mode", NULL },

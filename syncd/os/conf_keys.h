@@ -63,6 +63,8 @@ conf_set_fn conf_carp_interface, conf_carp_vhid, conf_carp_addresses,
 	conf_carp_ttl, conf_carp_source_mac, conf_carp_shared,
 	conf_carp_refresh, conf_carp_alias, conf_carp_balancing,
 	conf_carp_nodes;
+/* conf_sets.c */
+conf_set_fn conf_sync_sets, conf_sync_sets_period;
 /* Into p->allowed. */
 conf_set_fn conf_allow_advbase, conf_allow_advskew;
 /* conf_track.c: into p->track. */

@@ -414,6 +414,7 @@ static int run_pass(struct parser *p)
 	p->conf->resume_buffer_bytes = 8 * 1024 * 1024;
 	p->conf->witness = true;
 	p->conf->witness_limit = 3;
+	p->conf->sets.period_ms = 5000;
 	p->broken = cfg_parse_buf(cfg, p->text) != CFG_SUCCESS;
 	if (p->broken && !p->num_mistakes)
 		conf_mistake(p, (struct place){ 0 },

@@ -8,6 +8,7 @@
 
 #include "conf_carp.h"
 #include "filter_rules.h"
+#include "set.h"
 
 #include <stdbool.h>
 
@@ -28,6 +29,12 @@ struct conf_sync {
 	struct filter_rules rules;
 	size_t num_names; /* of peers only */
 	struct conf_names *names;
+};
+
+struct conf_sets {
+	size_t n;
+	char names[SETS_MAX][SET_NAME_MAX]; /* "inet filter blocklist" */
+	int64_t period_ms;
 };
 
 #endif

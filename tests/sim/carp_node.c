@@ -362,6 +362,7 @@ static void work(struct cs_sim *s, struct cs_node *n)
 	switch (engine_work(n->engine, now)) {
 	case WORK_NONE:
 	case WORK_INJECT:
+	case WORK_SETS:
 	case WORK_EXPECTS:
 		return;
 	case WORK_EXPECTS_DUMP:

@@ -433,6 +433,10 @@ static bool work(struct sim *s, unsigned i)
 	case WORK_DUMP_READ:
 		dump_read(s, i);
 		return true;
+	case WORK_SETS:
+		sim_sets_work(s, i);
+		n->busy_until = mono_add(s->now, cost(s, 10, INJECT_NS));
+		return true;
 	case WORK_DUMP_ABORT:
 		kernel_dump_abort(&n->kernel);
 		engine_dumping(n->engine, false, s->now);
@@ -476,6 +480,7 @@ static void turn(struct sim *s, unsigned i)
 	engine_tick(n->engine, s->now);
 	world_actions(s, i);
 	any |= world_link_receive(s, i);
+	any |= sim_sets_news(s, i);
 	/* a real loop may come back to them before it works */
 	do
 		any |= events(s, i);
@@ -562,6 +567,8 @@ static void step_world(struct sim *s)
 		expire(s, &s->node[i]);
 	if (s->traffic && master >= 0)
 		sim_traffic(s, (unsigned)master);
+	if (s->traffic && s->conf.sets && master >= 0)
+		sim_sets_traffic(s, (unsigned)master);
 	if (mono_due(s->next_table, s->now)) {
 		s->next_table = mono_add(s->now, TABLE_EVERY_NS);
 		for (unsigned i = 0; i < SIM_NODES; i++)

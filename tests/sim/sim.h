@@ -11,6 +11,7 @@
 #include "engine.h"
 #include "expects.h"
 #include "kernel.h"
+#include "sets.h"
 
 #define SIM_NODES	2
 #define SIM_VHOSTS_MAX	2
@@ -43,6 +44,7 @@ struct sim_conf {
 	int64_t audit_ns;    /* period of the audit, 0: none */
 	size_t resume_bytes; /* 0: 8 MiB */
 	bool no_resume;
+	bool sets; /* nftables sets are told, too */
 	bool verbose;
 	uint16_t trace; /* say what happens to this client port */
 };
@@ -71,6 +73,7 @@ struct sim_node {
 	struct engine *engine; /* NULL: the daemon does not run */
 	struct kernel kernel;
 	struct sim_expects expects;
+	struct sim_sets sets;
 	char name[16];
 	bool carrier[SIM_VHOSTS_MAX];
 	bool mute[SIM_VHOSTS_MAX];    /* its adverts fail, and it knows */

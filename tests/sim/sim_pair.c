@@ -87,6 +87,7 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 		c.audit_ns = (int64_t)(2 + sim_random(&dice, 10)) * MONO_S;
 	if (c.audit_ns && sim_chance(&dice, 20))
 		c.ops_s = 3000;
+	c.sets = sim_chance(&dice, 40);
 	return c;
 }
 

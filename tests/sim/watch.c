@@ -404,6 +404,8 @@ void sim_watch_quiet(struct sim *s)
 		watch_own(s, i);
 	}
 	sim_watch_tables(s, (unsigned)master);
+	if (s->conf.sets)
+		sim_watch_sets(s);
 }
 
 bool sim_idle(const struct sim *s)

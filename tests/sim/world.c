@@ -197,6 +197,9 @@ static void begin_engine(struct sim *s, unsigned i)
 						       : 8 << 20,
 		.nvhosts = s->conf.vhosts,
 		.npeers = 1,
+		.nsets = s->conf.sets ? SIM_SETS : 0,
+		.sets = sim_set_names,
+		.sets_period_ns = 1 * MONO_S,
 		.vhosts = vhosts,
 		.peers = &peer,
 	};
@@ -257,6 +260,8 @@ void world_end_daemon(struct sim *s, unsigned i, bool gently)
 	}
 	kernel_subscribe(&n->kernel, false);
 	kernel_dump_abort(&n->kernel);
+	n->sets.nnews = 0;
+	n->sets.lost = false;
 	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++) {
 		n->lease_until[k] = (mono_t){ 0 };
 		n->announcing[k] = false;
@@ -337,6 +342,7 @@ void sim_lose(struct sim *s, unsigned i)
 	sim_say(s, "-- machine of %s is lost", s->node[i].name);
 	world_end_daemon(s, i, false);
 	kernel_reset(&s->node[i].kernel);
+	sim_sets_reset(&s->node[i].sets);
 	sim_own_flows(s, i);
 }
 
@@ -475,6 +481,7 @@ struct sim *sim_new(const struct sim_conf *conf)
 
 		snprintf(n->name, sizeof(n->name), "fw%u", i + 1);
 		kernel_init(&n->kernel, &s->timeouts);
+		sim_sets_reset(&n->sets);
 		if (conf->chunk)
 			n->kernel.chunk = conf->chunk;
 		if (conf->event_room)
