@@ -115,6 +115,7 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 	m.number = w->number;
 	m.heard = w->heard;
 	m.answer = w->answer;
+	m.owner = w->owner;
 	m.n_vhost = w->nvhosts;
 	m.vhost = list;
 	for (size_t i = 0; i < w->nvhosts; i++) {
@@ -174,6 +175,7 @@ bool session_msg_get_word(struct arena *a, const struct frame *f,
 		.number = m->number,
 		.heard = m->heard,
 		.answer = m->answer,
+		.owner = m->owner,
 		.nvhosts = m->n_vhost,
 	};
 	for (size_t i = 0; i < m->n_vhost; i++)

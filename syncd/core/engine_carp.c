@@ -476,6 +476,8 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 	if (masters != e->masters) {
 		bool changed = !masters != !e->masters;
 
+		if (masters > e->masters)
+			engine_merge_master(e);
 		e->masters = masters;
 		e->touched = true;
 		if (changed)

@@ -287,6 +287,7 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		.number = p->words + 1,
 		.heard = p->heard ? p->word.number : 0,
 		.answer = p->ask,
+		.owner = e->owner,
 		.nvhosts = e->nvhosts,
 	};
 

@@ -288,7 +288,7 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 	for (size_t i = 0; i < ev->flows.n; i++) {
 		const struct flow_change *c = &ev->flows.list[i];
 
-		if (engine_op_told(e, c, ev->flows.bulk))
+		if (engine_op_told(e, c, peer))
 			continue;
 		p->refused[ENGINE_REFUSED_FILTER]++;
 		e->refused_own++;
@@ -320,6 +320,8 @@ static const char *open_reason(enum flow_result r)
 	case FLOW_CLASH:
 	case FLOW_HELPER:
 	case FLOW_LABELS:
+	case FLOW_KEPT:
+	case FLOW_OUSTED:
 	case FLOW_RESULT_COUNT:
 		break;
 	}
@@ -345,7 +347,7 @@ static void count_result(struct engine *e, struct engine_peer *p,
 	if (r == FLOW_LABELS)
 		p->rx.labels_at = now;
 	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
-	    r != FLOW_LABELS)
+	    r != FLOW_LABELS && r < FLOW_KEPT)
 		p->rx.missing++;
 	if (!open)
 		return;

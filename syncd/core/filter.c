@@ -127,6 +127,13 @@ enum filter_verdict filter_ends(const struct filter *f, const struct flow *flow)
 	return FILTER_PASS;
 }
 
+bool filter_is_opening(const struct flow *f)
+{
+	return f->l4proto == IPPROTO_TCP && f->has & FLOW_HAS_TCP &&
+	       (f->tcp_state == TCP_CONNTRACK_SYN_SENT ||
+		f->tcp_state == TCP_CONNTRACK_SYN_SENT2);
+}
+
 /*
  * Has it an answer? As with SYN_SENT, an association whose tags are not both
  * known is INVALID on the other node, and nothing mends it (sctp_packet); only
@@ -147,9 +154,8 @@ enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 	if (flow->status & never)
 		return FILTER_STATE;
 	if (flow->l4proto == IPPROTO_TCP &&
-	    (flow->tcp_state == TCP_CONNTRACK_SYN_SENT ||
-	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2 ||
-	     flow->tcp_state == TCP_CONNTRACK_NONE))
+	    (flow->tcp_state == TCP_CONNTRACK_NONE ||
+	     (filter_is_opening(flow) && !f->opening)))
 		return FILTER_STATE;
 	if (flow->l4proto == IPPROTO_SCTP && !sctp_begun(flow))
 		return FILTER_STATE;

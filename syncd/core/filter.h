@@ -7,6 +7,7 @@
 #ifndef STATESYNC_FILTER_H
 #define STATESYNC_FILTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "flow.h"
@@ -29,6 +30,9 @@ enum { FILTER_OURS, FILTER_PEERS };
 struct filter {
 	struct session_address *list[FILTER_LISTS];
 	size_t n[FILTER_LISTS];
+	/* SYN_SENT passes, too: the answer may come by another node, where it
+	 * is INVALID without an entry */
+	bool opening;
 };
 
 const char *filter_verdict_name(enum filter_verdict v);
@@ -51,6 +55,9 @@ enum filter_verdict filter_ends(const struct filter *f,
  */
 const struct flow_addr *filter_tied(const struct filter *f,
 				    const struct flow *flow);
+
+/* TCP of which one side has sent a SYN, and no more is known. */
+bool filter_is_opening(const struct flow *f);
 
 /* Is it an address of either node? */
 bool filter_is_own(const struct filter *f, uint8_t family,

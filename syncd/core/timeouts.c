@@ -82,3 +82,13 @@ uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f)
 
 	return nominal > TIMEOUT_STANDBY_S ? nominal : TIMEOUT_STANDBY_S;
 }
+
+uint32_t timeouts_copy(const struct flow_timeouts *t, const struct flow *f)
+{
+	return timeouts_nominal(t, f) + TIMEOUT_STANDBY_S;
+}
+
+uint32_t timeouts_raised(const struct flow_timeouts *t, const struct flow *f)
+{
+	return timeouts_copy(t, f) + TIMEOUT_STANDBY_S;
+}

@@ -46,5 +46,12 @@ void timeouts_default(struct flow_timeouts *t);
 
 uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f);
 uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f);
+/*
+ * Of a copy on a node through which flows pass, too: more than what any packet
+ * gives it, so that it is seen whether one has passed (merge.h).
+ */
+uint32_t timeouts_copy(const struct flow_timeouts *t, const struct flow *f);
+/* Of what passed there itself, and may pass elsewhere from now on. */
+uint32_t timeouts_raised(const struct flow_timeouts *t, const struct flow *f);
 
 #endif

@@ -14,11 +14,8 @@
  * errno. */
 enum flow_result ct_result_of(int error, int *other);
 
-/*
- * May the kernel be told it as a whole? It needs a timeout and the state of its
- * protocol, and a TCP connection an answer: an entry in SYN_SENT kills it
- * (spec/ctnetlink.md 3).
- */
+/* May the kernel be told it as a whole? It needs a timeout and the state of its
+ * protocol. */
 bool ct_result_possible(const struct flow *f);
 
 #endif

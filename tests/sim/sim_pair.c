@@ -79,6 +79,11 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 	} else if (sim_chance(&dice, 10)) {
 		c.require = REQUIRE_SYNC_OFF;
 	}
+	c.active = sim_chance(&dice, 15);
+	if (c.active) {
+		c.vhosts = 2;
+		c.crossed = c.independent = c.preempt = true;
+	}
 	return c;
 }
 
@@ -254,10 +259,13 @@ static void mend(struct sim *s, unsigned percent)
  * masters, who merge (rules 9). */
 static void look(struct sim *s)
 {
+	int master;
+
 	s->traffic = false;
 	sim_until_idle(s, 300 * MONO_MS);
-	if (sim_idle(s) && !s->node[1 - sim_master(s)].engine->masters)
-		sim_watch_tables(s, (unsigned)sim_master(s));
+	master = sim_idle(s) ? sim_master(s) : -1;
+	if (master >= 0 && !s->node[1 - master].engine->masters)
+		sim_watch_tables(s, (unsigned)master);
 	s->traffic = true;
 }
 
@@ -290,8 +298,22 @@ static void unite(struct sim *s)
 	}
 }
 
+/* Each has its own, and neither lacks anything of the other one's. */
+static void look_at_both(struct sim *s)
+{
+	s->traffic = false;
+	sim_until_idle(s, QUIET_MAX_NS);
+	if (!sim_idle(s))
+		sim_fail(s, "two that both forward are not in sync");
+	else
+		sim_watch_both(s);
+	s->traffic = true;
+}
+
 static void until_quiet(struct sim *s)
 {
+	if (s->conf.active)
+		look_at_both(s);
 	unite(s);
 	s->traffic = false;
 	sim_until_idle(s, QUIET_MAX_NS);
