@@ -125,7 +125,7 @@ def test_flows_of_one_host_are_deleted(lab, pair):
     assert of_client(lab, "gw1") == of_client(lab, "gw2") == 40
     delete(lab)
     assert of_client(lab, "gw1") == 0
-    pair.wait_equal(3)
+    pair.wait_equal()
     assert of_client(lab, "gw2") == 0
     assert pair.one.status()["flows"]["destroys"]["flushes"] == 0
 
