@@ -111,12 +111,12 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 
 void engine_free(struct engine *e)
 {
+	engine_audit_give_up(e, "", e->started); /* it tells the peer */
 	for (size_t i = 0; i < e->npeers; i++) {
 		session_free(e->peers[i].session);
 		free(e->peers[i].addresses);
 		engine_answer_free(&e->peers[i].audit);
 	}
-	engine_audit_give_up(e, "", e->started);
 	filter_free(&e->filter);
 	free(e->own);
 	memset(e, 0, sizeof(*e));
@@ -198,6 +198,7 @@ int32_t engine_demote(struct engine *e, int32_t n, mono_t now)
 
 static void settle(struct engine *e, mono_t now)
 {
+	e->filter.opening = engine_all_work(e);
 	/*
 	 * A vhost's step may raise or lower a hold or the demotion, which may
 	 * make another vhost step. Each vhost steps at most twice before it

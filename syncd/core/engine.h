@@ -297,6 +297,7 @@ struct engine {
 	uint64_t table;	  /* entries in our kernel now */
 	bool touched;	  /* it may have others than at our start */
 	unsigned masters; /* vhosts that are MASTER */
+	uint64_t owner;	  /* number of our mastership (engine_merge.c) */
 	bool subscribed;
 
 	size_t nvhosts, npeers;
