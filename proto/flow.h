@@ -93,7 +93,18 @@ enum flow_op {
 	FLOW_DESTROY,
 	FLOW_TIMEOUT, /* set the timeout of what is there, and make TCP liberal
 			about windows, as every copy is; never sent */
-	FLOW_ADD, /* a copy that changes nothing that is there; never sent */
+};
+
+/*
+ * Do packets pass through the table that a change is for, and is it merged
+ * then (core/merge.h)? And where two connections clash, whose goes? Never
+ * sent.
+ */
+enum flow_merge {
+	FLOW_MERGE_NOT = 0, /* no: as told */
+	FLOW_MERGE_YIELD,   /* what is there */
+	FLOW_MERGE_PREVAIL, /* what is told */
+	FLOW_MERGE_ADD,	    /* it only adds, what is there stays as it is */
 };
 
 /* What became of a change that was given to a kernel. */
@@ -108,12 +119,16 @@ enum flow_result {
 	FLOW_INVALID,	 /* the kernel does not take such a flow */
 	FLOW_ACK_LOST,	 /* the kernel's answer was lost: unknown */
 	FLOW_OTHER,
+	/* those are no failures */
+	FLOW_KEPT,   /* merged: what is there is newer, and stays */
+	FLOW_OUSTED, /* merged, and one that was alive lost its tuple to it */
 	FLOW_RESULT_COUNT
 };
 
 struct flow_change {
 	enum flow_op op;
 	struct flow flow;
+	enum flow_merge merge;
 };
 
 /* Size in bytes of an address of that family; 0 for an unknown family. */

@@ -85,6 +85,7 @@ struct session_word {
 	uint32_t number, heard; /* of this word, of the last one heard */
 	bool answer;		/* a word is asked for */
 	uint64_t filter, zones; /* digests of what is configured; 0: nothing */
+	uint64_t owner; /* number of its mastership, 0: it was never master */
 	size_t nvhosts;
 	struct session_vhost vhosts[SESSION_VHOSTS_MAX];
 };

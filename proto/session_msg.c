@@ -122,6 +122,7 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 	m.answer = w->answer;
 	m.filter = w->filter;
 	m.zones = w->zones;
+	m.owner = w->owner;
 	m.n_vhost = w->nvhosts;
 	m.vhost = list;
 	for (size_t i = 0; i < w->nvhosts; i++) {
@@ -184,6 +185,7 @@ bool session_msg_get_word(struct arena *a, const struct frame *f,
 		.answer = m->answer,
 		.filter = m->filter,
 		.zones = m->zones,
+		.owner = m->owner,
 		.nvhosts = m->n_vhost,
 	};
 	for (size_t i = 0; i < m->n_vhost; i++)

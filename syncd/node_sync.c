@@ -407,6 +407,7 @@ static int open_conntrack(struct node *n)
 {
 	int err = ct_inject_open(&n->inject);
 
+	n->inject.timeouts = &n->engine->timeouts;
 	if (!err)
 		err = ct_dump_open(&n->dump);
 	if (!err)

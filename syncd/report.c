@@ -379,7 +379,7 @@ static void block_flows(struct node *n, FILE *out)
 	uint64_t refused = 0, sent = 0, received = 0;
 
 	node_sync_table(n);
-	for (int i = FLOW_TABLE_FULL; i < FLOW_RESULT_COUNT; i++)
+	for (int i = FLOW_TABLE_FULL; i < FLOW_KEPT; i++)
 		refused += e->results[i];
 	for (size_t i = 0; i < e->npeers; i++) {
 		sent += session_stats(e->peers[i].session)->flows_sent;

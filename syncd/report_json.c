@@ -383,6 +383,16 @@ static json_t *results(const struct engine *e)
 	return o;
 }
 
+static json_t *merged(const struct engine *e)
+{
+	json_t *o = json_object();
+
+	for (int i = FLOW_KEPT; i <= FLOW_OUSTED; i++)
+		set(o, inject_result_name((enum flow_result)i),
+		    number(e->results[i]));
+	return o;
+}
+
 static json_t *filtered(const struct engine *e)
 {
 	json_t *o = json_object();
@@ -454,6 +464,7 @@ static json_t *flows(struct node *n)
 	set(o, "malformed", number(bad));
 	set(o, "applied", number(e->results[FLOW_APPLIED]));
 	set(o, "failed", results(e));
+	set(o, "merged", merged(e));
 	set(o, "refused_own", number(e->refused_own));
 	set(o, "refused_filtered", number(e->refused_filtered));
 	set(o, "filters", filters(e));

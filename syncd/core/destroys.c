@@ -57,22 +57,27 @@ static size_t drop_portid(struct destroys *d, uint32_t portid)
 	return dropped;
 }
 
-static size_t count_portid(struct destroys *d, uint32_t portid)
+/*
+ * Of one process, within the wait: those that are due were before. The table
+ * is as it was at the first of them; it may have been counted since, without
+ * what is being deleted.
+ */
+static bool is_flush(struct destroys *d, uint32_t portid, uint64_t table,
+		     mono_t now)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < d->count; i++)
-		n += at(d, i)->portid == portid;
-	return n;
-}
-
-static bool is_flush(struct destroys *d, uint32_t portid, uint64_t table)
-{
-	size_t n;
+	size_t n = 1;
 
 	if (d->count == DESTROYS_LIST_MAX)
 		return true;
-	n = count_portid(d, portid) + 1;
+	for (size_t i = 0; i < d->count; i++) {
+		const struct destroys_entry *e = at(d, i);
+
+		if (e->portid != portid || mono_due(e->due, now))
+			continue;
+		n++;
+		if (e->table > table)
+			table = e->table;
+	}
 	return n > DESTROYS_FLUSH_COUNT ||
 	       (n >= DESTROYS_FLUSH_QUARTER && n * 4 > table);
 }
@@ -93,7 +98,7 @@ static enum destroys_verdict verdict(struct destroys *d, const struct flow *f,
 		d->flushed++;
 		return DESTROYS_FLUSH;
 	}
-	if (is_flush(d, portid, table)) {
+	if (is_flush(d, portid, table, now)) {
 		d->flushing = portid;
 		d->flush_ends = mono_add(now, DESTROYS_WAIT_NS);
 		d->flushed = drop_portid(d, portid) + 1;
@@ -105,6 +110,7 @@ static enum destroys_verdict verdict(struct destroys *d, const struct flow *f,
 		.flow = *f,
 		.portid = portid,
 		.number = d->offered,
+		.table = table,
 		.due = mono_add(now, DESTROYS_WAIT_NS),
 	};
 	return DESTROYS_WAIT;

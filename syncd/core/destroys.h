@@ -31,6 +31,7 @@ struct destroys_entry {
 	struct flow flow;
 	uint32_t portid;
 	uint64_t number; /* how many were offered before it */
+	uint64_t table;	 /* entries then, as far as known */
 	mono_t due;
 };
 

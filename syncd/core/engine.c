@@ -204,6 +204,7 @@ int32_t engine_demote(struct engine *e, int32_t n, mono_t now)
 
 static void settle(struct engine *e, mono_t now)
 {
+	e->filter.opening = engine_all_work(e);
 	/*
 	 * A vhost's step may raise or lower a hold or the demotion, which may
 	 * make another vhost step. Each vhost steps at most twice before it

@@ -322,6 +322,7 @@ struct engine {
 	bool touched;	     /* it may have others than at our start */
 	unsigned masters;    /* vhosts that are MASTER */
 	uint32_t master_set; /* which, a bit each */
+	uint64_t owner;	     /* number of our mastership (engine_merge.c) */
 	bool subscribed;
 
 	size_t nvhosts, npeers;

@@ -9,7 +9,8 @@
  * round before has confirmed its time again, and takes from others what is too
  * much. Where nobody looks (an older peer, none at all, a bulk that goes on) it
  * is an hour at least, and when the looks stop what is here is raised to that
- * before the first copy ends.
+ * before the first copy ends. Where several nodes work a copy has more than any
+ * packet gives it (timeouts_copy), and is given that again.
  *
  * Invariant: a copy ends early only if its owner did not have it in two looks.
  */
@@ -233,7 +234,8 @@ void engine_answer_settle(struct engine *e, mono_t now)
 		a->lapses_at = MONO_NEVER;
 		a->period_ns = 0;
 		a->confirmed = false;
-		if (!e->masters && was < TIMEOUT_STANDBY_S && !bulk_runs(e))
+		if (!e->masters && was < TIMEOUT_STANDBY_S && !bulk_runs(e) &&
+		    !engine_all_work(e))
 			e->raise = true;
 	}
 }
@@ -258,14 +260,18 @@ static bool is_confirmed(const struct audit_answer *a, const struct flow *f)
 static void refresh(struct engine *e, struct audit_answer *a,
 		    const struct flow *f)
 {
-	uint32_t full = timeouts_standby(&e->timeouts, f, e->standby_s);
+	bool all_work = engine_all_work(e);
+	uint32_t full =
+		all_work ? timeouts_copy(&e->timeouts, f)
+			 : timeouts_standby(&e->timeouts, f, e->standby_s);
+	uint32_t most = all_work ? timeouts_raised(&e->timeouts, f) : full;
 	uint32_t slack = (uint32_t)(a->period_ns / (2 * MONO_S));
 
 	if (e->masters || !a->period_ns || f->status & IPS_FIXED_TIMEOUT)
 		return;
 	if (slack < full / 8)
 		slack = full / 8;
-	if (f->timeout_s > full || (f->timeout_s + slack < full &&
+	if (f->timeout_s > most || (f->timeout_s + slack < full &&
 				    is_confirmed(a, f) && !remembered(a, f)))
 		engine_op(e, FLOW_TIMEOUT, f, full);
 }

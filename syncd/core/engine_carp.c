@@ -487,6 +487,7 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 	if (masters != e->masters) {
 		bool changed = !masters != !e->masters;
 
+		engine_merge_masters(e, masters);
 		e->masters = masters;
 		e->touched = true;
 		if (changed)

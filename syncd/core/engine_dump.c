@@ -9,8 +9,9 @@
 
 #include <assert.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
+
+#include "merge.h"
 
 enum { LEVEL_WARNING = 4 };
 
@@ -27,6 +28,7 @@ void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 	assert(e->nops < ENGINE_OPS_MAX);
 	c = &e->ops[e->nops++];
 	c->op = op;
+	c->merge = FLOW_MERGE_NOT;
 	c->flow = *f;
 	c->flow.timeout_s = timeout_s;
 	c->flow.has |= FLOW_HAS_TIMEOUT;
@@ -36,11 +38,6 @@ void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 
 static bool wanted(const struct engine *e, const struct flow_change *c)
 {
-	/* what nobody used there may be in use here, and a port used again is
-	 * our kernel's own affair; a delete counts */
-	if (c->op == FLOW_DESTROY && e->masters &&
-	    (!(c->flow.has & FLOW_HAS_TIMEOUT) || destroys_ended(&c->flow)))
-		return false;
 	if (c->op == FLOW_DESTROY)
 		return filter_ends(&e->filter, &c->flow) == FILTER_PASS;
 	/* a packet waits over there until we have it */
@@ -50,51 +47,50 @@ static bool wanted(const struct engine *e, const struct flow_change *c)
 	return filter_flow(&e->filter, &c->flow) == FILTER_PASS;
 }
 
-static uint32_t timeout(const struct engine *e, const struct flow_change *c,
-			bool bulk)
+static uint32_t timeout(const struct engine *e, const struct flow_change *c)
 {
 	const struct flow *f = &c->flow;
 
 	/* of one that the audit adds the time goes on, or two nodes that work
-	 * would bring a dead flow to life again and again */
-	if (e->masters && c->op == FLOW_COPY && !bulk &&
-	    f->has & FLOW_HAS_TIMEOUT)
+	 * would bring a dead flow to life again and again; but what passed
+	 * there is no more than a copy here */
+	if (e->masters && c->op == FLOW_COPY && !e->ops_bulk &&
+	    f->has & FLOW_HAS_TIMEOUT &&
+	    !(engine_all_work(e) && merge_mine(f, &e->timeouts)))
 		return f->timeout_s;
 	/* where several nodes work, it passes there and nothing refreshes it */
-	return e->masters && !engine_all_work(e)
-		       ? timeouts_nominal(&e->timeouts, f)
-		       : timeouts_standby(&e->timeouts, f, e->standby_s);
+	if (engine_all_work(e))
+		return timeouts_copy(&e->timeouts, f);
+	return e->masters ? timeouts_nominal(&e->timeouts, f)
+			  : timeouts_standby(&e->timeouts, f, e->standby_s);
 }
 
-/*
- * What passes here is newer than a table that was elsewhere: a master adds
- * what it lacks and changes nothing. Where several nodes work, a copy of what
- * passes there may be too old; what is established is set anew, since that
- * ends no connection that goes on here.
- */
-static bool only_adds(const struct engine *e, const struct flow *f)
+/* A table has also what it was told. That is no news of any packet, but of
+ * those that are lacking here. */
+static enum flow_merge merge(const struct engine *e, unsigned peer,
+			     const struct flow_change *c)
 {
-	bool settled =
-		f->l4proto == IPPROTO_TCP
-			? f->has & FLOW_HAS_TCP &&
-				  f->tcp_state == TCP_CONNTRACK_ESTABLISHED
-			: f->status & IPS_ASSURED;
+	enum flow_merge m = engine_merge(e, peer);
 
-	return e->masters && !(engine_all_work(e) && settled);
+	if (m && c->op == FLOW_COPY && engine_all_work(e) &&
+	    !merge_mine(&c->flow, &e->timeouts))
+		return FLOW_MERGE_ADD;
+	return m;
 }
 
-bool engine_op_told(struct engine *e, const struct flow_change *c, bool bulk)
+bool engine_op_told(struct engine *e, const struct flow_change *c,
+		    unsigned peer)
 {
-	/* in the stream a copy comes from the audit */
-	bool copy = bulk || c->op == FLOW_COPY;
-	enum flow_op op = copy && only_adds(e, &c->flow) ? FLOW_ADD : c->op;
-
 	if (!wanted(e, c))
 		return false;
 	/* it is there again: a delete that waits is not told back */
 	if (e->masters && c->op != FLOW_DESTROY)
 		destroys_revive(&e->destroys, &c->flow, DESTROYS_ALL);
-	engine_op(e, op, &c->flow, timeout(e, c, bulk));
+	engine_op(e, c->op, &c->flow, timeout(e, c));
+	e->ops[e->nops - 1].merge = merge(e, peer, c);
+	/* how it ended is told by whether it had time left */
+	if (c->op == FLOW_DESTROY)
+		e->ops[e->nops - 1].flow.has = c->flow.has;
 	return true;
 }
 
@@ -302,33 +298,49 @@ static void sweep(struct engine *e, const struct flow *f)
 		engine_op(e, FLOW_DESTROY, f, 0);
 }
 
+/* What it deserves after a takeover; a bulk that was broken off may have cut it.
+ * Where several nodes work most are copies still, and are seen to be. */
+static uint32_t deserved(const struct engine *e, const struct flow *f)
+{
+	uint32_t nominal = timeouts_nominal(&e->timeouts, f);
+	uint32_t most = timeouts_raised(&e->timeouts, f);
+
+	if (!engine_all_work(e) || f->status & IPS_FIXED_TIMEOUT)
+		return nominal;
+	if (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
+	    (f->timeout_s > nominal || nominal > TIMEOUT_SUSPECT_S))
+		return timeouts_copy(&e->timeouts, f);
+	return f->timeout_s < most ? f->timeout_s : most;
+}
+
 /* After a takeover no timeout is longer than its state deserves; those that a
  * bulk marked and never reached get theirs back (rules 7), and TCP is liberal
- * (FLOW_TIMEOUT). Where several nodes work, most are copies still. */
+ * (FLOW_TIMEOUT). */
 static void lower(struct engine *e, const struct flow *f)
 {
-	uint32_t nominal =
-		engine_all_work(e)
-			? timeouts_standby(&e->timeouts, f, e->standby_s)
-			: timeouts_nominal(&e->timeouts, f);
+	uint32_t timeout_s = deserved(e, f);
 
 	/* in a flowtable: the kernel keeps and ends it by that one's time */
 	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
 		return;
-	if (f->timeout_s > nominal ||
-	    (f->status & IPS_FIXED_TIMEOUT && f->timeout_s < nominal / 2) ||
+	if (f->timeout_s > timeout_s ||
+	    (f->status & IPS_FIXED_TIMEOUT && f->timeout_s < timeout_s / 2) ||
 	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
 	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
-	     nominal > TIMEOUT_SUSPECT_S))
-		engine_op(e, FLOW_TIMEOUT, f, nominal);
+	     timeout_s > TIMEOUT_SUSPECT_S))
+		engine_op(e, FLOW_TIMEOUT, f, timeout_s);
 }
 
 /* What was ours as master's a moment ago is a copy now: nothing refreshes it
- * here, and its windows stand still while it goes on over there. */
+ * here, and its windows stand still while it goes on over there. Or it may be:
+ * where we are master of others it is seen that it was ours. */
 static void raise_one(struct engine *e, const struct flow *f)
 {
-	engine_op(e, FLOW_TIMEOUT, f,
-		  timeouts_standby(&e->timeouts, f, e->standby_s));
+	if (!engine_all_work(e))
+		engine_op(e, FLOW_TIMEOUT, f,
+			  timeouts_standby(&e->timeouts, f, e->standby_s));
+	else if (merge_fresh(f, &e->timeouts))
+		engine_op(e, FLOW_TIMEOUT, f, timeouts_raised(&e->timeouts, f));
 }
 
 /*

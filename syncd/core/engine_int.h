@@ -14,6 +14,7 @@
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_resume.c    streams that go on after their link was down
+ * engine_merge.c     whose word counts where several nodes work
  * engine_dump.c      dumps of our table, and whom they serve
  * engine_filter.c    filter blocks, and zones called otherwise on a peer
  * engine_defer.c     first packets that wait until the peers know their flow
@@ -261,13 +262,20 @@ void engine_resume_restore(struct engine *e, unsigned peer,
 			   const struct session_place *told,
 			   const struct session_place *heard, mono_t now);
 
+/* --- engine_merge.c */
+/* Of how many vhosts this node is about to be master. */
+void engine_merge_masters(struct engine *e, unsigned masters);
+/* Is what the peer tells merged with what is here, and who prevails? */
+enum flow_merge engine_merge(const struct engine *e, unsigned peer);
+
 /* --- engine_dump.c: dumps of our table, and injection */
 /* One change for our kernel, made from a dump. */
 void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 	       uint32_t timeout_s);
 /* One that a peer told, alone or in a bulk. False: it is not to be had here
  * (rules 2). */
-bool engine_op_told(struct engine *e, const struct flow_change *c, bool bulk);
+bool engine_op_told(struct engine *e, const struct flow_change *c,
+		    unsigned peer);
 /* The dump that serves this peer is wanted no more. */
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer);
 mono_t engine_dump_deadline(const struct engine *e);

@@ -75,6 +75,7 @@ static void put_node(struct writer *w, const struct engine *e)
 
 	writer_u32(w, (uint32_t)e->demotion.by[DEMOTION_OPERATOR]);
 	writer_u8(w, e->windows_old);
+	writer_u64(w, e->owner);
 	record_end(w, start);
 }
 
@@ -213,6 +214,7 @@ static void get_node(struct reader *r, struct engine *e)
 	demotion_set(&e->demotion, DEMOTION_OPERATOR,
 		     operator <= DEMOTION_WIRE_MAX ? (int32_t)operator: 0);
 	e->windows_old = reader_u8(&node);
+	e->owner = node.left ? reader_u64(&node) : 0;
 	r->failed |= node.failed;
 }
 

@@ -319,6 +319,7 @@ void engine_peer_word(struct engine *e, unsigned peer, mono_t now)
 		.answer = p->ask,
 		.filter = engine_filter_digest(e, peer),
 		.zones = engine_zones_digest(e, peer),
+		.owner = e->owner,
 		.nvhosts = e->nvhosts,
 	};
 

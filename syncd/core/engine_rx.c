@@ -296,7 +296,7 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 
 		engine_audit_touch(e, &c->flow);
 		engine_answer_told(e, &c->flow);
-		if (!engine_op_told(e, c, ev->flows.bulk))
+		if (!engine_op_told(e, c, peer))
 			engine_filter_refused(e, peer, c);
 	}
 	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
@@ -326,6 +326,8 @@ static const char *open_reason(enum flow_result r)
 	case FLOW_CLASH:
 	case FLOW_HELPER:
 	case FLOW_LABELS:
+	case FLOW_KEPT:
+	case FLOW_OUSTED:
 	case FLOW_RESULT_COUNT:
 		break;
 	}
@@ -351,7 +353,7 @@ static void count_result(struct engine *e, struct engine_peer *p,
 	if (r == FLOW_LABELS)
 		p->rx.labels_at = now;
 	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
-	    r != FLOW_HELPER && r != FLOW_LABELS)
+	    r != FLOW_HELPER && r != FLOW_LABELS && r < FLOW_KEPT)
 		p->rx.missing++;
 	if (!open)
 		return;

@@ -276,10 +276,7 @@ static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
 		return;
 	}
 	/* it was never told */
-	if (!e->defers && f->l4proto == IPPROTO_TCP &&
-	    (f->has & FLOW_HAS_TCP) &&
-	    (f->tcp_state == TCP_CONNTRACK_SYN_SENT ||
-	     f->tcp_state == TCP_CONNTRACK_SYN_SENT2))
+	if (filter_is_opening(f) && !e->filter.opening && !e->defers)
 		return;
 	if (any_interface_down(e)) {
 		e->destroys.counters[DESTROYS_FORCED]++;
@@ -322,7 +319,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	had = engine_defer_told(e, f);
 	/* the first that a peer hears of a TCP flow: its NEW was a SYN_SENT */
 	if (!had && f->l4proto == IPPROTO_TCP &&
-	    f->tcp_state == TCP_CONNTRACK_SYN_RECV)
+	    f->tcp_state == TCP_CONNTRACK_SYN_RECV && !e->filter.opening)
 		op = FLOW_NEW;
 	if (op == FLOW_NEW)
 		count_lacks(e, f, now);

@@ -129,6 +129,13 @@ static enum filter_verdict addresses(const struct filter *f,
 	return FILTER_PASS;
 }
 
+bool filter_is_opening(const struct flow *f)
+{
+	return f->l4proto == IPPROTO_TCP && f->has & FLOW_HAS_TCP &&
+	       (f->tcp_state == TCP_CONNTRACK_SYN_SENT ||
+		f->tcp_state == TCP_CONNTRACK_SYN_SENT2);
+}
+
 /*
  * Has it an answer? As with SYN_SENT, an association whose tags are not both
  * known is INVALID on the other node, and nothing mends it (sctp_packet); only
@@ -162,7 +169,7 @@ enum filter_verdict filter_first(const struct filter *f,
 		return FILTER_STATE;
 	if (flow->l4proto == IPPROTO_TCP &&
 	    (flow->tcp_state == TCP_CONNTRACK_NONE ||
-	     flow->tcp_state == TCP_CONNTRACK_SYN_SENT2))
+	     (flow->tcp_state == TCP_CONNTRACK_SYN_SENT2 && !f->opening)))
 		return FILTER_STATE;
 	if (flow->l4proto == IPPROTO_SCTP && !sctp_begun(flow))
 		return FILTER_STATE;
@@ -175,7 +182,7 @@ enum filter_verdict filter_first(const struct filter *f,
 
 enum filter_verdict filter_flow(const struct filter *f, const struct flow *flow)
 {
-	if (flow->l4proto == IPPROTO_TCP &&
+	if (flow->l4proto == IPPROTO_TCP && !f->opening &&
 	    flow->tcp_state == TCP_CONNTRACK_SYN_SENT)
 		return FILTER_STATE;
 	return filter_first(f, flow);

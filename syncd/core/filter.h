@@ -7,6 +7,7 @@
 #ifndef STATESYNC_FILTER_H
 #define STATESYNC_FILTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "filter_rules.h"
@@ -32,6 +33,9 @@ struct filter {
 	struct session_address *list[FILTER_LISTS];
 	size_t n[FILTER_LISTS];
 	struct filter_rules rules; /* of filter blocks; owned */
+	/* SYN_SENT passes, too: the answer may come by another node, where it
+	 * is INVALID without an entry */
+	bool opening;
 };
 
 const char *filter_verdict_name(enum filter_verdict v);
@@ -57,6 +61,9 @@ enum filter_verdict filter_ends(const struct filter *f,
  */
 const struct flow_addr *filter_tied(const struct filter *f,
 				    const struct flow *flow);
+
+/* TCP of which one side has sent a SYN, and no more is known. */
+bool filter_is_opening(const struct flow *f);
 
 /* Is it an address of either node? */
 bool filter_is_own(const struct filter *f, uint8_t family,

@@ -102,3 +102,13 @@ uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
 		least_s = TIMEOUT_STANDBY_S;
 	return nominal > least_s ? nominal : least_s;
 }
+
+uint32_t timeouts_copy(const struct flow_timeouts *t, const struct flow *f)
+{
+	return timeouts_nominal(t, f) + TIMEOUT_STANDBY_S;
+}
+
+uint32_t timeouts_raised(const struct flow_timeouts *t, const struct flow *f)
+{
+	return timeouts_copy(t, f) + TIMEOUT_STANDBY_S;
+}

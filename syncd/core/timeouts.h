@@ -51,5 +51,14 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f);
 /* Nominal or least_s, whichever is more; half closed, TIMEOUT_STANDBY_S. */
 uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
 			  uint32_t least_s);
+/*
+ * Of a copy on a node through which flows pass, too: more than what any packet
+ * gives it, so that it is seen whether one has passed (merge.h). Never less
+ * because of the audit, or the two could not be told apart; nor for SYN_SENT,
+ * which a bulk brings, too, and marks (TIMEOUT_SUSPECT_S).
+ */
+uint32_t timeouts_copy(const struct flow_timeouts *t, const struct flow *f);
+/* Of what passed there itself, and may pass elsewhere from now on. */
+uint32_t timeouts_raised(const struct flow_timeouts *t, const struct flow *f);
 
 #endif

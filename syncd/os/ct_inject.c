@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Flows into the kernel. Each operation walks through a few stages until it
- * has a result; a round sends one message batch for all that may go, reads
- * the kernel's answers and moves each one on. Does not choose timeouts, does
- * not judge whose flows these are.
+ * has a result (ct_op.c); a round sends one message batch for all that may go,
+ * reads the kernel's answers and moves each one on. Does not choose timeouts,
+ * does not judge whose flows these are.
  *
- * Text: nf_conntrack_netlink.c (ctnetlink_new_conntrack and below), af_netlink.c
- * (netlink_rcv_skb); spec/ctnetlink.md 1 and 2.
+ * Text: af_netlink.c (netlink_rcv_skb); spec/ctnetlink.md 2.
  *
  * Invariant: of two operations that share a tuple the later one is not sent
  * before the earlier one has its result.
@@ -15,15 +14,13 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_helper.h"
 #include "ct_msg.h"
+#include "ct_op.h"
 #include "ct_order.h"
 #include "ct_put.h"
-#include "ct_result.h"
 
 /* A batch gains nothing beyond 50 to 200 messages (spec/ctnetlink.md 2). */
 #define BATCH_MESSAGES 200
@@ -32,37 +29,9 @@
 /* Every message may fail, and each answer books about 1 KiB, an entry 5. */
 #define RECEIVE_BUFFER (4u << 20)
 
-/* Who still has no result after so many steps meets a moving target. */
-#define STEPS_MAX 8
-
-enum stage {
-	STAGE_CREATE,
-	STAGE_UPDATE,
-	STAGE_LOOK,    /* ask for what is there and compare */
-	STAGE_REPLACE, /* delete by both tuples, then create */
-	STAGE_DELETE,
-	STAGE_DELETE_REPLY, /* only as part of a replacement */
-	STAGE_TIMEOUT,
-	STAGE_LABELS, /* were those of a creation kept? */
-	STAGE_DONE,
-};
-
-struct op_state {
-	enum stage stage;
-	uint8_t steps;
-	bool sent;   /* in this round */
-	bool taken;  /* the kernel refused to create it: EEXIST */
-	bool looked; /* an update that follows a look */
-	bool same;   /* what the look found */
-	struct ct_helper_less less;
-	int error;	   /* of this round, 0 or -errno */
-	uint32_t status;   /* of the entry found */
-	uint16_t waits[2]; /* see ct_order_add */
-};
-
 struct inject_work {
 	struct nl_slots slots;
-	struct op_state ops[INJECT_OPS_MAX];
+	struct ct_op ops[INJECT_OPS_MAX];
 	struct ct_order order;
 	/* The batch being made, and whose its messages are. */
 	_Alignas(8) uint8_t batch[BATCH_BYTES];
@@ -80,7 +49,6 @@ struct call {
 	const struct flow_change *ops;
 	size_t n, left;
 	uint8_t *results;
-	bool labels_asked;
 };
 
 int ct_inject_open(struct ct_inject *in)
@@ -112,51 +80,30 @@ uint32_t ct_inject_portid(const struct ct_inject *in)
 	return in->sock.portid;
 }
 
-static bool may_go(const struct call *c, const struct op_state *s)
+static bool may_go(const struct call *c, const struct ct_op *s)
 {
 	for (size_t i = 0; i < 2; i++) {
 		if (s->waits[i] != CT_ORDER_NONE &&
-		    c->w->ops[s->waits[i]].stage != STAGE_DONE)
+		    c->w->ops[s->waits[i]].stage != CT_DONE)
 			return false;
 	}
 	return true;
 }
 
-static void finish(struct call *c, size_t i, enum flow_result result)
+/* Counts it out if it has its result. */
+static void look_whether_done(struct call *c, size_t i)
 {
-	c->w->ops[i].stage = STAGE_DONE;
-	c->results[i] = result;
+	if (c->w->ops[i].stage != CT_DONE)
+		return;
+	c->results[i] = (uint8_t)c->w->ops[i].result;
 	c->left--;
 }
 
-/*
- * The first stage; STAGE_DONE when the operation makes no sense. Copies come
- * by the thousand, and either most of them are there already or none: so it
- * begins with what the last one met.
- */
-static enum stage first_stage(const struct call *c,
-			      const struct flow_change *op)
+static void finish(struct call *c, size_t i, enum flow_result result)
 {
-	const struct flow *f = &op->flow;
-
-	if (flow_addr_len(f->family) == 0)
-		return STAGE_DONE;
-	switch (op->op) {
-	case FLOW_NEW:
-	case FLOW_ADD:
-		return ct_result_possible(op) ? STAGE_CREATE : STAGE_DONE;
-	case FLOW_UPDATE:
-		return ct_result_possible(op) ? STAGE_UPDATE : STAGE_DONE;
-	case FLOW_COPY:
-		if (!ct_result_possible(op))
-			return STAGE_DONE;
-		return c->in->copies_known ? STAGE_LOOK : STAGE_CREATE;
-	case FLOW_DESTROY:
-		return STAGE_DELETE;
-	case FLOW_TIMEOUT:
-		return f->has & FLOW_HAS_TIMEOUT ? STAGE_TIMEOUT : STAGE_DONE;
-	}
-	return STAGE_DONE;
+	c->w->ops[i].stage = CT_DONE;
+	c->w->ops[i].result = result;
+	look_whether_done(c, i);
 }
 
 static void start_ops(struct call *c)
@@ -164,195 +111,51 @@ static void start_ops(struct call *c)
 	c->left = c->n;
 	ct_order_clear(&c->w->order);
 	for (uint16_t i = 0; i < c->n; i++) {
-		struct op_state *s = &c->w->ops[i];
+		struct ct_op *s = &c->w->ops[i];
 
-		*s = (struct op_state){ .stage = first_stage(c, &c->ops[i]) };
+		ct_op_begin(s, &c->ops[i], c->in);
 		ct_order_add(&c->w->order, &c->ops[i].flow, i, s->waits);
-		if (s->stage == STAGE_DONE)
-			finish(c, i, FLOW_INVALID);
+		look_whether_done(c, i);
 	}
-}
-
-/*
- * What was found under the original tuple: the same connection is updated,
- * another one replaced. Where nothing was found but creation was refused, the
- * reply tuple is taken.
- */
-static enum stage after_look(struct call *c, struct op_state *s)
-{
-	if (s->error == -ENOENT && !s->taken) {
-		c->in->copies_known = false;
-		return STAGE_CREATE;
-	}
-	if (s->error == -ENOENT || !s->same)
-		return STAGE_REPLACE;
-	s->looked = true;
-	return STAGE_UPDATE;
-}
-
-static enum stage after_taken(struct call *c, const struct flow_change *op,
-			      struct op_state *s)
-{
-	s->taken = true;
-	if (op->op == FLOW_NEW)
-		return STAGE_REPLACE;
-	c->in->copies_known = true;
-	return STAGE_LOOK;
-}
-
-/* The stage after an answer that is not final; STAGE_DONE if there is none. */
-static enum stage next_stage(struct call *c, const struct flow_change *op,
-			     struct op_state *s)
-{
-	switch (s->stage) {
-	case STAGE_CREATE:
-		if (s->error == -EEXIST)
-			return after_taken(c, op, s);
-		break;
-	case STAGE_TIMEOUT:
-	case STAGE_UPDATE:
-		if (s->error == -ENOENT || s->error == -ETIME)
-			return STAGE_CREATE;
-		/* It has seen more than ours, and bits cannot be cleared:
-		 * unless it is only EXPECTED, another incarnation. */
-		if (s->error == -EBUSY)
-			return s->looked ? STAGE_REPLACE : STAGE_LOOK;
-		/* a fixed timeout: that of ours is, where it is GRE */
-		if (s->error == -EPERM && op->flow.l4proto == IPPROTO_GRE)
-			return STAGE_REPLACE;
-		break;
-	case STAGE_LOOK:
-		if (s->error == 0 || s->error == -ENOENT)
-			return after_look(c, s);
-		break;
-	case STAGE_REPLACE:
-		if (s->error == -EEXIST)
-			return STAGE_REPLACE;
-		break;
-	case STAGE_DELETE:
-	case STAGE_DELETE_REPLY:
-	case STAGE_LABELS:
-	case STAGE_DONE:
-		break;
-	}
-	return STAGE_DONE;
-}
-
-static enum flow_result applied(struct call *c, size_t i)
-{
-	const struct op_state *s = &c->w->ops[i];
-
-	c->in->orphans += !!(s->less.without & FLOW_HAS_MASTER);
-	if (!(s->less.without & FLOW_HAS_HELPER))
-		return FLOW_APPLIED;
-	memcpy(c->in->helper, c->ops[i].flow.helper, sizeof(c->in->helper));
-	return FLOW_HELPER;
-}
-
-/*
- * A kernel that keeps no labels makes an entry without them and says nothing
- * (ctnetlink_new_conntrack), but it refuses them to one that is there. What
- * holds for one holds for all: one of a call is asked about while it is yes.
- */
-static bool asks_labels(struct call *c, size_t i)
-{
-	enum stage stage = c->w->ops[i].stage;
-	bool created = stage == STAGE_CREATE || stage == STAGE_REPLACE;
-
-	if (!created || !(c->ops[i].flow.has & FLOW_HAS_LABELS) ||
-	    (c->labels_asked && c->in->labels_kept))
-		return false;
-	return c->labels_asked = true;
-}
-
-/* Labels come last: where they are refused all else was applied. */
-static bool ends_by_labels(struct call *c, size_t i)
-{
-	const struct op_state *s = &c->w->ops[i];
-	bool refused = s->error == -ENOSPC;
-
-	if (s->stage != STAGE_LABELS && !(s->stage == STAGE_UPDATE && refused))
-		return false;
-	c->in->labels_kept = s->error == 0;
-	finish(c, i, refused ? FLOW_LABELS : applied(c, i));
-	return true;
-}
-
-static void advance(struct call *c, size_t i)
-{
-	struct op_state *s = &c->w->ops[i];
-	bool idle = s->stage == STAGE_DELETE || s->stage == STAGE_TIMEOUT;
-	enum stage next;
-
-	if (ends_by_labels(c, i))
-		return;
-	if (s->error == 0 && asks_labels(c, i)) {
-		s->stage = STAGE_LABELS;
-		return;
-	}
-	if (s->error == 0 && s->stage != STAGE_LOOK) {
-		finish(c, i, applied(c, i));
-		return;
-	}
-	if (s->stage != STAGE_LOOK &&
-	    ct_helper_do_without(&s->less, &c->ops[i].flow,
-				 s->stage == STAGE_CREATE ||
-					 s->stage == STAGE_REPLACE,
-				 s->error))
-		return;
-	if (idle && (s->error == -ENOENT || s->error == -ETIME)) {
-		finish(c, i, FLOW_GONE);
-		return;
-	}
-	if (c->ops[i].op == FLOW_ADD && s->error == -EEXIST) {
-		finish(c, i, FLOW_APPLIED);
-		return;
-	}
-	next = next_stage(c, &c->ops[i], s);
-	if (next == STAGE_DONE)
-		finish(c, i, ct_result_of(s->error, &c->in->last_errno));
-	else if (++s->steps == STEPS_MAX)
-		finish(c, i, FLOW_CLASH);
-	else
-		s->stage = next;
 }
 
 /* Writes one stage's message at the end of the batch; 0 if it cannot be. */
-static size_t put_message(struct call *c, enum stage stage, uint16_t i)
+static size_t put_message(struct call *c, enum ct_stage stage, uint16_t i)
 {
-	const struct op_state *s = &c->w->ops[i];
-	struct flow copy;
-	const struct flow *f =
-		ct_helper_without(&s->less, &c->ops[i].flow, &copy);
+	const struct ct_op *s = &c->w->ops[i];
+	struct flow less;
+	const struct flow *f = ct_op_flow(s, &c->ops[i], &less);
 	uint8_t *at = c->w->batch + c->w->len;
 	uint32_t seq = c->in->sock.seq + 1;
 
 	switch (stage) {
-	case STAGE_CREATE:
-	case STAGE_REPLACE:
+	case CT_CREATE:
+	case CT_REPLACE:
 		return ct_put_create(at, CT_PUT_MAX, seq, 0, f);
-	case STAGE_UPDATE:
+	case CT_UPDATE:
 		return ct_put_update(at, CT_PUT_MAX, seq, 0, f,
-				     (s->looked ? s->status : f->status) &
+				     (s->looked ? s->entry.status : f->status) &
 					     IPS_EXPECTED);
-	case STAGE_LOOK:
+	case CT_LOOK:
 		return ct_put_get(at, CT_PUT_MAX, seq, 0, f);
-	case STAGE_DELETE:
+	case CT_LOOK_REPLY:
+		return ct_put_get_reply(at, CT_PUT_MAX, seq, 0, f);
+	case CT_DELETE:
 		return ct_put_delete_orig(at, CT_PUT_MAX, seq, 0, f);
-	case STAGE_DELETE_REPLY:
+	case CT_DELETE_REPLY:
 		return ct_put_delete_reply(at, CT_PUT_MAX, seq, 0, f);
-	case STAGE_TIMEOUT:
+	case CT_TIMEOUT:
 		return ct_put_timeout(at, CT_PUT_MAX, seq, 0, f);
-	case STAGE_LABELS:
+	case CT_LABELS:
 		return ct_put_labels_only(at, CT_PUT_MAX, seq, 0, f);
-	case STAGE_DONE:
+	case CT_DONE:
 		break;
 	}
 	return 0;
 }
 
 /* The batch has room (batch_has_room). owner: i, or nobody. */
-static bool batch_add(struct call *c, enum stage stage, uint16_t i,
+static bool batch_add(struct call *c, enum ct_stage stage, uint16_t i,
 		      uint16_t owner)
 {
 	struct inject_work *w = c->w;
@@ -370,11 +173,11 @@ static bool batch_add(struct call *c, enum stage stage, uint16_t i,
 /* The deletes of a replacement belong to nobody: their errors are noise. */
 static bool batch_add_op(struct call *c, uint16_t i)
 {
-	enum stage stage = c->w->ops[i].stage;
+	enum ct_stage stage = c->w->ops[i].stage;
 
-	if (stage == STAGE_REPLACE &&
-	    (!batch_add(c, STAGE_DELETE, i, CT_ORDER_NONE) ||
-	     !batch_add(c, STAGE_DELETE_REPLY, i, CT_ORDER_NONE)))
+	if (stage == CT_REPLACE &&
+	    (!batch_add(c, CT_DELETE, i, CT_ORDER_NONE) ||
+	     !batch_add(c, CT_DELETE_REPLY, i, CT_ORDER_NONE)))
 		return false;
 	return batch_add(c, stage, i, i);
 }
@@ -394,15 +197,14 @@ static void batch_fill(struct call *c)
 	w->last = NULL;
 	w->seq = c->in->sock.seq + 1;
 	for (uint16_t i = 0; i < c->n; i++) {
-		struct op_state *s = &w->ops[i];
+		struct ct_op *s = &w->ops[i];
 
 		s->sent = false;
-		if (s->stage == STAGE_DONE || !batch_has_room(w) ||
-		    !may_go(c, s))
+		if (s->stage == CT_DONE || !batch_has_room(w) || !may_go(c, s))
 			continue;
 		s->sent = batch_add_op(c, i);
 		s->error = 0;
-		s->same = false;
+		s->found = false;
 		if (!s->sent)
 			finish(c, i, FLOW_INVALID);
 	}
@@ -413,18 +215,9 @@ static void batch_fill(struct call *c)
 /* The entry that a look found. */
 static void take_entry(struct call *c, const struct nlmsghdr *nlh, uint16_t op)
 {
-	const struct flow *ours = &c->ops[op].flow;
-	struct op_state *s = &c->w->ops[op];
-	struct flow found;
+	struct ct_op *s = &c->w->ops[op];
 
-	if (ct_msg_parse(nlh, &found) != 0)
-		return;
-	s->status = found.status;
-	s->same = flow_same_key(&found, ours) &&
-		  flow_tuple_equal(&found.reply, &ours->reply) &&
-		  found.zone == ours->zone &&
-		  found.zone_dir == ours->zone_dir &&
-		  ct_helper_same(ours, &found);
+	s->found = ct_msg_parse(nlh, &s->entry) == 0;
 }
 
 /* Returns true for the answer that ends the batch. */
@@ -480,21 +273,23 @@ static bool read_answers(struct call *c)
 static void settle(struct call *c, bool whole)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		const struct op_state *s = &c->w->ops[i];
+		struct ct_op *s = &c->w->ops[i];
 
-		if (s->stage == STAGE_DONE || !s->sent)
+		if (s->stage == CT_DONE || !s->sent)
 			continue;
-		if (!whole && s->error == 0)
+		if (!whole && s->error == 0) {
 			finish(c, i, FLOW_ACK_LOST);
-		else
-			advance(c, i);
+		} else {
+			ct_op_answered(s, &c->ops[i], c->in);
+			look_whether_done(c, i);
+		}
 	}
 }
 
 static void give_up(struct call *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		if (c->w->ops[i].stage != STAGE_DONE)
+		if (c->w->ops[i].stage != CT_DONE)
 			finish(c, i, FLOW_ACK_LOST);
 	}
 }
@@ -508,6 +303,7 @@ int ct_inject_apply(struct ct_inject *in, const struct flow_change *ops,
 	if (n > INJECT_OPS_MAX)
 		return -EINVAL;
 	c.results = results;
+	in->labels_asked = false;
 	start_ops(&c);
 	while (c.left > 0) {
 		batch_fill(&c);

@@ -17,6 +17,7 @@
 #define INJECT_OPS_MAX 256
 
 struct inject_work;
+struct flow_timeouts;
 
 struct ct_inject {
 	struct nl_sock sock;
@@ -24,8 +25,11 @@ struct ct_inject {
 	int last_errno;		      /* of the last FLOW_OTHER, positive */
 	bool copies_known;	      /* the last FLOW_COPY found its entry */
 	bool labels_kept;	      /* the last labels were */
+	bool labels_asked;	      /* in this call */
 	uint64_t orphans;	      /* entries made without their master */
 	char helper[FLOW_HELPER_MAX]; /* the last one of a FLOW_HELPER */
+	/* of this kernel, of the caller; without it nothing is merged */
+	const struct flow_timeouts *timeouts;
 };
 
 /* 0 or -errno; on failure all closed. */
@@ -44,12 +48,13 @@ uint32_t ct_inject_portid(const struct ct_inject *in);
  * FLOW_NEW replaces what has its tuples. FLOW_UPDATE is created if it is not
  * there. FLOW_COPY updates the same connection and replaces another. A
  * connection that has seen more than it is told of is another incarnation.
- * FLOW_ADD is applied, too, where one of its tuples is there already.
  * FLOW_LABELS is the result of what was applied without its labels, because no
  * rule of this namespace uses any.
  * FLOW_DESTROY deletes by the original tuple; FLOW_TIMEOUT sets the timeout.
+ * What is merged is looked at first, and core/merge.h decides: FLOW_KEPT and
+ * FLOW_OUSTED come of that alone.
  * All but DESTROY need FLOW_HAS_TIMEOUT; NEW, UPDATE and COPY a flow_valid()
- * that is not in SYN_SENT: else FLOW_INVALID. After FLOW_OTHER, last_errno
+ * with a state, if it is TCP: else FLOW_INVALID. After FLOW_OTHER, last_errno
  * has the reason.
  *
  * A helper that this kernel does not know, and a master that is not there, are
@@ -65,7 +70,8 @@ __attribute__((warn_unused_result)) int ct_inject_apply(
 	uint8_t *results);
 
 /* "applied", "gone", "table_full", "chain", "clash", "helper", "labels",
- * "invalid", "ack_lost", "other" (operating.md 3.2); never NULL. */
+ * "invalid", "ack_lost", "other", "kept", "ousted" (operating.md 3.2); never
+ * NULL. */
 const char *inject_result_name(enum flow_result result);
 
 #endif

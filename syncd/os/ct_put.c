@@ -120,7 +120,8 @@ static void put_protoinfo(struct nl_msg *m, const struct flow *f)
 		return;
 	info = nl_msg_nest(m, CTA_PROTOINFO);
 	tcp = nl_msg_nest(m, CTA_PROTOINFO_TCP);
-	nl_msg_u8(m, CTA_PROTOINFO_TCP_STATE, f->tcp_state);
+	if (f->tcp_state != TCP_CONNTRACK_NONE)
+		nl_msg_u8(m, CTA_PROTOINFO_TCP_STATE, f->tcp_state);
 	nl_msg_u8(m, CTA_PROTOINFO_TCP_WSCALE_ORIGINAL, f->tcp_wscale[0]);
 	nl_msg_u8(m, CTA_PROTOINFO_TCP_WSCALE_REPLY, f->tcp_wscale[1]);
 	put_tcp_flags(m, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, f->tcp_flags[0]);
@@ -154,7 +155,8 @@ static void put_state(struct nl_msg *m, const struct flow *f,
 {
 	nl_msg_be32(m, CTA_STATUS,
 		    (f->status & STATUS_COPIED) | IPS_CONFIRMED | keep_status);
-	nl_msg_be32(m, CTA_TIMEOUT, f->timeout_s);
+	if (f->has & FLOW_HAS_TIMEOUT)
+		nl_msg_be32(m, CTA_TIMEOUT, f->timeout_s);
 	nl_msg_be32(m, CTA_MARK, f->mark);
 	put_protoinfo(m, f);
 	ct_put_sctp(m, f);
@@ -289,6 +291,14 @@ size_t ct_put_get(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	return put_lookup(
 		msg_start(buf, size, seq, IPCTNL_MSG_CT_GET, flags, f->family),
 		CTA_TUPLE_ORIG, f);
+}
+
+size_t ct_put_get_reply(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			const struct flow *f)
+{
+	return put_lookup(
+		msg_start(buf, size, seq, IPCTNL_MSG_CT_GET, flags, f->family),
+		CTA_TUPLE_REPLY, f);
 }
 
 size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family,

@@ -35,7 +35,8 @@ size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 
 /*
  * Status, timeout, protocol state, mark and extras of an entry that must be
- * there; nothing of its translation. A kernel that keeps no labels answers
+ * there; nothing of its translation. Without FLOW_HAS_TIMEOUT its timeout stays,
+ * and with TCP_CONNTRACK_NONE its state. A kernel that keeps no labels answers
  * ENOSPC when all else was applied. keep_status is or-ed in: bits of the existing
  * entry that may not change (EXPECTED).
  */
@@ -58,9 +59,11 @@ size_t ct_put_delete_orig(void *buf, size_t size, uint32_t seq, uint16_t flags,
 size_t ct_put_delete_reply(void *buf, size_t size, uint32_t seq, uint16_t flags,
 			   const struct flow *f);
 
-/* Asks for the entry that the original tuple of f finds. */
+/* Asks for the entry that the original, or the reply, tuple of f finds. */
 size_t ct_put_get(void *buf, size_t size, uint32_t seq, uint16_t flags,
 		  const struct flow *f);
+size_t ct_put_get_reply(void *buf, size_t size, uint32_t seq, uint16_t flags,
+			const struct flow *f);
 
 /* Asks for the whole table of a family (AF_INET, AF_INET6; 0 for both), or for
  * what has these bits (NULL: all; a kernel may not know how, and tell all). */

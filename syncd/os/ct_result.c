@@ -16,11 +16,18 @@
 const char *inject_result_name(enum flow_result result)
 {
 	static const char *const names[FLOW_RESULT_COUNT] = {
-		[FLOW_APPLIED] = "applied",	  [FLOW_GONE] = "gone",
-		[FLOW_TABLE_FULL] = "table_full", [FLOW_CHAIN] = "chain",
-		[FLOW_CLASH] = "clash",		  [FLOW_HELPER] = "helper",
-		[FLOW_LABELS] = "labels",	  [FLOW_INVALID] = "invalid",
-		[FLOW_ACK_LOST] = "ack_lost",	  [FLOW_OTHER] = "other",
+		[FLOW_APPLIED] = "applied",
+		[FLOW_GONE] = "gone",
+		[FLOW_TABLE_FULL] = "table_full",
+		[FLOW_CHAIN] = "chain",
+		[FLOW_CLASH] = "clash",
+		[FLOW_HELPER] = "helper",
+		[FLOW_LABELS] = "labels",
+		[FLOW_INVALID] = "invalid",
+		[FLOW_ACK_LOST] = "ack_lost",
+		[FLOW_OTHER] = "other",
+		[FLOW_KEPT] = "kept",
+		[FLOW_OUSTED] = "ousted",
 	};
 
 	return result < FLOW_RESULT_COUNT ? names[result] : "?";
@@ -44,15 +51,11 @@ enum flow_result ct_result_of(int error, int *other)
 	}
 }
 
-bool ct_result_possible(const struct flow_change *c)
+bool ct_result_possible(const struct flow *f)
 {
-	const struct flow *f = &c->flow;
-
 	if (!flow_valid(f) || !(f->has & FLOW_HAS_TIMEOUT))
 		return false;
 	if (f->l4proto == IPPROTO_SCTP)
 		return f->has & FLOW_HAS_SCTP;
-	return f->l4proto != IPPROTO_TCP ||
-	       (f->tcp_state != TCP_CONNTRACK_SYN_SENT2 &&
-		(f->tcp_state != TCP_CONNTRACK_SYN_SENT || c->op == FLOW_NEW));
+	return f->l4proto != IPPROTO_TCP || f->tcp_state != TCP_CONNTRACK_NONE;
 }

@@ -16,9 +16,8 @@ enum flow_result ct_result_of(int error, int *other);
 
 /*
  * May the kernel be told it as a whole? It needs a timeout and the state of its
- * protocol, and a TCP connection an answer: an entry in SYN_SENT kills it
- * (spec/ctnetlink.md 3), unless it is new and here before the answer (defer).
+ * protocol. Whether SYN_SENT may be told is the filter's (spec/ctnetlink.md 3).
  */
-bool ct_result_possible(const struct flow_change *c);
+bool ct_result_possible(const struct flow *f);
 
 #endif

@@ -132,7 +132,6 @@ static size_t put(void *at, const struct flow_change *c)
 		return ct_put_delete_orig(at, CT_PUT_MAX, 1, 0, &c->flow);
 	case FLOW_COPY:
 	case FLOW_TIMEOUT:
-	case FLOW_ADD:
 		break;
 	}
 	return 0;

@@ -7,6 +7,8 @@ import time
 import pytest
 
 from lab import wait_for
+from pair import Pair
+from talk import Talk
 from vhosts import configure, vhost
 
 GOOD, WORSE = 80, 100  # advskews: 312 and 391 ms
@@ -168,6 +170,104 @@ def test_a_handover_of_some(lab):
     time.sleep(1)
     assert streams.stall() < 500
     streams.finish()
+
+
+class Asymmetric(Active):
+    """What the client asks goes through fw1, the answers through fw2. Not
+    translated: that would bring the answers back to who translates."""
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        lab.batch("server", "route replace 10.1.0.0/25 via 10.2.0.2")
+        for host in ("gw1", "gw2"):
+            lab.nft(host, "insert rule ip nat postrouting oifname wan"
+                    " udp dport 9300-9399 accept")
+
+    def crosses(self):
+        """Packets that each node forwarded into the lan and into the wan."""
+        return {host: {dev: int(self.lab.run(
+            host, "cat", "/sys/class/net/%s/statistics/tx_packets" % dev))
+            for dev in ("lan", "wan")} for host in ("gw1", "gw2")}
+
+
+@pytest.mark.full
+def test_asymmetric_paths(lab):
+    """Both nodes see half of each connection, of its handshake, too; and it
+    goes on when one of them, whichever, has to carry it alone."""
+    active = Asymmetric(lab).start()
+    one, two = active.one, active.two
+    # the first answer may be there before the entry is: it comes again
+    talk = Talk(lab, 9301, patience=8)
+    streams = lab.tools.streams(1, 1, "10.2.0.100:9303", "9303", rate=200000)
+    probe = lab.tools.probe("10.2.0.100:9300", "9300")
+
+    def go_on():
+        talk.goes_on()
+        streams.mark("on")
+        end = time.monotonic() + 10
+        while True:
+            time.sleep(0.5)
+            report = streams.mark("on")
+            assert not report["broken"], report
+            if report["progressed"] == report["conns"]:
+                break
+            assert time.monotonic() < end, report
+        probe.mark("on")
+        time.sleep(0.3)
+        report = probe.mark("on")
+        assert report["answered"], report
+    go_on()
+    lab.freeze()
+    before = active.crosses()
+    go_on()
+    after = active.crosses()
+    for host, dev in (("gw1", "wan"), ("gw2", "lan")):
+        assert after[host][dev] - before[host][dev] > 100, (before, after)
+    for host, dev in (("gw1", "lan"), ("gw2", "wan")):  # adverts, and ARP
+        assert after[host][dev] - before[host][dev] < 100, (before, after)
+    Pair(lab).wait_equal()
+    one.kill()
+    active.wait_all(two)
+    go_on()
+    one.launch().wait_up()
+    active.wait_each()
+    go_on()
+    two.kill()
+    active.wait_all(one)
+    go_on()
+    two.launch().wait_up()
+    active.wait_each()
+    go_on()
+    # it ends on both: FIN by FIN, each seen by another node
+    talk.close()
+
+    def closing(host):
+        table = lab.run(host, "conntrack", "-L", "-p", "tcp",
+                        "--orig-port-dst", "9301")
+        return "ESTABLISHED" not in table
+    wait_for("closing on both", lambda: closing("gw1") and closing("gw2"))
+    assert streams.finish()["lost"] == 0
+    probe.finish()
+
+
+@pytest.mark.full
+def test_what_ends_on_one_ends_on_both(lab):
+    """Flows that run out for want of packets do so on both nodes; what passes
+    on the other one stays there."""
+    active = Active(lab)
+    for host in ("gw1", "gw2"):
+        lab.sysctl(host, **{"net.netfilter.nf_conntrack_udp_timeout": 3,
+                            "net.netfilter.nf_conntrack_udp_timeout_stream": 3})
+    active.start()
+    lab.tools.fill(0, 300)
+    probe = lab.tools.probe()
+    pair = Pair(lab)
+    pair.wait_equal()
+    assert lab.flows("gw2") > 300
+    wait_for("all gone", lambda: max(lab.flows("gw1"), lab.flows("gw2")) < 30,
+             20, 0.5)
+    pair.wait_equal()
+    assert probe.finish()["silence_ms"] < 1000
 
 
 @pytest.mark.full

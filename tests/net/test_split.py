@@ -11,6 +11,7 @@ import pytest
 from lab import SHARED, wait_for
 from node import VIRTUAL_MAC
 from pair import SKEW, Ping
+from talk import Talk
 
 DOWN = 3 * SKEW["gw2"] / 256  # the backup's master-down time
 LIMIT = 3
@@ -155,34 +156,6 @@ def test_the_links_death_ends_the_waiting(pair, switch):
     pair.wait_sync()
 
 
-class Talk:
-    """One TCP connection through whoever serves."""
-
-    def __init__(self, lab, port):
-        with lab.inside("server"):
-            listener = socket.create_server(("10.2.0.100", port))
-        with lab.inside("client"):
-            self.client = socket.create_connection(("10.2.0.100", port), 5)
-        listener.settimeout(5)
-        self.server = listener.accept()[0]
-        listener.close()
-        for s in (self.client, self.server):
-            s.settimeout(10)
-
-    def goes_on(self):
-        for a, b in ((self.client, self.server), (self.server, self.client)):
-            a.sendall(b"x" * 1000)
-            got = b""
-            while len(got) < 1000:
-                part = b.recv(4096)
-                assert part, "closed"
-                got += part
-
-    def close(self):
-        self.client.close()
-        self.server.close()
-
-
 @pytest.mark.full
 def test_two_masters_become_one_with_all_connections(lab, pair, switch):
     """Both nodes serve, each on its side of a split that no wire crosses;
@@ -222,3 +195,54 @@ def test_two_masters_become_one_with_all_connections(lab, pair, switch):
     finally:
         for talk in talks:
             talk.close()
+
+
+def datagram(lab, source):
+    """One question from there and its answer; False if none comes."""
+    with lab.inside("server"):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("10.2.0.100", 9100))
+    with lab.inside("client"):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client.bind(source)
+    try:
+        for s in (server, client):
+            s.settimeout(0.3)
+        client.sendto(b"?", ("10.2.0.100", 9100))
+        server.sendto(b"!", server.recvfrom(16)[1])
+        return client.recv(16) == b"!"
+    except TimeoutError:
+        return False
+    finally:
+        server.close()
+        client.close()
+
+
+@pytest.mark.full
+def test_two_masters_translated_alike(lab, pair, switch):
+    """Each side of a split gave the same translated port to a host of its
+    own. One of the two flows loses, on both nodes, and that is counted."""
+    lab.ip("client", "addr", "add", "10.1.0.101/24", "dev", "eth0")
+    pair.start()
+    cut_off(switch, "gw2")
+    wait_for("two masters", lambda: all(n.is_all("MASTER")
+                                        for n in pair.both()), 10)
+    assert datagram(lab, ("10.1.0.100", 5555))
+    cut_off(switch, "gw1")
+    wait_for("an answer of fw2", lambda: lab.tools.neighbour(
+        "client", SHARED["lan"], "arp", 1, 200)["answered"])
+    wait_for("fw2 forwards", lambda: datagram(lab, ("10.1.0.101", 5555)))
+
+    def holders(host):
+        table = lab.run(host, "conntrack", "-L", "-p", "udp", "--reply-port-dst",
+                        "5555")
+        return [line.split("src=")[1].split()[0]
+                for line in table.splitlines() if "src=" in line]
+    assert holders("gw1") == ["10.1.0.100"] and holders("gw2") == ["10.1.0.101"]
+    switch()
+    wait_for("one master: %s" % pair, pair.master, 5)
+    pair.wait_sync()
+    pair.wait_equal()
+    assert len(holders("gw1")) == 1 and holders("gw1") == holders("gw2")
+    flows = pair.master().status()["flows"]
+    assert flows["failed"]["clash"] + flows["merged"]["ousted"] == 1, flows

@@ -8,9 +8,12 @@
 
 #include <assert.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "merge.h"
 
 void kernel_init(struct kernel *k, const struct flow_timeouts *timeouts)
 {
@@ -178,6 +181,7 @@ bool kernel_create(struct kernel *k, const struct flow *f, mono_t now)
 	if (k->n >= k->max || kernel_find(k, f) || kernel_find_reply(k, f))
 		return false;
 	add(k, f, nominal_end(k, f, now));
+	k->entries[k->n - 1].passed = true;
 	event(k, FLOW_NEW, f, 0);
 	return true;
 }
@@ -185,6 +189,7 @@ bool kernel_create(struct kernel *k, const struct flow *f, mono_t now)
 void kernel_refresh(struct kernel *k, struct kernel_entry *e, mono_t now)
 {
 	e->expires = nominal_end(k, &e->flow, now);
+	e->passed = true;
 }
 
 void kernel_changed(struct kernel *k, struct kernel_entry *e, mono_t now)
@@ -243,6 +248,7 @@ static enum flow_result update(struct kernel_entry *e, const struct flow *f,
 	if (f->has & FLOW_HAS_SEQADJ)
 		memcpy(e->flow.seqadj, f->seqadj, sizeof(f->seqadj));
 	e->expires = mono_add(now, f->timeout_s * MONO_S);
+	e->passed = false;
 	return FLOW_APPLIED;
 }
 
@@ -263,12 +269,59 @@ static enum flow_result copy(struct kernel *k, const struct flow *f, mono_t now)
 	return replace(k, f, now);
 }
 
+/* As the daemon does it with a real one (syncd/os/ct_op.c). */
+static enum flow_result merge(struct kernel *k, const struct flow_change *c,
+			      mono_t now)
+{
+	struct kernel_entry *e = kernel_find(k, &c->flow);
+	bool holder = !e && c->op != FLOW_DESTROY;
+	enum merge_do what;
+	struct flow found, out;
+
+	if (holder)
+		e = kernel_find_reply(k, &c->flow);
+	if (!e)
+		return c->op == FLOW_DESTROY ? FLOW_GONE
+					     : create(k, &c->flow, now);
+	found = seen(e, now);
+	what = holder ? merge_taken(c, &found, k->timeouts)
+		      : merge_found(c, &found, k->timeouts, &out);
+	switch (what) {
+	case MERGE_SAME:
+		return FLOW_APPLIED;
+	case MERGE_STALE:
+		return FLOW_KEPT;
+	case MERGE_CLASH:
+		return FLOW_CLASH;
+	case MERGE_DELETE:
+		drop(k, e);
+		return FLOW_APPLIED;
+	case MERGE_OUST:
+		(void)replace(k, &c->flow, now);
+		return FLOW_OUSTED;
+	case MERGE_REPLACE:
+		return replace(k, &c->flow, now);
+	case MERGE_WRITE:
+		break;
+	}
+	e->flow.status = out.status;
+	e->flow.mark = out.mark;
+	if (out.tcp_state != TCP_CONNTRACK_NONE)
+		e->flow.tcp_state = out.tcp_state;
+	if (out.has & FLOW_HAS_TIMEOUT)
+		e->expires = mono_add(now, out.timeout_s * MONO_S);
+	e->passed &= !(out.has & FLOW_HAS_TIMEOUT);
+	return FLOW_APPLIED;
+}
+
 enum flow_result kernel_inject(struct kernel *k, const struct flow_change *c,
 			       mono_t now)
 {
 	struct kernel_entry *e = kernel_find(k, &c->flow);
 
 	assert(c->op == FLOW_DESTROY || c->flow.has & FLOW_HAS_TIMEOUT);
+	if (c->merge)
+		return merge(k, c, now);
 	switch (c->op) {
 	case FLOW_NEW:
 		return replace(k, &c->flow, now);
@@ -283,14 +336,11 @@ enum flow_result kernel_inject(struct kernel *k, const struct flow_change *c,
 			return FLOW_GONE;
 		drop(k, e);
 		return FLOW_APPLIED;
-	case FLOW_ADD:
-		if (e || kernel_find_reply(k, &c->flow))
-			return FLOW_APPLIED;
-		return create(k, &c->flow, now);
 	case FLOW_TIMEOUT:
 		if (!e)
 			return FLOW_GONE;
 		e->expires = mono_add(now, c->flow.timeout_s * MONO_S);
+		e->passed &= merge_fresh(&c->flow, k->timeouts);
 		return FLOW_APPLIED;
 	}
 	return FLOW_OTHER;

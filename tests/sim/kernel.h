@@ -25,6 +25,7 @@ struct kernel_entry {
 	uint64_t key;	  /* place in a dump: bucket, then age */
 	uint32_t orig_hash, reply_hash;
 	mono_t expires;
+	bool passed; /* a packet, since it was last told of */
 };
 
 struct kernel_event {

@@ -375,8 +375,19 @@ static void inject(struct sim *s, unsigned i)
 	mono_t end = mono_add(s->now, cost(s, e->nops, INJECT_NS));
 
 	for (size_t k = 0; k < e->nops; k++) {
+		struct kernel_entry *have =
+			kernel_find(&n->kernel, &e->ops[k].flow);
+		struct kernel_entry before = { 0 };
+
+		if (have)
+			before = *have;
 		results[k] =
 			(uint8_t)kernel_inject(&n->kernel, &e->ops[k], s->now);
+		sim_watch_merge(s, i, &e->ops[k], &before);
+		/* it goes there when it hears of ours; where that was lost,
+		 * an audit has to tell it */
+		if (results[k] == FLOW_CLASH)
+			sim_untold(s, &e->ops[k].flow);
 		trace(s, i,
 		      e->ops_peer < 0 ? "own"
 		      : e->ops_bulk   ? "bulk"
@@ -539,23 +550,38 @@ static bool both_masters(const struct sim *s)
 	return a && b && a->masters && b->masters;
 }
 
+/* What runs out here has passed there: only an audit could tell. */
+static bool passes(const struct kernel *there, const struct flow *f)
+{
+	const struct kernel_entry *e = kernel_look(there, f);
+
+	return e && e->passed;
+}
+
 /*
  * Between the fence and the end of the pass that raises timeouts an entry of
  * the old master may end that goes on at the new one. Milliseconds; only an
  * audit could tell. And of two masters none believes the other that a flow
- * ended for want of packets.
+ * ended for want of packets, if it saw some.
  */
-static void expire(struct sim *s, struct sim_node *n)
+static void expire(struct sim *s, unsigned node)
 {
+	struct sim_node *n = &s->node[node];
+	const struct kernel *other = &s->node[1 - node].kernel;
 	bool between =
 		n->engine && (n->engine->raise ||
 			      n->engine->handover.state == HANDOVER_FENCED ||
 			      n->engine->handover.state == HANDOVER_SAID ||
-			      n->engine->peers[0].rx.adopt || both_masters(s));
+			      n->engine->peers[0].rx.adopt ||
+			      (both_masters(s) && !s->conf.active));
 
-	for (size_t i = 0; between && i < n->kernel.n; i++)
-		if (mono_due(n->kernel.entries[i].expires, s->now))
-			sim_untold(s, &n->kernel.entries[i].flow);
+	for (size_t i = 0; i < n->kernel.n; i++) {
+		const struct kernel_entry *e = &n->kernel.entries[i];
+
+		if (mono_due(e->expires, s->now) &&
+		    (between || (both_masters(s) && passes(other, &e->flow))))
+			sim_untold(s, &e->flow);
+	}
 	kernel_expire(&n->kernel, s->now);
 }
 
@@ -564,8 +590,10 @@ static void step_world(struct sim *s)
 	int master = sim_master(s);
 
 	for (unsigned i = 0; i < SIM_NODES; i++)
-		expire(s, &s->node[i]);
-	if (s->traffic && master >= 0)
+		expire(s, i);
+	if (s->traffic && s->conf.active)
+		sim_traffic_both(s);
+	else if (s->traffic && master >= 0)
 		sim_traffic(s, (unsigned)master);
 	if (s->traffic && s->conf.sets && master >= 0)
 		sim_sets_traffic(s, (unsigned)master);

@@ -30,6 +30,9 @@ struct sim_conf {
 	bool no_v4, v6; /* the families of the vhosts */
 	int64_t preempt_delay_ns;
 	bool shares; /* WAN is balanced */
+	/* both nodes forward, each what comes to a vhost of its own; some flows
+	 * come by either */
+	bool active;
 	unsigned witness_limit;
 	enum require_sync require;
 	int64_t require_ns;
@@ -82,6 +85,7 @@ struct sim_node {
 	int64_t lease_ns[SIM_VHOSTS_MAX];
 	bool announcing[SIM_VHOSTS_MAX]; /* taken, not yet announced */
 	mono_t frozen_until, busy_until, starts_at;
+	mono_t boots_at; /* a lost machine, not before */
 	struct sim_packet packets[SIM_PACKETS_MAX];
 	size_t npackets;
 	bool attached;	       /* its end of the connection */
@@ -190,6 +194,8 @@ void sim_upgrade_watched(struct sim *s, unsigned node);
 void sim_fill(struct sim *s, unsigned node, size_t n);
 /* One thing that happens on the wire, through the node that forwards. */
 void sim_traffic(struct sim *s, unsigned node);
+/* And where both do (conf.active). */
+void sim_traffic_both(struct sim *s);
 /* Connections of the node itself, which no one else may touch. */
 void sim_own_flows(struct sim *s, unsigned node);
 /* One node lost it and the other is not told. */
@@ -209,15 +215,22 @@ uint8_t sim_advskew(const struct sim *s, unsigned node, unsigned vhost);
 bool sim_holds(const struct sim *s, unsigned node, unsigned vhost);
 /* The node that holds all vhosts alone, or -1. */
 int sim_master(const struct sim *s);
+/* The node to which frames for a vhost go, or -1. */
+int sim_holder(const struct sim *s, unsigned vhost);
 /* The new master takes over from one that handed over. */
 void sim_watch_handover(struct sim *s, unsigned from, unsigned to);
 void sim_watch_transition(struct sim *s, unsigned node, unsigned vhost);
-/* One master, both in sync, nothing on its way. */
+/* Every vhost served by one, both in sync, nothing on its way. */
 bool sim_idle(const struct sim *s);
 /* Runs until then, so long at most. */
 void sim_until_idle(struct sim *s, int64_t ns);
 /* Equal tables, but for what the rules keep back. */
 void sim_watch_tables(struct sim *s, unsigned master);
+/* Of two that both forward neither lacks anything of the other one's. */
+void sim_watch_both(struct sim *s);
+/* What a peer told was put into a table in which it was as before, or not. */
+void sim_watch_merge(struct sim *s, unsigned node, const struct flow_change *c,
+		     const struct kernel_entry *before);
 /* One master, both in sync, equal tables; else an error. */
 void sim_watch_quiet(struct sim *s);
 

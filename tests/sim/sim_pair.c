@@ -88,6 +88,11 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 	if (c.audit_ns && sim_chance(&dice, 20))
 		c.ops_s = 3000;
 	c.sets = sim_chance(&dice, 40);
+	c.active = sim_chance(&dice, 15);
+	if (c.active) {
+		c.vhosts = 2;
+		c.crossed = c.independent = c.preempt = true;
+	}
 	return c;
 }
 
@@ -309,11 +314,13 @@ static void mend(struct sim *s, unsigned percent)
  * masters, who merge (rules 9). */
 static void look(struct sim *s)
 {
+	int master;
+
 	s->traffic = false;
 	sim_until_idle(s, 300 * MONO_MS);
-	if (!s->tampered && sim_idle(s) &&
-	    !s->node[1 - sim_master(s)].engine->masters)
-		sim_watch_tables(s, (unsigned)sim_master(s));
+	master = sim_idle(s) ? sim_master(s) : -1;
+	if (!s->tampered && master >= 0 && !s->node[1 - master].engine->masters)
+		sim_watch_tables(s, (unsigned)master);
 	s->traffic = true;
 }
 
@@ -375,8 +382,22 @@ static void until_audited(struct sim *s)
 	sim_until_idle(s, QUIET_MAX_NS);
 }
 
+/* Each has its own, and neither lacks anything of the other one's. */
+static void look_at_both(struct sim *s)
+{
+	s->traffic = false;
+	sim_until_idle(s, QUIET_MAX_NS);
+	if (!sim_idle(s))
+		sim_fail(s, "two that both forward are not in sync");
+	else
+		sim_watch_both(s);
+	s->traffic = true;
+}
+
 static void until_quiet(struct sim *s)
 {
+	if (s->conf.active)
+		look_at_both(s);
 	unite(s);
 	s->traffic = false;
 	sim_until_idle(s, QUIET_MAX_NS);

@@ -57,6 +57,17 @@ static struct flow client(struct sim *s, unsigned number)
 	return f;
 }
 
+static unsigned number_of(const struct flow *f)
+{
+	return f->orig.sport - 1024u;
+}
+
+/* With conf.active a client uses one of the vhosts, or, one in eight, both. */
+static bool by_either(const struct flow *f)
+{
+	return number_of(f) % 8 == 3;
+}
+
 static void begin(struct flow *f)
 {
 	if (f->l4proto != IPPROTO_TCP)
@@ -68,8 +79,12 @@ static void begin(struct flow *f)
 /* The next packet of a connection that changes something. */
 static bool advance(struct sim *s, struct flow *f)
 {
-	if (sim_chance(s, 5)) {
+	/* of two nodes that mark one flow at a time each may take the other's */
+	if (sim_chance(s, 5) && !(s->conf.active && by_either(f))) {
 		f->mark = (uint32_t)sim_random(s, 4);
+		/* and none forgets one that it has seen passing */
+		if (s->conf.active && !f->mark)
+			f->mark = 4;
 		return true;
 	}
 	if (f->l4proto == IPPROTO_UDP && f->status & IPS_SEEN_REPLY &&
@@ -124,11 +139,23 @@ void sim_untold(struct sim *s, const struct flow *f)
 		sim_fail(s, "too many flows torn away for this test");
 }
 
-static void open_one(struct sim *s, struct kernel *k, unsigned number)
+/* Does a packet of that flow pass this node? */
+static bool comes_by(const struct sim *s, unsigned node, const struct flow *f)
 {
+	if (!s->conf.active)
+		return true;
+	return sim_holder(s, number_of(f) % 2) == (int)node ||
+	       (by_either(f) && sim_holder(s, 0) == (int)node);
+}
+
+static void open_one(struct sim *s, unsigned node, unsigned number)
+{
+	struct kernel *k = &s->node[node].kernel;
 	struct flow f = client(s, number);
 	struct kernel_entry *e = kernel_find(k, &f);
 
+	if (!comes_by(s, node, &f))
+		return;
 	if (e && closed(&e->flow) && sim_chance(s, 50)) {
 		/* the port is used again: the kernel lets go of the old one */
 		kernel_remove(k, e, true, 0, s->now);
@@ -167,11 +194,11 @@ void sim_traffic(struct sim *s, unsigned node)
 	struct kernel_entry *e;
 
 	if (what < 30 || !k->n) {
-		open_one(s, k, (unsigned)sim_random(s, tuples(s)));
+		open_one(s, node, (unsigned)sim_random(s, tuples(s)));
 		return;
 	}
 	e = &k->entries[sim_random(s, k->n)];
-	if (own(&e->flow))
+	if (own(&e->flow) || !comes_by(s, node, &e->flow))
 		return;
 	if (what < 97) {
 		if (advance(s, &e->flow))
@@ -181,6 +208,14 @@ void sim_traffic(struct sim *s, unsigned node)
 		return;
 	}
 	tear_away(s, k, e);
+}
+
+void sim_traffic_both(struct sim *s)
+{
+	int node = sim_holder(s, (unsigned)sim_random(s, s->conf.vhosts));
+
+	if (node >= 0)
+		sim_traffic(s, (unsigned)node);
 }
 
 void sim_fill(struct sim *s, unsigned node, size_t n)

@@ -5,6 +5,7 @@
  * looks. Invariant: a bound that is checked here is explained here.
  */
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,25 @@ int sim_master(const struct sim *s)
 			return (int)i;
 	}
 	return -1;
+}
+
+int sim_holder(const struct sim *s, unsigned vhost)
+{
+	bool a = sim_holds(s, 0, vhost), b = sim_holds(s, 1, vhost);
+
+	if (a && b)
+		return s->speaker[vhost];
+	return a ? 0 : b ? 1 : -1;
+}
+
+static bool served(const struct sim *s)
+{
+	if (!s->conf.active)
+		return sim_master(s) >= 0;
+	for (unsigned k = 0; k < s->conf.vhosts; k++)
+		if (sim_holds(s, 0, k) == sim_holds(s, 1, k))
+			return false;
+	return true;
 }
 
 /* --- mastership ------------------------------------------------------------ */
@@ -384,6 +404,37 @@ void sim_watch_tables(struct sim *s, unsigned master)
 	watch_stale(s, master);
 }
 
+void sim_watch_both(struct sim *s)
+{
+	watch_missing(s, 0);
+	watch_missing(s, 1);
+}
+
+/* Rules 9: what a packet has brought forward here no word takes back, but for
+ * a SYN, or a delete, that was seen there. */
+void sim_watch_merge(struct sim *s, unsigned i, const struct flow_change *c,
+		     const struct kernel_entry *before)
+{
+	const struct flow *f = &before->flow;
+	const struct kernel_entry *e = kernel_look(&s->node[i].kernel, f);
+	bool over = f->tcp_state > TCP_CONNTRACK_ESTABLISHED;
+
+	if (!before->passed || c->merge != FLOW_MERGE_PREVAIL)
+		return;
+	if (c->op == FLOW_DESTROY && c->flow.has & FLOW_HAS_TIMEOUT)
+		return;
+	/* whose tuples or translation another one has now */
+	if (over &&
+	    (c->op == FLOW_NEW || !flow_tuple_equal(&c->flow.reply, &f->reply)))
+		return;
+	if (!e)
+		complain(s, "a peer's word ended", f, i);
+	else if (f->status & ~e->flow.status)
+		complain(s, "a peer's word took a bit from", f, i);
+	else if (e->flow.tcp_state < f->tcp_state)
+		complain(s, "a peer's word took back", f, i);
+}
+
 void sim_watch_quiet(struct sim *s)
 {
 	int master = sim_master(s);
@@ -426,7 +477,7 @@ bool sim_idle(const struct sim *s)
 			    session_seq_sent(n->engine->peers[0].session))
 			return false;
 	}
-	return sim_master(s) >= 0;
+	return served(s);
 }
 
 void sim_until_idle(struct sim *s, int64_t ns)

@@ -2,13 +2,17 @@
 /* os/ct_helper against the kernel: helper, master and changed lengths. */
 #include "ct_events.h"
 #include "ct_lab.h"
+#include "timeouts.h"
 
 static struct ct_inject in;
+static struct flow_timeouts timeouts;
 
 static void setup(void)
 {
 	lab_setup();
 	ck_assert_int_eq(ct_inject_open(&in), 0);
+	timeouts_default(&timeouts);
+	in.timeouts = &timeouts;
 }
 
 static void teardown(void)
@@ -120,6 +124,8 @@ END_TEST
 START_TEST(a_copy_brings_the_helper)
 {
 	struct flow f = control(1), plain = f, d;
+	struct flow_change adds = lab_change(FLOW_COPY, f);
+	uint8_t result;
 
 	plain.has &= ~FLOW_HAS_HELPER;
 	d = data(1, &f);
@@ -130,7 +136,9 @@ START_TEST(a_copy_brings_the_helper)
 	d = data(1, &f);
 	/* nothing that goes on here is replaced for it */
 	ck_assert_int_eq(lab_apply(&in, FLOW_UPDATE, f), FLOW_HELPER);
-	ck_assert_int_eq(lab_apply(&in, FLOW_ADD, f), FLOW_APPLIED);
+	adds.merge = FLOW_MERGE_ADD;
+	ck_assert_int_eq(ct_inject_apply(&in, &adds, 1, &result), 0);
+	ck_assert_int_eq(result, FLOW_APPLIED);
 	ck_assert(!(there(&f)->has & FLOW_HAS_HELPER));
 	ck_assert_int_eq(lab_apply(&in, FLOW_COPY, f), FLOW_APPLIED);
 	ck_assert_str_eq(there(&f)->helper, "ftp");

@@ -121,6 +121,34 @@ START_TEST(more_than_a_thousand_are_a_flush)
 }
 END_TEST
 
+/* In any 100 ms: what is due and could not be told yet is not of those. */
+START_TEST(a_thousand_in_each_wait_are_none)
+{
+	struct flow f;
+
+	for (uint16_t i = 0; i < 1000; i++)
+		ck_assert_int_eq(offer(i, PID, TABLE), DESTROYS_WAIT);
+	now = later(100);
+	for (uint16_t i = 1000; i < 2000; i++)
+		ck_assert_int_eq(offer(i, PID, TABLE), DESTROYS_WAIT);
+	for (uint16_t i = 0; i < 1000; i++)
+		ck_assert(destroys_next(d, now, &f));
+	ck_assert(!destroys_next(d, now, &f));
+	ck_assert_uint_eq(d->flushes, 0);
+}
+END_TEST
+
+/* A table counted in the middle of it lacks what was deleted already. */
+START_TEST(a_quarter_is_of_what_was_before)
+{
+	for (uint16_t i = 1; i <= 15; i++)
+		ck_assert_int_eq(offer(i, PID, 80), DESTROYS_WAIT);
+	for (uint16_t i = 16; i <= 20; i++)
+		ck_assert_int_eq(offer(i, PID, 60), DESTROYS_WAIT);
+	ck_assert_int_eq(offer(21, PID, 60), DESTROYS_FLUSH);
+}
+END_TEST
+
 START_TEST(a_flush_ends_when_it_was_quiet)
 {
 	for (uint16_t i = 0; i < 17; i++)
@@ -180,6 +208,8 @@ int main(void)
 	tcase_add_test(t, a_quarter_of_the_table_is_a_flush);
 	tcase_add_test(t, sixteen_of_a_large_table_are_none);
 	tcase_add_test(t, more_than_a_thousand_are_a_flush);
+	tcase_add_test(t, a_thousand_in_each_wait_are_none);
+	tcase_add_test(t, a_quarter_is_of_what_was_before);
 	tcase_add_test(t, a_flush_ends_when_it_was_quiet);
 	tcase_add_test(t, a_full_list_is_a_flush);
 	tcase_add_test(t, a_tuple_that_lives_again_is_not_deleted);

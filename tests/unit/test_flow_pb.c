@@ -48,7 +48,7 @@ START_TEST(test_largest)
 	strcpy(f.helper, "netbios-ns-long");
 	ck_assert(flow_valid(&f));
 	for (size_t i = 0; i < FLOW_PB_BATCH; i++) {
-		in[i] = (struct flow_change){ FLOW_NEW, f };
+		in[i] = (struct flow_change){ .op = FLOW_NEW, .flow = f };
 		flow_pb_add(batch, FLOW_NEW, &f);
 	}
 	assert_round_trip(FLOW_PB_BATCH);

@@ -68,7 +68,7 @@ START_TEST(test_extra_out_of_range)
 	f.has = FLOW_HAS_EXTRA;
 	strcpy(f.helper, "ftp");
 	flow_pb_add(batch, FLOW_NEW, &f);
-	in[0] = (struct flow_change){ FLOW_NEW, f };
+	in[0] = (struct flow_change){ .op = FLOW_NEW, .flow = f };
 	assert_round_trip(1);
 	x = &batch->extra[0].m;
 	flow_pb_message(batch, &m);
