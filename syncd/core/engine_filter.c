@@ -102,3 +102,16 @@ void engine_filter_refused(struct engine *e, unsigned peer,
 	else
 		e->refused_own++;
 }
+
+void engine_filter_lacks(struct engine *e, const struct flow *f, mono_t now)
+{
+	const struct flow_addr *tied = filter_tied(&e->filter, f);
+
+	e->lacks.secmark += f->secmark;
+	if (!tied)
+		return;
+	e->lacks.tied++;
+	e->lacks.family = f->family;
+	e->lacks.address = *tied;
+	e->lacks.tied_at = now;
+}

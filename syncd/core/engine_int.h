@@ -217,6 +217,8 @@ void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
 const struct flow_change *engine_zone_here(struct engine_peer *p,
 					   const struct flow_change *c,
 					   struct flow_change *here);
+/* Counts what a peer is told of and cannot have, for the administrator. */
+void engine_filter_lacks(struct engine *e, const struct flow *f, mono_t now);
 /* Counts an event that a filter block skips. */
 void engine_filter_skipped(struct engine *e, const struct flow *f);
 /* Counts what a peer told and engine_op_told refused. */

@@ -223,20 +223,6 @@ void engine_sync_tell(struct engine *e, enum flow_op op, const struct flow *f,
 	tell_others(e, 0, op, f, now);
 }
 
-/* What a peer is told of and cannot have, for the administrator. */
-static void count_lacks(struct engine *e, const struct flow *f, mono_t now)
-{
-	const struct flow_addr *tied = filter_tied(&e->filter, f);
-
-	e->lacks.secmark += f->secmark;
-	if (!tied)
-		return;
-	e->lacks.tied++;
-	e->lacks.family = f->family;
-	e->lacks.address = *tied;
-	e->lacks.tied_at = now;
-}
-
 /* A flow that the filter skips now may be known to the peers: from another
  * mark or state. It goes there like one that nobody used. */
 static void skipped(struct engine *e, enum flow_op op, const struct flow *f,
@@ -310,6 +296,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 		destroyed(e, f, portid, now);
 		return;
 	}
+	e->table += op == FLOW_NEW; /* until it is counted again */
 	v = filter_flow(&e->filter, f);
 	if (v != FILTER_PASS) {
 		skipped(e, op, f, v, now);
@@ -322,7 +309,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	    f->tcp_state == TCP_CONNTRACK_SYN_RECV && !e->filter.opening)
 		op = FLOW_NEW;
 	if (op == FLOW_NEW)
-		count_lacks(e, f, now);
+		engine_filter_lacks(e, f, now);
 	tell_others(e, op == FLOW_NEW ? had : 0, op, f, now);
 	if (f->has & FLOW_HAS_HELPER)
 		engine_expect_master(e, f, now);
@@ -393,7 +380,7 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 			continue;
 		/* made anew since, and the event of that was lost */
 		destroys_revive(&e->destroys, &list[i], e->chunk_offered);
-		count_lacks(e, &list[i], now);
+		engine_filter_lacks(e, &list[i], now);
 		err = session_bulk_tell(s, &list[i], now);
 	}
 	if (!err && (!more || session_filling(s)))
