@@ -50,8 +50,9 @@ static int add_network(struct filter_rule *rule, uint8_t family, uint8_t len,
 	if (family == AF_INET6 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80)
 		return 0;
 	for (unsigned bit = 0; bit < len; bit++)
-		p.addr.b[bit / 8] |=
-			bytes[bit / 8] & (uint8_t)(0x80 >> bit % 8);
+		p.addr.b[bit / 8] =
+			(uint8_t)(p.addr.b[bit / 8] |
+				  (bytes[bit / 8] & 0x80 >> bit % 8));
 	for (size_t i = 0; i < rule->nprefixes; i++)
 		if (!memcmp(&rule->prefixes[i], &p, sizeof(p)))
 			return 0;

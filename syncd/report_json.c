@@ -252,22 +252,6 @@ static json_t *bulk(const struct engine_peer *p)
 	return o;
 }
 
-static json_t *resume(const struct node *n, const struct engine_peer *p)
-{
-	const struct engine_resume *r = &p->resume;
-	json_t *o = json_object();
-
-	set(o, "told", number(r->told));
-	set(o, "heard", number(r->heard));
-	set(o, "sent_again", number(r->again));
-	set(o, "given_up", number(r->dropped));
-	set(o, "held_bytes", number(session_held(p->session)));
-	set(o, "age_s",
-	    r->told + r->heard ? seconds(mono_diff(n->last, r->at))
-			       : json_null());
-	return o;
-}
-
 static json_t *peer_carp(const struct engine_peer *p)
 {
 	json_t *o = json_object();
@@ -344,7 +328,7 @@ static json_t *peers(struct node *n)
 		set(o, "carp", peer_carp(p));
 		set(o, "bulk", bulk(p));
 		set(o, "audit", report_audit_json(n, i));
-		set(o, "resume", resume(n, p));
+		set(o, "resume", report_resume_json(n, i));
 		set(o, "broken", broken_sessions(p));
 		set(o, "ready",
 		    p->heard ? json_boolean(p->word.ready) : json_null());

@@ -89,3 +89,27 @@ void report_paths(const struct node *n, FILE *out)
 		}
 	}
 }
+
+static void put(json_t *o, const char *key, uint64_t value)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)value));
+}
+
+json_t *report_resume_json(const struct node *n, size_t peer)
+{
+	const struct engine_peer *p = &n->engine->peers[peer];
+	const struct engine_resume *r = &p->resume;
+	json_t *o = json_object();
+
+	put(o, "told", r->told);
+	put(o, "heard", r->heard);
+	put(o, "sent_again", r->again);
+	put(o, "given_up", r->dropped);
+	put(o, "held_bytes", session_held(p->session));
+	json_object_set_new(
+		o, "age_s",
+		r->told + r->heard
+			? json_real((double)mono_diff(n->last, r->at) / 1e9)
+			: json_null());
+	return o;
+}

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The engine's virtual hosts: what they hear, what they are told about the
- * node (demotion, hold), what of their wishes becomes an action, and the
- * planned handover of all of them. The election itself is in carp/fsm.
- * Invariant: kernel events are subscribed to before the first right is taken,
- * and until the last one is gone.
+ * node (demotion, hold), what of their wishes becomes an action. The election
+ * itself is in carp/fsm. Invariant: kernel events are subscribed to before the
+ * first right is taken, and until the last one is gone.
  */
 #include "engine_int.h"
 

@@ -14,7 +14,6 @@
 
 #include <sys/types.h>
 #define CONF_PREFER_MAX 3 /* advskew 0, 100, 200 */
-
 struct parser;
 
 struct slot {	       /* by it a callback of libConfuse finds us */
@@ -104,10 +103,9 @@ void conf_parse_drop(struct parser *p);
 int conf_check_link(struct parser *p);
 void conf_peer_drop(struct conf_peer *peer); /* what it has allocated */
 
-/* conf_carp_check.c: what holds between the values of carp blocks. */
+/* conf_carp_check.c: what holds between the values of carp blocks;
+ * conf_carp_modes.c: the modes of one. nodes stand for vhid and advskew. */
 void conf_check_carps(struct parser *p);
-
-/* conf_carp_modes.c: the modes of one. nodes stand for vhid and advskew. */
 void conf_settle_nodes(struct parser *p, struct draft_carp *d);
 void conf_check_unicast(struct parser *p, const struct draft_carp *d);
 void conf_check_modes(struct parser *p, const struct draft_carp *d);

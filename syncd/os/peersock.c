@@ -45,16 +45,17 @@ static int path_init(struct peer *peer, unsigned int i,
 		     const struct peersock_path *conf)
 {
 	struct path *path = &peer->paths[i];
+	char label[PEERSOCK_LABEL_SIZE];
 
 	path->peer = peer;
 	path->conf = *conf;
 	peersock_end_label(&conf->ours, false, path->ours);
 	peersock_end_label(&conf->theirs, false, path->theirs);
-	peersock_end_label(&conf->theirs, true, path->label);
+	peersock_end_label(&conf->theirs, true, label);
+	memcpy(path->label, label, sizeof(path->label));
 	path->retry_ms = PEERSOCK_RETRY_MS;
 	path->logged = PEERSOCK_REASONS;
-	snprintf(path->error, sizeof(path->error), "%s: not seen yet",
-		 path->label);
+	snprintf(path->error, sizeof(path->error), "%s: not seen yet", label);
 	path->retry = peersock_event(peer->ps, -1, 0, peersock_dial, path);
 	if (!path->retry)
 		return -ENOMEM;
