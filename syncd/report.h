@@ -15,7 +15,8 @@
 /* The status object (schema 1), a new reference; NULL without memory. */
 json_t *report_json(struct node *n);
 
-/* Expectations: told, applied, and not, by reason. */
+/* Flows, and expectations: told, applied, and not, by reason. */
+json_t *report_flows_json(struct node *n);
 json_t *report_expects_json(const struct node *n);
 
 /* What a vhost tracks, and its routes and rules, as arrays. */

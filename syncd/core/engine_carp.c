@@ -7,8 +7,6 @@
  */
 #include "engine_int.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +17,6 @@ enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 #define LEASE_DEN 2
 /* The shortest lease that outlives one interval of ours with a late jiffy. */
 #define LEASE_SLACK_NS (20 * MONO_MS)
-#define ASK_EVERY_NS   (1 * MONO_S)
 
 /* --- what the vhosts hear ---------------------------------------------- */
 
@@ -288,28 +285,6 @@ static void transition(struct engine *e, unsigned i,
 	engine_peer_say_word(e);
 }
 
-/* Preemption of a known peer goes through its handover (rules 12). */
-static void ask_for_handover(struct engine *e, unsigned vhost, mono_t now)
-{
-	for (unsigned i = 0; i < e->npeers; i++) {
-		struct engine_peer *p = &e->peers[i];
-		const struct session_vhost *v =
-			engine_peer_vhost(p, e->vhosts[vhost].name);
-
-		if (!p->live || !v || v->state != CARP_MASTER)
-			continue;
-		if (p->ask_at.ns > now.ns)
-			continue;
-		p->ask_at = mono_add(now, ASK_EVERY_NS);
-		(void)session_send_handover(
-			p->session,
-			&(struct session_switch){
-				.kind = SESSION_HANDOVER_REQUEST,
-				.reason = "preempt",
-				.vhosts = engine_wanted(e, p, vhost) });
-	}
-}
-
 static void carry_over(struct engine *e, unsigned i,
 		       const struct carp_action *a, mono_t now)
 {
@@ -345,7 +320,7 @@ static void carry_over(struct engine *e, unsigned i,
 		engine_push(e, ENGINE_ANNOUNCE, i);
 		return;
 	case CARP_DO_ASK:
-		ask_for_handover(e, i, now);
+		engine_handover_ask(e, i, now);
 		return;
 	case CARP_DO_WAIT:
 		engine_witness_waits(e, i, now);

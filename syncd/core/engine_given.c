@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a peer says about a handover: it asks for one, gives what it had, tells
- * how long it took, takes it back. The other side, which drains and fences, is
- * engine_handover.c.
+ * A peer is asked for a handover; and what it says about one: it asks for it,
+ * gives what it had, tells how long it took, takes it back. The other side,
+ * which drains and fences, is engine_handover.c.
  *
  * Implements rules 12. Invariant: what is given is taken whole or refused.
  */
@@ -13,10 +13,33 @@
 
 enum { LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
 
+#define ASK_EVERY_NS	 (1 * MONO_S)
 #define ASK_AGAIN_NS	 (5 * MONO_S)
 #define ASK_AGAIN_MAX_NS (60 * MONO_S)
 /* From the fence to the new master's adverts; then anybody may take it. */
 #define ELSEWHERE_NS (1 * MONO_S)
+
+/* Preemption of a known peer goes through its handover (rules 12). */
+void engine_handover_ask(struct engine *e, unsigned vhost, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		struct engine_peer *p = &e->peers[i];
+		const struct session_vhost *v =
+			engine_peer_vhost(p, e->vhosts[vhost].name);
+
+		if (!p->live || !v || v->state != CARP_MASTER)
+			continue;
+		if (p->ask_at.ns > now.ns)
+			continue;
+		p->ask_at = mono_add(now, ASK_EVERY_NS);
+		(void)session_send_handover(
+			p->session,
+			&(struct session_switch){
+				.kind = SESSION_HANDOVER_REQUEST,
+				.reason = "preempt",
+				.vhosts = engine_wanted(e, p, vhost) });
+	}
+}
 
 /* Our vhosts of those that a peer names by their places in its word; all
  * where it names none. */

@@ -113,6 +113,10 @@ void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 /* The vhosts of which this node is master, a bit each. */
 uint32_t engine_masters(const struct engine *e);
 void engine_handover_settle(struct engine *e, mono_t now);
+
+/* --- engine_given.c */
+/* Asks the peer that is master of it, and of what moves with it; not often. */
+void engine_handover_ask(struct engine *e, unsigned vhost, mono_t now);
 /* The peer's part of a handover, or its wish for one. */
 void engine_handover_received(struct engine *e, unsigned peer,
 			      const struct session_event *ev, mono_t now);

@@ -161,6 +161,15 @@ void cs_hear(struct cs_sim *s, const struct cs_packet *p);
 mono_t cs_deadline(const struct cs_sim *s, unsigned i);
 int64_t cs_interval_ns(const struct cs_sim *s, unsigned i, unsigned vhost);
 
+/* --- carp_ours.c: an engine, and what is done with its actions --------------- */
+
+void cs_ours_begin(struct cs_sim *s, unsigned i);
+void cs_ours_end(struct engine *e);
+/* Carries out what a call to the engine has led to. */
+void cs_ours_follow(struct cs_sim *s, unsigned i);
+/* What the engine wants of the kernel's table, which is empty. */
+void cs_ours_work(struct cs_sim *s, unsigned i);
+
 /* --- carp_foreign.c ---------------------------------------------------------- */
 
 void cs_foreign_up(struct cs_sim *s, unsigned i, unsigned vhost, bool up);

@@ -155,22 +155,22 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void sim_say(const struct sim *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The vhosts have addresses of that family. */
+bool sim_uses(const struct sim *s, enum carp_family f);
+/* What is from its address, as the others see it. */
+struct carp_address sim_address(unsigned node, enum carp_family f);
 
-/* --- what befalls them -------------------------------------------------- */
+/* --- befall.c: what befalls them ------------------------------------------ */
 
 void sim_start(struct sim *s, unsigned node);
 void sim_kill(struct sim *s, unsigned node); /* SIGKILL */
 void sim_lose(struct sim *s, unsigned node); /* the machine */
 void sim_term(struct sim *s, unsigned node); /* SIGTERM */
-/* Another process goes on; false if it cannot now. */
+/* world.c: another process goes on; false if it cannot now. */
 bool sim_upgrade(struct sim *s, unsigned node);
 void sim_freeze(struct sim *s, unsigned node, int64_t ns);
 void sim_carrier(struct sim *s, unsigned node, unsigned vhost, bool up);
 void sim_lan(struct sim *s, unsigned vhost, bool cut);
-/* The vhosts have addresses of that family. */
-bool sim_uses(const struct sim *s, enum carp_family f);
-/* What is from its address, as the others see it. */
-struct carp_address sim_address(unsigned node, enum carp_family f);
 void sim_link(struct sim *s, bool cut);
 void sim_reset_link(struct sim *s);
 /* As engine_handover; the reason of a refusal is logged. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What sim.c and world.c know of each other. Not for tests. */
+/* What sim.c, world.c and befall.c know of each other. Not for tests. */
 #ifndef STATESYNC_SIM_WORLD_H
 #define STATESYNC_SIM_WORLD_H
 

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * What befalls nodes and their networks, one thing a call, and what operators
+ * do to them. Not here: what is drawn by chance (misfortunes.c), and upgrades
+ * (world.c). Invariant: an engine hears of it as the daemon would.
+ */
+#include "world.h"
+
+#define RETRANSMIT_NS (200 * MONO_MS)
+#define START_NS      (30 * MONO_MS)
+/* No machine boots sooner; and until its adverts are out of date, what a lost
+ * one sent last is told apart from them by nobody. */
+#define BOOT_NS (1 * MONO_S)
+
+void sim_start(struct sim *s, unsigned i)
+{
+	if (s->node[i].engine)
+		return;
+	s->node[i].starts_at = mono_add(s->now, START_NS);
+	if (s->node[i].starts_at.ns < s->node[i].boots_at.ns)
+		s->node[i].starts_at = s->node[i].boots_at;
+}
+
+void sim_kill(struct sim *s, unsigned i)
+{
+	sim_say(s, "-- %s is killed", s->node[i].name);
+	world_end_daemon(s, i, true);
+}
+
+void sim_lose(struct sim *s, unsigned i)
+{
+	sim_say(s, "-- machine of %s is lost", s->node[i].name);
+	world_end_daemon(s, i, false);
+	kernel_reset(&s->node[i].kernel);
+	sim_sets_reset(&s->node[i].sets);
+	s->node[i].boots_at = mono_add(s->now, BOOT_NS);
+	sim_own_flows(s, i);
+}
+
+void sim_term(struct sim *s, unsigned i)
+{
+	if (!s->node[i].engine)
+		return;
+	sim_say(s, "-- %s is told to stop", s->node[i].name);
+	engine_stop(s->node[i].engine, s->now);
+	world_actions(s, i);
+	s->node[i].any = true;
+}
+
+void sim_freeze(struct sim *s, unsigned i, int64_t ns)
+{
+	sim_say(s, "-- %s sleeps for %lld ms", s->node[i].name,
+		(long long)(ns / MONO_MS));
+	s->node[i].frozen_until = mono_add(s->now, ns);
+}
+
+void sim_carrier(struct sim *s, unsigned i, unsigned vhost, bool up)
+{
+	struct sim_node *n = &s->node[i];
+
+	if (n->carrier[vhost] == up)
+		return;
+	sim_say(s, "-- %s: interface %u %s", n->name, vhost,
+		up ? "up" : "down");
+	n->carrier[vhost] = up;
+	if (!n->engine)
+		return;
+	engine_link(n->engine, vhost, up, s->now);
+	world_actions(s, i);
+}
+
+void sim_lan(struct sim *s, unsigned vhost, bool cut)
+{
+	sim_say(s, "-- LAN %u %s", vhost, cut ? "cut" : "whole");
+	s->lan_cut[vhost] = cut;
+}
+
+void sim_link(struct sim *s, bool cut)
+{
+	if (s->link_cut == cut)
+		return;
+	sim_say(s, "-- link %s", cut ? "cut" : "whole");
+	s->link_cut = cut;
+	for (unsigned i = 0; i < SIM_NODES && !cut; i++) {
+		struct sim_pipe *p = &s->node[i].inbox;
+		mono_t at = mono_add(s->now, RETRANSMIT_NS);
+
+		for (size_t k = 0; k < p->nsegments; k++)
+			if (p->segments[k].at.ns < at.ns)
+				p->segments[k].at = at;
+	}
+}
+
+void sim_reset_link(struct sim *s)
+{
+	sim_say(s, "-- link reset");
+	for (unsigned i = 0; i < SIM_NODES; i++) {
+		if (!s->node[i].engine)
+			continue;
+		world_detach(s, i, "reset");
+		world_actions(s, i);
+	}
+}
+
+int sim_handover(struct sim *s, unsigned i, bool force)
+{
+	char why[SESSION_REASON_MAX];
+	int err;
+
+	if (!s->node[i].engine)
+		return -1;
+	err = engine_handover(s->node[i].engine, force, 0, why, s->now);
+	sim_say(s, "-- handover of %s: %s", s->node[i].name, err ? why : "ok");
+	if (!err)
+		s->node[i].handover_forced = force;
+	world_actions(s, i);
+	return err;
+}
+
+void sim_demote(struct sim *s, unsigned i, int32_t by)
+{
+	if (!s->node[i].engine)
+		return;
+	if (by < 0 && !demotion_total(&s->node[i].engine->demotion))
+		return;
+	(void)engine_demote(s->node[i].engine, by, s->now);
+	world_actions(s, i);
+}
+
+void sim_verify(struct sim *s, unsigned i)
+{
+	struct engine *e = s->node[i].engine;
+	char why[SESSION_REASON_MAX];
+
+	if (!e)
+		return;
+	if (engine_verify(e, 0, why, s->now))
+		sim_say(s, "%s: no verify: %s", s->node[i].name, why);
+	world_actions(s, i);
+}
+
+void sim_ask_bulk(struct sim *s, unsigned i)
+{
+	if (!s->node[i].engine)
+		return;
+	(void)engine_bulk(s->node[i].engine, 0, s->now);
+	world_actions(s, i);
+	s->node[i].any = true;
+}
