@@ -63,7 +63,7 @@ def test_wrong_entries_are_named_and_repaired(lab, pair):
         assert numbers(out) == {"missing": 0, "extra": 0, "differing": 0}
         assert "EQUAL." in out
 
-    tcp = flows_of_clients(lab, "gw2", "tcp")
+    tcp = [f for f in flows_of_clients(lab, "gw2", "tcp") if "mark=0" in f]
     lab.run("gw2", "conntrack", "-D", *tuple_of(tcp[0]))
     lab.run("gw2", "conntrack", "-U", *tuple_of(tcp[1]), "-m", "99")
     add_extra(lab, "gw2", 1)

@@ -45,6 +45,7 @@ def churn_with_failovers(lab, pair, seconds, rate):
     print("moves", moves, result)
 
 
+@pytest.mark.full
 @pytest.mark.flows(100000)
 def test_churn_with_failovers(lab, pair):
     churn_with_failovers(lab, pair, 15, 1000)

@@ -51,6 +51,7 @@ def assert_never_master(node, seconds):
         time.sleep(0.02)
 
 
+@pytest.mark.full
 @pytest.mark.flows(BIG)
 @pytest.mark.parametrize("percent", ONE_MOMENT)
 def test_link_cut_in_the_bulk(lab, pair, percent):

@@ -218,6 +218,7 @@ def test_a_claim_is_put_right(lab, pair6):
 
 # --- router advertisements ---------------------------------------------------
 
+@pytest.mark.full
 def test_a_slaac_host_keeps_its_router(lab, pair):
     """Address and default route come from the master; at a failover neither
     changes, and nothing is taken back."""

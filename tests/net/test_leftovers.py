@@ -53,6 +53,7 @@ def test_user_values_are_put_back(lab, pair):
     stop_and_compare(lab, pair.one, before)
 
 
+@pytest.mark.full
 @pytest.mark.flows(30000)
 @pytest.mark.parametrize("who", ["sender", full("receiver")])
 def test_sigterm_during_a_bulk(lab, pair, who):

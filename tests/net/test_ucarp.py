@@ -57,6 +57,7 @@ def test_ucarp_is_backup(lab, pair, mac):
     ucarp.kill()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("mac", [full("virtual"), "interface"])
 def test_ucarp_is_master(lab, pair, mac):
     """Ours is backup as long as it lives, and takes over when it goes."""
