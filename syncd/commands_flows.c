@@ -17,6 +17,7 @@
 #include "commands.h"
 #include "log.h"
 #include "report.h"
+#include "report_value.h"
 
 struct listing {
 	struct node *n;
@@ -30,22 +31,17 @@ struct listing {
 
 /* --- a line ------------------------------------------------------------------- */
 
-static void set(json_t *o, const char *key, json_t *value)
-{
-	json_object_set_new(o, key, value);
-}
-
 static json_t *tuple(const struct flow *f, const struct flow_tuple *t)
 {
 	char text[INET6_ADDRSTRLEN] = "";
 	json_t *o = json_object();
 
 	inet_ntop(f->family, t->src.b, text, sizeof(text));
-	set(o, "source", json_string(text));
+	put(o, "source", json_string(text));
 	inet_ntop(f->family, t->dst.b, text, sizeof(text));
-	set(o, "destination", json_string(text));
-	set(o, "sport", json_integer(t->sport));
-	set(o, "dport", json_integer(t->dport));
+	put(o, "destination", json_string(text));
+	put(o, "sport", json_integer(t->sport));
+	put(o, "dport", json_integer(t->dport));
 	return o;
 }
 
@@ -73,22 +69,22 @@ static void print_json(const struct listing *l, const struct flow *f,
 					       [FLOW_CLOSING] = "closing" };
 	json_t *o = json_object();
 
-	set(o, "protocol", json_integer(f->l4proto));
-	set(o, "original", tuple(f, &f->orig));
-	set(o, "reply", tuple(f, &f->reply));
-	set(o, "state", json_string(classes[flow_class(f)]));
-	set(o, "assured", json_boolean(f->status & IPS_ASSURED));
-	set(o, "mark", json_integer(f->mark));
-	set(o, "labels", labels(f));
-	set(o, "zone", json_integer(f->zone));
+	put(o, "protocol", json_integer(f->l4proto));
+	put(o, "original", tuple(f, &f->orig));
+	put(o, "reply", tuple(f, &f->reply));
+	put(o, "state", json_string(classes[flow_class(f)]));
+	put(o, "assured", json_boolean(f->status & IPS_ASSURED));
+	put(o, "mark", json_integer(f->mark));
+	put(o, "labels", labels(f));
+	put(o, "zone", json_integer(f->zone));
 	if (l->zones)
-		set(o, "zone_there",
+		put(o, "zone_there",
 		    json_integer(filter_zone_theirs(l->zones, f->zone)));
-	set(o, "timeout_s", json_integer(f->timeout_s));
+	put(o, "timeout_s", json_integer(f->timeout_s));
 	if (reason)
-		set(o, "reason", json_string(reason));
+		put(o, "reason", json_string(reason));
 	if (rule)
-		set(o, "filter", json_string(rule));
+		put(o, "filter", json_string(rule));
 	json_dumpf(o, l->out, JSON_COMPACT);
 	fputc('\n', l->out);
 	json_decref(o);

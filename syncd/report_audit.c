@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "report.h"
+#include "report_value.h"
 
 uint64_t report_audit_differing(const struct audit_report *r)
 {
@@ -20,19 +21,13 @@ uint64_t report_audit_off(const struct audit_report *r)
 	       report_audit_differing(r);
 }
 
-static json_t *number(uint64_t v)
-{
-	return json_integer((json_int_t)v);
-}
-
 static json_t *kinds(const struct audit_report *r)
 {
 	json_t *o = json_object();
 
 	for (int i = AUDIT_STATE; i <= AUDIT_OTHER; i++)
-		json_object_set_new(
-			o, audit_kind_name((enum session_audit_count)i),
-			number(r->count[i]));
+		put(o, audit_kind_name((enum session_audit_count)i),
+		    number(r->count[i]));
 	return o;
 }
 
@@ -42,30 +37,26 @@ json_t *report_audit_json(const struct node *n, unsigned peer)
 	const struct audit_report *r = &a->last;
 	json_t *o = json_object();
 
-	json_object_set_new(
-		o, "age_s",
-		r->at.ns ? json_real((double)(mono_diff(n->last, r->at) /
-					      MONO_MS) /
-				     1e3)
-			 : json_null());
-	json_object_set_new(o, "compared", number(r->count[AUDIT_COMPARED]));
-	json_object_set_new(o, "changed", number(r->count[AUDIT_CHANGED]));
-	json_object_set_new(o, "missing", number(r->count[AUDIT_MISSING]));
-	json_object_set_new(o, "extra", number(r->count[AUDIT_EXTRA]));
-	json_object_set_new(o, "differing", number(report_audit_differing(r)));
-	json_object_set_new(o, "kinds", kinds(r));
-	json_object_set_new(o, "unsettled", number(r->count[AUDIT_UNSETTLED]));
-	json_object_set_new(o, "repaired", number(r->count[AUDIT_REPAIRED]));
-	json_object_set_new(o, "seconds",
-			    json_real((double)r->count[AUDIT_TOOK_MS] / 1e3));
-	json_object_set_new(o, "rounds", number(a->rounds));
-	json_object_set_new(o, "given_up", number(a->given_up));
-	json_object_set_new(o, "repaired_missing", number(a->repaired[0]));
-	json_object_set_new(o, "repaired_differing", number(a->repaired[1]));
-	json_object_set_new(o, "cut", number(a->cut));
-	json_object_set_new(o, "uncured", number(a->uncured));
-	json_object_set_new(o, "alarm",
-			    *a->alarm ? json_string(a->alarm) : json_null());
+	put(o, "age_s",
+	    r->at.ns ? json_real((double)(mono_diff(n->last, r->at) / MONO_MS) /
+				 1e3)
+		     : json_null());
+	put(o, "compared", number(r->count[AUDIT_COMPARED]));
+	put(o, "changed", number(r->count[AUDIT_CHANGED]));
+	put(o, "missing", number(r->count[AUDIT_MISSING]));
+	put(o, "extra", number(r->count[AUDIT_EXTRA]));
+	put(o, "differing", number(report_audit_differing(r)));
+	put(o, "kinds", kinds(r));
+	put(o, "unsettled", number(r->count[AUDIT_UNSETTLED]));
+	put(o, "repaired", number(r->count[AUDIT_REPAIRED]));
+	put(o, "seconds", json_real((double)r->count[AUDIT_TOOK_MS] / 1e3));
+	put(o, "rounds", number(a->rounds));
+	put(o, "given_up", number(a->given_up));
+	put(o, "repaired_missing", number(a->repaired[0]));
+	put(o, "repaired_differing", number(a->repaired[1]));
+	put(o, "cut", number(a->cut));
+	put(o, "uncured", number(a->uncured));
+	put(o, "alarm", *a->alarm ? json_string(a->alarm) : json_null());
 	return o;
 }
 

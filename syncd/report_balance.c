@@ -5,14 +5,10 @@
  * tell is not shown as one.
  */
 #include "report.h"
+#include "report_value.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static void set(json_t *o, const char *key, json_t *value)
-{
-	json_object_set_new(o, key, value);
-}
 
 static const char *mode_name(const struct conf_carp *c)
 {
@@ -39,14 +35,14 @@ json_t *report_balancing_json(struct node *n, unsigned vhost)
 		return json_null();
 	known = read_counters(n, vhost, &packets, &bytes);
 	o = json_object();
-	set(o, "mode", json_string(mode_name(v->conf)));
-	set(o, "block", json_string(v->conf->name));
-	set(o, "hash", json_string(lease_share_hash(v->lease.shares)));
-	set(o, "share", json_integer(v->share));
-	set(o, "shares", json_integer(v->lease.shares));
-	set(o, "packets",
+	put(o, "mode", json_string(mode_name(v->conf)));
+	put(o, "block", json_string(v->conf->name));
+	put(o, "hash", json_string(lease_share_hash(v->lease.shares)));
+	put(o, "share", json_integer(v->share));
+	put(o, "shares", json_integer(v->lease.shares));
+	put(o, "packets",
 	    known ? json_integer((json_int_t)packets) : json_null());
-	set(o, "bytes", known ? json_integer((json_int_t)bytes) : json_null());
+	put(o, "bytes", known ? json_integer((json_int_t)bytes) : json_null());
 	return o;
 }
 

@@ -4,6 +4,7 @@
  * changes nothing.
  */
 #include "report.h"
+#include "report_value.h"
 
 json_t *report_expects_json(const struct node *n)
 {
@@ -11,19 +12,13 @@ json_t *report_expects_json(const struct node *n)
 	json_t *o = json_object(), *failed = json_object();
 
 	for (int i = EXPECT_NO_MASTER; i < EXPECT_RESULTS; i++)
-		json_object_set_new(failed,
-				    expect_result_name((enum expect_result)i),
-				    json_integer((json_int_t)x->results[i]));
-	json_object_set_new(o, "sent", json_integer((json_int_t)x->told));
-	json_object_set_new(
-		o, "applied",
-		json_integer((json_int_t)x->results[EXPECT_APPLIED]));
-	json_object_set_new(o, "failed", failed);
-	json_object_set_new(o, "refused_own",
-			    json_integer((json_int_t)x->refused_own));
-	json_object_set_new(o, "not_told",
-			    json_integer((json_int_t)x->filtered));
-	json_object_set_new(o, "no_master",
-			    json_integer((json_int_t)x->orphans));
+		put(failed, expect_result_name((enum expect_result)i),
+		    json_integer((json_int_t)x->results[i]));
+	put(o, "sent", json_integer((json_int_t)x->told));
+	put(o, "applied", json_integer((json_int_t)x->results[EXPECT_APPLIED]));
+	put(o, "failed", failed);
+	put(o, "refused_own", json_integer((json_int_t)x->refused_own));
+	put(o, "not_told", json_integer((json_int_t)x->filtered));
+	put(o, "no_master", json_integer((json_int_t)x->orphans));
 	return o;
 }

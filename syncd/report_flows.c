@@ -4,16 +4,7 @@
  * reason. Invariant: keys are promises, as in report_json.c.
  */
 #include "report.h"
-
-static void set(json_t *o, const char *key, json_t *value)
-{
-	json_object_set_new(o, key, value);
-}
-
-static json_t *number(uint64_t v)
-{
-	return json_integer((json_int_t)v);
-}
+#include "report_value.h"
 
 static json_t *results(const struct engine *e)
 {
@@ -24,7 +15,7 @@ static json_t *results(const struct engine *e)
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
-		set(o, inject_result_name(failures[i]),
+		put(o, inject_result_name(failures[i]),
 		    number(e->results[failures[i]]));
 	return o;
 }
@@ -34,7 +25,7 @@ static json_t *merged(const struct engine *e)
 	json_t *o = json_object();
 
 	for (int i = FLOW_KEPT; i <= FLOW_OUSTED; i++)
-		set(o, inject_result_name((enum flow_result)i),
+		put(o, inject_result_name((enum flow_result)i),
 		    number(e->results[i]));
 	return o;
 }
@@ -44,7 +35,7 @@ static json_t *filtered(const struct engine *e)
 	json_t *o = json_object();
 
 	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
-		set(o, filter_verdict_name((enum filter_verdict)i),
+		put(o, filter_verdict_name((enum filter_verdict)i),
 		    number(e->filtered[i]));
 	return o;
 }
@@ -55,7 +46,7 @@ static json_t *filters(const struct engine *e)
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < e->filter.rules.n; i++)
-		set(o, e->filter.rules.list[i].name,
+		put(o, e->filter.rules.list[i].name,
 		    number(e->filter.rules.list[i].skipped));
 	return o;
 }
@@ -67,12 +58,12 @@ static json_t *defer(const struct node *n)
 	const char *error = node_defer_error(n);
 	json_t *o = json_object();
 
-	set(o, "configured", json_boolean(e->defers));
-	set(o, "active", json_boolean(!error && engine_defers(e)));
-	set(o, "error", error ? json_string(error) : json_null());
-	set(o, "waiting", number(e->defer.waiting));
+	put(o, "configured", json_boolean(e->defers));
+	put(o, "active", json_boolean(!error && engine_defers(e)));
+	put(o, "error", error ? json_string(error) : json_null());
+	put(o, "waiting", number(e->defer.waiting));
 	for (int i = 0; i < DEFER_ENDS; i++)
-		set(o, defer_end_name((enum defer_end)i),
+		put(o, defer_end_name((enum defer_end)i),
 		    number(e->defer.ends[i]));
 	return o;
 }
@@ -82,9 +73,9 @@ static json_t *destroys(const struct engine *e)
 	json_t *o = json_object();
 
 	for (int i = 0; i < DESTROYS_VERDICTS; i++)
-		set(o, destroys_verdict_name((enum destroys_verdict)i),
+		put(o, destroys_verdict_name((enum destroys_verdict)i),
 		    number(e->destroys.counters[i]));
-	set(o, "flushes", number(e->destroys.flushes));
+	put(o, "flushes", number(e->destroys.flushes));
 	return o;
 }
 
@@ -103,22 +94,22 @@ json_t *report_flows_json(struct node *n)
 		bad += s->frames_invalid_flows;
 	}
 	node_sync_table(n);
-	set(o, "kernel", number(e->table));
-	set(o, "max", number(n->table_max));
-	set(o, "sent", number(sent));
-	set(o, "received", number(received));
-	set(o, "malformed", number(bad));
-	set(o, "applied", number(e->results[FLOW_APPLIED]));
-	set(o, "failed", results(e));
-	set(o, "merged", merged(e));
-	set(o, "refused_own", number(e->refused_own));
-	set(o, "refused_filtered", number(e->refused_filtered));
-	set(o, "filters", filters(e));
-	set(o, "defer", defer(n));
-	set(o, "not_told", filtered(e));
-	set(o, "destroys", destroys(e));
-	set(o, "overruns", number(e->overruns));
-	set(o, "without_master", number(n->inject.orphans));
-	set(o, "expectations", report_expects_json(n));
+	put(o, "kernel", number(e->table));
+	put(o, "max", number(n->table_max));
+	put(o, "sent", number(sent));
+	put(o, "received", number(received));
+	put(o, "malformed", number(bad));
+	put(o, "applied", number(e->results[FLOW_APPLIED]));
+	put(o, "failed", results(e));
+	put(o, "merged", merged(e));
+	put(o, "refused_own", number(e->refused_own));
+	put(o, "refused_filtered", number(e->refused_filtered));
+	put(o, "filters", filters(e));
+	put(o, "defer", defer(n));
+	put(o, "not_told", filtered(e));
+	put(o, "destroys", destroys(e));
+	put(o, "overruns", number(e->overruns));
+	put(o, "without_master", number(n->inject.orphans));
+	put(o, "expectations", report_expects_json(n));
 	return o;
 }

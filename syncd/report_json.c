@@ -7,23 +7,9 @@
 #include <time.h>
 
 #include "report.h"
+#include "report_value.h"
 
 #define SCHEMA 1
-
-static void set(json_t *o, const char *key, json_t *value)
-{
-	json_object_set_new(o, key, value);
-}
-
-static json_t *number(uint64_t v)
-{
-	return json_integer((json_int_t)v);
-}
-
-static json_t *seconds(int64_t ns)
-{
-	return json_real((double)(ns / MONO_MS) / 1e3);
-}
 
 static json_t *milliseconds(int64_t ns)
 {
@@ -61,7 +47,7 @@ static json_t *steps(const struct history_entry *h)
 
 	for (int i = 0; i < STEP_COUNT; i++)
 		if (h->step_us[i] >= 0)
-			set(o, history_step_name((enum history_step)i),
+			put(o, history_step_name((enum history_step)i),
 			    json_real((double)h->step_us[i] / 1e3));
 	return o;
 }
@@ -89,14 +75,14 @@ json_t *report_history_json(struct node *n, size_t max)
 	     i++) {
 		json_t *o = json_object();
 
-		set(o, "at", timestamp(n, h->at));
-		set(o, "vhid",
+		put(o, "at", timestamp(n, h->at));
+		put(o, "vhid",
 		    history_is_note(h) ? json_null() : vhid_of(n, h->vhost));
-		set(o, "name", json_string(h->vhost));
-		set(o, "from", state_of(h, h->from));
-		set(o, "to", state_of(h, h->to));
-		set(o, "cause", json_string(h->cause));
-		set(o, "steps", steps(h));
+		put(o, "name", json_string(h->vhost));
+		put(o, "from", state_of(h, h->from));
+		put(o, "to", state_of(h, h->to));
+		put(o, "cause", json_string(h->cause));
+		put(o, "steps", steps(h));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -113,16 +99,16 @@ static json_t *hold(struct node *n)
 	if (!gate_holding(&e->gate, n->last))
 		return json_null();
 	o = json_object();
-	set(o, "reason", json_string(gate_reason(e->gate.holds)));
-	set(o, "percent", json_null());
-	set(o, "entries", json_null());
-	set(o, "total", json_null());
+	put(o, "reason", json_string(gate_reason(e->gate.holds)));
+	put(o, "percent", json_null());
+	put(o, "entries", json_null());
+	put(o, "total", json_null());
 	if (!p || (e->gate.holds & HOLD_LINK))
 		return o;
-	set(o, "entries", number(p->rx.entries));
-	set(o, "total", number(p->rx.total));
+	put(o, "entries", number(p->rx.entries));
+	put(o, "total", number(p->rx.total));
 	if (p->rx.total)
-		set(o, "percent",
+		put(o, "percent",
 		    number(p->rx.entries >= p->rx.total
 				   ? 99
 				   : p->rx.entries * 100 / p->rx.total));
@@ -134,9 +120,9 @@ static json_t *demotion(const struct engine *e)
 	json_t *o = json_object();
 
 	for (int i = 0; i < DEMOTION_NAMES; i++)
-		set(o, demotion_name((enum demotion_name)i),
+		put(o, demotion_name((enum demotion_name)i),
 		    json_integer(e->demotion.by[i]));
-	set(o, "total", json_integer(demotion_total(&e->demotion)));
+	put(o, "total", json_integer(demotion_total(&e->demotion)));
 	return o;
 }
 
@@ -159,7 +145,7 @@ static json_t *carp_counters(const struct node *n, size_t i)
 	json_t *o = json_object();
 
 	for (int k = 0; k < CARP_REFUSAL_COUNT; k++)
-		set(o, carp_refusal_name((enum carp_refusal)k),
+		put(o, carp_refusal_name((enum carp_refusal)k),
 		    number(v->counters[k]));
 	return o;
 }
@@ -168,13 +154,13 @@ static json_t *neigh_counters(const struct neigh_counters *c)
 {
 	json_t *o = json_object();
 
-	set(o, "answered", number(c->answered));
-	set(o, "not_master", number(c->not_master));
-	set(o, "stale", number(c->stale));
-	set(o, "limited", number(c->limited));
-	set(o, "refused", number(c->refused));
-	set(o, "malformed", number(c->malformed));
-	set(o, "conflicts", number(c->conflicts));
+	put(o, "answered", number(c->answered));
+	put(o, "not_master", number(c->not_master));
+	put(o, "stale", number(c->stale));
+	put(o, "limited", number(c->limited));
+	put(o, "refused", number(c->refused));
+	put(o, "malformed", number(c->malformed));
+	put(o, "conflicts", number(c->conflicts));
 	return o;
 }
 
@@ -193,27 +179,27 @@ static json_t *carp(struct node *n)
 			continue;
 		o = json_object();
 		report_adverts(n, i, &adverts);
-		set(o, "name", json_string(n->vhosts[i].name));
-		set(o, "vhid", json_integer(n->vhosts[i].vhid));
-		set(o, "interface", json_string(c->interface));
-		set(o, "state", json_string(carp_state_name(v->state)));
-		set(o, "since_s", seconds(mono_diff(n->last, v->since)));
-		set(o, "transitions", number(v->transitions));
-		set(o, "addresses", addresses(c));
-		set(o, "advbase", json_integer(v->advbase));
-		set(o, "advskew", json_integer(v->advskew));
-		set(o, "lease_ms",
+		put(o, "name", json_string(n->vhosts[i].name));
+		put(o, "vhid", json_integer(n->vhosts[i].vhid));
+		put(o, "interface", json_string(c->interface));
+		put(o, "state", json_string(carp_state_name(v->state)));
+		put(o, "since_s", seconds(mono_diff(n->last, v->since)));
+		put(o, "transitions", number(v->transitions));
+		put(o, "addresses", addresses(c));
+		put(o, "advbase", json_integer(v->advbase));
+		put(o, "advskew", json_integer(v->advskew));
+		put(o, "lease_ms",
 		    json_integer(n->engine->vhosts[i].lease_ns / MONO_MS));
-		set(o, "adverts_late", number(adverts.late));
-		set(o, "longest_gap_ms", milliseconds(adverts.longest_ns));
-		set(o, "balancing", report_balancing_json(n, (unsigned)i));
-		set(o, "counters", carp_counters(n, i));
-		set(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
+		put(o, "adverts_late", number(adverts.late));
+		put(o, "longest_gap_ms", milliseconds(adverts.longest_ns));
+		put(o, "balancing", report_balancing_json(n, (unsigned)i));
+		put(o, "counters", carp_counters(n, i));
+		put(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
 		if (f->v6)
-			set(o, "neighbors6",
+			put(o, "neighbors6",
 			    neigh_counters(&f->neigh6.sock.counters));
-		set(o, "track", report_track_json(n, (unsigned)i));
-		set(o, "routes", report_policy_json(n, (unsigned)i));
+		put(o, "track", report_track_json(n, (unsigned)i));
+		put(o, "routes", report_policy_json(n, (unsigned)i));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -242,12 +228,12 @@ static json_t *bulk(const struct engine_peer *p)
 	};
 	json_t *o = json_object();
 
-	set(o, "state", json_string(names[p->rx.result]));
-	set(o, "entries", number(p->rx.entries));
-	set(o, "total", number(p->rx.total));
-	set(o, "missing", number(p->rx.missing));
-	set(o, "seconds", seconds(p->rx.took_ns));
-	set(o, "error",
+	put(o, "state", json_string(names[p->rx.result]));
+	put(o, "entries", number(p->rx.entries));
+	put(o, "total", number(p->rx.total));
+	put(o, "missing", number(p->rx.missing));
+	put(o, "seconds", seconds(p->rx.took_ns));
+	put(o, "error",
 	    p->rx.result == BULK_FAILED ? json_string(p->rx.why) : json_null());
 	return o;
 }
@@ -258,7 +244,7 @@ static json_t *peer_carp(const struct engine_peer *p)
 
 	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
 		if (*p->word.vhosts[i].name)
-			set(o, p->word.vhosts[i].name,
+			put(o, p->word.vhosts[i].name,
 			    json_string(carp_state_name(
 				    (enum carp_state)p->word.vhosts[i].state)));
 	return o;
@@ -269,13 +255,13 @@ static json_t *direction_tx(const struct node *n, unsigned i)
 	const struct engine_peer *p = &n->engine->peers[i];
 	json_t *o = json_object();
 
-	set(o, "in_sync", json_boolean(engine_tx_in_sync(n->engine, i)));
-	set(o, "gap",
+	put(o, "in_sync", json_boolean(engine_tx_in_sync(n->engine, i)));
+	put(o, "gap",
 	    p->tx.gap && !engine_tx_in_sync(n->engine, i)
 		    ? json_string(p->tx.gap)
 		    : json_null());
-	set(o, "seq_sent", number(session_seq_sent(p->session)));
-	set(o, "seq_applied", number(session_seq_acked(p->session)));
+	put(o, "seq_sent", number(session_seq_sent(p->session)));
+	put(o, "seq_applied", number(session_seq_acked(p->session)));
 	return o;
 }
 
@@ -284,10 +270,10 @@ static json_t *direction_rx(const struct node *n, unsigned i)
 	const struct engine_peer *p = &n->engine->peers[i];
 	json_t *o = json_object();
 
-	set(o, "in_sync", json_boolean(engine_rx_in_sync(n->engine, i)));
-	set(o, "gap", p->rx.gap[0] ? json_string(p->rx.gap) : json_null());
-	set(o, "seq_sent", json_null());
-	set(o, "seq_applied", number(p->ack_seq));
+	put(o, "in_sync", json_boolean(engine_rx_in_sync(n->engine, i)));
+	put(o, "gap", p->rx.gap[0] ? json_string(p->rx.gap) : json_null());
+	put(o, "seq_sent", json_null());
+	put(o, "seq_applied", number(p->ack_seq));
 	return o;
 }
 
@@ -296,7 +282,7 @@ static json_t *broken_sessions(const struct engine_peer *p)
 	json_t *o = json_object();
 
 	for (int i = SESSION_OK + 1; i < SESSION_ERROR_COUNT; i++)
-		set(o, session_error_name((enum session_error)i),
+		put(o, session_error_name((enum session_error)i),
 		    number(p->broken[i]));
 	return o;
 }
@@ -310,42 +296,42 @@ static json_t *peers(struct node *n)
 		const char *why = peersock_error(n->peersock, i);
 		json_t *o = json_object();
 
-		set(o, "name", json_string(p->name));
-		set(o, "address", json_string(report_peer_address(n, i)));
-		set(o, "state", json_string(peer_state(p, n, i)));
-		set(o, "in_sync",
+		put(o, "name", json_string(p->name));
+		put(o, "address", json_string(report_peer_address(n, i)));
+		put(o, "state", json_string(peer_state(p, n, i)));
+		put(o, "in_sync",
 		    json_boolean(engine_tx_in_sync(n->engine, i) &&
 				 engine_rx_in_sync(n->engine, i)));
-		set(o, "tx", direction_tx(n, i));
-		set(o, "rx", direction_rx(n, i));
-		set(o, "lag_ms",
+		put(o, "tx", direction_tx(n, i));
+		put(o, "rx", direction_rx(n, i));
+		put(o, "lag_ms",
 		    p->live ? milliseconds(session_lag_ns(p->session, n->last))
 			    : json_null());
-		set(o, "queue",
+		put(o, "queue",
 		    number(session_backlog(p->session) +
 			   peersock_pending(n->peersock, i)));
-		set(o, "paths", report_paths_json(n, i));
-		set(o, "carp", peer_carp(p));
-		set(o, "bulk", bulk(p));
-		set(o, "audit", report_audit_json(n, i));
-		set(o, "resume", report_resume_json(n, i));
-		set(o, "broken", broken_sessions(p));
-		set(o, "ready",
+		put(o, "paths", report_paths_json(n, i));
+		put(o, "carp", peer_carp(p));
+		put(o, "bulk", bulk(p));
+		put(o, "audit", report_audit_json(n, i));
+		put(o, "resume", report_resume_json(n, i));
+		put(o, "broken", broken_sessions(p));
+		put(o, "ready",
 		    p->heard ? json_boolean(p->word.ready) : json_null());
-		set(o, "filter_alike",
+		put(o, "filter_alike",
 		    p->heard ? json_boolean(p->word.filter ==
 					    engine_filter_digest(n->engine, i))
 			     : json_null());
-		set(o, "zones_alike",
+		put(o, "zones_alike",
 		    p->heard ? json_boolean(p->word.zones ==
 					    engine_zones_digest(n->engine, i))
 			     : json_null());
-		set(o, "zones_unlisted", number(p->zones_unlisted));
-		set(o, "demotion",
+		put(o, "zones_unlisted", number(p->zones_unlisted));
+		put(o, "demotion",
 		    p->heard ? json_integer(p->word.demotion) : json_null());
-		set(o, "version",
+		put(o, "version",
 		    p->live ? json_string(p->hello.version) : json_null());
-		set(o, "error", *why ? json_string(why) : json_null());
+		put(o, "error", *why ? json_string(why) : json_null());
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -358,7 +344,7 @@ static json_t *link_refusals(const struct node *n)
 	json_t *o = json_object();
 
 	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
-		set(o, peersock_reason_name((enum peersock_reason)i),
+		put(o, peersock_reason_name((enum peersock_reason)i),
 		    number(peersock_count(n->peersock,
 					  (enum peersock_reason)i)));
 	return o;
@@ -369,19 +355,19 @@ json_t *report_json(struct node *n)
 	const struct engine *e = n->engine;
 	json_t *o = json_object();
 
-	set(o, "schema", json_integer(SCHEMA));
-	set(o, "node", json_string(e->node));
-	set(o, "version", json_string(e->version));
-	set(o, "uptime_s", seconds(mono_diff(node_now(n), e->started)));
-	set(o, "ready", json_boolean(engine_ready(e, node_now(n))));
-	set(o, "hold", hold(n));
-	set(o, "demotion", demotion(e));
-	set(o, "adverts_late", number(standin_count(n->standin)));
-	set(o, "carp", carp(n));
-	set(o, "peers", peers(n));
-	set(o, "flows", report_flows_json(n));
-	set(o, "sets", report_sets_json(n));
-	set(o, "link", link_refusals(n));
-	set(o, "history", report_history_json(n, HISTORY_MAX));
+	put(o, "schema", json_integer(SCHEMA));
+	put(o, "node", json_string(e->node));
+	put(o, "version", json_string(e->version));
+	put(o, "uptime_s", seconds(mono_diff(node_now(n), e->started)));
+	put(o, "ready", json_boolean(engine_ready(e, node_now(n))));
+	put(o, "hold", hold(n));
+	put(o, "demotion", demotion(e));
+	put(o, "adverts_late", number(standin_count(n->standin)));
+	put(o, "carp", carp(n));
+	put(o, "peers", peers(n));
+	put(o, "flows", report_flows_json(n));
+	put(o, "sets", report_sets_json(n));
+	put(o, "link", link_refusals(n));
+	put(o, "history", report_history_json(n, HISTORY_MAX));
 	return o;
 }

@@ -11,6 +11,7 @@
 
 #include "peersock_path.h"
 #include "report.h"
+#include "report_value.h"
 
 const char *report_peer_address(const struct node *n, unsigned peer)
 {
@@ -32,16 +33,13 @@ static json_t *path_json(const struct peersock_path_info *info)
 	bool down = info->state == PEERSOCK_PATH_DOWN;
 
 	keyfile_fingerprint(info->key, key);
-	json_object_set_new(o, "local", json_string(info->ours));
-	json_object_set_new(o, "address", json_string(info->theirs));
-	json_object_set_new(o, "state", json_string(peersock_path_state(info)));
-	json_object_set_new(o, "silent_ms",
-			    down ? json_null() : json_integer(info->silent_ms));
-	json_object_set_new(o, "key", down ? json_null() : json_string(key));
-	json_object_set_new(o, "lost", json_integer((json_int_t)info->lost));
-	json_object_set_new(o, "error",
-			    *info->error ? json_string(info->error)
-					 : json_null());
+	put(o, "local", json_string(info->ours));
+	put(o, "address", json_string(info->theirs));
+	put(o, "state", json_string(peersock_path_state(info)));
+	put(o, "silent_ms", down ? json_null() : json_integer(info->silent_ms));
+	put(o, "key", down ? json_null() : json_string(key));
+	put(o, "lost", json_integer((json_int_t)info->lost));
+	put(o, "error", *info->error ? json_string(info->error) : json_null());
 	return o;
 }
 
@@ -90,26 +88,19 @@ void report_paths(const struct node *n, FILE *out)
 	}
 }
 
-static void put(json_t *o, const char *key, uint64_t value)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)value));
-}
-
 json_t *report_resume_json(const struct node *n, size_t peer)
 {
 	const struct engine_peer *p = &n->engine->peers[peer];
 	const struct engine_resume *r = &p->resume;
 	json_t *o = json_object();
 
-	put(o, "told", r->told);
-	put(o, "heard", r->heard);
-	put(o, "sent_again", r->again);
-	put(o, "given_up", r->dropped);
-	put(o, "held_bytes", session_held(p->session));
-	json_object_set_new(
-		o, "age_s",
-		r->told + r->heard
-			? json_real((double)mono_diff(n->last, r->at) / 1e9)
-			: json_null());
+	put(o, "told", number(r->told));
+	put(o, "heard", number(r->heard));
+	put(o, "sent_again", number(r->again));
+	put(o, "given_up", number(r->dropped));
+	put(o, "held_bytes", number(session_held(p->session)));
+	put(o, "age_s",
+	    r->told + r->heard ? seconds(mono_diff(n->last, r->at))
+			       : json_null());
 	return o;
 }

@@ -6,16 +6,7 @@
 #include <string.h>
 
 #include "report.h"
-
-static void set_value(json_t *o, const char *key, json_t *value)
-{
-	json_object_set_new(o, key, value);
-}
-
-static json_t *number(uint64_t v)
-{
-	return json_integer((json_int_t)v);
-}
+#include "report_value.h"
 
 /* From here on each is a reason to refuse. */
 static bool is_refusal(enum set_result r)
@@ -75,11 +66,11 @@ static json_t *peers(const struct engine *e, unsigned set)
 		const char *fault = between(e, set, i);
 		json_t *o = json_object();
 
-		set_value(o, "name", json_string(e->peers[i].name));
-		set_value(o, "elements", number(sp->elements));
-		set_value(o, "told_all",
-			  json_boolean(sp->want && sp->served == sp->want));
-		set_value(o, "fault", fault ? json_string(fault) : json_null());
+		put(o, "name", json_string(e->peers[i].name));
+		put(o, "elements", number(sp->elements));
+		put(o, "told_all",
+		    json_boolean(sp->want && sp->served == sp->want));
+		put(o, "fault", fault ? json_string(fault) : json_null());
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -96,21 +87,20 @@ json_t *report_sets_json(struct node *n)
 
 		for (int r = 0; r < SET_RESULTS; r++)
 			if (is_refusal((enum set_result)r))
-				set_value(why,
-					  set_result_name((enum set_result)r),
-					  number(t->results[r]));
-		set_value(o, "name", json_string(t->name));
-		set_value(o, "state", json_string(state(t)));
-		set_value(o, "elements", number(set_memo_count(&t->memo)));
-		set_value(o, "sent", number(t->sent));
-		set_value(o, "received", number(t->received));
-		set_value(o, "applied", number(t->applied));
-		set_value(o, "removed", number(t->removed));
-		set_value(o, "refused", why);
-		set_value(o, "looks", number(t->looks));
-		set_value(o, "look_ms",
-			  json_real((double)t->took_ns / (double)MONO_MS));
-		set_value(o, "peers", peers(e, i));
+				put(why, set_result_name((enum set_result)r),
+				    number(t->results[r]));
+		put(o, "name", json_string(t->name));
+		put(o, "state", json_string(state(t)));
+		put(o, "elements", number(set_memo_count(&t->memo)));
+		put(o, "sent", number(t->sent));
+		put(o, "received", number(t->received));
+		put(o, "applied", number(t->applied));
+		put(o, "removed", number(t->removed));
+		put(o, "refused", why);
+		put(o, "looks", number(t->looks));
+		put(o, "look_ms",
+		    json_real((double)t->took_ns / (double)MONO_MS));
+		put(o, "peers", peers(e, i));
 		json_array_append_new(list, o);
 	}
 	return list;

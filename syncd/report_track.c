@@ -4,15 +4,11 @@
  * programs. Invariant: as report_json.c, keys are promises.
  */
 #include "report.h"
+#include "report_value.h"
 
 #include "log.h"
 #include "policy_route.h"
 #include "track.h"
-
-static void set(json_t *o, const char *key, json_t *value)
-{
-	json_object_set_new(o, key, value);
-}
 
 json_t *report_track_json(struct node *n, unsigned vhost)
 {
@@ -24,14 +20,14 @@ json_t *report_track_json(struct node *n, unsigned vhost)
 		int64_t ms = mono_diff(n->last, t->since) / MONO_MS;
 		json_t *o = json_object();
 
-		set(o, "kind", json_string(track_kind_name(t->conf->kind)));
-		set(o, "name", json_string(t->conf->name));
-		set(o, "state", json_string(track_state_name(t->state)));
-		set(o, "weight", json_integer(t->conf->weight));
-		set(o, "since_s", json_real((double)ms / 1e3));
-		set(o, "exit_status",
+		put(o, "kind", json_string(track_kind_name(t->conf->kind)));
+		put(o, "name", json_string(t->conf->name));
+		put(o, "state", json_string(track_state_name(t->state)));
+		put(o, "weight", json_integer(t->conf->weight));
+		put(o, "since_s", json_real((double)ms / 1e3));
+		put(o, "exit_status",
 		    t->status < 0 ? json_null() : json_integer(t->status));
-		set(o, "why", *t->why ? json_string(t->why) : json_null());
+		put(o, "why", *t->why ? json_string(t->why) : json_null());
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -52,8 +48,8 @@ json_t *report_policy_json(struct node *n, unsigned vhost)
 		else
 			snprintf(text, sizeof(text), "rule %s",
 				 c->rules[i - c->num_routes].name);
-		set(o, "name", json_string(text));
-		set(o, "error",
+		put(o, "name", json_string(text));
+		put(o, "error",
 		    err == 0  ? json_null()
 		    : err > 0 ? json_string("taken")
 			      : json_string(log_errno(-err)));

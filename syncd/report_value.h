@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Values of the JSON that report*.c and commands*.c make. */
+#ifndef STATESYNC_REPORT_VALUE_H
+#define STATESYNC_REPORT_VALUE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "mono.h"
+
+/* Takes the value over, also where memory is short. */
+static inline void put(json_t *o, const char *key, json_t *value)
+{
+	json_object_set_new(o, key, value);
+}
+
+static inline json_t *number(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
+/* To the millisecond. */
+static inline json_t *seconds(int64_t ns)
+{
+	return json_real((double)(ns / MONO_MS) / 1e3);
+}
+
+#endif
