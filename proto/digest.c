@@ -126,6 +126,15 @@ uint32_t digest_identity(const uint8_t key[DIGEST_KEY_LEN],
 	return (uint32_t)lo;
 }
 
+uint64_t fnv1a(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ p[i]) * 0x100000001b3ULL;
+	return h;
+}
+
 bool digest_equal(const struct digest *a, const struct digest *b)
 {
 	return a->hi == b->hi && a->lo == b->lo && a->count == b->count;

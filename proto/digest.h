@@ -32,6 +32,11 @@ uint64_t digest_tuple(const uint8_t key[DIGEST_KEY_LEN], const struct flow *f);
 uint32_t digest_identity(const uint8_t key[DIGEST_KEY_LEN],
 			 const struct flow *f);
 
+/* FNV-1a of data, begun with FNV1A_START, or gone on with what it gave before:
+ * where differences are to be seen, not to be made impossible. */
+#define FNV1A_START 0xcbf29ce484222325ULL
+uint64_t fnv1a(uint64_t h, const void *data, size_t len);
+
 bool digest_equal(const struct digest *a, const struct digest *b);
 
 #endif

@@ -54,9 +54,9 @@ bool flow_tuple_equal(const struct flow_tuple *a, const struct flow_tuple *b)
 	       flow_addr_equal(&a->dst, &b->dst);
 }
 
-static bool is_icmp(const struct flow *f)
+bool flow_is_icmp(uint8_t l4proto)
 {
-	return f->l4proto == IPPROTO_ICMP || f->l4proto == IPPROTO_ICMPV6;
+	return l4proto == IPPROTO_ICMP || l4proto == IPPROTO_ICMPV6;
 }
 
 /* Pairs of request and answer that conntrack knows (invmap). */
@@ -90,7 +90,7 @@ void flow_tuple_invert(const struct flow *f, const struct flow_tuple *t,
 {
 	struct flow_tuple out = { .src = t->dst, .dst = t->src };
 
-	if (is_icmp(f)) {
+	if (flow_is_icmp(f->l4proto)) {
 		uint8_t type = (uint8_t)(t->dport >> 8);
 
 		type = icmp_type_invert(f->l4proto, type);
@@ -108,7 +108,7 @@ bool flow_has_snat(const struct flow *f)
 	if (!flow_addr_equal(&f->reply.dst, &f->orig.src))
 		return true;
 	/* An ICMP identifier belongs to the source (nf_nat_core.c). */
-	if (is_icmp(f))
+	if (flow_is_icmp(f->l4proto))
 		return f->reply.sport != f->orig.sport;
 	return f->reply.dport != f->orig.sport;
 }
@@ -117,7 +117,7 @@ bool flow_has_dnat(const struct flow *f)
 {
 	if (!flow_addr_equal(&f->reply.src, &f->orig.dst))
 		return true;
-	return !is_icmp(f) && f->reply.sport != f->orig.dport;
+	return !flow_is_icmp(f->l4proto) && f->reply.sport != f->orig.dport;
 }
 
 uint16_t flow_zone_id(const struct flow *f, enum flow_zone_dir dir)
@@ -335,7 +335,7 @@ static void format_end(const struct flow *f, const struct flow_addr *a,
 
 	if (flow_addr_len(f->family) > 0)
 		inet_ntop(f->family, a->b, addr, sizeof(addr));
-	if (is_icmp(f) || port == 0)
+	if (flow_is_icmp(f->l4proto) || port == 0)
 		snprintf(text, END_LEN, "%s", addr);
 	else if (f->family == AF_INET6)
 		snprintf(text, END_LEN, "[%s]:%u", addr, port);
@@ -350,7 +350,7 @@ void flow_format(const struct flow *f, char *text, size_t size)
 
 	format_end(f, &f->orig.src, f->orig.sport, src);
 	format_end(f, &f->orig.dst, f->orig.dport, dst);
-	if (is_icmp(f))
+	if (flow_is_icmp(f->l4proto))
 		snprintf(id, sizeof(id), " id %u", f->orig.sport);
 	if (f->zone != 0)
 		snprintf(zone, sizeof(zone), " zone %u%s", f->zone,

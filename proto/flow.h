@@ -136,6 +136,9 @@ size_t flow_addr_len(uint8_t family);
 
 bool flow_addr_equal(const struct flow_addr *a, const struct flow_addr *b);
 
+/* ICMP or ICMPv6: an identifier, type and code in place of ports. */
+bool flow_is_icmp(uint8_t l4proto);
+
 bool flow_tuple_equal(const struct flow_tuple *a, const struct flow_tuple *b);
 
 /*

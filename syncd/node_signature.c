@@ -10,17 +10,12 @@
  */
 #include <string.h>
 
+#include "digest.h"
 #include "node_upgrade.h"
-
-#define FNV_OFFSET 0xcbf29ce484222325
-#define FNV_PRIME  0x100000001b3
 
 static void mix(uint64_t *h, const void *data, size_t len)
 {
-	const uint8_t *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		*h = (*h ^ p[i]) * FNV_PRIME;
+	*h = fnv1a(*h, data, len);
 }
 
 static void mix_number(uint64_t *h, uint64_t number)
@@ -72,7 +67,7 @@ static void mix_policies(uint64_t *h, const struct conf_carp *c)
 static uint64_t vhost_signature(const struct node *n, unsigned i)
 {
 	const struct node_vhost *v = &n->vhosts[i];
-	uint64_t h = FNV_OFFSET;
+	uint64_t h = FNV1A_START;
 
 	mix_text(&h, v->name);
 	mix_text(&h, v->conf->interface);
@@ -89,7 +84,7 @@ static uint64_t vhost_signature(const struct node *n, unsigned i)
 uint64_t upgrade_signature(const struct node *n)
 {
 	const struct conf_link *link = &n->conf->link;
-	uint64_t h = FNV_OFFSET, vhosts = 0;
+	uint64_t h = FNV1A_START, vhosts = 0;
 
 	mix_text(&h, n->conf->node);
 	mix_text(&h, n->conf->stats_socket);

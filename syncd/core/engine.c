@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOG_LEVEL_NOTICE 5
-
 struct engine_action *engine_push(struct engine *e, enum engine_do what,
 				  unsigned index)
 {
@@ -193,7 +191,7 @@ int32_t engine_demote(struct engine *e, int32_t n, mono_t now)
 {
 	int32_t sum = demotion_add(&e->demotion, DEMOTION_OPERATOR, n);
 
-	engine_log(e, LOG_LEVEL_NOTICE,
+	engine_log(e, LEVEL_NOTICE,
 		   "demotion by the operator is now %d (total %u)", sum,
 		   demotion_total(&e->demotion));
 	(void)now;

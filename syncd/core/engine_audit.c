@@ -26,8 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL_NOTICE = 5 };
-
 #define LOOKS_MAX	 3 /* of single entries, in one round */
 #define LOOKS_MAX_VERIFY 40
 #define STALLED_NS	 (120 * MONO_S)

@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_ERR = 3, LEVEL_WARNING = 4, LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
-
 /* The lease in advert intervals (spec/linux-vip.md), as a fraction. */
 #define LEASE_NUM 5
 #define LEASE_DEN 2

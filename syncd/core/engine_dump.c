@@ -13,8 +13,6 @@
 
 #include "merge.h"
 
-enum { LEVEL_WARNING = 4 };
-
 /* A peer's queue above this holds the dump behind a bulk back. */
 #define BULK_QUEUE_BYTES (128 * 1024)
 #define RETRY_NS	 (1 * MONO_S)

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_NOTICE = 5, LEVEL_INFO = 6 };
-
 #define ASK_EVERY_NS	 (1 * MONO_S)
 #define ASK_AGAIN_NS	 (5 * MONO_S)
 #define ASK_AGAIN_MAX_NS (60 * MONO_S)

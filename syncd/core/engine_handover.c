@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4 };
-
 /* Between two tries to bring all vhosts to one node. */
 #define SPLIT_AGAIN_NS (30 * MONO_S) /* each costs a moment */
 

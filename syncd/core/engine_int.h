@@ -30,6 +30,9 @@
 
 #include "engine.h"
 
+/* Of engine_log(), as syslog(3), which this floor does not include. */
+enum { LEVEL_ERR = 3, LEVEL_WARNING, LEVEL_NOTICE, LEVEL_INFO };
+
 /* --- engine.c */
 struct engine_action *engine_push(struct engine *e, enum engine_do what,
 				  unsigned index);

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
-
 #define WORD_EVERY_NS (500 * MONO_MS)
 
 struct session *engine_session(struct engine *e, unsigned peer)

@@ -19,8 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_NOTICE = 5 };
-
 /* Copies live twice as long as this at least. */
 #define RESUME_MAX_NS (TIMEOUT_STANDBY_S * MONO_S / 2)
 

@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
-
 #define ASKED_MAX_NS	  (10 * MONO_S)
 #define RETRY_SOON_NS	  (500 * MONO_MS)
 #define RETRY_FULL_NS	  (10 * MONO_S)

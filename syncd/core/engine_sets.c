@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
-
 #define RETRY_NS    (1 * MONO_S)
 #define STIRRED_NS  (50 * MONO_MS)
 #define WISH_NS	    (100 * MONO_MS)

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4 };
-
 #define WISH_NS (100 * MONO_MS)
 
 const char *set_result_name(enum set_result r)

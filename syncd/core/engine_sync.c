@@ -16,8 +16,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
-
 /* A queue beyond this means that the link is slower than the events. */
 #define QUEUE_MAX_BYTES (4 * 1024 * 1024)
 /* Below this a batch leaves at once, above it is filled first; so it is while

@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4, LEVEL_NOTICE = 5 };
-
 /* A person at the peer's waits as long as this for its rounds. */
 #define PATIENCE_NS (600 * MONO_S)
 /* What is cut is gone after TIMEOUT_PERIODS; so many are a reason. */

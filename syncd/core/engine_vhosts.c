@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVEL_NOTICE = 5 };
-
 /* All nodes are changed within that time, where the link does not tell. */
 #define OLD_NS	 (60 * MONO_S)
 #define WAITS_NS (60 * MONO_S)

@@ -16,8 +16,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { LEVEL_WARNING = 4 };
-
 /* A word of a master counts for so many of its intervals. */
 #define VOUCHED_INTERVALS 2
 /* Words come at least twice in that time. */

@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
+
 enum {
 	ORIG_SRC = 1,
 	ORIG_DST = 2,
@@ -325,26 +327,14 @@ void filter_rules_need(const struct filter_rules *r, struct filter_need *need)
 
 /* --- digest ----------------------------------------------------------------- */
 
-/* FNV-1a: differences are to be seen, not to be made impossible. */
-static uint64_t hash(uint64_t h, const void *data, size_t len)
-{
-	const uint8_t *b = data;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ b[i]) * 0x100000001b3ULL;
-	return h;
-}
-
 static uint64_t hash_number(uint64_t h, uint64_t v)
 {
 	uint8_t b[8];
 
 	for (size_t i = 0; i < sizeof(b); i++)
 		b[i] = (uint8_t)(v >> 8 * i);
-	return hash(h, b, sizeof(b));
+	return fnv1a(h, b, sizeof(b));
 }
-
-#define HASH_START 0xcbf29ce484222325ULL
 
 /* A sum of what is in the lists: their order does not matter. */
 static uint64_t lists_digest(const struct filter_rule *rule,
@@ -353,7 +343,7 @@ static uint64_t lists_digest(const struct filter_rule *rule,
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < rule->nports; i++)
-		sum += hash_number(HASH_START,
+		sum += hash_number(FNV1A_START,
 				   UINT64_C(1) << 40 |
 					   (uint64_t)rule->ports[i][0] << 16 |
 					   rule->ports[i][1]);
@@ -361,16 +351,16 @@ static uint64_t lists_digest(const struct filter_rule *rule,
 		uint16_t z = rule->zones[i];
 
 		z = zones ? filter_zone_theirs(zones, z) : z;
-		sum += hash_number(HASH_START, UINT64_C(2) << 40 | z);
+		sum += hash_number(FNV1A_START, UINT64_C(2) << 40 | z);
 	}
 	for (size_t i = 0; i < rule->nprefixes; i++) {
 		const struct filter_prefix *p = &rule->prefixes[i];
 		uint64_t h = hash_number(
-			HASH_START, UINT64_C(3) << 40 |
-					    (uint64_t)p->where << 16 |
-					    (uint64_t)p->family << 8 | p->len);
+			FNV1A_START, UINT64_C(3) << 40 |
+					     (uint64_t)p->where << 16 |
+					     (uint64_t)p->family << 8 | p->len);
 
-		sum += hash(h, p->addr.b, sizeof(p->addr.b));
+		sum += fnv1a(h, p->addr.b, sizeof(p->addr.b));
 	}
 	return sum;
 }
@@ -378,7 +368,7 @@ static uint64_t lists_digest(const struct filter_rule *rule,
 uint64_t filter_rules_digest(const struct filter_rules *r,
 			     const struct filter_zones *zones)
 {
-	uint64_t h = HASH_START;
+	uint64_t h = FNV1A_START;
 
 	if (!r->n)
 		return 0;
@@ -391,7 +381,7 @@ uint64_t filter_rules_digest(const struct filter_rules *r,
 		h = hash_number(h, (uint64_t)rule->mark << 32 | rule->mask);
 		h = hash_number(h,
 				(uint64_t)rule->classes << 1 | rule->assured);
-		h = hash(h, rule->labels, sizeof(rule->labels));
+		h = fnv1a(h, rule->labels, sizeof(rule->labels));
 		h = hash_number(h, lists_digest(rule, zones));
 	}
 	return h ? h : 1;

@@ -161,32 +161,15 @@ int ct_expect_read(const struct nlmsghdr *nlh, struct nl_sock *s,
 static struct nl_msg start(void *buf, size_t size, uint8_t type, uint16_t flags,
 			   uint8_t family)
 {
-	struct nl_msg m = { .p = buf, .size = size, .ok = true };
-	struct nlmsghdr head = {
-		.nlmsg_type = NFNL_SUBSYS_CTNETLINK_EXP << 8 | type,
-		.nlmsg_flags = NLM_F_REQUEST | flags,
-	};
-	struct nfgenmsg nfg = {
-		.nfgen_family = family,
-		.version = NFNETLINK_V0,
-	};
-	uint8_t *p = nl_msg_room(&m, sizeof(head) + sizeof(nfg));
-
-	if (p != NULL) {
-		memcpy(p, &head, sizeof(head));
-		memcpy(p + sizeof(head), &nfg, sizeof(nfg));
-	}
-	return m;
+	return nl_msg_start(buf, size, NFNL_SUBSYS_CTNETLINK_EXP << 8 | type,
+			    flags, 0, family, 0);
 }
 
 static int talk(struct nl_sock *s, struct nl_msg *m, nl_cb *cb, void *arg)
 {
-	uint32_t len = (uint32_t)m->used;
+	size_t len = nl_msg_end(m);
 
-	if (!m->ok)
-		return -EINVAL;
-	memcpy(m->p + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
-	return nl_talk(s, m->p, len, cb, arg);
+	return len ? nl_talk(s, m->p, len, cb, arg) : -EINVAL;
 }
 
 /* The destination counts whole. */

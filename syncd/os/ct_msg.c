@@ -25,11 +25,6 @@
 #include "flow.h"
 #include "nl_attr.h"
 
-static bool is_icmp(uint8_t l4proto)
-{
-	return l4proto == IPPROTO_ICMP || l4proto == IPPROTO_ICMPV6;
-}
-
 static bool parse_ip(const struct nl_attrs *parent, struct flow_tuple *t)
 {
 	struct nl_attrs a = nl_attrs_nest(parent);
@@ -89,7 +84,7 @@ static bool parse_proto(const struct nl_attrs *parent, struct flow_tuple *t,
 			break;
 		}
 	}
-	if (is_icmp(*l4proto))
+	if (flow_is_icmp(*l4proto))
 		t->dport = (uint16_t)(type << 8 | code);
 	return ok;
 }

@@ -36,42 +36,11 @@
 /* Bits of the status that ctnetlink may set and that we tell. */
 #define STATUS_COPIED (IPS_SEEN_REPLY | IPS_ASSURED)
 
-static bool is_icmp(uint8_t l4proto)
-{
-	return l4proto == IPPROTO_ICMP || l4proto == IPPROTO_ICMPV6;
-}
-
 static struct nl_msg msg_start(void *buf, size_t size, uint32_t seq,
 			       uint8_t type, uint16_t flags, uint8_t family)
 {
-	struct nl_msg m = { .p = buf, .size = size, .ok = true };
-	struct nlmsghdr head = {
-		.nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | type,
-		.nlmsg_flags = NLM_F_REQUEST | flags,
-		.nlmsg_seq = seq,
-	};
-	struct nfgenmsg nfg = {
-		.nfgen_family = family,
-		.version = NFNETLINK_V0,
-	};
-	uint8_t *p = nl_msg_room(&m, sizeof(head) + sizeof(nfg));
-
-	if (p != NULL) {
-		memcpy(p, &head, sizeof(head));
-		memcpy(p + sizeof(head), &nfg, sizeof(nfg));
-	}
-	return m;
-}
-
-/* Writes the length that is known only now; returns it. */
-static size_t msg_end(const struct nl_msg *m)
-{
-	uint32_t len = (uint32_t)m->used;
-
-	if (!m->ok)
-		return 0;
-	memcpy(m->p + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
-	return len;
+	return nl_msg_start(buf, size, NFNL_SUBSYS_CTNETLINK << 8 | type, flags,
+			    seq, family, 0);
 }
 
 /*
@@ -191,7 +160,7 @@ static void put_nat(struct nl_msg *m, uint16_t type, const struct flow *f,
  */
 static void put_translation(struct nl_msg *m, const struct flow *f)
 {
-	bool icmp = is_icmp(f->l4proto);
+	bool icmp = flow_is_icmp(f->l4proto);
 
 	if (!flow_has_snat(f) && !flow_has_dnat(f))
 		return;
@@ -216,7 +185,7 @@ size_t ct_put_create(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_state(&m, f, f->l4proto == IPPROTO_GRE ? IPS_FIXED_TIMEOUT : 0);
 	put_translation(&m, f);
 	ct_helper_put_new(&m, f);
-	return msg_end(&m);
+	return nl_msg_end(&m);
 }
 
 size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
@@ -229,7 +198,7 @@ size_t ct_put_update(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_zone(&m, f);
 	put_state(&m, f, keep_status);
 	ct_helper_put(&m, f);
-	return msg_end(&m);
+	return nl_msg_end(&m);
 }
 
 size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
@@ -243,7 +212,7 @@ size_t ct_put_timeout(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	nl_msg_be32(&m, CTA_TIMEOUT, f->timeout_s);
 	put_liberal(&m, f);
 	ct_helper_put_name(&m, f);
-	return msg_end(&m);
+	return nl_msg_end(&m);
 }
 
 size_t ct_put_labels_only(void *buf, size_t size, uint32_t seq, uint16_t flags,
@@ -255,7 +224,7 @@ size_t ct_put_labels_only(void *buf, size_t size, uint32_t seq, uint16_t flags,
 	put_tuple(&m, CTA_TUPLE_ORIG, f, &f->orig);
 	put_zone(&m, f);
 	ct_put_labels(&m, f);
-	return msg_end(&m);
+	return nl_msg_end(&m);
 }
 
 /* Questions and deletes: a tuple and its zone, nothing else. */
@@ -266,7 +235,7 @@ static size_t put_lookup(struct nl_msg m, uint16_t type, const struct flow *f)
 	t = type == CTA_TUPLE_REPLY ? &f->reply : &f->orig;
 	put_tuple(&m, type, f, t);
 	put_zone(&m, f);
-	return msg_end(&m);
+	return nl_msg_end(&m);
 }
 
 size_t ct_put_delete_orig(void *buf, size_t size, uint32_t seq, uint16_t flags,
@@ -315,5 +284,5 @@ size_t ct_put_dump(void *buf, size_t size, uint32_t seq, uint8_t family,
 		nl_msg_be32(&m, CTA_MARK, need->mark);
 		nl_msg_be32(&m, CTA_MARK_MASK, need->mark_mask);
 	}
-	return msg_end(&m);
+	return nl_msg_end(&m);
 }

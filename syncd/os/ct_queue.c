@@ -51,30 +51,8 @@ int ct_queue_fd(const struct ct_queue *q)
 static struct nl_msg msg_start(void *buf, size_t size, uint8_t type,
 			       uint16_t flags)
 {
-	struct nl_msg m = { .p = buf, .size = size, .ok = true };
-	struct nlmsghdr head = {
-		.nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | type,
-		.nlmsg_flags = NLM_F_REQUEST | flags,
-	};
-	struct nfgenmsg nfg = {
-		.version = NFNETLINK_V0,
-		.res_id = htons(CT_QUEUE_NUMBER),
-	};
-	uint8_t *p = nl_msg_room(&m, sizeof(head) + sizeof(nfg));
-
-	if (p) {
-		memcpy(p, &head, sizeof(head));
-		memcpy(p + sizeof(head), &nfg, sizeof(nfg));
-	}
-	return m;
-}
-
-static size_t msg_end(struct nl_msg *m)
-{
-	uint32_t len = (uint32_t)m->used;
-
-	memcpy(m->p + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
-	return m->ok ? len : 0;
+	return nl_msg_start(buf, size, NFNL_SUBSYS_QUEUE << 8 | type, flags, 0,
+			    AF_UNSPEC, CT_QUEUE_NUMBER);
 }
 
 static int command(struct ct_queue *q, uint8_t what)
@@ -85,7 +63,7 @@ static int command(struct ct_queue *q, uint8_t what)
 	const struct nfqnl_msg_config_cmd cmd = { .command = what };
 
 	nl_msg_put(&m, NFQA_CFG_CMD, &cmd, sizeof(cmd));
-	return nl_talk(&q->sock, buf, msg_end(&m), NULL, NULL);
+	return nl_talk(&q->sock, buf, nl_msg_end(&m), NULL, NULL);
 }
 
 /* Meta data of packets, their entries, and the way out when it is full. */
@@ -104,7 +82,7 @@ static int configure(struct ct_queue *q, bool entries)
 	nl_msg_be32(&m, NFQA_CFG_QUEUE_MAXLEN, CT_QUEUE_MAX);
 	nl_msg_be32(&m, NFQA_CFG_FLAGS, flags);
 	nl_msg_be32(&m, NFQA_CFG_MASK, flags);
-	return nl_talk(&q->sock, buf, msg_end(&m), NULL, NULL);
+	return nl_talk(&q->sock, buf, nl_msg_end(&m), NULL, NULL);
 }
 
 int ct_queue_bind(struct ct_queue *q, bool entries)
@@ -232,5 +210,5 @@ int ct_queue_pass(struct ct_queue *q, uint32_t id)
 	};
 
 	nl_msg_put(&m, NFQA_VERDICT_HDR, &verdict, sizeof(verdict));
-	return nl_send(&q->sock, buf, msg_end(&m));
+	return nl_send(&q->sock, buf, nl_msg_end(&m));
 }

@@ -15,11 +15,6 @@
 
 #include "ct_msg_extra.h"
 
-static bool is_icmp(uint8_t l4proto)
-{
-	return l4proto == IPPROTO_ICMP || l4proto == IPPROTO_ICMPV6;
-}
-
 bool ct_tuple_parse(const struct nl_attrs *parent, uint8_t *l4proto,
 		    struct flow_tuple *t)
 {
@@ -53,7 +48,7 @@ void ct_tuple_put_ends(struct nl_msg *m, uint8_t family, uint8_t l4proto,
 	nl_msg_nest_end(m, part);
 	part = nl_msg_nest(m, CTA_TUPLE_PROTO);
 	nl_msg_u8(m, CTA_PROTO_NUM, l4proto);
-	if (is_icmp(l4proto)) {
+	if (flow_is_icmp(l4proto)) {
 		put_icmp(m, t, l4proto == IPPROTO_ICMPV6);
 	} else {
 		nl_msg_be16(m, CTA_PROTO_SRC_PORT, t->sport);

@@ -11,6 +11,7 @@
 #define STATESYNC_NL_ATTR_H
 
 #include <arpa/inet.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -115,6 +116,44 @@ static inline uint8_t *nl_msg_room(struct nl_msg *m, size_t len)
 	m->used += room;
 	memcpy(p + room - sizeof(zero), &zero, sizeof(zero));
 	return p;
+}
+
+/* A message of nfnetlink in buf, size bytes: NFNL_SUBSYS_* << 8 | type, flags
+ * beside NLM_F_REQUEST, a resource (a queue's number) or 0. */
+static inline struct nl_msg nl_msg_start(void *buf, size_t size, uint16_t type,
+					 uint16_t flags, uint32_t seq,
+					 uint8_t family, uint16_t res_id)
+{
+	struct nl_msg m = { .p = buf, .size = size, .ok = true };
+	struct nlmsghdr head = {
+		.nlmsg_type = type,
+		.nlmsg_flags = NLM_F_REQUEST | flags,
+		.nlmsg_seq = seq,
+	};
+	struct nfgenmsg nfg = {
+		.nfgen_family = family,
+		.version = NFNETLINK_V0,
+		.res_id = htons(res_id),
+	};
+	uint8_t *p = nl_msg_room(&m, sizeof(head) + sizeof(nfg));
+
+	if (p != NULL) {
+		memcpy(p, &head, sizeof(head));
+		memcpy(p + sizeof(head), &nfg, sizeof(nfg));
+	}
+	return m;
+}
+
+/* Writes the length that is known only now; returns it, 0 when the message did
+ * not fit. */
+static inline size_t nl_msg_end(const struct nl_msg *m)
+{
+	uint32_t len = (uint32_t)m->used;
+
+	if (!m->ok)
+		return 0;
+	memcpy(m->p + offsetof(struct nlmsghdr, nlmsg_len), &len, sizeof(len));
+	return len;
 }
 
 static inline void nl_msg_put(struct nl_msg *m, uint16_t type, const void *data,

@@ -64,26 +64,27 @@ def verified(pair):
     return said
 
 
-def lossy(lab):
-    for host in ("gw1", "gw2"):
+LOSS = pytest.mark.parametrize("loss", (False, True), ids=("clean", "loss"))
+
+
+def lossy(lab, loss):
+    for host in ("gw1", "gw2") if loss else ():
         lab.nft(host, LOSE_1_IN_100)
 
 
 @pytest.mark.full
 @pytest.mark.limit(240)
 @pytest.mark.flows(1500000)
-@pytest.mark.parametrize("loss", (False, True), ids=("clean", "loss"))
+@LOSS
 def test_a_minute(lab, pair, loss):
-    if loss:
-        lossy(lab)
+    lossy(lab, loss)
     soak(lab, pair, 60, 15, 10000)
 
 
 @pytest.mark.long
 @pytest.mark.limit(4200)
 @pytest.mark.flows(1500000)
-@pytest.mark.parametrize("loss", (False, True), ids=("clean", "loss"))
+@LOSS
 def test_an_hour(lab, pair, loss):
-    if loss:
-        lossy(lab)
+    lossy(lab, loss)
     soak(lab, pair, 3600, 60, 20000)
