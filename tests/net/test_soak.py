@@ -10,8 +10,11 @@ from pair import Traffic
 
 WAYS = ("handover", "cut", "kill", "handover")
 LOSE_1_IN_100 = """table inet loss {
- chain in { type filter hook prerouting priority -400;
-  iifname "link" numgen random mod 100 == 0 drop; } }"""
+    chain in {
+        type filter hook prerouting priority -400
+        iifname "link" numgen random mod 100 == 0 drop
+    }
+}"""
 
 
 def soak(lab, pair, seconds, every, rate):
@@ -58,8 +61,8 @@ def verified(pair):
     """`verify` on both nodes, each with its words."""
     said = []
     for node in pair.both():
-        code, out = node.tool("verify", timeout=120)[:2]
-        said.append(out)
+        code, out, err = node.tool("verify", timeout=120)
+        said.append(out + err)
         assert code == 0, said
     return said
 
