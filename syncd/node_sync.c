@@ -228,6 +228,11 @@ static void got_flow(const struct flow *f, void *arg)
 		n->chunk[n->nchunk++] = *f;
 }
 
+/*
+ * The kernel ends what has expired when a dump comes by, tens of thousands of
+ * entries for one chunk where many are, and tells of each: they are read before
+ * the next, or its buffer overflows.
+ */
 static void dump_start(struct node *n)
 {
 	int err;
@@ -238,6 +243,7 @@ static void dump_start(struct node *n)
 		log_msg(LOG_ERR, "the connection table cannot be read: %s",
 			log_errno(-err));
 	engine_dumping(n->engine, !err, n->last);
+	node_sync_drain(n);
 }
 
 static void dump_read(struct node *n)
@@ -248,6 +254,7 @@ static void dump_read(struct node *n)
 	r = ct_dump_read(&n->dump, got_flow, n);
 	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE, r < 0,
 		      node_now(n));
+	node_sync_drain(n);
 }
 
 static void say_helper(struct node *n)
