@@ -268,14 +268,8 @@ mono_t engine_deadline(const struct engine *e)
 
 	for (size_t i = 0; i < e->nvhosts; i++)
 		d = mono_min(d, carp_vhost_deadline(&e->vhosts[i].carp));
-	for (size_t i = 0; i < e->npeers; i++) {
-		const struct engine_peer *p = &e->peers[i];
-
-		if (p->up)
-			d = mono_min(d, session_deadline(p->session));
-		if (p->live)
-			d = mono_min(d, p->next_word);
-	}
+	for (unsigned i = 0; i < e->npeers; i++)
+		d = mono_min(d, engine_peer_deadline(e, i));
 	d = mono_min(d, engine_sets_deadline(e));
 	d = mono_min(d, handover_deadline(&e->handover));
 	d = mono_min(d, defer_deadline(&e->defer));

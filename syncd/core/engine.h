@@ -176,6 +176,7 @@ struct engine_peer {
 	struct engine_resume resume;
 	mono_t next_word;
 	bool say_word, say_addresses, say_ack;
+	mono_t ack_after;
 	uint32_t words; /* said on this connection */
 	bool ask;	/* the next one asks for an answer */
 	uint32_t asked; /* the one that did, not yet answered; or 0 */

@@ -128,6 +128,7 @@ void engine_handover_received(struct engine *e, unsigned peer,
 /* Tells the peer of us at once. */
 void engine_peer_word(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_settle(struct engine *e, unsigned peer, mono_t now);
+mono_t engine_peer_deadline(const struct engine *e, unsigned peer);
 /* Hears events until one is flows (then e->nops is set) or none is left. */
 void engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_say_word(struct engine *e);

@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define WORD_EVERY_NS (500 * MONO_MS)
+/* One acknowledgement stands for all in so long: each costs both nodes a turn
+ * of the loop. The first after quiet is said at once. */
+#define ACK_REST_NS (500 * MONO_US)
 
 struct session *engine_session(struct engine *e, unsigned peer)
 {
@@ -383,10 +386,25 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 	}
 	if (p->say_word && !taking(e))
 		engine_peer_word(e, peer, now);
-	if (p->say_ack && !session_offered(p->session) &&
+	if (p->say_ack && (mono_due(p->ack_after, now) || e->defers) &&
+	    !session_offered(p->session) &&
 	    session_send_ack(p->session, p->ack_seq, p->refused,
-			     ENGINE_REFUSED_COUNT) == 0)
+			     ENGINE_REFUSED_COUNT) == 0) {
 		p->say_ack = false;
+		p->ack_after = mono_add(now, ACK_REST_NS);
+	}
+}
+
+mono_t engine_peer_deadline(const struct engine *e, unsigned peer)
+{
+	const struct engine_peer *p = &e->peers[peer];
+	mono_t d = p->up ? session_deadline(p->session) : MONO_NEVER;
+
+	if (!p->live)
+		return d;
+	if (p->say_ack && !session_offered(p->session))
+		d = mono_min(d, p->ack_after);
+	return mono_min(d, p->next_word);
 }
 
 /* --- what follows ------------------------------------------------------------------ */

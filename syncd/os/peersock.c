@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define QUEUE_DEFAULT  (8 * 1024 * 1024)
 #define BACK_DEFAULT_S 60
@@ -149,13 +150,25 @@ int peersock_send(struct peersock *ps, unsigned int index, const void *data,
 {
 	struct peer *peer = &ps->peers[index];
 	size_t queued = peersock_pending(ps, index);
+	const uint8_t *next = data;
+	size_t done;
 
 	if (!peer->used)
 		return -ENOTCONN;
 	if (len > ps->max_queue || queued > ps->max_queue - len)
 		return -ENOBUFS;
-	if (bufferevent_write(peer->used->bev, data, len) < 0)
-		return -ENOBUFS;
+	/* the queue is for what the kernel does not take at once */
+	while (len > 0 &&
+	       (done = peersock_conn_write(peer->used, next, len)) > 0) {
+		next += done;
+		len -= done;
+	}
+	if (len > 0 && bufferevent_write(peer->used->bev, next, len) < 0) {
+		if (next == data)
+			return -ENOBUFS;
+		/* without memory for the rest it ends here */
+		shutdown(bufferevent_getfd(peer->used->bev), SHUT_RDWR);
+	}
 	if (queued + len > PEERSOCK_LOW_MARK)
 		peer->filled = true;
 	return 0;

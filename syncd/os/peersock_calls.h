@@ -52,6 +52,8 @@ void peersock_conn_give_up(struct conn *c, enum peersock_reason reason);
  * all. */
 void peersock_conn_down(struct conn *c, enum peersock_reason reason,
 			const char *why);
+/* What the kernel takes at once of that: bytes, 0 while something is queued. */
+size_t peersock_conn_write(struct conn *c, const void *data, size_t len);
 /* Without a word to anybody. */
 void peersock_conn_free(struct conn *c);
 /* Later than the last time. */

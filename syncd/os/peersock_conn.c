@@ -61,6 +61,24 @@ static void on_taken(struct evbuffer *out, const struct evbuffer_cb_info *info,
 		update_key(c);
 }
 
+size_t peersock_conn_write(struct conn *c, const void *data, size_t len)
+{
+	size_t done;
+
+	if (evbuffer_get_length(bufferevent_get_output(c->bev)))
+		return 0;
+	if (len > SSL3_RT_MAX_PLAIN_LENGTH)
+		len = SSL3_RT_MAX_PLAIN_LENGTH;
+	/* what fails is tried again from the queue, with its consequences */
+	if (!SSL_write_ex(c->tls.ssl, data, len, &done)) {
+		ERR_clear_error();
+		return 0;
+	}
+	if (c->tls.records >= c->ps->rekey_records)
+		update_key(c);
+	return done;
+}
+
 void peersock_conn_free(struct conn *c)
 {
 	struct conn **p = &c->ps->conns;
