@@ -8,16 +8,18 @@
  *
  *   chain in_IF  { hook ingress device IF priority -500
  *     meta pkttype != other accept
+ *     ether type != { 802.1Q, 802.1ad } ether daddr @lease_IF
+ *         meta pkttype set host accept
  *     ether type { 802.1Q, 802.1ad } accept
- *     ether daddr @lease_IF meta pkttype set host accept
  *     ether daddr @vmac_IF drop }
  *   chain out_IF { hook egress device IF priority -500
+ *     meta mark != M ip, or ip6 that is not ICMPv6, ether saddr not
+ *         00:00:5e:00:01:* accept (unless source-mac)
  *     ether type { 802.1Q, 802.1ad } accept
  *     meta mark M meta l4proto 112 @th,8,8 N (V in @lease_IF)
  *         update @lease_IF { V timeout T } accept		 (each V)
  *     meta mark M meta l4proto 112 drop
  *     ether saddr @vmac_IF ether saddr != @lease_IF drop
- *     ip accept, ip6 accept where it is not ICMPv6 (unless source-mac)
  *     arp saddr ip A (V in @lease_IF) arp saddr ether set V
  *         ether saddr set V accept				 (each A)
  *     arp saddr ip A drop					 (each A)
@@ -65,16 +67,17 @@ static bool has_addresses(const struct lease_vhost *h)
 
 /* --- in and out --------------------------------------------------------- */
 
+static const uint8_t tag_type[2][2] = { { 0x81, 0x00 }, { 0x88, 0xa8 } };
+
 /* ether type 802.1Q accept; 802.1ad the same */
 static void rules_tagged(struct lease_txn *t, const char *ifname, bool egress)
 {
-	static const uint8_t type[2][2] = { { 0x81, 0x00 }, { 0x88, 0xa8 } };
 	struct lease_rule w;
 
 	for (int i = 0; i < 2; i++) {
 		if (!rule_begin(&w, t, ifname, egress))
 			return;
-		expr_is(&w, NFT_PAYLOAD_LL_HEADER, ETHER_TYPE, type[i], 2);
+		expr_is(&w, NFT_PAYLOAD_LL_HEADER, ETHER_TYPE, tag_type[i], 2);
 		expr_verdict(&w, NF_ACCEPT);
 		rule_end(&w);
 	}
@@ -96,7 +99,9 @@ static void rule_in_others(struct lease_txn *t, const char *ifname)
 	rule_end(&w);
 }
 
-/* ether daddr @lease meta pkttype set host accept */
+/* Before rules_tagged(), because nearly all that comes here is this:
+ * ether type != { 802.1Q, 802.1ad } ether daddr @lease meta pkttype set host
+ * accept */
 static void rule_in_held(struct lease_txn *t, const char *ifname)
 {
 	static const uint8_t host = PACKET_HOST;
@@ -105,6 +110,9 @@ static void rule_in_held(struct lease_txn *t, const char *ifname)
 
 	if (!rule_begin(&w, t, ifname, false))
 		return;
+	expr_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_TYPE, 2, NFT_REG_1);
+	expr_cmp(&w, NFT_REG_1, NFT_CMP_NEQ, tag_type[0], 2);
+	expr_cmp(&w, NFT_REG_1, NFT_CMP_NEQ, tag_type[1], 2);
 	expr_payload(&w, NFT_PAYLOAD_LL_HEADER, ETHER_DST, MAC_LEN, NFT_REG_1);
 	expr_lookup(&w, NFT_REG_1, lease.s, 0);
 	expr_load(&w, NFT_REG_1, &host, 1);
@@ -125,6 +133,46 @@ static void rule_in_ours(struct lease_txn *t, const char *ifname)
 	expr_lookup(&w, NFT_REG_1, vmac.s, 0);
 	expr_verdict(&w, NF_DROP);
 	rule_end(&w);
+}
+
+/* --- out: all but adverts, shared MACs and what neighbours learn ---------- */
+
+static bool plain_begin(struct lease_rule *w, struct lease_txn *t,
+			const char *ifname, uint16_t protocol)
+{
+	if (!rule_begin(w, t, ifname, true))
+		return false;
+	expr_meta(w, NFT_META_MARK, NFT_REG_1);
+	expr_cmp(w, NFT_REG_1, NFT_CMP_NEQ, &t->mark, sizeof(t->mark));
+	expr_protocol(w, protocol);
+	return true;
+}
+
+static void plain_end(struct lease_rule *w)
+{
+	static const uint8_t carp[5] = { 0x00, 0x00, 0x5e, 0x00, 0x01 };
+
+	expr_payload(w, NFT_PAYLOAD_LL_HEADER, ETHER_SRC, sizeof(carp),
+		     NFT_REG_1);
+	expr_cmp(w, NFT_REG_1, NFT_CMP_NEQ, carp, sizeof(carp));
+	expr_verdict(w, NF_ACCEPT);
+	rule_end(w);
+}
+
+/* What no other rule would stop, said before them: it is nearly all that is
+ * forwarded. */
+static void rules_out_plain(struct lease_txn *t, const char *ifname)
+{
+	static const uint8_t icmp6 = IPPROTO_ICMPV6;
+	struct lease_rule w;
+
+	if (plain_begin(&w, t, ifname, ETHERTYPE_IP))
+		plain_end(&w);
+	if (!plain_begin(&w, t, ifname, ETHERTYPE_IPV6))
+		return;
+	expr_meta(&w, NFT_META_L4PROTO, NFT_REG_1);
+	expr_cmp(&w, NFT_REG_1, NFT_CMP_NEQ, &icmp6, 1);
+	plain_end(&w);
 }
 
 /* --- out: adverts ------------------------------------------------------- */
@@ -289,27 +337,6 @@ static void rules_out_nd(struct lease_txn *t, const struct lease_vhost *h,
 	rule_end(&w);
 }
 
-/* What can be neither ARP nor neighbour discovery passes the rules about
- * these: there are some for each address. */
-static void rules_out_plain(struct lease_txn *t, const char *ifname)
-{
-	static const uint8_t icmp6 = IPPROTO_ICMPV6;
-	struct lease_rule w;
-
-	if (!rule_begin(&w, t, ifname, true))
-		return;
-	expr_protocol(&w, ETHERTYPE_IP);
-	expr_verdict(&w, NF_ACCEPT);
-	rule_end(&w);
-	if (!rule_begin(&w, t, ifname, true))
-		return;
-	expr_protocol(&w, ETHERTYPE_IPV6);
-	expr_meta(&w, NFT_META_L4PROTO, NFT_REG_1);
-	expr_cmp(&w, NFT_REG_1, NFT_CMP_NEQ, &icmp6, 1);
-	expr_verdict(&w, NF_ACCEPT);
-	rule_end(&w);
-}
-
 static void rules_out_told(struct lease_txn *t, const struct lease_vhost *h)
 {
 	for (size_t i = 0; has_addresses(h) && i < h->addr_count; i++)
@@ -415,9 +442,9 @@ static void put_rules_in(struct lease_txn *t, const char *ifname,
 		lease_put_share_rules(t, ifname, vhosts);
 	}
 	rule_in_others(t, ifname);
+	rule_in_held(t, ifname);
 	if (!shares)
 		rules_tagged(t, ifname, false);
-	rule_in_held(t, ifname);
 	rule_in_ours(t, ifname);
 }
 
@@ -426,14 +453,14 @@ static void put_rules_out(struct lease_txn *t, const char *ifname,
 {
 	const struct lease_vhost *h;
 
+	if (!has_source(ifname, vhosts))
+		rules_out_plain(t, ifname);
 	rules_tagged(t, ifname, true);
 	for (h = vhosts; h; h = h->next)
 		if (on_iface(h, ifname))
 			rule_out_advert(t, h);
 	rule_out_unheld(t, ifname);
 	rule_out_held(t, ifname);
-	if (!has_source(ifname, vhosts))
-		rules_out_plain(t, ifname);
 	for (h = vhosts; h; h = h->next)
 		if (on_iface(h, ifname))
 			rules_out_told(t, h);
