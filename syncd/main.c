@@ -15,6 +15,8 @@
 #include "node.h"
 #include "notify.h"
 
+#define PRIORITY (-15) /* as nice(1) counts */
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: statesyncd [-dnVv] [-f file]\n");
@@ -82,6 +84,18 @@ static void stay_in_memory(void)
 		log_msg(LOG_INFO, "memory is not locked: %s", log_errno(errno));
 }
 
+/*
+ * What the kernel tells and nobody reads in time is lost, and with it the
+ * peer's sync: other programs of this machine come second. The helper's
+ * commands stay where they are.
+ */
+static void come_first(void)
+{
+	if (setpriority(PRIO_PROCESS, 0, PRIORITY))
+		log_msg(LOG_INFO, "the priority stays as it is: %s",
+			log_errno(errno));
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = CONF_DEFAULT_PATH;
@@ -135,6 +149,7 @@ int main(int argc, char **argv)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
 	if (node_open(&node, path, conf, argv))
 		return EXIT_FAILURE;
+	come_first();
 	stay_in_memory(); /* the helper's commands do not */
 	log_set_level(level);
 	if (!takes_over)
