@@ -287,6 +287,12 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 	return argc == 1 ? ask_screen("check") : usage(cmd);
 }
 
+static int run_metrics(const struct command *cmd, int argc, char **argv)
+{
+	(void)argv;
+	return argc == 1 ? ask("metrics") : usage(cmd);
+}
+
 static int run_reload(const struct command *cmd, int argc, char **argv)
 {
 	(void)argv;
@@ -322,6 +328,7 @@ static const struct command commands[] = {
 	{ "history", "[-n N] [--json]", "the last transitions and why",
 	  run_history },
 	{ "counters", "[-a]", "what was counted, in sentences", run_counters },
+	{ "metrics", "", "everything in numbers, for Prometheus", run_metrics },
 	{ "wait", "in-sync|master|backup [--timeout S]", "return when it is so",
 	  run_wait },
 	{ "reload", "", "read the configuration again and use it", run_reload },
@@ -333,7 +340,7 @@ static const struct command commands[] = {
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* Promised, not built yet. */
-static const char *const later[] = { "watch", "maintenance", "metrics" };
+static const char *const later[] = { "maintenance" };
 
 static const struct command *find_command(const char *name)
 {
