@@ -312,6 +312,10 @@ static json_t *peers(struct node *n)
 		put(o, "queue",
 		    number(session_backlog(p->session) +
 			   peersock_pending(n->peersock, i)));
+		put(o, "bytes_sent",
+		    number(session_stats(p->session)->bytes_sent));
+		put(o, "bytes_received",
+		    number(session_stats(p->session)->bytes_received));
 		put(o, "paths", report_paths_json(n, i));
 		put(o, "carp", peer_carp(p));
 		put(o, "bulk", bulk(p));

@@ -16,8 +16,11 @@
 #include "statesync_client.h"
 #include "statesync_ruleset.h"
 #include "statesync_wait.h"
+#include "statesync_watch.h"
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,6 +296,25 @@ static int run_metrics(const struct command *cmd, int argc, char **argv)
 	return argc == 1 ? ask("metrics") : usage(cmd);
 }
 
+/* Block characters and colours where the terminal has them. */
+static int run_watch(const struct command *cmd, int argc, char **argv)
+{
+	const char *off = getenv("NO_COLOR");
+	bool color = !off || !*off, ascii;
+
+	setlocale(LC_CTYPE, "");
+	ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-A"))
+			ascii = true;
+		else if (!strcmp(argv[i], "--color=never"))
+			color = false;
+		else
+			return usage(cmd);
+	}
+	return watch(ascii, color);
+}
+
 static int run_reload(const struct command *cmd, int argc, char **argv)
 {
 	(void)argv;
@@ -314,6 +336,8 @@ static const struct command commands[] = {
 	{ "status", "[--json]",
 	  "who is master, is the peer in sync, may this node take over",
 	  run_status },
+	{ "watch", "[-A] [--color=never]", "the same, live, with plots",
+	  run_watch },
 	{ "bulk", "[PEER]", "fetch the peer's whole table now (also --bulk)",
 	  run_bulk },
 	{ "verify", "[PEER]", "compare the two connection tables now",

@@ -195,11 +195,9 @@ END_TEST
 
 START_TEST(where_metrics_are)
 {
-	static const char *const wrong[] = {
-		"127.0.0.1", "localhost:9788", "127.0.0.1:0",
-		"::1:9788",  ":9788",	       "127.0.0.1:99999",
-		""
-	};
+	static const char *const wrong[] = { "127.0.0.1",   "localhost:9788",
+					     "127.0.0.1:0", "::1:9788",
+					     ":9788",	    "127.0.0.1:99999" };
 	char text[512], expected[512];
 
 	accepted(CARP);
