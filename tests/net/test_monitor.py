@@ -325,8 +325,8 @@ def test_the_page_in_a_browser(lab, pair):
     page = chromium(lab, "gw1", "--virtual-time-budget=4000", "--dump-dom")
     assert "<title>OK fw1</title>" in page
     assert 'class="good"' in page and "fw2 is in sync" in page
-    assert re.search(r'<tr class="vhost"><th>lan.*?role master">MASTER</span>'
-                     r'.*?role">backup</span>.*?10\.1\.0\.1/24', page)
+    assert re.search(r'<tr class="vhost"><th>lan.*?10\.1\.0\.1/24.*?'
+                     r'role master">MASTER</span>.*?role">backup</span>', page)
     assert page.count('class="plot"') == 4
     assert "no master alive" in page, "the history"
     answered = pair.one.status()["http"]["answers"]["200"]
