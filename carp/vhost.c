@@ -150,6 +150,7 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	v->state = to;
 	v->since = now;
 	v->transitions++;
+	v->entered[to]++;
 	v->fence = CARP_UNFENCED;
 	v->next_advert = v->next_announce = MONO_NEVER;
 	v->preempt_at = v->take_at = MONO_NEVER;

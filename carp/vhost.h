@@ -86,6 +86,7 @@ struct carp_vhost {
 	unsigned announce_after;   /* adverts until the next announcement */
 	struct carp_heard master;
 	uint64_t transitions;
+	uint64_t entered[CARP_MASTER + 1];     /* each state, since the start */
 	uint64_t counters[CARP_REFUSAL_COUNT]; /* packets; CARP_OK: accepted */
 	struct carp_action ring[CARP_ACTIONS_MAX];
 	unsigned head, queued;

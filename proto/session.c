@@ -210,7 +210,7 @@ static enum session_error hear_ack(struct session *s, const struct frame *f,
 	e->type = SESSION_ACK;
 	if (!session_msg_get_ack(&s->rx.arena, f, &ack))
 		return SESSION_BAD_MESSAGE;
-	if (!session_tx_acked(&s->tx, ack.seq))
+	if (!session_tx_acked(s, ack.seq))
 		return SESSION_BAD_FRAME;
 	e->ack.seq = ack.seq;
 	memcpy(e->ack.refused, ack.refused, sizeof(e->ack.refused));
@@ -325,6 +325,7 @@ static enum session_error hear_flows(struct session *s, const struct frame *f,
 	e->flows.list = s->rx.flows;
 	e->flows.n = flows_sift(s, n, bulk);
 	s->stats.flows_received += n;
+	s->stats.bulk_received += bulk ? n : 0;
 	s->stats.frames_invalid_flows += n - e->flows.n;
 	return SESSION_OK;
 }

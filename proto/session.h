@@ -201,10 +201,18 @@ struct session_event {
 	};
 };
 
+#define SESSION_ACK_BUCKETS 9
+extern const uint32_t session_ack_bounds_us[SESSION_ACK_BUCKETS - 1];
+
 struct session_stats {
 	/* Changes, both kinds; sent: put into frames, also those dropped. */
 	uint64_t flows_sent, flows_received;
+	uint64_t bulk_sent, bulk_received; /* of these, in bulks */
 	uint64_t bytes_sent, bytes_received;
+	/* Frames of flows that were acknowledged, by the time that took: at most
+	 * session_ack_bounds_us[i], the last one more than all; and their sum. */
+	uint64_t acks[SESSION_ACK_BUCKETS];
+	uint64_t acks_ns;
 	/* Entries skipped as not flow_valid or expect_valid, by the sender or
 	 * the receiver. */
 	uint64_t frames_invalid_flows;

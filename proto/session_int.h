@@ -107,7 +107,9 @@ enum session_error session_hear_elements(struct session *s,
 					 const struct frame *f,
 					 struct session_event *e);
 /* False if the peer acknowledges what it cannot have, or less than before. */
-bool session_tx_acked(struct session_tx *tx, uint64_t seq);
+bool session_tx_acked(struct session *s, uint64_t seq);
+/* session_acks.c: how long they took, before they are. */
+void session_count_acks(struct session *s, uint64_t seq);
 /* The peer's answer to our offer; it must be one. */
 enum session_error session_hear_resume(struct session *s, const struct frame *f,
 				       struct session_event *e);

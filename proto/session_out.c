@@ -159,6 +159,7 @@ static int batch_close(struct session *s, struct flow_pb_batch *b,
 		return r;
 	session_frame_added(s);
 	s->stats.flows_sent += b->n;
+	s->stats.bulk_sent += type == FRAME_BULK_FLOWS ? b->n : 0;
 	flow_pb_clear(b);
 	return 0;
 }
@@ -461,10 +462,13 @@ void session_drop_flows(struct session *s)
 
 /* --- how far ------------------------------------------------------------ */
 
-bool session_tx_acked(struct session_tx *tx, uint64_t seq)
+bool session_tx_acked(struct session *s, uint64_t seq)
 {
+	struct session_tx *tx = &s->tx;
+
 	if (seq < tx->acked || seq > tx->flows.taken)
 		return false;
+	session_count_acks(s, seq);
 	tx->acked = seq;
 	outbox_forget(&tx->flows, seq);
 	lag_acked(&tx->lag, seq);

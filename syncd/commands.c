@@ -14,6 +14,7 @@
 
 #include "commands.h"
 #include "log.h"
+#include "metrics.h"
 #include "report.h"
 
 #define PROGRESS_US 100000
@@ -148,6 +149,20 @@ static void cmd_counters(struct node *n, struct stats_client *c, int argc,
 	if (!answer_open(&a, c))
 		return;
 	report_counters(n, has_word(argc, argv, "all"), a.out);
+	answer_send(&a, c);
+	statsock_end(c, STATS_OK, NULL);
+}
+
+static void cmd_metrics(struct node *n, struct stats_client *c, int argc,
+			char **argv)
+{
+	struct answer a;
+
+	(void)argc;
+	(void)argv;
+	if (!answer_open(&a, c))
+		return;
+	metrics_write(n, a.out);
 	answer_send(&a, c);
 	statsock_end(c, STATS_OK, NULL);
 }
@@ -315,6 +330,7 @@ static const struct command commands[] = {
 	{ "counters", false, cmd_counters, "counters [all]" },
 	{ "flows", false, commands_flows,
 	  "flows [json] [skipped] [peer NAME]" },
+	{ "metrics", false, cmd_metrics, "metrics" },
 	{ "version", false, cmd_version, "version" },
 	{ "verify", false, cmd_verify, "verify [PEER]" },
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },

@@ -6,6 +6,7 @@
  * the engine is never left with actions in its queue.
  */
 #include "node.h"
+#include "node_http.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -300,6 +301,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 	if (!err)
 		err = commands_open(n);
 	if (!err)
+		err = node_http_open(n);
+	if (!err)
 		err = node_exec_open(n);
 	if (!err)
 		err = node_policy_open(n);
@@ -351,6 +354,7 @@ void node_close(struct node *n)
 		return;
 	node_upgrade_close(n);
 	commands_close(n);
+	node_http_close(n);
 	node_track_close(n);
 	node_policy_close(n);
 	node_exec_close(n);

@@ -85,6 +85,7 @@ struct node_vhost {
 	bool unannounced; /* taken, the announcement is still to come */
 	int64_t since_ns; /* CLOCK_REALTIME of the grant */
 	int64_t take_us[3];
+	uint64_t adverts_sent[CARP_FAMILIES], adverts_received[CARP_FAMILIES];
 	mono_t conflict_at, conflict_said_at; /* answered, and logged */
 	unsigned conflicts;		      /* since it was logged */
 	struct node_ra ra;
@@ -104,6 +105,7 @@ struct node_upgrade;
 struct node_sets;
 struct node_timeouts_file;
 struct node_defer;
+struct node_http;
 
 struct node {
 	struct node_upgrade *upgrade;
@@ -153,6 +155,8 @@ struct node {
 	struct node_policy *policy;
 
 	struct statsock *statsock;
+	struct node_http *http;
+	bool reload_refused; /* the last one */
 	struct stats_client *bulk_client, *handover_client;
 	struct listing *listing; /* the one that somebody reads now */
 	unsigned bulk_peer;

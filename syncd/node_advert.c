@@ -9,6 +9,7 @@
  * Invariant: every packet that is read is told to the engine or counted with
  * the reason of its refusal.
  */
+#include "metrics.h"
 #include "node.h"
 
 #include <arpa/inet.h>
@@ -310,6 +311,8 @@ static int send_one(struct node *n, unsigned vhost,
 	}
 	if (err)
 		cannot_send(n, v, o, err);
+	else
+		metrics_advert_sent(v, o);
 	return err;
 }
 
@@ -393,6 +396,7 @@ static void got_packet(struct node *n, unsigned iface,
 		       const struct carp_packet *p, enum carp_refusal why)
 {
 	struct carp_advert a = { 0 };
+	uint64_t accepted;
 	unsigned vhost;
 
 	if (why == CARP_OK)
@@ -405,7 +409,10 @@ static void got_packet(struct node *n, unsigned iface,
 		refused(n, iface, a.vhid, why);
 		return;
 	}
+	accepted = n->engine->vhosts[vhost].carp.counters[CARP_OK];
 	engine_advert(n->engine, vhost, &a, &p->src, n->last);
+	n->vhosts[vhost].adverts_received[p->src.family] +=
+		n->engine->vhosts[vhost].carp.counters[CARP_OK] - accepted;
 	node_settle(n);
 }
 

@@ -9,6 +9,7 @@
  * Invariant: nothing is changed until all was found to be possible.
  */
 #include "node.h"
+#include "node_http.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -300,6 +301,7 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 	if (!err) {
 		node_link_rekey(n);
 		err = node_sets_change(n, &was->sets);
+		node_http_change(n, was);
 	}
 	if (!err) {
 		node_ifaces_look(n); /* who comes has a link */
@@ -375,6 +377,7 @@ bool node_reload(struct node *n, char text[NODE_RELOAD_TEXT])
 {
 	bool done = reload(n, text);
 
+	n->reload_refused = !done;
 	log_msg(done ? LOG_NOTICE : LOG_ERR, "%s%s", text,
 		done ? "" : ": the old configuration stays in use");
 	return done;

@@ -48,6 +48,8 @@ bool report_screen(struct node *n, FILE *out);
  * something is wrong. True when this pair may fail over now.
  */
 bool report_verdict(struct node *n, FILE *out);
+/* The same as an object: good, title (for a tab), sentence, more[]. */
+json_t *report_verdict_json(struct node *n);
 
 /* The interface of a vhost; NULL: there is no vhost at that place. */
 const struct node_iface *report_iface(const struct node *n, size_t vhost);
@@ -100,6 +102,8 @@ json_t *report_paths_json(const struct node *n, unsigned peer);
 /* Streams to and from a peer that went on after an interruption. */
 json_t *report_resume_json(const struct node *n, size_t peer);
 void report_paths(const struct node *n, FILE *out);
+/* "down", "connecting", "bulk", "live". */
+const char *report_peer_state(const struct node *n, unsigned peer);
 
 /* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
 double report_wall(struct node *n, mono_t at);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "node_http.h"
 #include "report.h"
 #include "report_value.h"
 
@@ -207,9 +208,10 @@ static json_t *carp(struct node *n)
 
 /* --- peers ------------------------------------------------------------------ */
 
-static const char *peer_state(const struct engine_peer *p, const struct node *n,
-			      unsigned i)
+const char *report_peer_state(const struct node *n, unsigned i)
 {
+	const struct engine_peer *p = &n->engine->peers[i];
+
 	if (!p->up)
 		return *peersock_error(n->peersock, i) ? "down" : "connecting";
 	if (!p->live)
@@ -298,7 +300,7 @@ static json_t *peers(struct node *n)
 
 		put(o, "name", json_string(p->name));
 		put(o, "address", json_string(report_peer_address(n, i)));
-		put(o, "state", json_string(peer_state(p, n, i)));
+		put(o, "state", json_string(report_peer_state(n, i)));
 		put(o, "in_sync",
 		    json_boolean(engine_tx_in_sync(n->engine, i) &&
 				 engine_rx_in_sync(n->engine, i)));
@@ -310,6 +312,10 @@ static json_t *peers(struct node *n)
 		put(o, "queue",
 		    number(session_backlog(p->session) +
 			   peersock_pending(n->peersock, i)));
+		put(o, "bytes_sent",
+		    number(session_stats(p->session)->bytes_sent));
+		put(o, "bytes_received",
+		    number(session_stats(p->session)->bytes_received));
 		put(o, "paths", report_paths_json(n, i));
 		put(o, "carp", peer_carp(p));
 		put(o, "bulk", bulk(p));
@@ -359,6 +365,7 @@ json_t *report_json(struct node *n)
 	put(o, "node", json_string(e->node));
 	put(o, "version", json_string(e->version));
 	put(o, "uptime_s", seconds(mono_diff(node_now(n), e->started)));
+	put(o, "verdict", report_verdict_json(n));
 	put(o, "ready", json_boolean(engine_ready(e, node_now(n))));
 	put(o, "hold", hold(n));
 	put(o, "demotion", demotion(e));
@@ -368,6 +375,7 @@ json_t *report_json(struct node *n)
 	put(o, "flows", report_flows_json(n));
 	put(o, "sets", report_sets_json(n));
 	put(o, "link", link_refusals(n));
+	put(o, "http", node_http_json(n));
 	put(o, "history", report_history_json(n, HISTORY_MAX));
 	return o;
 }

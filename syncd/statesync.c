@@ -16,8 +16,11 @@
 #include "statesync_client.h"
 #include "statesync_ruleset.h"
 #include "statesync_wait.h"
+#include "statesync_watch.h"
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,6 +290,31 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 	return argc == 1 ? ask_screen("check") : usage(cmd);
 }
 
+static int run_metrics(const struct command *cmd, int argc, char **argv)
+{
+	(void)argv;
+	return argc == 1 ? ask("metrics") : usage(cmd);
+}
+
+/* Block characters and colours where the terminal has them. */
+static int run_watch(const struct command *cmd, int argc, char **argv)
+{
+	const char *off = getenv("NO_COLOR");
+	bool color = !off || !*off, ascii;
+
+	setlocale(LC_CTYPE, "");
+	ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-A"))
+			ascii = true;
+		else if (!strcmp(argv[i], "--color=never"))
+			color = false;
+		else
+			return usage(cmd);
+	}
+	return watch(ascii, color);
+}
+
 static int run_reload(const struct command *cmd, int argc, char **argv)
 {
 	(void)argv;
@@ -308,6 +336,8 @@ static const struct command commands[] = {
 	{ "status", "[--json]",
 	  "who is master, is the peer in sync, may this node take over",
 	  run_status },
+	{ "watch", "[-A] [--color=never]", "the same, live, with plots",
+	  run_watch },
 	{ "bulk", "[PEER]", "fetch the peer's whole table now (also --bulk)",
 	  run_bulk },
 	{ "verify", "[PEER]", "compare the two connection tables now",
@@ -322,6 +352,7 @@ static const struct command commands[] = {
 	{ "history", "[-n N] [--json]", "the last transitions and why",
 	  run_history },
 	{ "counters", "[-a]", "what was counted, in sentences", run_counters },
+	{ "metrics", "", "everything in numbers, for Prometheus", run_metrics },
 	{ "wait", "in-sync|master|backup [--timeout S]", "return when it is so",
 	  run_wait },
 	{ "reload", "", "read the configuration again and use it", run_reload },
@@ -333,7 +364,7 @@ static const struct command commands[] = {
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* Promised, not built yet. */
-static const char *const later[] = { "watch", "maintenance", "metrics" };
+static const char *const later[] = { "maintenance" };
 
 static const struct command *find_command(const char *name)
 {

@@ -82,6 +82,7 @@ struct engine_vhost {
 	bool gone;	 /* not in the configuration any more */
 	bool unheard;	 /* taken although the link told of a master */
 	bool mute;	 /* the last advert did not get out */
+	uint64_t leases_lost;
 	bool no_preempt; /* after a handover, rules 12 */
 	bool strict;
 	bool balanced;
@@ -183,6 +184,8 @@ struct engine_peer {
 	uint64_t ack_seq;
 	uint64_t refused[ENGINE_REFUSED_COUNT];
 	uint64_t broken[SESSION_ERROR_COUNT]; /* sessions, by the reason */
+	uint64_t sessions;		      /* that became live */
+	uint64_t bulks[BULK_FAILED + 1];      /* received, by the result */
 	mono_t ask_at;			      /* not before, for a handover */
 	int64_t ask_wait_ns; /* doubled by each one that was taken back */
 };

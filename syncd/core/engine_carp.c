@@ -175,6 +175,7 @@ void engine_lease_lost(struct engine *e, unsigned vhost, mono_t now)
 		   v->name);
 	carp_vhost_lease_lost(&v->carp, now);
 	v->lost_at = now;
+	v->leases_lost++;
 	for (size_t i = 0; i < e->npeers; i++) {
 		e->peers[i].ask = e->peers[i].say_word = true;
 		e->peers[i].asked = 0;

@@ -83,6 +83,7 @@ static void hello(struct engine *e, unsigned peer,
 	struct engine_peer *p = &e->peers[peer];
 
 	p->live = true;
+	p->sessions++;
 	p->live_since = now;
 	p->words = p->asked = 0;
 	p->hello = ev->hello;

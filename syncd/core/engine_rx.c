@@ -58,6 +58,7 @@ static void failed(struct engine *e, unsigned peer, const char *why,
 		e->raise = true;
 	rx->state = RX_IDLE;
 	rx->result = BULK_FAILED;
+	e->peers[peer].bulks[BULK_FAILED]++;
 	rx->retry_at = mono_add(now, retry_ns);
 	snprintf(rx->why, sizeof(rx->why), "%s", why);
 	engine_log(e, LEVEL_WARNING, "bulk from %s failed: %s",
@@ -90,6 +91,7 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 		e->torn = e->windows_old = false;
 	rx->state = RX_IDLE;
 	rx->result = BULK_DONE;
+	p->bulks[BULK_DONE]++;
 	rx->epoch = rx->bulk_epoch;
 	rx->gap[0] = '\0';
 	rx->total = rx->entries;

@@ -184,5 +184,6 @@ void conf_free(struct conf *conf)
 	free(conf->link.peers);
 	free(conf->state_dir);
 	free(conf->stats_socket);
+	free(conf->stats_metrics);
 	free(conf);
 }

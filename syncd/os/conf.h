@@ -73,6 +73,7 @@ struct conf {
 	uint32_t resume_buffer_bytes; /* for each peer */
 	char *state_dir;
 	char *stats_socket;
+	char *stats_metrics; /* "ADDRESS:PORT" to listen on, or NULL */
 	struct conf_link link;
 	struct conf_sync sync;
 	struct conf_sets sets;

@@ -9,7 +9,9 @@
  * Invariant: a set function only reads its value and writes the draft.
  */
 #include "conf_int.h"
+#include "httpsock.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -135,6 +137,23 @@ static void set_socket(struct parser *p, const char *value)
 		      &p->conf->stats_socket);
 }
 
+static void set_metrics(struct parser *p, const char *value)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	if (!httpsock_address(value, &address, &len)) {
+		conf_mistake(p, p->at,
+			     "metrics \"%s\" is no address with a port; as "
+			     "\"127.0.0.1:9788\" or \"[::1]:9788\"",
+			     value);
+		return;
+	}
+	free(p->conf->stats_metrics);
+	p->conf->stats_metrics = strdup(value);
+	p->no_memory |= !p->conf->stats_metrics;
+}
+
 const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_ONE, "node", set_node },
 	{ IN_ROOT, KEY_ONE, "preempt", set_preempt },
@@ -214,6 +233,7 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_SYNC, KEY_LIST, "sets", conf_sync_sets },
 	{ IN_SYNC, KEY_ONE, "sets-period", conf_sync_sets_period },
 	{ IN_STATS, KEY_ONE, "socket", set_socket },
+	{ IN_STATS, KEY_ONE, "metrics", set_metrics },
 
 	{ IN_ROOT, KEY_LATER, "strict-interfaces", NULL },
 	{ IN_ROOT, KEY_LATER, "policy-file", NULL },
@@ -221,7 +241,6 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_LATER, "on-backup", NULL },
 	{ IN_ROOT, KEY_LATER, "on-fault", NULL },
 	{ IN_ROOT, KEY_LATER, "drift", NULL },
-	{ IN_STATS, KEY_LATER, "metrics", NULL },
 	{ IN_STATS, KEY_LATER, "mode", NULL },
 };
 

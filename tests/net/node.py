@@ -41,7 +41,8 @@ class Node:
 
     def configure(self, advbase=0, advskew=20, preempt=False,
                   require_sync="strict", link=True, carps=("lan", "wan"),
-                  password="secret", mac=None, top="", carp="", address=None):
+                  password="secret", mac=None, top="", carp="", address=None,
+                  stats=""):
         """Writes the configuration; the key of the laboratory is shared.
         link: with one as the laboratory has it, without, or its text.
         address: one for every vhost, or each one's by name."""
@@ -58,7 +59,7 @@ class Node:
         for name in carps:
             text.append(self._carp(name, advbase, advskew, password, mac,
                                    carp, address[name]))
-        text.append('stats {\n\tsocket = "%s"\n}' % self.sock)
+        text.append('stats {\n\tsocket = "%s"\n\t%s\n}' % (self.sock, stats))
         self.conf.write_text("\n".join(text) + "\n")
         self.conf.chmod(0o600)
         return self

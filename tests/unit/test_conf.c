@@ -190,9 +190,30 @@ START_TEST(not_yet)
 			 (int)strcspn(tops[i], " "), tops[i]);
 		refused(text, expected);
 	}
-	refused("stats { metrics = \"127.0.0.1:1\" }\n" CARP,
-		"1:9: \"metrics\" in stats is not supported by this version; "
-		"remove it");
+}
+END_TEST
+
+START_TEST(where_metrics_are)
+{
+	static const char *const wrong[] = { "127.0.0.1",   "localhost:9788",
+					     "127.0.0.1:0", "::1:9788",
+					     ":9788",	    "127.0.0.1:99999" };
+	char text[512], expected[512];
+
+	accepted(CARP);
+	ck_assert_ptr_null(conf->stats_metrics);
+	accepted("stats { metrics = \"127.0.0.1:9788\" }\n" CARP);
+	ck_assert_str_eq(conf->stats_metrics, "127.0.0.1:9788");
+	accepted("stats { metrics = \"[::1]:9788\" }\n" CARP);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "stats { metrics = \"%s\" }\n" CARP, wrong[i]);
+		snprintf(expected, sizeof(expected),
+			 "1:19: metrics \"%s\" is no address with a port; as "
+			 "\"127.0.0.1:9788\" or \"[::1]:9788\"",
+			 wrong[i]);
+		refused(text, expected);
+	}
 }
 END_TEST
 
@@ -425,6 +446,7 @@ int main(void)
 	tcase_add_test(tc, sets);
 	tcase_add_test(tc, unknown_keys);
 	tcase_add_test(tc, not_yet);
+	tcase_add_test(tc, where_metrics_are);
 	tcase_add_test(tc, the_audit);
 	tcase_add_test(tc, clashes);
 	tcase_add_test(tc, missing);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * How long acknowledgements took, as a histogram. It is no log: what was
+ * counted cannot be told apart again.
+ *
+ * Invariant: every frame that is acknowledged on the connection on which it
+ * was sent is counted once.
+ */
+#include "session_int.h"
+
+/* The targets for the median and for 99 of 100 stand on edges. */
+const uint32_t session_ack_bounds_us[SESSION_ACK_BUCKETS - 1] = {
+	500, 1000, 2000, 5000, 10000, 50000, 250000, 1000000
+};
+
+/* A mark may stand for several frames, all counted as the oldest of them. */
+void session_count_acks(struct session *s, uint64_t seq)
+{
+	const struct lag *l = &s->tx.lag;
+	uint64_t before = s->tx.acked;
+
+	for (size_t i = 0; i < l->n && l->mark[i].seq <= seq; i++) {
+		int64_t ns = mono_diff(s->now, l->mark[i].since);
+		uint64_t frames = l->mark[i].seq - before;
+		size_t k = 0;
+
+		while (k < SESSION_ACK_BUCKETS - 1 &&
+		       ns > session_ack_bounds_us[k] * MONO_US)
+			k++;
+		s->stats.acks[k] += frames;
+		s->stats.acks_ns += frames * (uint64_t)(ns > 0 ? ns : 0);
+		before = l->mark[i].seq;
+	}
+}
