@@ -42,7 +42,7 @@ CASES = [
     ("verify ", {"fw2"}, {"fw1", "lan"}),
     ("flows --sk", {"--skipped"}, {"--json"}),
     ("wait ", {"in-sync", "master", "backup", "--timeout"}, set()),
-    ("genkey -o ", {"link.key"}, {"-o"}),
+    ("genkey -o ", {"link.key"}, {"handover"}),
     ("help sta", {"status"}, {"verify"}),
     ("-s here.sock status --", {"--json"}, set()),
     ("demote ", set(), {"--", "-N", "N"}),
