@@ -393,8 +393,13 @@ static void got_packet(struct node *n, unsigned iface,
 		       const struct carp_packet *p, enum carp_refusal why)
 {
 	struct carp_advert a = { 0 };
+	uint8_t vrrp = why == CARP_OK ? 0 : node_foreign_vrrp(p);
+	const uint64_t *auth;
+	uint64_t before;
 	unsigned vhost;
 
+	if (vrrp && find_vhost(n, iface, vrrp, &vhost))
+		node_foreign_advert(n, vhost, &p->src, true);
 	if (why == CARP_OK)
 		why = carp_wire_parse(p->payload, p->len, &a);
 	if (why == CARP_OK && !find_vhost(n, iface, a.vhid, &vhost))
@@ -405,7 +410,11 @@ static void got_packet(struct node *n, unsigned iface,
 		refused(n, iface, a.vhid, why);
 		return;
 	}
+	auth = &n->engine->vhosts[vhost].carp.counters[CARP_REFUSED_AUTH];
+	before = *auth;
 	engine_advert(n->engine, vhost, &a, &p->src, n->last);
+	if (*auth != before)
+		node_foreign_advert(n, vhost, &p->src, false);
 	node_settle(n);
 }
 
