@@ -82,7 +82,7 @@ class Machine:
 
     def argv(self, command):
         return ["nsenter", "-t", str(self.pid), "-m", "-u", "-n", "-p", "-r",
-                "-w", "sh", "-c", command]
+                "-w", "sh", "-c", "cd /root; " + command]
 
     def sh(self, command, check=True, stdin=None):
         """(exit status, all that was printed)."""
