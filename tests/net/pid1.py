@@ -59,7 +59,7 @@ class Unit:
     """A service: its file, its process."""
 
     def __init__(self, name):
-        self.name = name if "." in name else name + ".service"
+        self.name = name
         self.path = next((Path(d, self.name) for d in UNITS
                           if Path(d, self.name).exists()), None)
         self.main = 0
@@ -175,6 +175,7 @@ class Manager:
         return self.ended.pop(pid)
 
     def unit(self, name):
+        name = name if "." in name else name + ".service"
         if name not in self.units or not self.units[name].path:
             self.units[name] = Unit(name)
         return self.units[name]
