@@ -71,7 +71,8 @@ class Machine:
         self.outside = subprocess.Popen(
             ["ip", "netns", "exec", self.ns, "unshare", "-m", "-u", "-p", "-f",
              "--kill-child", sys.executable, str(HERE / "pid1.py"),
-             str(self.dir), name], stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
+             str(self.dir), name], stderr=subprocess.DEVNULL,
+            preexec_fn=die_with_parent)
         self.pid = wait_for("%s has a process 1" % name, self._child, 20)
         wait_for("%s is up" % name, lambda: self.sh("test -e /run/up",
                                                     check=False)[0] == 0, 20)
