@@ -54,9 +54,13 @@ enum carp_refusal carp_packet_parse_v4(const void *packet, size_t len,
 	if (p->ttl < least_ttl)
 		return CARP_REFUSED_TTL;
 	header = 4 * (size_t)(version_ihl & 0xf);
-	if (header < IPV4_HEADER_LEN || total > len ||
-	    total < header + CARP_ADVERT_LEN)
+	if (header < IPV4_HEADER_LEN || total > len || total < header)
 		return CARP_REFUSED_SHORT;
+	if (total < header + CARP_ADVERT_LEN) {
+		p->len = total - header;
+		p->payload = (const uint8_t *)packet + header;
+		return CARP_REFUSED_SHORT;
+	}
 	if (fragment & IPV4_FRAGMENT_MASK)
 		return CARP_REFUSED_VERSION;
 	if (carp_wire_checksum(packet, header) != 0)

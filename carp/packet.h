@@ -31,7 +31,8 @@ struct carp_packet {
  * Returns CARP_OK, or SHORT (header or total length do not fit what is there,
  * or no room for 36 bytes), VERSION (not IPv4, not protocol 112, a fragment),
  * TTL (below least_ttl), CHECKSUM (header). src, dst and ttl are set whenever
- * 20 bytes are there; payload only with CARP_OK.
+ * 20 bytes are there; payload only with CARP_OK, and with SHORT where there is
+ * room for some of it: it may be VRRP.
  */
 enum carp_refusal carp_packet_parse_v4(const void *packet, size_t len,
 				       uint8_t least_ttl,

@@ -68,6 +68,14 @@ struct node_verify {
 	char sentence[ENGINE_TEXT_MAX];
 };
 
+/* Adverts with a vhost's number that are not of its group: node_foreign.c. */
+struct node_foreign {
+	mono_t at, said_at; /* of the last one; 0: none yet */
+	struct carp_address source;
+	bool vrrp;
+	unsigned times; /* since it was logged */
+};
+
 struct node_vhost {
 	struct node *node;
 	const struct conf_carp *conf;
@@ -90,6 +98,7 @@ struct node_vhost {
 	unsigned conflicts;		      /* since it was logged */
 	struct node_ra ra;
 	mono_t advert_said_at; /* that a unicast peer cannot be reached */
+	struct node_foreign foreign;
 };
 
 /* An address of this machine, shared ones left out. */
@@ -299,6 +308,18 @@ int64_t node_us_since(struct timespec *t);
 void node_ra_set(struct node *n, unsigned vhost, bool on);
 /* A router solicitation came on an interface (struct node_iface). */
 neigh6_solicited_cb node_ra_solicited;
+
+/* --- node_foreign.c */
+/* Signed with another password, or for other addresses; vrrp: no CARP at all.
+ * Told at once, then once a minute. */
+void node_foreign_advert(struct node *n, unsigned vhost,
+			 const struct carp_address *source, bool vrrp);
+/* Whether it is VRRP, and what its number is: 0 if it is something else. */
+uint8_t node_foreign_vrrp(const struct carp_packet *p);
+/* What it is, as log and check say it. */
+#define NODE_FOREIGN_SIZE 160
+const char *node_foreign_text(const struct node *n, unsigned vhost,
+			      char text[NODE_FOREIGN_SIZE]);
 
 /* --- node_advert.c */
 /* The sockets of one interface, for the vhosts on it. As carpsock_open. */

@@ -396,9 +396,13 @@ static void got_packet(struct node *n, unsigned iface,
 		       const struct carp_packet *p, enum carp_refusal why)
 {
 	struct carp_advert a = { 0 };
-	uint64_t accepted;
+	uint8_t vrrp = why == CARP_OK ? 0 : node_foreign_vrrp(p);
+	const uint64_t *counters;
+	uint64_t accepted, wrong;
 	unsigned vhost;
 
+	if (vrrp && find_vhost(n, iface, vrrp, &vhost))
+		node_foreign_advert(n, vhost, &p->src, true);
 	if (why == CARP_OK)
 		why = carp_wire_parse(p->payload, p->len, &a);
 	if (why == CARP_OK && !find_vhost(n, iface, a.vhid, &vhost))
@@ -409,10 +413,14 @@ static void got_packet(struct node *n, unsigned iface,
 		refused(n, iface, a.vhid, why);
 		return;
 	}
-	accepted = n->engine->vhosts[vhost].carp.counters[CARP_OK];
+	counters = n->engine->vhosts[vhost].carp.counters;
+	accepted = counters[CARP_OK];
+	wrong = counters[CARP_REFUSED_AUTH];
 	engine_advert(n->engine, vhost, &a, &p->src, n->last);
 	n->vhosts[vhost].adverts_received[p->src.family] +=
-		n->engine->vhosts[vhost].carp.counters[CARP_OK] - accepted;
+		counters[CARP_OK] - accepted;
+	if (counters[CARP_REFUSED_AUTH] != wrong)
+		node_foreign_advert(n, vhost, &p->src, false);
 	node_settle(n);
 }
 

@@ -383,6 +383,7 @@ static const struct check checks[] = {
 	{ "arp_ignore, arp_announce", check_arp },
 	{ "kernel", check_kernel },
 	{ "adverts in time", check_adverts },
+	{ "numbers of vhosts", check_foreign },
 	{ "paths of the link", check_paths },
 	{ "equal tables", check_audit },
 	{ "helpers", check_helpers },

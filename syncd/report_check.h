@@ -34,5 +34,7 @@ void check_accounting(struct checker *c);
 void check_filters(struct checker *c);
 void check_names(struct checker *c);
 void check_defer(struct checker *c);
+/* report_check_foreign.c */
+void check_foreign(struct checker *c);
 
 #endif

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import BUILD
+from messages import characteristic, logged, plain
 
 ROOT = Path(__file__).resolve().parents[2]
 MANUALS = sorted((ROOT / "syncd").glob("*.[1-9]"))
@@ -87,6 +88,31 @@ def test_every_option_stands_in_the_manual():
                         text("syncd/main.c")).group(1).replace(":", "")
     described = re.findall(r"^\.It Fl (\w)", text("syncd/statesyncd.8"), re.M)
     assert set(letters) == set(described)
+
+
+def test_every_message_stands_in_the_manual():
+    """Of error or warning, in the daemon's DIAGNOSTICS."""
+    manual = plain(section("syncd/statesyncd.8", "DIAGNOSTICS"))
+    found = [(where, characteristic(text)) for where, text in logged()]
+    assert len(found) > 60
+    missing = [(where, words) for where, words in found
+               if words not in manual]
+    assert not missing, missing
+
+
+def test_every_cause_and_verdict_is_explained():
+    manual = plain(section("syncd/statesync.7", "WORDS ON THE SCREEN"))
+    causes = re.findall(r'return "([^"]+)"', re.search(
+        r"carp_cause_name\(.*?^}", text("carp/fsm.c"), re.M | re.S).group())
+    verdicts = [" ".join(re.sub(r"%\w", "", v).replace("\\n", "").split())
+                for v in re.findall(r'"( in sync and[^"]*|It [^"]*|TWO [^"]*?'
+                                    r'(?= of %s))', text("syncd/report.c"))]
+    words = [w for c in set(causes) - {"none", "unknown"}
+             for w in c.split(", tie")[:1]] + [v.strip(" .:").split(":")[0]
+                                              for v in verdicts]
+    assert len(words) > 20, words
+    missing = [w for w in words if w not in manual]
+    assert not missing, missing
 
 
 @pytest.mark.parametrize("manual", MANUALS, ids=lambda p: p.name)

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Debian package, on two machines with nothing but the manual: what
+statesync(7) says is typed, then the package is upgraded under traffic,
+removed and purged."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import why_not
+from lab import wait_for
+from machine import Net
+
+ROOT = Path(__file__).resolve().parents[2]
+TUTORIAL = "Install", "The ruleset", "Key, password, configuration", "Start"
+pytestmark = [pytest.mark.full, pytest.mark.limit(1800)]
+
+
+def typed(part, kind="Ss"):
+    """(machine or "" for both, command) of a part of statesync(7)."""
+    text = re.search(r"^\.%s %s\n(.*?)(?=^\.S[hs] |\Z)" % (kind,
+                                                         re.escape(part)),
+                     (ROOT / "syncd/statesync.7").read_text(), re.M | re.S)
+    blocks = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", text.group(1),
+                        re.M | re.S)
+    found = [m.groups() for b in blocks for m in
+             re.finditer(r"^(fw\d)?# (.*)$", b, re.M)]
+    assert found, part
+    return [(who or "", command) for who, command in found]
+
+
+@pytest.fixture(scope="session")
+def deb(tmp_path_factory):
+    """The package of this tree; STATESYNC_DEB: one that is built already."""
+    if os.environ.get("STATESYNC_DEB"):
+        return Path(os.environ["STATESYNC_DEB"])
+    if not shutil.which("dh"):
+        pytest.skip("debhelper is not installed: contrib/install-missing "
+                    "build package")
+    out = tmp_path_factory.mktemp("deb")
+    p = subprocess.run([ROOT / "contrib/debian/build", out, "-b"], text=True,
+                       capture_output=True, env=dict(
+                           os.environ, DEB_BUILD_OPTIONS="nocheck parallel=2"))
+    assert p.returncode == 0, p.stdout[-2000:] + p.stderr[-2000:]
+    return next(out.glob("statesync_*.deb"))
+
+
+def repacked(deb, tmp_path, version, change=None):
+    """The same package as another version, and changed."""
+    tree = tmp_path / version
+    subprocess.run(["dpkg-deb", "-R", deb, tree], check=True)
+    control = tree / "DEBIAN/control"
+    control.write_text(re.sub("^Version: .*", "Version: " + version,
+                              control.read_text(), flags=re.M))
+    if change:
+        change(tree)
+    out = tmp_path / ("statesync_%s_amd64.deb" % version)
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, out],
+                   check=True, capture_output=True)
+    return out
+
+
+class Pair:
+    """Two machines, and what is done to them."""
+
+    def __init__(self, net):
+        self.net = net
+        self.fw1, self.fw2 = (net.machines[n] for n in ("fw1", "fw2"))
+        self.version = 1
+
+    def type(self, who, command):
+        machines = ([self.net.machines[who]] if who else [self.fw1, self.fw2])
+        said = ""
+        for machine in machines:
+            if command.startswith("scp "):
+                self.copy(*command.split()[2:])
+            else:
+                said += machine.sh(command)[1]
+        print("%4s# %s\n%s" % (who, command, said))
+        return said
+
+    def copy(self, what, where):
+        """scp from fw1: there is no sshd, the rest is the same."""
+        assert where.startswith("root@fw2:"), where
+        pack = subprocess.run(self.fw1.argv("tar -C / -cpf - %s" % what),
+                              check=True, stdout=subprocess.PIPE).stdout
+        subprocess.run(self.fw2.argv("tar -C / -xpf -"), input=pack,
+                       check=True)
+
+    def follow(self, *parts):
+        for part in parts:
+            for who, command in typed(part):
+                self.type(who, command)
+
+    def both(self):
+        return (self.fw1, self.fw2)
+
+    def settled(self):
+        """fw1 is master, fw2 in sync."""
+        for machine in self.both():
+            machine.sh("systemctl start statesyncd")
+            machine.sh("statesync wait in-sync --timeout 60")
+        if self.fw1.sh("statesync wait master --timeout 1", check=False)[0]:
+            self.fw2.sh("statesync handover")
+        self.fw1.sh("statesync wait master --timeout 20")
+        return self
+
+    def main_pid(self, machine):
+        return machine.sh("systemctl show --property=MainPID --value "
+                          "statesyncd")[1].strip()
+
+    def offer(self, deb, machine):
+        machine.sh("rm -f /root/*.deb")
+        machine.put(deb, "/root/" + deb.name)
+
+
+@pytest.fixture(scope="module")
+def machines():
+    """Two of them, as their vendor delivered them."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    net = Net()
+    for machine in net.machines.values():
+        machine.sh("dpkg -P statesync >/dev/null 2>&1; rm -rf /etc/statesync;"
+                   "echo 'APT::Get::Assume-Yes yes;' >/etc/apt/apt.conf.d/99y")
+    yield Pair(net)
+    net.close()
+
+
+@pytest.fixture(scope="module")
+def pair(machines, deb):
+    """Set up by the tutorial; how long it took."""
+    start = time.monotonic()
+    for machine in machines.both():
+        machines.offer(deb, machine)
+    machines.follow(*TUTORIAL)
+    machines.took = time.monotonic() - start
+    return machines
+
+
+@pytest.fixture
+def newer(deb, tmp_path, pair):
+    def make(change=None):
+        pair.version += 1
+        return repacked(deb, tmp_path, "0.1.0-%d" % pair.version, change)
+    return make
+
+
+def test_the_tutorial_makes_a_pair(pair):
+    print("%.0f s of machines' time" % pair.took)
+    assert pair.took < 300, "ten minutes, and most of them are for typing"
+    verdict = pair.type("fw1", "statesync").splitlines()[0]
+    assert verdict == ("fw1 is MASTER of lan and wan. fw2 is in sync and may "
+                       "take over now."), verdict
+    pair.follow("What would bite")
+    with pair.net.connections():
+        pair.follow("Fail over")
+
+
+def is_upgraded(pair, machine, before):
+    """Another process with the new program, and nobody restarted anything."""
+    pid = pair.main_pid(machine)
+    assert pid not in ("0", before), machine.journal()
+    machine.sh("test /proc/%s/exe -ef /usr/sbin/statesyncd" % pid)
+    calls = machine.calls()[pair.seen[machine.name]:]
+    assert "reload statesyncd.service" in calls, calls
+    assert not [c for c in calls if re.search(r"\b(re)?start\b|\bstop\b", c)]
+
+
+@pytest.mark.parametrize("who", ["fw1", "fw2"], ids=["master", "standby"])
+def test_an_upgrade_loses_nothing(pair, newer, who):
+    pair.settled()
+    machine = pair.net.machines[who]
+    before = pair.main_pid(machine)
+    pair.seen = {m.name: len(m.calls()) - 1 for m in pair.both()}
+    pair.offer(newer(), machine)
+    transitions = [m.sh("statesync history -n 64 | grep -c -- '->' || true")[1]
+                   for m in pair.both()]
+    with pair.net.connections(longest_ms=3000):
+        pair.type(who, typed("Of statesync")[0][1])
+    is_upgraded(pair, machine, before)
+    assert transitions == [m.sh("statesync history -n 64 | grep -c -- '->' "
+                                "|| true")[1] for m in pair.both()]
+    pair.settled()
+
+
+def test_both_at_once(pair, newer):
+    pair.settled()
+    deb = newer()
+    before = {m.name: pair.main_pid(m) for m in pair.both()}
+    pair.seen = {m.name: len(m.calls()) - 1 for m in pair.both()}
+    for machine in pair.both():
+        pair.offer(deb, machine)
+    with pair.net.connections(longest_ms=3000):
+        running = [subprocess.Popen(m.argv(typed("Of statesync")[0][1]))
+                   for m in pair.both()]
+        assert [p.wait() for p in running] == [0, 0]
+    for machine in pair.both():
+        is_upgraded(pair, machine, before[machine.name])
+    pair.settled()
+
+
+def test_a_version_that_refuses_the_configuration(pair, newer):
+    """apt is content, says what to do, and the old process goes on."""
+    pair.settled()
+    before = pair.main_pid(pair.fw1)
+    pair.fw1.sh("echo 'adskew = 1' >>/etc/statesync/statesync.conf")
+    pair.offer(newer(), pair.fw1)
+    try:
+        with pair.net.connections(longest_ms=3000):
+            said = pair.type("fw1", typed("Of statesync")[0][1])
+        assert "adskew" in said and "the old one keeps" in said
+        assert pair.main_pid(pair.fw1) == before
+    finally:
+        pair.fw1.sh("sed -i '/^adskew/d' /etc/statesync/statesync.conf")
+    pair.type("fw1", "systemctl reload statesyncd")
+    wait_for("the new program runs", lambda: pair.main_pid(pair.fw1)
+             not in ("0", before), 10)
+    pair.settled()
+
+
+def test_a_version_that_cannot_run(pair, newer):
+    """It checks the configuration, and dies when it is to take over."""
+    def broken(tree):
+        program = tree / "usr/sbin/statesyncd"
+        program.write_text('#!/bin/sh\n[ "$1" = -n ]\n')
+    pair.settled()
+    before = pair.main_pid(pair.fw1)
+    pair.offer(newer(broken), pair.fw1)
+    with pair.net.connections(longest_ms=3000):
+        said = pair.type("fw1", typed("Of statesync")[0][1])
+    assert "the old one" in said and pair.main_pid(pair.fw1) == before
+    pair.offer(newer(), pair.fw1)
+    pair.type("fw1", typed("Of statesync")[0][1])
+    assert pair.main_pid(pair.fw1) != before
+    pair.settled()
+
+
+def test_stopped_stays_stopped(pair, newer):
+    pair.settled()
+    pair.type("fw2", "systemctl stop statesyncd")
+    pair.offer(newer(), pair.fw2)
+    pair.type("fw2", typed("Of statesync")[0][1])
+    assert pair.main_pid(pair.fw2) == "0"
+    pair.settled()
+
+
+def test_a_service_on_a_shared_address(pair):
+    """The static web service of the manual, asked before and after."""
+    pair.settled()
+    for who, command in typed("SERVICES ON A SHARED ADDRESS", "Sh"):
+        pair.type(who, command)
+    page = "import socket as s; c = s.create_connection(('10.1.0.1', 80), 5);" \
+        "c.sendall(b'GET /etc/hostname HTTP/1.0\\r\\n\\r\\n'); d = b'';\n" \
+        "while x := c.recv(999): d += x\nprint(d.decode().split()[-1])"
+    for machine in pair.both():
+        machine.sh("nft insert rule inet filter input iifname eth0 tcp dport "
+                   "80 accept; echo %s >/etc/hostname; cd /; setsid python3 "
+                   "-m http.server --bind 10.1.0.1 80 >/dev/null 2>&1 </dev/"
+                   "null &" % machine.name)
+
+    def answers():
+        p = pair.net.host("client", page)
+        return p.communicate(timeout=20)[0].strip()
+    wait_for("fw1 answers", lambda: answers() == "fw1", 10)
+    pair.type("fw1", "statesync handover")
+    wait_for("fw2 answers", lambda: answers() == "fw2", 10)
+    pair.settled()
+
+
+def left(machine):
+    """What a daemon could leave: tables, routes, addresses, MACs."""
+    return machine.sh("nft list tables; ip -o addr; ip route show table all;"
+                      "bridge fdb | grep -i 00:00:5e; ip maddr | grep -i 5e;"
+                      "cat /proc/sys/net/ipv4/conf/eth*/arp_*", check=False)[1]
+
+
+def test_removed_and_purged(pair):
+    """The backup first: the master goes on. Keys and configuration stay."""
+    pair.settled()
+    with pair.net.connections():
+        pair.type("fw1", "apt-get remove statesync")
+        assert pair.fw2.sh("statesync wait master --timeout 10")[0] == 0
+    said = left(pair.fw1)
+    assert "statesync" not in said and "5e:00:01" not in said, said
+    assert "proto 112" not in said, said
+    pair.type("fw1", "apt-get purge statesync")
+    assert pair.fw1.sh("ls /etc/statesync")[1].split() == [
+        "carp.pass", "link.key", "statesync.conf"]
+    assert pair.fw1.sh("ls -d /var/lib/statesync /etc/needrestart/conf.d/"
+                       "statesync* /etc/systemd/system/*/statesync* "
+                       "/run/statesync 2>/dev/null; getent group statesync "
+                       "statesync-admin; dpkg -L statesync 2>/dev/null",
+                       check=False)[1] == ""
+
+
+def test_installed_again(pair, deb):
+    """With what a purge left it runs at once."""
+    pair.offer(deb, pair.fw1)
+    pair.type("fw1", typed("Install")[0][1])
+    assert pair.main_pid(pair.fw1) != "0"
+    pair.settled()
+
+
+def test_every_file_is_in_the_package(deb):
+    names = subprocess.run(["dpkg-deb", "-c", deb], text=True, check=True,
+                           capture_output=True).stdout
+    for folder in ("systemd", "sysctl.d", "modules-load.d", "sysusers.d",
+                   "completion"):
+        for path in (ROOT / "contrib" / folder).iterdir():
+            assert path.name.replace(".bash", "") in names, path
+    for path in (ROOT / "contrib/examples").rglob("*"):
+        if path.is_file():
+            assert "examples/%s\n" % path.relative_to(
+                ROOT / "contrib/examples") in names, path
+    for manual in (ROOT / "syncd").glob("*.[1-9]"):
+        assert manual.name in names
+    conffiles = subprocess.run(["dpkg-deb", "-I", deb, "conffiles"], text=True,
+                               capture_output=True).stdout.split()
+    assert conffiles == ["/etc/needrestart/conf.d/statesync.conf"]
+
+
+def test_lintian(deb):
+    if not shutil.which("lintian"):
+        pytest.skip("lintian is not installed")
+    changes = next(deb.parent.glob("*.changes"), deb)
+    p = subprocess.run(["lintian", "--fail-on", "error", "--allow-root",
+                        changes], text=True, capture_output=True)
+    print(p.stdout)
+    assert p.returncode == 0, p.stdout + p.stderr
