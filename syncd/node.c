@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "node_ifstated.h"
 
 /* A turn that comes later than this after the last one was a sleep. */
 #define SLEPT_NS (1 * MONO_S)
@@ -110,6 +111,8 @@ static void act(struct node *n, const struct engine_action *a)
 		log_msg(a->log.level, "%s", a->log.text);
 		return;
 	case ENGINE_TRANSITION:
+		if (n->ifstated)
+			node_ifstated_role(n, a);
 		return;
 	case ENGINE_BULK_ENDED:
 		commands_bulk_ended(n, a->index, a->ok, a->log.text);
@@ -302,6 +305,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 	if (!err)
 		err = node_exec_open(n);
 	if (!err)
+		err = node_ifstated_open(n);
+	if (!err)
 		err = node_policy_open(n);
 	if (!err)
 		err = node_track_open(n);
@@ -309,6 +314,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 		err = node_carp_open(n);
 	if (!err)
 		err = node_upgrade_take(n);
+	if (!err)
+		node_ifstated_begin(n);
 	if (err) {
 		if (err == -ENOMEM)
 			log_msg(LOG_ERR, "not enough memory");
@@ -353,6 +360,7 @@ void node_close(struct node *n)
 	commands_close(n);
 	node_track_close(n);
 	node_policy_close(n);
+	node_ifstated_close(n);
 	node_exec_close(n);
 	node_carp_close(n);
 	node_defer_close(n);

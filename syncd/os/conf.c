@@ -12,6 +12,7 @@
  */
 #include "conf_int.h"
 #include "log.h"
+#include "policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -184,5 +185,9 @@ void conf_free(struct conf *conf)
 	free(conf->link.peers);
 	free(conf->state_dir);
 	free(conf->stats_socket);
+	free(conf->policy_file);
+	policy_free(conf->policy);
+	for (unsigned int i = 0; i < CONF_ROLES; i++)
+		free(conf->on_role[i]);
 	free(conf);
 }
