@@ -72,18 +72,19 @@ static void say_all(int level, const struct conf_errors *list)
 
 static int check(const char *path, struct conf *conf)
 {
-	bool good = !(conf->strict_interfaces && report.missing);
+	bool good = !(conf->follow.strict_interfaces && report.missing);
 	char policy[128] = "";
 
 	policy_file_look(conf, &report);
 	say_all(LOG_WARNING, &report.warnings);
 	say_all(LOG_INFO, &report.notes);
-	if (conf->policy)
+	if (conf->follow.policy)
 		snprintf(policy, sizeof(policy),
 			 ", policy %.80s with %zu "
 			 "state%s",
-			 conf->policy_file, conf->policy->nstates - 1,
-			 conf->policy->nstates == 2 ? "" : "s");
+			 conf->follow.policy_file,
+			 conf->follow.policy->nstates - 1,
+			 conf->follow.policy->nstates == 2 ? "" : "s");
 	if (good)
 		printf("%s: configuration OK (%zu vhost%s, %zu peer%s%s)\n",
 		       path, conf->num_carps, conf->num_carps == 1 ? "" : "s",
