@@ -72,6 +72,8 @@ def test_the_lease_follows_the_master(pair, lab, provider, monkeypatch):
     monkeypatch.setenv("PATH", "%s:%s" % (BUILD / "syncd",
                                           os.environ["PATH"]))
     for node in pair.both():
+        lab.nft(node.host, "flush chain ip nat postrouting\n"
+                "add rule ip nat postrouting oifname wan masquerade\n")
         lab.ip(node.host, "addr", "flush", "dev", "wan")
         lab.ip(node.host, "link", "set", "wan", "down")
         node.configure(carps=("lan",), top=adapt(node),
@@ -85,12 +87,26 @@ def test_the_lease_follows_the_master(pair, lab, provider, monkeypatch):
     wait_for("its way out", lambda: "via 10.1.0.1" in
              lab.ip("gw2", "route", "show", "default"), 30)
     assert uplink(lab, "gw2") is None
+    # the backup reaches what is beyond the uplink through the master
+    lab.run("gw2", "ping", "-c", "1", "-W", "5", "10.2.0.100")
+    streams = lab.tools.streams(2, 2, "10.2.0.100:9401", "9401")
+    pair.wait_sync()
     pair.one.kill()
     # who died lost the line, too
     lab.ip("gw1", "link", "set", "wan", "down")
     again = wait_for("the lease on the other node",
                      lambda: uplink(lab, "gw2"), 60)
     assert again == first
+    streams.mark("failover")
+
+    def go_on():
+        report = streams.mark("on")
+        assert not report["broken"], report
+        return report["progressed"] == report["conns"]
+
+    wait_for("the connections go on", go_on, 60, every=1)
+    report = streams.finish()
+    assert report["lost"] == 0 and report["mismatched"] == 0, report
     assert len(provider.read_text().splitlines()) == 1
     for host in ("gw1", "gw2"):
         subprocess.run(["ip", "netns", "exec", lab.ns(host), "pkill", "-F",
