@@ -14,23 +14,32 @@
 #include "log.h"
 #include "node.h"
 #include "notify.h"
+#include "policy_file.h"
 
 #define PRIORITY (-15) /* as nice(1) counts */
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: statesyncd [-dnVv] [-f file]\n");
+	fprintf(stderr,
+		"usage: statesyncd [-dnVv] [-D macro=value] [-f file]\n");
 	return 2;
 }
 
-static struct conf *load(const char *path)
+static struct policy_report report;
+
+static struct conf *load(const char *path, const struct policy_macros *macros)
 {
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
 	int r = conf_load(path, NULL, &conf, &errors);
 
-	if (r == 0)
-		return conf;
+	if (r == 0) {
+		r = policy_file_load(conf, macros, &report);
+		if (r == 0)
+			return conf;
+		errors = report.errors;
+		conf_free(conf);
+	}
 	for (unsigned i = 0; i < errors.count; i++)
 		log_msg(LOG_ERR, "%s", errors.text[i]);
 	if (r < 0)
@@ -57,13 +66,58 @@ static const char *absolute(const char *path, char **argv)
 	return out;
 }
 
+static void say_all(int level, const struct conf_errors *list)
+{
+	for (unsigned i = 0; i < list->count; i++)
+		log_msg(level, "%s", list->text[i]);
+}
+
 static int check(const char *path, struct conf *conf)
 {
-	printf("%s: configuration OK (%zu vhost%s, %zu peer%s)\n", path,
-	       conf->num_carps, conf->num_carps == 1 ? "" : "s",
-	       conf->link.num_peers, conf->link.num_peers == 1 ? "" : "s");
+	bool good = !(conf->follow.strict_interfaces && report.missing);
+	char policy[128] = "";
+
+	policy_file_look(conf, &report);
+	say_all(LOG_WARNING, &report.warnings);
+	say_all(LOG_INFO, &report.notes);
+	if (conf->follow.policy)
+		snprintf(policy, sizeof(policy),
+			 ", policy %.80s with %zu "
+			 "state%s",
+			 conf->follow.policy_file,
+			 conf->follow.policy->nstates - 1,
+			 conf->follow.policy->nstates == 2 ? "" : "s");
+	if (good)
+		printf("%s: configuration OK (%zu vhost%s, %zu peer%s%s)\n",
+		       path, conf->num_carps, conf->num_carps == 1 ? "" : "s",
+		       conf->link.num_peers,
+		       conf->link.num_peers == 1 ? "" : "s", policy);
+	else
+		log_msg(LOG_ERR,
+			"%s: interfaces of the policy are not here, and "
+			"strict-interfaces is set; bring them up, or set it "
+			"to false",
+			path);
 	conf_free(conf);
-	return EXIT_SUCCESS;
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* -D macro=value, as often as one likes. */
+#define MACROS_MAX 64
+static const char *macro_list[MACROS_MAX];
+static struct policy_macros macros = { 0, macro_list };
+
+static bool add_macro(const char *text)
+{
+	if (policy_macro_ok(text) && macros.count < MACROS_MAX) {
+		macro_list[macros.count++] = text;
+		return true;
+	}
+	fprintf(stderr,
+		"statesyncd: -D \"%s\" is not macro=value, or there are more "
+		"than %d\n",
+		text, MACROS_MAX);
+	return false;
 }
 
 /*
@@ -105,10 +159,14 @@ int main(int argc, char **argv)
 	struct conf *conf;
 	bool takes_over;
 
-	while ((c = getopt(argc, argv, "df:nVv")) != -1) {
+	while ((c = getopt(argc, argv, "dD:f:nVv")) != -1) {
 		switch (c) {
 		case 'd':
 			foreground = true;
+			break;
+		case 'D':
+			if (!add_macro(optarg))
+				return 2;
 			break;
 		case 'f':
 			path = optarg;
@@ -131,7 +189,7 @@ int main(int argc, char **argv)
 		return usage();
 
 	log_set_level(level);
-	conf = load(path);
+	conf = load(path, &macros);
 	if (!conf)
 		return EXIT_FAILURE;
 	if (check_only)
@@ -147,6 +205,8 @@ int main(int argc, char **argv)
 	log_open(foreground);
 	if (takes_over && level == LOG_NOTICE)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
+	say_all(LOG_WARNING, &report.warnings);
+	node.macros = &macros;
 	if (node_open(&node, path, conf, argv))
 		return EXIT_FAILURE;
 	come_first();

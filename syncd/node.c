@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "node_ifstated.h"
 
 /* A turn that comes later than this after the last one was a sleep. */
 #define SLEPT_NS (1 * MONO_S)
@@ -111,6 +112,8 @@ static void act(struct node *n, const struct engine_action *a)
 		log_msg(a->log.level, "%s", a->log.text);
 		return;
 	case ENGINE_TRANSITION:
+		if (n->ifstated)
+			node_ifstated_role(n, a);
 		return;
 	case ENGINE_BULK_ENDED:
 		commands_bulk_ended(n, a->index, a->ok, a->log.text);
@@ -305,6 +308,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 	if (!err)
 		err = node_exec_open(n);
 	if (!err)
+		err = node_ifstated_open(n);
+	if (!err)
 		err = node_policy_open(n);
 	if (!err)
 		err = node_track_open(n);
@@ -312,6 +317,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 		err = node_carp_open(n);
 	if (!err)
 		err = node_upgrade_take(n);
+	if (!err)
+		node_ifstated_begin(n);
 	if (err) {
 		if (err == -ENOMEM)
 			log_msg(LOG_ERR, "not enough memory");
@@ -357,6 +364,7 @@ void node_close(struct node *n)
 	node_http_close(n);
 	node_track_close(n);
 	node_policy_close(n);
+	node_ifstated_close(n);
 	node_exec_close(n);
 	node_carp_close(n);
 	node_defer_close(n);

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "node_ifstated.h"
 
 /* What becomes of the vhosts. */
 struct plan {
@@ -298,6 +299,8 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 		node_vhosts_prepare(n);
 		err = node_track_reopen(n);
 	}
+	if (!err)
+		err = node_ifstated_change(n, was);
 	if (!err) {
 		node_link_rekey(n);
 		err = node_sets_change(n, &was->sets);
@@ -313,12 +316,33 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 
 /* --- the whole ------------------------------------------------------------------ */
 
+/* What the policy's names mean is told where it is checked, -n. */
+static int load_policy(struct node *n, struct conf **conf,
+		       struct conf_errors *errors)
+{
+	struct policy_report *report = calloc(1, sizeof(*report));
+	int r = -ENOMEM;
+
+	if (report) {
+		r = policy_file_load(*conf, n->macros, report);
+		*errors = report->errors;
+	}
+	free(report);
+	if (r) {
+		conf_free(*conf);
+		*conf = NULL;
+	}
+	return r;
+}
+
 static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 {
 	struct conf_errors *errors = calloc(1, sizeof(*errors));
 	struct conf *conf = NULL;
 	int r = errors ? conf_load(n->path, NULL, &conf, errors) : -ENOMEM;
 
+	if (!r)
+		r = load_policy(n, &conf, errors);
 	if (r < 0)
 		snprintf(text, NODE_RELOAD_TEXT, "%s: %s", n->path,
 			 log_errno(-r));

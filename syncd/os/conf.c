@@ -12,6 +12,7 @@
  */
 #include "conf_int.h"
 #include "log.h"
+#include "policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -185,5 +186,9 @@ void conf_free(struct conf *conf)
 	free(conf->state_dir);
 	free(conf->stats_socket);
 	free(conf->stats_metrics);
+	free(conf->follow.policy_file);
+	policy_free(conf->follow.policy);
+	for (unsigned int i = 0; i < CONF_ROLES; i++)
+		free(conf->follow.on_role[i]);
 	free(conf);
 }

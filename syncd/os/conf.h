@@ -9,6 +9,7 @@
 #define STATESYNC_CONF_H
 
 #include "conf_carp.h"
+#include "conf_follow.h"
 #include "conf_sync.h"
 
 #include <stdbool.h>
@@ -74,6 +75,7 @@ struct conf {
 	char *state_dir;
 	char *stats_socket;
 	char *stats_metrics; /* "ADDRESS:PORT" to listen on, or NULL */
+	struct conf_follow follow;
 	struct conf_link link;
 	struct conf_sync sync;
 	struct conf_sets sets;

@@ -131,19 +131,27 @@ static struct asked *find(struct exec *x, uint64_t id)
 int exec_run(struct exec *x, uint32_t queue, const char *command,
 	     int64_t limit_ms, exec_cb *cb, void *arg)
 {
+	return exec_run_env(x, queue, command, NULL, limit_ms, cb, arg);
+}
+
+int exec_run_env(struct exec *x, uint32_t queue, const char *command,
+		 const char *const *env, int64_t limit_ms, exec_cb *cb,
+		 void *arg)
+{
+	char text[EXEC_COMMAND_MAX + 1];
 	struct exec_request r = { .id = x->last_id + 1,
 				  .limit_ns = limit_ms * NS_PER_MS,
 				  .queue = queue };
 	struct asked *a = find(x, 0);
-	size_t len = strlen(command);
+	int len = exec_env_pack(text, sizeof(text), command, env);
 
 	if (x->fd < 0)
 		return EXEC_GONE;
-	if (len > EXEC_COMMAND_MAX)
-		return -E2BIG;
+	if (len < 0)
+		return len;
 	if (!a)
 		return -EAGAIN;
-	if (exec_send(x->fd, &r, sizeof(r), command, len) < 0)
+	if (exec_send(x->fd, &r, sizeof(r), text, (size_t)len) < 0)
 		return -errno;
 	*a = (struct asked){ .id = ++x->last_id, .cb = cb, .arg = arg };
 	return 0;

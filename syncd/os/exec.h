@@ -77,6 +77,12 @@ int exec_run(struct exec *x, uint32_t queue, const char *command,
 	     int64_t limit_ms, exec_cb *cb, void *arg)
 	__attribute__((warn_unused_result));
 
+/* The same with variables of its own, "STATESYNC_...=..."; the list ends with
+ * NULL. -E2BIG: with them it is longer than EXEC_COMMAND_MAX. */
+int exec_run_env(struct exec *x, uint32_t queue, const char *command,
+		 const char *const *env, int64_t limit_ms, exec_cb *cb,
+		 void *arg) __attribute__((warn_unused_result));
+
 /* From now on nobody is called with this arg; what runs goes on. */
 void exec_forget(struct exec *x, const void *arg);
 

@@ -31,12 +31,10 @@
 #define NS_PER_S   1000000000LL
 #define NS_PER_MS  1000000LL
 
-extern char **environ;
-
 struct job {
 	uint64_t id; /* 0: free; ascending, so the order, too */
 	uint32_t queue;
-	char *command;
+	char *command, **env;
 	int64_t limit_ns, deadline_ns;
 	pid_t pid; /* 0: it waits */
 	int out;   /* its output; -1 */
@@ -154,7 +152,7 @@ static int spawn(struct job *j, int out)
 						POSIX_SPAWN_SETSIGDEF);
 	if (!err)
 		err = posix_spawn(&j->pid, "/bin/sh", &files, &attr, args.out,
-				  environ);
+				  j->env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	return err;
@@ -220,13 +218,14 @@ static void reap(struct helper *h)
 static void free_job(struct job *j)
 {
 	free(j->command);
+	free(j->env);
 	*j = (struct job){ .out = -1 };
 }
 
 /* --- the daemon ---------------------------------------------------------- */
 
 /* The daemon never has more than EXEC_JOBS_MAX of them under way. */
-static void add_job(struct helper *h, const struct exec_request *r)
+static void add_job(struct helper *h, const struct exec_request *r, size_t len)
 {
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++) {
 		struct job *j = &h->jobs[i];
@@ -237,8 +236,12 @@ static void add_job(struct helper *h, const struct exec_request *r)
 				   .queue = r->queue,
 				   .limit_ns = r->limit_ns,
 				   .out = -1,
-				   .command = strdup(h->command) };
-		if (!j->command)
+				   .command = malloc(len + 1) };
+		if (j->command) {
+			memcpy(j->command, h->command, len + 1);
+			j->env = exec_env_make(j->command, len);
+		}
+		if (!j->env)
 			end_job(j, EXEC_NOT_RUN, ENOMEM);
 		return;
 	}
@@ -275,7 +278,7 @@ static void read_requests(struct helper *h)
 		if (r.id == EXEC_FINISH)
 			h->finishing = true;
 		else
-			add_job(h, &r);
+			add_job(h, &r, (size_t)n);
 	}
 }
 
@@ -395,6 +398,7 @@ void exec_helper(int fd)
 	(void)prctl(PR_SET_NAME, "statesync-exec");
 	if (!h || !drop_files(fd))
 		_exit(EXIT_FAILURE);
+	exec_env_path();
 	h->signals = take_signals();
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++)
 		h->jobs[i].out = -1;
