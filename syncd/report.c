@@ -30,25 +30,16 @@ const char *report_duration(int64_t ns, char *text, size_t size)
 	return text;
 }
 
-/* "lan", "lan and wan", "a, b and c": the vhosts in that state. */
-static size_t print_names(const struct engine *e, enum carp_state state,
-			  FILE *out)
+static void print_names(const struct engine *e, enum carp_state state,
+			FILE *out)
 {
-	size_t total = 0, i = 0;
+	char text[ENGINE_VHOSTS_MAX * (SESSION_NAME_MAX + 5)];
+	uint32_t set = 0;
 
 	for (size_t k = 0; k < e->nvhosts; k++)
-		total += !e->vhosts[k].gone && e->vhosts[k].carp.state == state;
-	for (size_t k = 0; k < e->nvhosts; k++) {
-		if (e->vhosts[k].gone || e->vhosts[k].carp.state != state)
-			continue;
-		fprintf(out, "%s%s",
-			!i		? ""
-			: i + 1 < total ? ", "
-					: " and ",
-			e->vhosts[k].name);
-		i++;
-	}
-	return total;
+		if (e->vhosts[k].carp.state == state)
+			set |= 1U << k;
+	fputs(report_names(e, set, text, sizeof(text)), out);
 }
 
 /* --- the verdict ----------------------------------------------------------- */
@@ -254,7 +245,12 @@ static bool verdict_backup(struct node *n, FILE *out)
 		fputs("It may take over, with what it has.\n", out);
 		return false;
 	}
-	fputs("It is in sync and may take over now.\n", out);
+	if (n->maintenance.on)
+		fputs("It is in maintenance, and takes over only from a master "
+		      "that fails.\n",
+		      out);
+	else
+		fputs("It is in sync and may take over now.\n", out);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		if (e->peers[i].live)
 			continue;
@@ -267,12 +263,21 @@ static bool verdict_backup(struct node *n, FILE *out)
 bool report_verdict(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	bool good;
 
 	(void)node_now(n);
 	if (two_masters(n, out))
 		return false;
 	print_states(e, out);
-	return e->masters ? verdict_master(n, out) : verdict_backup(n, out);
+	good = e->masters ? verdict_master(n, out) : verdict_backup(n, out);
+	if (!n->maintenance.on)
+		return good;
+	fprintf(out,
+		"  in maintenance %s%s\n  to end it: statesync maintenance "
+		"off\n",
+		n->maintenance.since,
+		e->masters ? "; it hands over as soon as it can" : "");
+	return false;
 }
 
 /* --- the blocks -------------------------------------------------------------- */

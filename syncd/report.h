@@ -39,6 +39,11 @@ uint64_t report_audit_off(const struct audit_report *r);
 
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
+json_t *report_history_entry(struct node *n, const struct history_entry *h);
+/* A point in time as RFC 3339, UTC; a vhost's number, -1: it is gone. */
+#define REPORT_TIME_SIZE 48
+const char *report_time(struct node *n, mono_t at, char text[REPORT_TIME_SIZE]);
+int report_vhid(const struct node *n, const char *name);
 
 /* The whole screen, as text. Returns the verdict. */
 bool report_screen(struct node *n, FILE *out);
@@ -103,6 +108,10 @@ void report_paths(const struct node *n, FILE *out);
 
 /* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
 double report_wall(struct node *n, mono_t at);
+
+/* "lan", "lan and wan", "a, b and c": the vhosts of a set, a bit each. */
+const char *report_names(const struct engine *e, uint32_t set, char *text,
+			 size_t size);
 
 /* "38 s", "3 min", "12d 4h". size >= 16. */
 const char *report_duration(int64_t ns, char *text, size_t size);

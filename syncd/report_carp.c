@@ -166,22 +166,42 @@ const struct node_iface *report_iface(const struct node *n, size_t vhost)
 
 /* --- history -------------------------------------------------------- */
 
+/* How long a takeover took, all its steps; "-" where there was none. */
+static const char *took_text(const struct history_entry *h, char text[16])
+{
+	int64_t us = -1;
+
+	for (int k = 0; k < STEP_COUNT; k++)
+		if (h->step_us[k] >= 0)
+			us = (us < 0 ? 0 : us) + h->step_us[k];
+	if (us < 0)
+		return "-";
+	snprintf(text, 16, us < 9950 ? "%.1f ms" : "%.0f ms", (double)us / 1e3);
+	return text;
+}
+
 void report_history(struct node *n, size_t max, FILE *out)
 {
 	const struct history_entry *h;
 
+	if (max && n->engine->history.count)
+		fputs("WHEN                 VHOST    FROM     TO       TOOK    "
+		      " "
+		      "CAUSE\n",
+		      out);
 	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
 	     i++) {
 		time_t at = (time_t)report_wall(n, h->at);
-		char when[32];
+		char when[32], took[16];
 		struct tm tm;
 		bool any = false;
 
 		localtime_r(&at, &tm);
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		fprintf(out, "%s  %-8s %-6s -> %-6s  %s\n", when, h->vhost,
+		fprintf(out, "%s  %-8s %-8s %-8s %-8s %s\n", when, h->vhost,
 			history_is_note(h) ? "-" : state_word(h->from),
-			history_is_note(h) ? "-" : state_word(h->to), h->cause);
+			history_is_note(h) ? "-" : state_word(h->to),
+			took_text(h, took), h->cause);
 		for (int k = 0; k < STEP_COUNT; k++) {
 			if (h->step_us[k] < 0)
 				continue;
