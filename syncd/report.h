@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "node.h"
+#include "report_words.h"
 
 /* The status object (schema 1), a new reference; NULL without memory. */
 json_t *report_json(struct node *n);
@@ -108,10 +109,6 @@ void report_paths(const struct node *n, FILE *out);
 
 /* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
 double report_wall(struct node *n, mono_t at);
-
-/* "lan", "lan and wan", "a, b and c": the vhosts of a set, a bit each. */
-const char *report_names(const struct engine *e, uint32_t set, char *text,
-			 size_t size);
 
 /* "38 s", "3 min", "12d 4h". size >= 16. */
 const char *report_duration(int64_t ns, char *text, size_t size);

@@ -9,7 +9,39 @@
  */
 #include <stdio.h>
 
-#include "report.h"
+#include "report_words.h"
+
+const char *report_refusal(enum carp_refusal why)
+{
+	switch (why) {
+	case CARP_OK:
+		return "accepted";
+	case CARP_REFUSED_TTL:
+		return "ttl: they came through a router";
+	case CARP_REFUSED_SHORT:
+		return "short: cut, or no CARP";
+	case CARP_REFUSED_VERSION:
+		return "version: not CARP 2; VRRP has the same protocol number";
+	case CARP_REFUSED_CHECKSUM:
+		return "checksum: damaged on the way";
+	case CARP_REFUSED_VHID:
+		return "vhid: of a number that is not used here";
+	case CARP_REFUSED_AUTH:
+		return "auth: another password or other addresses; or another "
+		       "group has this vhid, then choose another one";
+	case CARP_REFUSED_REPLAY:
+		return "replay";
+	case CARP_REFUSED_INTERFACE:
+		return "interface: on one without this vhid";
+	case CARP_REFUSED_SOURCE:
+		return "source: of nobody who may send them";
+	case CARP_REFUSED_LOOP:
+		return "loop: our own came back";
+	case CARP_REFUSAL_COUNT:
+		break;
+	}
+	return "unknown";
+}
 
 const char *report_names(const struct engine *e, uint32_t set, char *text,
 			 size_t size)
