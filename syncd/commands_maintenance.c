@@ -21,7 +21,11 @@
 #include "statsock_who.h"
 
 #define FILE_NAME "maintenance"
-/* A handover that failed is tried again. */
+/*
+ * A handover that failed is tried again; and only then is a master demoted: a
+ * peer that does not know yet that the link is cut does not hold, and would
+ * take over from a demoted one.
+ */
 #define AGAIN_NS (5 * MONO_S)
 
 void commands_maintenance_open(struct node *n)
@@ -56,12 +60,6 @@ static void forget(void *arg, struct stats_client *c)
 }
 
 /* --- on ------------------------------------------------------------------- */
-
-static void demote(struct node *n)
-{
-	engine_maintenance(n->engine, true, node_now(n));
-	n->maintenance.handing = false;
-}
 
 /* Nobody can have it now. It goes over as soon as somebody can. */
 static void answer_refused(struct node *n, struct stats_client *c,
@@ -136,10 +134,10 @@ static void begin(struct node *n, struct stats_client *c)
 			return;
 		}
 	}
-	demote(n);
 	if (n->engine->masters) {
 		answer_refused(n, c, why);
 	} else {
+		engine_maintenance(n->engine, true, node_now(n));
 		(void)statsock_printf(
 			c,
 			"%s is in maintenance, demotion %d, master of nothing, "
@@ -158,7 +156,9 @@ void commands_maintenance_ended(struct node *n, bool ok, const char *why)
 
 	if (!m->handing)
 		return;
-	demote(n);
+	m->handing = false;
+	if (ok)
+		engine_maintenance(n->engine, true, node_now(n));
 	m->client = NULL;
 	if (!c)
 		return;
@@ -181,14 +181,21 @@ bool commands_maintenance_settle(struct node *n)
 	struct engine *e = n->engine;
 	const char *hinders;
 
-	if (!m->on || m->handing || !e->masters || e->stopping ||
-	    e->handover.state != HANDOVER_IDLE ||
-	    mono_diff(n->last, m->tried) < AGAIN_NS ||
-	    engine_handover_heir(e, &hinders) < 0 || hinders)
+	if (!m->on || m->handing || e->stopping)
+		return false;
+	if (e->masters && mono_diff(n->last, m->tried) < AGAIN_NS)
+		return false;
+	if (!e->masters || engine_handover_heir(e, &hinders) < 0 || hinders) {
+		if (!e->demotion.by[DEMOTION_MAINTENANCE])
+			engine_maintenance(e, true, n->last);
+		return false;
+	}
+	if (e->handover.state != HANDOVER_IDLE)
 		return false;
 	m->tried = n->last;
-	return !engine_handover_for(e, -1, false, 0, "maintenance", why,
-				    n->last);
+	m->handing = !engine_handover_for(e, -1, false, 0, "maintenance", why,
+					  n->last);
+	return m->handing;
 }
 
 /* --- off ------------------------------------------------------------------ */

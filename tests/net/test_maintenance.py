@@ -97,6 +97,10 @@ def test_maintenance_waits_for_a_peer_that_is_not_in_sync(lab, pair):
     assert "fw2" in err and len(err.strip().splitlines()) == 1
     time.sleep(2)
     assert pair.one.is_all("MASTER"), "given to one without the state"
+    wait_for("demoted", lambda: pair.one.status()["demotion"]["total"] == 64,
+             10)
+    time.sleep(1)
+    assert pair.one.is_all("MASTER"), "given to one without the state"
     lab.restore("gw1", "link")
     pair.wait_master(pair.two, 40)
     assert any("handover to fw2: maintenance" in c for c in causes(pair.one))
