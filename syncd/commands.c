@@ -16,6 +16,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "report.h"
+#include "statsock_who.h"
 
 #define PROGRESS_US 100000
 
@@ -314,6 +315,9 @@ static const struct command commands[] = {
 	  "handover [force] [to=PEER] [NAME...]" },
 	{ "carp", false, commands_carp, "carp [NAME]" },
 	{ "demote", true, commands_demote, "demote N [policy]" },
+	{ "maintenance", true, commands_maintenance, "maintenance on|off" },
+	{ "drill", true, commands_drill, "drill [json] [for=S] [to=PEER]" },
+	{ "events", false, commands_events, "events [json] [n N]" },
 	{ "reload", true, cmd_reload, "reload" },
 	{ "help", false, cmd_help, "help" },
 };
@@ -328,6 +332,29 @@ static void cmd_help(struct node *n, struct stats_client *c, int argc,
 	for (size_t i = 0; i < COMMANDS; i++)
 		(void)statsock_printf(c, "%s\n", commands[i].usage);
 	statsock_end(c, STATS_OK, NULL);
+}
+
+/* Who it was; a handover's transitions say it themselves. */
+static void note_author(struct node *n, struct stats_client *c, int argc,
+			char **argv)
+{
+	char author[STATSOCK_AUTHOR_SIZE];
+
+	statsock_client_author(c, author);
+	log_msg(LOG_NOTICE, "%s%s%.64s, by %s", argv[0], argc > 1 ? " " : "",
+		argc > 1 ? argv[1] : "", author);
+	if (strcmp(argv[0], "handover") && strcmp(argv[0], "drill"))
+		engine_note(n->engine, n->engine->node, node_now(n),
+			    "%s%s%.24s, by %s", argv[0], argc > 1 ? " " : "",
+			    argc > 1 ? argv[1] : "", author);
+}
+
+bool commands_settle(struct node *n)
+{
+	bool more = commands_maintenance_settle(n);
+
+	commands_events_settle(n);
+	return more;
 }
 
 static void on_command(void *arg, struct stats_client *c, int argc, char **argv)
@@ -347,9 +374,7 @@ static void on_command(void *arg, struct stats_client *c, int argc, char **argv)
 			return;
 		}
 		if (commands[i].changes)
-			log_msg(LOG_NOTICE, "uid %u: %s%s%s",
-				(unsigned)statsock_client_uid(c), argv[0],
-				argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+			note_author(n, c, argc, argv);
 		commands[i].run(n, c, argc, argv);
 		return;
 	}
@@ -372,6 +397,9 @@ int commands_open(struct node *n)
 	if (!n->progress)
 		return -ENOMEM;
 	event_priority_set(n->progress, PRIORITY_NORMAL);
+	err = commands_drill_open(n);
+	if (err)
+		return err;
 	err = statsock_adopt(n->base, n->conf->stats_socket,
 			     node_upgrade_fd(n, UPGRADE_STATS), on_command, n,
 			     &n->statsock);
@@ -386,6 +414,8 @@ int commands_open(struct node *n)
 
 void commands_close(struct node *n)
 {
+	commands_events_close(n);
+	commands_drill_close(n);
 	if (n->statsock)
 		statsock_free(n->statsock);
 	n->statsock = NULL;

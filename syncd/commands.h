@@ -11,6 +11,12 @@ struct stats_client;
 
 void commands_flows(struct node *n, struct stats_client *c, int argc,
 		    char **argv);
+void commands_events(struct node *n, struct stats_client *c, int argc,
+		     char **argv);
+void commands_drill(struct node *n, struct stats_client *c, int argc,
+		    char **argv);
+void commands_maintenance(struct node *n, struct stats_client *c, int argc,
+			  char **argv);
 
 void commands_demote(struct node *n, struct stats_client *c, int argc,
 		     char **argv);

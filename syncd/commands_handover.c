@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "node.h"
+#include "commands.h"
+#include "report.h"
+#include "statsock_who.h"
 
 /* The vhosts of that name, all shares where it is that of a block. */
 static uint32_t vhosts_named(const struct node *n, const char *name)
@@ -92,6 +94,7 @@ void commands_handover(struct node *n, struct stats_client *c, int argc,
 {
 	bool force = has_word(argc, argv, "force");
 	char why[SESSION_REASON_MAX], sentence[SESSION_REASON_MAX + 96];
+	char reason[SESSION_REASON_MAX], author[STATSOCK_AUTHOR_SIZE];
 	uint32_t set;
 	int peer;
 
@@ -104,11 +107,16 @@ void commands_handover(struct node *n, struct stats_client *c, int argc,
 		statsock_end(c, STATS_NO, "one is already going on");
 		return;
 	}
-	if (engine_handover_to(n->engine, peer, force, set, why, node_now(n))) {
-		snprintf(sentence, sizeof(sentence),
-			 "handover refused: %s. wait, or --force and lose what "
-			 "is missing",
-			 why);
+	snprintf(reason, sizeof(reason), "by %s",
+		 statsock_client_author(c, author));
+	if (engine_handover_for(n->engine, peer, force, set, reason, why,
+				node_now(n))) {
+		snprintf(sentence, sizeof(sentence), "handover refused: %s. %s",
+			 why,
+			 n->engine->masters ? "wait, or --force and lose what "
+					      "is missing"
+					    : "on the master: statesync "
+					      "handover");
 		statsock_end(c, STATS_NO, sentence);
 		return;
 	}
@@ -122,20 +130,23 @@ void commands_handover_ended(struct node *n, bool ok, const char *why)
 	const struct engine *e = n->engine;
 	const struct handover *h = &e->handover;
 	struct stats_client *c = n->handover_client;
-	char sentence[ENGINE_TEXT_MAX + 32];
+	char sentence[ENGINE_TEXT_MAX + 32], names[256];
 
 	if (!c)
 		return;
 	n->handover_client = NULL;
 	if (ok) {
-		(void)statsock_printf(c,
-				      "%s -> %s: handed over in %.0f ms, %s.\n",
-				      e->node, e->peers[e->handover_peer].name,
-				      (double)(h->drain_ns + h->fence_ns +
-					       h->ack_ns + h->take_ns) /
-					      1e6,
-				      h->complete ? "0 flows unacknowledged"
-						  : "without all of the state");
+		(void)statsock_printf(
+			c,
+			"%s -> %s: %s handed over in %.0f ms, "
+			"%s.\n",
+			e->node, e->peers[e->handover_peer].name,
+			report_names(e, e->handover_set, names, sizeof(names)),
+			(double)(h->drain_ns + h->fence_ns + h->ack_ns +
+				 h->take_ns) /
+				1e6,
+			h->complete ? "0 flows unacknowledged"
+				    : "without all of the state");
 		statsock_end(c, STATS_OK, NULL);
 		return;
 	}

@@ -136,6 +136,7 @@ static void settle(struct node_verify *v)
 
 void commands_verified(struct node *n, unsigned peer, const char *why)
 {
+	commands_drill_verified(n, peer, why);
 	for (int i = 0; i < NODE_VERIFIES; i++) {
 		struct node_verify *v = &n->verifies[i];
 

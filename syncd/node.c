@@ -122,6 +122,8 @@ static void act(struct node *n, const struct engine_action *a)
 		if (n->engine->stopping)
 			n->handover_failed = !a->ok;
 		commands_handover_ended(n, a->ok, a->log.text);
+		commands_maintenance_ended(n, a->ok, a->log.text);
+		commands_drill_ended(n, a->ok, a->log.text);
 		return;
 	case ENGINE_PASS:
 		node_defer_pass(n, a->packet);
@@ -161,10 +163,12 @@ static bool run_actions(struct node *n)
 	bool any = false;
 
 	n->running_actions = true;
-	while (engine_poll(n->engine, &a, clock_mono())) {
-		act(n, &a);
-		any = true;
-	}
+	do {
+		while (engine_poll(n->engine, &a, clock_mono())) {
+			act(n, &a);
+			any = true;
+		}
+	} while (commands_settle(n));
 	n->running_actions = false;
 	node_sync_output(n);
 	node_defer_settle(n);
@@ -299,6 +303,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 		err = node_conf_engine(n);
 	if (!err)
 		err = node_upgrade_open(n);
+	if (!err)
+		commands_maintenance_open(n);
 	if (!err)
 		err = node_sync_open(n);
 	if (!err)

@@ -17,6 +17,7 @@
 #include "ct_dump.h"
 #include "ct_events.h"
 #include "ct_inject.h"
+#include "drill.h"
 #include "engine.h"
 #include "ifmon.h"
 #include "lease.h"
@@ -76,6 +77,33 @@ struct node_foreign {
 	unsigned times; /* since it was logged */
 };
 
+/* statesync maintenance */
+struct node_maintenance {
+	bool on;
+	bool handing;	 /* it waits for the end of a handover */
+	char since[160]; /* when, and by whom */
+	struct stats_client *client;
+	mono_t tried; /* a handover */
+};
+
+/* statesync drill: the one that runs, or ran last */
+struct node_drill {
+	struct drill drill;
+	unsigned peer;
+	uint32_t set; /* what was given, a bit each */
+	struct stats_client *client;
+	bool json;
+	struct event *timer;
+	double handover_ms; /* below 0: there was none */
+	double away_s;	    /* until all was back */
+	/* of the last one that ended, also before this daemon: seconds since
+	 * the Epoch, 0: never; and of the last that passed */
+	int64_t at, success_at;
+	enum drill_result result;
+	char peer_name[SESSION_NAME_MAX];
+	char text[400]; /* what came of it */
+};
+
 struct node_vhost {
 	struct node *node;
 	const struct conf_carp *conf;
@@ -117,6 +145,7 @@ struct node_sets;
 struct node_timeouts_file;
 struct node_defer;
 struct node_http;
+struct follower;
 
 struct node {
 	struct node_upgrade *upgrade;
@@ -174,6 +203,10 @@ struct node {
 	struct listing *listing; /* the one that somebody reads now */
 	unsigned bulk_peer;
 	struct node_verify verifies[NODE_VERIFIES];
+	struct node_maintenance maintenance;
+	struct node_drill drill;
+	struct follower *followers;
+	uint64_t followed; /* lines of history that they have */
 	struct event *progress;
 	char last_error[ENGINE_TEXT_MAX];
 };
@@ -462,6 +495,8 @@ int commands_open(struct node *n) __attribute__((warn_unused_result));
 void commands_close(struct node *n);
 void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
 			 const char *why);
+/* After all actions of a turn; true if the engine has more of them. */
+bool commands_settle(struct node *n);
 /* The peer of that name; -1: there is none. */
 int commands_find_peer(const struct node *n, const char *name);
 
@@ -469,6 +504,26 @@ int commands_find_peer(const struct node *n, const char *name);
 void commands_handover(struct node *n, struct stats_client *c, int argc,
 		       char **argv);
 void commands_handover_ended(struct node *n, bool ok, const char *why);
+
+/* --- commands_maintenance.c */
+/* What state-dir says. Once there is an engine. */
+void commands_maintenance_open(struct node *n);
+/* Hands over once a peer can take it: true if it began. */
+bool commands_maintenance_settle(struct node *n);
+/* A handover, of whomever, has ended. */
+void commands_maintenance_ended(struct node *n, bool ok, const char *why);
+
+/* --- commands_drill.c */
+int commands_drill_open(struct node *n) __attribute__((warn_unused_result));
+void commands_drill_close(struct node *n);
+/* A comparison, or a handover, has ended: perhaps it was the drill's. */
+void commands_drill_verified(struct node *n, unsigned peer, const char *why);
+void commands_drill_ended(struct node *n, bool ok, const char *why);
+
+/* --- commands_events.c */
+/* Tells the followers what is new in history. */
+void commands_events_settle(struct node *n);
+void commands_events_close(struct node *n);
 
 /* --- commands_verify.c */
 void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv);

@@ -348,6 +348,14 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 		log_msg(LOG_NOTICE, "upgrade: one is under way");
 		return;
 	}
+	if (n->drill.drill.state != DRILL_IDLE) {
+		log_msg(LOG_WARNING,
+			"upgrade: a drill is going on, and %s would keep what "
+			"it was given; this process stays. again when it is "
+			"over",
+			n->engine->peers[n->drill.peer].name);
+		return;
+	}
 	log_msg(LOG_NOTICE, "upgrade: a new process is started");
 	notify_reloading();
 	/* Both have to have the same; what this version does not understand

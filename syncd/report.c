@@ -30,25 +30,16 @@ const char *report_duration(int64_t ns, char *text, size_t size)
 	return text;
 }
 
-/* "lan", "lan and wan", "a, b and c": the vhosts in that state. */
-static size_t print_names(const struct engine *e, enum carp_state state,
-			  FILE *out)
+static void print_names(const struct engine *e, enum carp_state state,
+			FILE *out)
 {
-	size_t total = 0, i = 0;
+	char text[ENGINE_VHOSTS_MAX * (SESSION_NAME_MAX + 5)];
+	uint32_t set = 0;
 
 	for (size_t k = 0; k < e->nvhosts; k++)
-		total += !e->vhosts[k].gone && e->vhosts[k].carp.state == state;
-	for (size_t k = 0; k < e->nvhosts; k++) {
-		if (e->vhosts[k].gone || e->vhosts[k].carp.state != state)
-			continue;
-		fprintf(out, "%s%s",
-			!i		? ""
-			: i + 1 < total ? ", "
-					: " and ",
-			e->vhosts[k].name);
-		i++;
-	}
-	return total;
+		if (e->vhosts[k].carp.state == state)
+			set |= 1U << k;
+	fputs(report_names(e, set, text, sizeof(text)), out);
 }
 
 /* --- the verdict ----------------------------------------------------------- */
@@ -56,6 +47,7 @@ static size_t print_names(const struct engine *e, enum carp_state state,
 static bool two_masters(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	char text[32];
 
 	for (size_t i = 0; i < e->nvhosts; i++)
 		for (size_t k = 0; k < e->npeers; k++) {
@@ -67,10 +59,18 @@ static bool two_masters(struct node *n, FILE *out)
 				continue;
 			fprintf(out,
 				"TWO MASTERS of %s: %s and %s both answer for "
-				"it.\n  cause: the network between the two %s "
-				"is cut, or filters protocol 112 or "
-				"224.0.0.18. try: tcpdump -ni %s proto 112\n",
+				"it since %s.\n"
+				"  %s hears no adverts of %s on %s; the sync "
+				"link is up.\n"
+				"  cause: the network between the two %s "
+				"is cut, or filters protocol 112 or\n"
+				"  224.0.0.18. try: tcpdump -ni %s proto 112\n",
 				v->name, e->node, e->peers[k].name,
+				report_duration(
+					mono_diff(n->last, v->carp.since), text,
+					sizeof(text)),
+				e->node, e->peers[k].name,
+				n->vhosts[i].conf->interface,
 				n->vhosts[i].conf->interface,
 				n->vhosts[i].conf->interface);
 			return true;
@@ -113,7 +113,7 @@ static void print_link_down(const struct node *n, unsigned i, FILE *out)
 	char text[32];
 
 	fprintf(out,
-		"  %s: %s %s%s%s%s\n  try on %s: systemctl status "
+		"  %s: %s %s%s%s%s\n  try: ping %s; on %s: systemctl status "
 		"statesyncd\n",
 		p->name,
 		p->live_since.ns ? "link down for"
@@ -121,7 +121,8 @@ static void print_link_down(const struct node *n, unsigned i, FILE *out)
 				   "start,",
 		report_duration(mono_diff(n->last, p->down_since), text,
 				sizeof(text)),
-		*why ? " (" : "", why, *why ? ")" : "", p->name);
+		*why ? " (" : "", why, *why ? ")" : "",
+		report_peer_address(n, i), p->name);
 }
 
 /* What keeps a peer from taking over, or NULL. */
@@ -208,6 +209,19 @@ static bool verdict_master(struct node *n, FILE *out)
 	return all;
 }
 
+/* How long a bulk still takes, from how long it took so far. */
+static void print_left(const struct engine_rx *rx, mono_t now, FILE *out)
+{
+	double so_far = (double)mono_diff(now, rx->started) / 1e9;
+
+	if (rx->entries && rx->entries < rx->total)
+		fprintf(out, ", about %.0f s left",
+			so_far * (double)(rx->total - rx->entries) /
+					(double)rx->entries +
+				0.5);
+	fputc('\n', out);
+}
+
 static void print_hold(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
@@ -227,10 +241,10 @@ static void print_hold(struct node *n, FILE *out)
 		uint64_t percent = p->rx.entries * 100 / p->rx.total;
 
 		fprintf(out,
-			"  holding: %s %" PRIu64 " %%, %" PRIu64 " of %" PRIu64
-			"\n",
+			"  holding: %s %" PRIu64 " %%, %" PRIu64 " of %" PRIu64,
 			reason, percent > 99 ? 99 : percent, p->rx.entries,
 			p->rx.total);
+		print_left(&p->rx, n->last, out);
 	} else {
 		fprintf(out, "  holding: %s%s%s\n", reason,
 			p && p->rx.gap[0] ? ": " : "", p ? p->rx.gap : "");
@@ -254,7 +268,12 @@ static bool verdict_backup(struct node *n, FILE *out)
 		fputs("It may take over, with what it has.\n", out);
 		return false;
 	}
-	fputs("It is in sync and may take over now.\n", out);
+	if (n->maintenance.on)
+		fputs("It is in maintenance, and takes over only from a master "
+		      "that fails.\n",
+		      out);
+	else
+		fputs("It is in sync and may take over now.\n", out);
 	for (unsigned i = 0; i < e->npeers; i++) {
 		if (e->peers[i].live)
 			continue;
@@ -267,12 +286,21 @@ static bool verdict_backup(struct node *n, FILE *out)
 bool report_verdict(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	bool good;
 
 	(void)node_now(n);
 	if (two_masters(n, out))
 		return false;
 	print_states(e, out);
-	return e->masters ? verdict_master(n, out) : verdict_backup(n, out);
+	good = e->masters ? verdict_master(n, out) : verdict_backup(n, out);
+	if (!n->maintenance.on)
+		return good;
+	fprintf(out,
+		"  in maintenance %s%s\n  to end it: statesync maintenance "
+		"off\n",
+		n->maintenance.since,
+		e->masters ? "; it hands over as soon as it can" : "");
+	return false;
 }
 
 /* --- the blocks -------------------------------------------------------------- */

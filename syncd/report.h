@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "node.h"
+#include "report_words.h"
 
 /* The status object (schema 1), a new reference; NULL without memory. */
 json_t *report_json(struct node *n);
@@ -39,6 +40,11 @@ uint64_t report_audit_off(const struct audit_report *r);
 
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
+json_t *report_history_entry(struct node *n, const struct history_entry *h);
+/* A point in time as RFC 3339, UTC; a vhost's number, -1: it is gone. */
+#define REPORT_TIME_SIZE 48
+const char *report_time(struct node *n, mono_t at, char text[REPORT_TIME_SIZE]);
+int report_vhid(const struct node *n, const char *name);
 
 /* The whole screen, as text. Returns the verdict. */
 bool report_screen(struct node *n, FILE *out);

@@ -24,14 +24,6 @@ const char *report_address(const struct conf_address *a, char *text)
 	return text;
 }
 
-enum carp_state report_peer_said(const struct engine_peer *p, const char *name)
-{
-	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
-		if (strcmp(p->word.vhosts[i].name, name) == 0)
-			return (enum carp_state)p->word.vhosts[i].state;
-	return CARP_INIT;
-}
-
 static const char *state_word(enum carp_state s)
 {
 	switch (s) {
@@ -43,6 +35,33 @@ static const char *state_word(enum carp_state s)
 		return "init";
 	}
 	return "?";
+}
+
+/* What peer i said last of that vhost; with a question mark where that is old,
+ * "-" where it never did. */
+static const char *last_word(const struct node *n, size_t i, const char *name,
+			     char text[16])
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+	bool old = !p->heard || mono_diff(n->last, p->word_at) > WORD_OLD_NS;
+
+	for (size_t k = 0; p->word_at.ns && k < p->word.nvhosts; k++)
+		if (!strcmp(p->word.vhosts[k].name, name)) {
+			snprintf(text, 16, "%s%s",
+				 state_word((enum carp_state)p->word.vhosts[k]
+						    .state),
+				 old ? "?" : "");
+			return text;
+		}
+	return "-";
+}
+
+enum carp_state report_peer_said(const struct engine_peer *p, const char *name)
+{
+	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
+		if (strcmp(p->word.vhosts[i].name, name) == 0)
+			return (enum carp_state)p->word.vhosts[i].state;
+	return CARP_INIT;
 }
 
 static void block_carp(struct node *n, FILE *out)
@@ -63,18 +82,8 @@ static void block_carp(struct node *n, FILE *out)
 			continue;
 		fprintf(out, "%-8s  %4u   %-12s %-8s", nv->name, nv->vhid,
 			c->interface, state_word(v->state));
-		for (size_t k = 0; k < e->npeers; k++) {
-			const struct engine_peer *p = &e->peers[k];
-			bool old = !p->live ||
-				   mono_diff(n->last, p->word_at) > WORD_OLD_NS;
-
-			snprintf(text, sizeof(text), "%s%s",
-				 p->heard ? state_word(report_peer_said(
-						    p, nv->name))
-					  : "-",
-				 p->heard && old ? "?" : "");
-			fprintf(out, " %-8s", text);
-		}
+		for (size_t k = 0; k < e->npeers; k++)
+			fprintf(out, " %-8s", last_word(n, k, nv->name, text));
 		fprintf(out, " %-8s",
 			report_duration(mono_diff(n->last, v->since), text,
 					sizeof(text)));
@@ -123,9 +132,9 @@ static void print_late(struct node *n, FILE *out)
 		if (!report_late(n, i, REPORT_RECENT_NS, &s))
 			continue;
 		fprintf(out,
-			"%-8s  %" PRIu64 " adverts late, the last %s ago; "
+			"%-8s  %" PRIu64 " advert%s late, the last %s ago; "
 			"longest gap %.1f ms, interval %.1f ms\n",
-			n->vhosts[i].name, s.late,
+			n->vhosts[i].name, s.late, s.late == 1 ? "" : "s",
 			report_duration(mono_diff(n->last, s.late_at), ago,
 					sizeof(ago)),
 			(double)s.longest_ns / 1e6,
@@ -166,22 +175,42 @@ const struct node_iface *report_iface(const struct node *n, size_t vhost)
 
 /* --- history -------------------------------------------------------- */
 
+/* How long a takeover took, all its steps; "-" where there was none. */
+static const char *took_text(const struct history_entry *h, char text[16])
+{
+	int64_t us = -1;
+
+	for (int k = 0; k < STEP_COUNT; k++)
+		if (h->step_us[k] >= 0)
+			us = (us < 0 ? 0 : us) + h->step_us[k];
+	if (us < 0)
+		return "-";
+	snprintf(text, 16, us < 9950 ? "%.1f ms" : "%.0f ms", (double)us / 1e3);
+	return text;
+}
+
 void report_history(struct node *n, size_t max, FILE *out)
 {
 	const struct history_entry *h;
 
+	if (max && n->engine->history.count)
+		fputs("WHEN                 VHOST    FROM     TO       TOOK    "
+		      " "
+		      "CAUSE\n",
+		      out);
 	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
 	     i++) {
 		time_t at = (time_t)report_wall(n, h->at);
-		char when[32];
+		char when[32], took[16];
 		struct tm tm;
 		bool any = false;
 
 		localtime_r(&at, &tm);
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		fprintf(out, "%s  %-8s %-6s -> %-6s  %s\n", when, h->vhost,
+		fprintf(out, "%s  %-8s %-8s %-8s %-8s %s\n", when, h->vhost,
 			history_is_note(h) ? "-" : state_word(h->from),
-			history_is_note(h) ? "-" : state_word(h->to), h->cause);
+			history_is_note(h) ? "-" : state_word(h->to),
+			took_text(h, took), h->cause);
 		for (int k = 0; k < STEP_COUNT; k++) {
 			if (h->step_us[k] < 0)
 				continue;

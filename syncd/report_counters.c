@@ -81,7 +81,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 		for (int k = CARP_OK + 1; k < CARP_REFUSAL_COUNT; k++)
 			counter(out, all, v->name, v->carp.counters[k],
 				"packets refused",
-				carp_refusal_name((enum carp_refusal)k));
+				report_refusal((enum carp_refusal)k));
 	}
 	for (int i = 0; i < FLOW_RESULT_COUNT; i++)
 		counter(out, all, "flows", e->results[i], "changes",

@@ -9,6 +9,7 @@
 #include "node_http.h"
 #include "node_ifstated.h"
 #include "report.h"
+#include "report_drill.h"
 #include "report_value.h"
 
 #define SCHEMA 1
@@ -27,18 +28,18 @@ double report_wall(struct node *n, mono_t at)
 	       (double)mono_diff(node_now(n), at) / 1e9;
 }
 
-static json_t *timestamp(struct node *n, mono_t at)
+const char *report_time(struct node *n, mono_t at, char text[REPORT_TIME_SIZE])
 {
 	double wall = report_wall(n, at);
 	time_t whole = (time_t)wall;
-	char date[32], text[48];
+	char date[32];
 	struct tm tm;
 
 	gmtime_r(&whole, &tm);
 	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text, sizeof(text), "%s.%03dZ", date,
+	snprintf(text, REPORT_TIME_SIZE, "%s.%03dZ", date,
 		 (int)((wall - (double)whole) * 1000));
-	return json_string(text);
+	return text;
 }
 
 /* --- history ------------------------------------------------------------ */
@@ -54,12 +55,12 @@ static json_t *steps(const struct history_entry *h)
 	return o;
 }
 
-static json_t *vhid_of(const struct node *n, const char *name)
+int report_vhid(const struct node *n, const char *name)
 {
 	for (size_t i = 0; i < n->nvhosts; i++)
 		if (strcmp(n->vhosts[i].name, name) == 0)
-			return json_integer(n->vhosts[i].vhid);
-	return json_null();
+			return n->vhosts[i].vhid;
+	return -1;
 }
 
 static json_t *state_of(const struct history_entry *h, enum carp_state state)
@@ -68,25 +69,31 @@ static json_t *state_of(const struct history_entry *h, enum carp_state state)
 				  : json_string(carp_state_name(state));
 }
 
+json_t *report_history_entry(struct node *n, const struct history_entry *h)
+{
+	json_t *o = json_object();
+	char when[REPORT_TIME_SIZE];
+	int vhid = report_vhid(n, h->vhost);
+
+	put(o, "at", json_string(report_time(n, h->at, when)));
+	put(o, "vhid",
+	    history_is_note(h) || vhid < 0 ? json_null() : json_integer(vhid));
+	put(o, "name", json_string(h->vhost));
+	put(o, "from", state_of(h, h->from));
+	put(o, "to", state_of(h, h->to));
+	put(o, "cause", json_string(h->cause));
+	put(o, "steps", steps(h));
+	return o;
+}
+
 json_t *report_history_json(struct node *n, size_t max)
 {
 	const struct history_entry *h;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
-	     i++) {
-		json_t *o = json_object();
-
-		put(o, "at", timestamp(n, h->at));
-		put(o, "vhid",
-		    history_is_note(h) ? json_null() : vhid_of(n, h->vhost));
-		put(o, "name", json_string(h->vhost));
-		put(o, "from", state_of(h, h->from));
-		put(o, "to", state_of(h, h->to));
-		put(o, "cause", json_string(h->cause));
-		put(o, "steps", steps(h));
-		json_array_append_new(list, o);
-	}
+	     i++)
+		json_array_append_new(list, report_history_entry(n, h));
 	return list;
 }
 
@@ -391,6 +398,8 @@ json_t *report_json(struct node *n)
 	put(o, "sets", report_sets_json(n));
 	put(o, "link", link_refusals(n));
 	put(o, "http", node_http_json(n));
+	put(o, "maintenance", report_maintenance_json(n));
+	put(o, "drill", report_drill_json(n));
 	put(o, "history", report_history_json(n, HISTORY_MAX));
 	return o;
 }

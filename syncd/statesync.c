@@ -12,8 +12,10 @@
 #include "keyfile.h"
 #include "log.h"
 #include "near.h"
+#include "statesync_ask.h"
 #include "statesync_bar.h"
 #include "statesync_client.h"
+#include "statesync_color.h"
 #include "statesync_ruleset.h"
 #include "statesync_wait.h"
 #include "statesync_watch.h"
@@ -34,6 +36,7 @@
 #define SILENCE_RELOAD_S   30
 #define SILENCE_FLOWS_S	   60 /* a large table of which little is told */
 #define SILENCE_VERIFY_S   900
+#define SILENCE_DRILL_S	   960 /* beside the time that it watches */
 
 struct command;
 typedef int run_fn(const struct command *cmd, int argc, char **argv);
@@ -52,54 +55,14 @@ static int usage(const struct command *cmd)
 	return EXIT_USAGE;
 }
 
-static void print_line(void *arg, char *line)
-{
-	(void)arg;
-	puts(line);
-}
-
-/* The daemon's sentence where it is not said already; the exit status. */
-static int conclude(const struct answer *answer, bool said)
-{
-	fflush(stdout);
-	if (answer->status != EXIT_YES && *answer->sentence && !said)
-		fprintf(stderr, "statesync: %s\n", answer->sentence);
-	return answer->status;
-}
-
-/* Sends, prints the body, says why not on standard error. */
-static int ask_for(const char *request, int silence_s)
-{
-	struct answer answer;
-	int rc = client_ask(request, silence_s, print_line, NULL, &answer);
-
-	return rc ? client_complain(rc) : conclude(&answer, false);
-}
-
-static int ask(const char *request)
-{
-	return ask_for(request, CLIENT_SILENCE_S);
-}
-
-/* On a terminal the first line of a screen has said why not. */
-static int ask_screen(const char *request)
-{
-	struct answer answer;
-	int rc = client_ask(request, CLIENT_SILENCE_S, print_line, NULL,
-			    &answer);
-
-	if (rc)
-		return client_complain(rc);
-	return conclude(&answer,
-			answer.status == EXIT_NO && isatty(STDOUT_FILENO));
-}
-
 static int run_status(const struct command *cmd, int argc, char **argv)
 {
 	if (argc == 1)
 		return ask_screen("status");
 	if (argc == 2 && !strcmp(argv[1], "--json"))
-		return ask_screen("status json");
+		return ask("status json");
+	if (argc == 2 && !strcmp(argv[1], "-q"))
+		return ask_quietly("status");
 	return usage(cmd);
 }
 
@@ -187,9 +150,13 @@ static int run_carp(const struct command *cmd, int argc, char **argv)
 static int run_history(const struct command *cmd, int argc, char **argv)
 {
 	char request[CLIENT_REQUEST_MAX + 1] = "history";
+	char events[CLIENT_REQUEST_MAX + 1];
+	bool follows = false;
 
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--json")) {
+		if (!strcmp(argv[i], "--follow")) {
+			follows = true;
+		} else if (!strcmp(argv[i], "--json")) {
 			client_add_word(request, "json");
 		} else if (!strcmp(argv[i], "-n") && i + 1 < argc &&
 			   is_number(argv[i + 1], 1, 1000000)) {
@@ -200,7 +167,42 @@ static int run_history(const struct command *cmd, int argc, char **argv)
 			return usage(cmd);
 		}
 	}
-	return ask(request);
+	snprintf(events, sizeof(events), "events%s",
+		 request + strlen("history"));
+	return follows ? ask_events(events, 0) : ask(request);
+}
+
+static int run_maintenance(const struct command *cmd, int argc, char **argv)
+{
+	if (argc != 2 || (strcmp(argv[1], "on") && strcmp(argv[1], "off")))
+		return usage(cmd);
+	return ask_for(argv[1][1] == 'n' ? "maintenance on" : "maintenance off",
+		       SILENCE_HANDOVER_S);
+}
+
+static int run_drill(const struct command *cmd, int argc, char **argv)
+{
+	char request[CLIENT_REQUEST_MAX + 1] = "drill";
+	double seconds = 60;
+
+	for (int i = 1; i < argc; i++) {
+		char word[CLIENT_REQUEST_MAX];
+
+		if (!strcmp(argv[i], "--json")) {
+			snprintf(word, sizeof(word), "json");
+		} else if (!strcmp(argv[i], "--for") && i + 1 < argc) {
+			seconds = wait_parse_seconds(argv[++i]);
+			snprintf(word, sizeof(word), "for=%.0f", seconds);
+		} else if (!strcmp(argv[i], "--to") && i + 1 < argc) {
+			snprintf(word, sizeof(word), "to=%s", argv[++i]);
+		} else {
+			return usage(cmd);
+		}
+		if (seconds < 1 || seconds > 86400 ||
+		    !client_add_word(request, word))
+			return usage(cmd);
+	}
+	return ask_events(request, (int)seconds + SILENCE_DRILL_S);
 }
 
 static int run_counters(const struct command *cmd, int argc, char **argv)
@@ -346,7 +348,7 @@ static int run_save_ruleset(const struct command *cmd, int argc, char **argv)
 static run_fn run_help;
 
 static const struct command commands[] = {
-	{ "status", "[--json]",
+	{ "status", "[--json | -q]",
 	  "who is master, is the peer in sync, may this node take over",
 	  run_status },
 	{ "watch", "[-A] [--color=never]", "the same, live, with plots",
@@ -365,8 +367,13 @@ static const struct command commands[] = {
 	  run_carp },
 	{ "check", "", "what would bite at a failover, and what to do",
 	  run_check },
-	{ "history", "[-n N] [--json]", "the last transitions and why",
-	  run_history },
+	{ "drill", "[--for S] [--to PEER] [--json]",
+	  "use the peer for a while, and come back", run_drill },
+	{ "maintenance", "on|off",
+	  "hand over, and stay demoted until off, across restarts",
+	  run_maintenance },
+	{ "history", "[-n N] [--json] [--follow]",
+	  "the last transitions and why; or each as it happens", run_history },
 	{ "counters", "[-a]", "what was counted, in sentences", run_counters },
 	{ "metrics", "", "everything in numbers, for Prometheus", run_metrics },
 	{ "wait", "in-sync|master|backup [--timeout S]", "return when it is so",
@@ -380,7 +387,6 @@ static const struct command commands[] = {
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* Promised, not built yet. */
-static const char *const later[] = { "maintenance" };
 
 static const struct command *find_command(const char *name)
 {
@@ -403,7 +409,8 @@ static int run_help(const struct command *cmd, int argc, char **argv)
 		       one->help);
 		return EXIT_YES;
 	}
-	puts("usage: statesync [-s PATH] [COMMAND]");
+	puts("usage: statesync [-s PATH] [--color=auto|always|never] "
+	     "[COMMAND]");
 	for (size_t i = 0; i < NUM_COMMANDS; i++)
 		printf("  %-12s %-36s %s\n", commands[i].name,
 		       commands[i].usage, commands[i].help);
@@ -415,14 +422,6 @@ static int unknown_command(const char *name)
 {
 	struct near near;
 
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (!strcmp(later[i], name)) {
-			fprintf(stderr,
-				"statesync: \"%s\" is not in this version "
-				"(%s). statesync help\n",
-				name, STATESYNC_VERSION);
-			return EXIT_USAGE;
-		}
 	near_init(&near, name);
 	for (size_t i = 0; i < NUM_COMMANDS; i++)
 		near_try(&near, commands[i].name);
@@ -438,12 +437,32 @@ static int unknown_command(const char *name)
 	return EXIT_USAGE;
 }
 
+/* Takes --color=WHEN out, wherever it stands; false: not a word it knows. */
+static bool take_color(int *argc, char **argv)
+{
+	int kept = 0;
+
+	for (int i = 0; i < *argc; i++) {
+		if (strncmp(argv[i], "--color=", 8))
+			argv[kept++] = argv[i];
+		else if (!color_set(argv[i] + 8))
+			return false;
+	}
+	*argc = kept;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	static char *default_argv[] = { NULL, NULL };
 	const struct command *cmd;
 
 	argv++, argc--;
+	if (!take_color(&argc, argv)) {
+		fputs("usage: statesync --color=auto|always|never ...\n",
+		      stderr);
+		return EXIT_USAGE;
+	}
 	while (argc && !strcmp(*argv, "-s")) {
 		if (argc < 2) {
 			fputs("usage: statesync [-s PATH] [COMMAND]\n", stderr);

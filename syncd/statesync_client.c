@@ -74,11 +74,15 @@ static bool parse_status(const char *line, struct answer *answer)
 	return false;
 }
 
-/* The lines of the body to fn; the line before the empty one is the status. */
+/*
+ * The lines of the body to fn, at once but those that may be the status: that
+ * is the one before the empty line.
+ */
 static bool read_answer(FILE *f, struct answer *answer, client_line_fn *fn,
 			void *arg)
 {
 	char *line = NULL, *held = NULL;
+	struct answer other;
 	size_t size = 0;
 	bool complete = false;
 	ssize_t n;
@@ -93,10 +97,15 @@ static bool read_answer(FILE *f, struct answer *answer, client_line_fn *fn,
 		if (held)
 			fn(arg, held);
 		free(held);
-		held = strcmp(line, " ") ? line : strdup("");
-		if (held == line) {
+		held = NULL;
+		if (parse_status(line, &other)) {
+			held = line;
 			line = NULL;
 			size = 0;
+		} else {
+			if (!strcmp(line, " "))
+				*line = '\0';
+			fn(arg, line);
 		}
 	}
 	free(held);

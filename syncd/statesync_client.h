@@ -25,8 +25,9 @@ typedef void client_line_fn(void *arg, char *line);
 const char *client_path(void);
 
 /*
- * Sends the request, gives the body to fn line by line. 0 with *answer, or
- * -errno: of the connect; -EAGAIN when the daemon was silent for silence_s;
+ * Sends the request, gives the body to fn line by line, as it comes. 0 with
+ * *answer, or -errno: of the connect; -EAGAIN when the daemon was silent for
+ * silence_s (0: it may be for ever);
  * -EPIPE when it went away in the middle of its answer.
  */
 int client_ask(const char *request, int silence_s, client_line_fn *fn,

@@ -11,6 +11,7 @@ static const char *const names[DEMOTION_NAMES] = {
 	[DEMOTION_OPERATOR] = "operator",
 	[DEMOTION_POLICY] = "policy",
 	[DEMOTION_TRACK] = "track",
+	[DEMOTION_MAINTENANCE] = "maintenance",
 };
 
 const char *demotion_name(enum demotion_name name)

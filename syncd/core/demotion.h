@@ -10,16 +10,19 @@
 #include <stdint.h>
 
 enum demotion_name {
-	DEMOTION_INTERFACE, /* 1 for each interface that is down */
-	DEMOTION_OPERATOR,  /* statesync demote */
-	DEMOTION_POLICY,    /* carpdemote of its commands */
-	DEMOTION_TRACK,	    /* the weights of what is tracked and is down */
+	DEMOTION_INTERFACE,   /* 1 for each interface that is down */
+	DEMOTION_OPERATOR,    /* statesync demote */
+	DEMOTION_POLICY,      /* carpdemote of its commands */
+	DEMOTION_TRACK,	      /* the weights of what is tracked and is down */
+	DEMOTION_MAINTENANCE, /* statesync maintenance */
 	DEMOTION_NAMES
 };
 
 /* From here on a peer takes over even without our state. */
 #define DEMOTION_TAKE_ANYWAY 128
-#define DEMOTION_WIRE_MAX    255
+/* A peer that lacks our state leaves it alone (rules 1). */
+#define DEMOTION_MAINTAINED 64
+#define DEMOTION_WIRE_MAX   255
 
 struct demotion {
 	int32_t by[DEMOTION_NAMES];

@@ -203,6 +203,25 @@ int32_t engine_demote(struct engine *e, int32_t n, mono_t now)
 	return engine_demote_as(e, DEMOTION_OPERATOR, "the operator", n);
 }
 
+void engine_maintenance(struct engine *e, bool on, mono_t now)
+{
+	demotion_set(&e->demotion, DEMOTION_MAINTENANCE,
+		     on ? DEMOTION_MAINTAINED : 0);
+	(void)now;
+}
+
+void engine_note(struct engine *e, const char *whom, mono_t now,
+		 const char *fmt, ...)
+{
+	char text[SESSION_REASON_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	history_note(&e->history, now, whom, text);
+}
+
 /* --- time and answers ----------------------------------------------------- */
 
 static void settle(struct engine *e, mono_t now)

@@ -182,6 +182,7 @@ struct engine_peer {
 	bool ask;	/* the next one asks for an answer */
 	uint32_t asked; /* the one that did, not yet answered; or 0 */
 	uint64_t ack_seq;
+	uint64_t answered; /* changes it told of flows that were answered */
 	uint64_t refused[ENGINE_REFUSED_COUNT];
 	uint64_t broken[SESSION_ERROR_COUNT]; /* sessions, by the reason */
 	uint64_t sessions;		      /* that became live */
@@ -321,6 +322,7 @@ struct engine {
 	int go_from;	    /* peer that handed over to us, -1: none */
 	uint32_t go_set;    /* what it gave */
 	int64_t go_step_us[3];
+	char go_why[SESSION_REASON_MAX];
 	bool whole; /* nothing held, since the start, at least once: */
 	mono_t whole_at;
 	uint32_t elsewhere; /* until then a peer hands these over to another */
@@ -368,6 +370,7 @@ struct engine {
 	uint64_t refused_own, refused_filtered;
 	uint64_t overruns, injected, results[FLOW_RESULT_COUNT];
 	uint64_t filtered[FILTER_VERDICTS]; /* events not told */
+	uint64_t answered; /* events told, of flows that were answered */
 	/* Flows were told that go on without a part of them, or not at all. */
 	struct engine_lacks {
 		uint64_t tied; /* to an address that only we have: in vain */
@@ -511,6 +514,21 @@ void engine_change(struct engine *e, const struct engine_conf *conf);
 /* The same of another counter, by is "the operator" or the like. */
 int32_t engine_demote_as(struct engine *e, enum demotion_name name,
 			 const char *by, int32_t n);
+/* The same, and its reason in both histories; "": none. */
+int engine_handover_for(struct engine *e, int peer, bool force, uint32_t set,
+			const char *reason, char *why, mono_t now);
+/* The peer that is placed best, -1: there is none; why: NULL if everything
+ * could be handed to it now. And why a certain one could not. */
+int engine_handover_heir(const struct engine *e, const char **why);
+const char *engine_handover_hinders(const struct engine *e, unsigned peer);
+/* Asks the peer to hand these over to this node; nothing may follow. */
+void engine_handover_want(struct engine *e, unsigned peer, uint32_t set,
+			  const char *reason);
+/* Is this node demoted because somebody works on it? */
+void engine_maintenance(struct engine *e, bool on, mono_t now);
+/* A line of history that is no transition, about a peer or this node. */
+void engine_note(struct engine *e, const char *whom, mono_t now,
+		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Returns the operator's counter after the change. */
 int32_t engine_demote(struct engine *e, int32_t n, mono_t now);
 /* Hands over if it can, bows out; ENGINE_STOPPED ends it. */

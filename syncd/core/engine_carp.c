@@ -241,12 +241,13 @@ static void handover_words(const struct engine *e, char *text, size_t size)
 {
 	text[0] = '\0';
 	if (e->go_from >= 0)
-		snprintf(text, size, "from %s", e->peers[e->go_from].name);
+		snprintf(text, size, "from %s%s%.80s",
+			 e->peers[e->go_from].name, *e->go_why ? ": " : "",
+			 e->go_why);
 	else if (e->npeers)
-		snprintf(text, size, "to %s%s%.40s%s",
+		snprintf(text, size, "to %s%s%.80s",
 			 e->peers[e->handover_peer].name,
-			 *e->handover_why ? " (" : "", e->handover_why,
-			 *e->handover_why ? ")" : "");
+			 *e->handover_why ? ": " : "", e->handover_why);
 }
 
 static void transition(struct engine *e, unsigned i,

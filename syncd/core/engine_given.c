@@ -39,6 +39,14 @@ void engine_handover_ask(struct engine *e, unsigned vhost, mono_t now)
 	}
 }
 
+void engine_handover_want(struct engine *e, unsigned peer, uint32_t set,
+			  const char *reason)
+{
+	if (e->peers[peer].live)
+		engine_handover_say(&e->peers[peer], SESSION_HANDOVER_REQUEST,
+				    reason, engine_all_work(e) ? set : 0);
+}
+
 /* Our vhosts of those that a peer names by their places in its word; all
  * where it names none. */
 static uint32_t named(const struct engine *e, const struct engine_peer *p,
@@ -84,7 +92,8 @@ static void requested(struct engine *e, unsigned peer, uint32_t set,
 	engine_handover_start(e, peer, set, false, why, now);
 }
 
-static void given(struct engine *e, unsigned peer, uint32_t set, mono_t now)
+static void given(struct engine *e, unsigned peer, uint32_t set,
+		  const char *why, mono_t now)
 {
 	unsigned usable = 0;
 
@@ -97,6 +106,7 @@ static void given(struct engine *e, unsigned peer, uint32_t set, mono_t now)
 	}
 	e->go_from = (int)peer;
 	e->go_set = set;
+	snprintf(e->go_why, sizeof(e->go_why), "%s", why);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		struct engine_vhost *v = &e->vhosts[i];
 		struct history_entry *h = history_last(&e->history, v->name);
@@ -106,8 +116,9 @@ static void given(struct engine *e, unsigned peer, uint32_t set, mono_t now)
 		/* its bow-out was here before its word */
 		if (v->carp.state == CARP_MASTER && h &&
 		    mono_diff(now, h->at) < MONO_S)
-			snprintf(h->cause, sizeof(h->cause), "handover from %s",
-				 e->peers[peer].name);
+			snprintf(h->cause, sizeof(h->cause),
+				 "handover from %s%s%.80s", e->peers[peer].name,
+				 *why ? ": " : "", why);
 		carp_vhost_take(&v->carp, CARP_CAUSE_HANDOVER, now);
 	}
 }
@@ -159,7 +170,7 @@ void engine_handover_received(struct engine *e, unsigned peer,
 			e->handover_refused = true;
 		return;
 	case SESSION_HANDOVER_GO:
-		given(e, peer, set, now);
+		given(e, peer, set, ev->handover.reason, now);
 		return;
 	case SESSION_HANDOVER_DONE:
 		done(e, ev);

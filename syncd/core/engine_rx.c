@@ -14,6 +14,7 @@
 #include "engine_sets_int.h"
 
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -294,6 +295,9 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		const struct flow_change *c =
 			engine_zone_here(p, &ev->flows.list[i], &here);
 
+		p->answered += !ev->flows.bulk &&
+			       (c->op == FLOW_NEW || c->op == FLOW_UPDATE) &&
+			       c->flow.status & IPS_SEEN_REPLY;
 		engine_audit_touch(e, &c->flow);
 		engine_answer_told(e, &c->flow);
 		if (!engine_op_told(e, c, peer))

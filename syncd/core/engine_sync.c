@@ -308,6 +308,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 		op = FLOW_NEW;
 	if (op == FLOW_NEW)
 		engine_filter_lacks(e, f, now);
+	e->answered += !!(f->status & IPS_SEEN_REPLY);
 	tell_others(e, op == FLOW_NEW ? had : 0, op, f, now);
 	if (f->has & FLOW_HAS_HELPER)
 		engine_expect_master(e, f, now);

@@ -99,6 +99,7 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 		return;
 	ss->counts[STATSOCK_CLIENTS]++;
 	c->uid = cred.uid;
+	c->pid = cred.pid;
 	c->may_change = cred.uid == 0 || cred.gid == ss->admin_gid ||
 			in_group(fd, ss->admin_gid);
 }

@@ -30,6 +30,7 @@ struct stats_client {
 	bool overflow;	   /* the answer was too long */
 	bool in_line;	   /* the body's last byte was not a newline */
 	uid_t uid;
+	pid_t pid;
 	bool may_change;
 	statsock_close_fn *on_close;
 	void *on_close_ctx;

@@ -65,7 +65,7 @@ START_TEST(a_better_node_waits_for_the_state_and_is_handed_over_to)
 	sim_link(sim, false);
 	run(5 * S);
 	ck_assert_int_eq(sim_master(sim), B);
-	ck_assert_str_eq(cause(B, LAN), "handover from fw1");
+	ck_assert_str_eq(cause(B, LAN), "handover from fw1: preempt");
 	ck_assert_uint_eq(sim->node[A].handovers_ok, 1);
 	quiet();
 }

@@ -63,7 +63,7 @@ static void fetch(unsigned node)
 START_TEST(each_is_master_of_one_and_stays_it)
 {
 	crossed();
-	ck_assert_str_eq(cause(B, WAN), "handover from fw1");
+	ck_assert_str_eq(cause(B, WAN), "handover from fw1: preempt");
 	ck_assert_uint_eq(sim->node[A].handovers_ok, 1);
 	run(120 * S);
 	ck_assert(each_has_its_own());
@@ -83,7 +83,7 @@ START_TEST(one_takes_over_both_and_gives_one_back)
 	run(20 * S);
 	ck_assert(each_has_its_own());
 	ck_assert(both_in_sync());
-	ck_assert_str_eq(cause(A, LAN), "handover from fw2");
+	ck_assert_str_eq(cause(A, LAN), "handover from fw2: preempt");
 	ck_assert_uint_eq(sim->node[B].takes[WAN], 1);
 }
 END_TEST
@@ -98,7 +98,7 @@ START_TEST(with_one_interface_down_it_gets_the_other_one_back)
 	sim_start(sim, A);
 	run(20 * S);
 	ck_assert(each_has_its_own());
-	ck_assert_str_eq(cause(A, LAN), "handover from fw2");
+	ck_assert_str_eq(cause(A, LAN), "handover from fw2: preempt");
 }
 END_TEST
 

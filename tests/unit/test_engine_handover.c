@@ -207,7 +207,7 @@ START_TEST(a_stop_hands_over_first)
 	ck_assert_ptr_null(engine(A));
 	ck_assert_uint_eq(sim->node[A].handovers_ok, 1);
 	ck_assert_int_eq(sim_master(sim), B);
-	ck_assert_str_eq(cause(B, LAN), "handover from fw1");
+	ck_assert_str_eq(cause(B, LAN), "handover from fw1: stop");
 	sim_start(sim, A);
 	run(6 * S);
 	ck_assert_int_eq(sim_master(sim), B);

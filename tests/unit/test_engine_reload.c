@@ -276,7 +276,7 @@ START_TEST(preempt_works_from_then_on)
 	set(B, LAN, &b);
 	run(5 * S);
 	ck_assert_int_eq(sim_master(sim), B);
-	ck_assert_str_eq(cause(B, LAN), "handover from fw1");
+	ck_assert_str_eq(cause(B, LAN), "handover from fw1: preempt");
 }
 END_TEST
 
