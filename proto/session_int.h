@@ -64,6 +64,7 @@ struct session_rx {
 	char reason[SESSION_REASON_MAX];
 	struct expect_batch expects;
 	struct set_word sets[SETS_MAX];
+	struct fact facts[FACTS_FRAME];
 	struct set_elements elements;
 };
 
@@ -106,6 +107,9 @@ enum session_error session_hear_sets(struct session *s, const struct frame *f,
 enum session_error session_hear_elements(struct session *s,
 					 const struct frame *f,
 					 struct session_event *e);
+/* session_facts.c */
+enum session_error session_hear_facts(struct session *s, const struct frame *f,
+				      struct session_event *e);
 /* False if the peer acknowledges what it cannot have, or less than before. */
 bool session_tx_acked(struct session_tx *tx, uint64_t seq);
 /* The peer's answer to our offer; it must be one. */

@@ -10,6 +10,7 @@ static const char *const names[DEMOTION_NAMES] = {
 	[DEMOTION_INTERFACE] = "interface",
 	[DEMOTION_OPERATOR] = "operator",
 	[DEMOTION_TRACK] = "track",
+	[DEMOTION_DRIFT] = "drift",
 };
 
 const char *demotion_name(enum demotion_name name)

@@ -13,6 +13,7 @@ enum demotion_name {
 	DEMOTION_INTERFACE, /* 1 for each interface that is down */
 	DEMOTION_OPERATOR,  /* statesync demote */
 	DEMOTION_TRACK,	    /* the weights of what is tracked and is down */
+	DEMOTION_DRIFT,	    /* 1: this node differs from the master */
 	DEMOTION_NAMES
 };
 
