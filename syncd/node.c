@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "node_drift.h"
 
 /* A turn that comes later than this after the last one was a sleep. */
 #define SLEPT_NS (1 * MONO_S)
@@ -308,6 +309,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 	if (!err)
 		err = node_carp_open(n);
 	if (!err)
+		err = node_drift_open(n);
+	if (!err)
 		err = node_upgrade_take(n);
 	if (err) {
 		if (err == -ENOMEM)
@@ -350,6 +353,7 @@ void node_close(struct node *n)
 	if (node_upgrade_foreign(n))
 		return;
 	node_upgrade_close(n);
+	node_drift_close(n);
 	commands_close(n);
 	node_track_close(n);
 	node_policy_close(n);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "node_drift.h"
 
 /* What becomes of the vhosts. */
 struct plan {
@@ -301,6 +302,8 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 		node_link_rekey(n);
 		err = node_sets_change(n, &was->sets);
 	}
+	if (!err)
+		err = node_drift_change(n);
 	if (!err) {
 		node_ifaces_look(n); /* who comes has a link */
 		node_settle(n);

@@ -17,9 +17,31 @@
 
 /* --- comparing ------------------------------------------------------------- */
 
-static bool ignored(const struct engine *e, enum drift_kind kind)
+/* "KIND NAME", or the beginning of that and *. */
+static bool matches(const char *pattern, enum drift_kind kind, const char *name)
 {
-	return e->drift.effects[kind] == DRIFT_IGNORE;
+	size_t len = strlen(drift_kind_name(kind)), rest;
+
+	if (strncmp(pattern, drift_kind_name(kind), len) != 0 ||
+	    pattern[len] != ' ')
+		return false;
+	pattern += len + 1;
+	rest = strlen(pattern);
+	if (rest && pattern[rest - 1] == '*')
+		return strncmp(pattern, name, rest - 1) == 0;
+	return strcmp(pattern, name) == 0;
+}
+
+static bool ignored(const struct engine *e, const struct drift_difference *d)
+{
+	const char *name = d->ours ? d->ours->name : d->theirs->name;
+
+	if (e->drift.effects[d->kind] == DRIFT_IGNORE)
+		return true;
+	for (size_t i = 0; i < e->drift.nignore; i++)
+		if (matches(e->drift.ignore[i], d->kind, name))
+			return true;
+	return false;
 }
 
 static void each_of(const struct engine *e, unsigned peer, drift_each *each,
@@ -43,7 +65,7 @@ static void not_ignored(void *arg, const struct drift_difference *d)
 {
 	const struct filtered *f = arg;
 
-	if (!ignored(f->e, d->kind))
+	if (!ignored(f->e, d))
 		f->each(f->arg, d);
 }
 
@@ -109,8 +131,11 @@ static void compare_all(struct engine *e)
 /* --- what is given --------------------------------------------------------------- */
 
 void engine_drift_effects(struct engine *e,
-			  const enum drift_effect effects[DRIFT_KINDS])
+			  const enum drift_effect effects[DRIFT_KINDS],
+			  const char *const *ignore, size_t nignore)
 {
+	e->drift.ignore = ignore;
+	e->drift.nignore = nignore;
 	memcpy(e->drift.effects, effects, sizeof(e->drift.effects));
 	compare_all(e);
 }

@@ -26,6 +26,8 @@ struct engine_drift_peer {
 
 struct engine_drift {
 	enum drift_effect effects[DRIFT_KINDS];
+	const char *const *ignore;
+	size_t nignore;
 	struct fact *ours;
 	size_t n; /* 0: not gathered yet */
 	struct engine_drift_peer peers[ENGINE_DRIFT_PEERS];
@@ -33,9 +35,11 @@ struct engine_drift {
 
 struct engine;
 
-/* What follows of a difference, by kind. */
+/* What follows of a difference, by kind; and those that are ignored, "KIND NAME"
+ * each, perhaps with * at the end. The list stays. */
 void engine_drift_effects(struct engine *e,
-			  const enum drift_effect effects[DRIFT_KINDS]);
+			  const enum drift_effect effects[DRIFT_KINDS],
+			  const char *const *ignore, size_t nignore);
 /* Interfaces that a peer calls otherwise; the texts stay. */
 void engine_drift_aliases(struct engine *e, unsigned peer,
 			  const struct drift_alias *list, size_t n);

@@ -28,6 +28,7 @@ enum section {
 	IN_FILTER,
 	IN_NAMES,
 	IN_STATS,
+	IN_DRIFT,
 	SECTIONS
 };
 
@@ -63,6 +64,9 @@ conf_set_fn conf_carp_interface, conf_carp_vhid, conf_carp_addresses,
 	conf_carp_ttl, conf_carp_source_mac, conf_carp_shared,
 	conf_carp_refresh, conf_carp_alias, conf_carp_balancing,
 	conf_carp_nodes;
+/* conf_drift.c: into p->conf->drift. */
+conf_set_fn conf_drift_files, conf_drift_period, conf_drift_ignore,
+	conf_drift_effect;
 /* conf_sets.c */
 conf_set_fn conf_sync_sets, conf_sync_sets_period;
 /* Into p->allowed. */

@@ -48,6 +48,7 @@ static const struct block {
 	{ IN_SYNC, IN_FILTER, "filter", CFGF_MULTI | CFGF_TITLE },
 	{ IN_SYNC, IN_NAMES, "names", CFGF_MULTI | CFGF_TITLE },
 	{ IN_ROOT, IN_STATS, "stats", CFGF_NONE },
+	{ IN_ROOT, IN_DRIFT, "drift", CFGF_NONE },
 };
 
 /* The first option of every section has our slot's scratch as its simple
@@ -231,6 +232,7 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 	case IN_SYNC:
 	case IN_ROOT:
 	case IN_STATS:
+	case IN_DRIFT:
 	case SECTIONS:
 		break;
 	}
@@ -415,6 +417,7 @@ static int run_pass(struct parser *p)
 	p->conf->witness = true;
 	p->conf->witness_limit = 3;
 	p->conf->sets.period_ms = 5000;
+	p->conf->drift.period_ms = 10000;
 	p->broken = cfg_parse_buf(cfg, p->text) != CFG_SUCCESS;
 	if (p->broken && !p->num_mistakes)
 		conf_mistake(p, (struct place){ 0 },

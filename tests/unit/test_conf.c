@@ -178,7 +178,6 @@ START_TEST(not_yet)
 		"policy-file = \"/x\"",
 		"on-master = \"x\"",
 		"on-backup = \"x\"",
-		"drift { files = { \"/x\" } }",
 	};
 	char text[512], expected[128];
 
