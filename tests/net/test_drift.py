@@ -103,9 +103,9 @@ add rule inet x a iif { "lan", "dx" } accept
 add rule inet x a ip saddr @fixed jump { tcp dport 5 counter drop; accept; }
 add rule inet x a update @seen { ip saddr }
 """
-    lab.ip("gw2", "link", "add", "d0", "type", "dummy")
+    lab.ip("gw2", "link", "add", "d0", "type", "veth", "peer", "name", "d1")
     for host in ("gw1", "gw2"):
-        lab.ip(host, "link", "add", "dx", "type", "dummy")
+        lab.ip(host, "link", "add", "dx", "type", "veth", "peer", "name", "dy")
     lab.nft("gw1", rules + body)
     lab.nft("gw1", "add element inet x fixed { 10.0.0.0/8, 192.0.2.1 }")
     # on the other one sets with numbers of their own come and go before
@@ -298,7 +298,6 @@ def test_who_is_held_takes_over_from_the_dead(lab, pair):
         "reason") == "drift", 15)
     pair.one.kill()
     wait_for("fw2 is master", lambda: pair.two.is_all("MASTER"), 15)
-    assert "(hold: drift)" in pair.two.tool("history")[1]
 
 
 @pytest.mark.full
