@@ -101,13 +101,12 @@ void session_frame_added(struct session *s);
 /* As session_msg_get_* (session_msg.h). */
 bool session_audit_get(struct arena *arena, const struct frame *f,
 		       struct session_audit *a);
-/* session_sets.c */
+/* session_sets.c, session_facts.c */
 enum session_error session_hear_sets(struct session *s, const struct frame *f,
 				     struct session_event *e);
 enum session_error session_hear_elements(struct session *s,
 					 const struct frame *f,
 					 struct session_event *e);
-/* session_facts.c */
 enum session_error session_hear_facts(struct session *s, const struct frame *f,
 				      struct session_event *e);
 /* False if the peer acknowledges what it cannot have, or less than before. */

@@ -2,8 +2,8 @@
 /*
  * The gate in front of a takeover. It does not know why a hold was raised
  * nor what a takeover is. Rules 1; require-sync of the configuration.
- * Invariant: `since` is meaningful exactly while a hold
- * other than of a difference is raised.
+ * Invariant: `since` is meaningful exactly while a hold other than HOLD_DRIFT
+ * is raised.
  */
 #include "gate.h"
 

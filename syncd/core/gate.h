@@ -38,15 +38,15 @@ void gate_init(struct gate *g, enum require_sync require, int64_t limit_ns);
 /* Replaces the reasons. A node that is master of something has none. */
 void gate_set(struct gate *g, uint32_t holds, mono_t now);
 
-/* True while the node must not take over from a living master. HOLD_DRIFT, which
- * somebody asked for, is no matter of require-sync. */
+/* True while the node must not take over from a living master. HOLD_DRIFT is
+ * there because somebody asked for it, and no matter of require-sync. */
 bool gate_holding(const struct gate *g, mono_t now);
 
 /* When gate_holding may change by time alone. */
 mono_t gate_deadline(const struct gate *g, mono_t now);
 
-/* The one reason that stands for all: "bulk", "gap", "link", "drift"; NULL for none.
- * A cut link comes first, because nothing else can be cured before it. */
+/* The one reason that stands for all: "bulk", "gap", "link", "drift"; NULL for
+ * none. A cut link comes first, because nothing else can be cured before it. */
 const char *gate_reason(uint32_t holds);
 
 #endif
