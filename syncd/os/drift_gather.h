@@ -61,7 +61,8 @@ void gather_files(struct gather *g, struct drift_files *f,
 void drift_files_close(struct drift_files *f);
 
 /* drift_open.c: opens a file for reading; a descriptor, or -errno. The only
- * place where a watched file is opened. */
+ * place where a watched file is opened. The thread has descriptors of its own:
+ * a socket to somebody who opens it has to be kept for it in drift_watch.c. */
 int drift_open(const char *path);
 
 #endif

@@ -3,6 +3,10 @@
  * The thread that gathers facts. It has sockets and memory of its own and shares
  * with the loop what the mutex guards, no more; it neither logs nor decides.
  *
+ * Its descriptors are its own: files of a process are released when the last
+ * thread that shares them has ended, and one of low priority that is killed on
+ * a busy machine would keep the lease's table alive meanwhile.
+ *
  * Invariant: the loop never waits for it but in drift_watch_close().
  */
 #include "drift_watch.h"
@@ -99,11 +103,29 @@ static void hand_over(struct drift_watch *w, struct gather *g)
 		return; /* it is readable already */
 }
 
+/* Nothing of the daemon but the one descriptor that tells it of results, and
+ * the standard ones. */
+static bool keep_only(int fd)
+{
+	unsigned first = 3, flag = CLOSE_RANGE_UNSHARE;
+
+	if (fd < 3)
+		return false;
+	if (fd > 3) {
+		if (close_range(first, (unsigned)fd - 1, (int)flag))
+			return false;
+		flag = 0;
+	}
+	return close_range((unsigned)fd + 1, ~0U, (int)flag) == 0;
+}
+
 static void *run(void *arg)
 {
 	struct drift_watch *w = arg;
 
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
+	/* where it cannot be so, it runs like any other thread */
+	if (keep_only(w->fd))
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
 	pthread_mutex_lock(&w->mutex);
 	while (!w->ending) {
 		struct gather g = { 0 };
@@ -132,6 +154,8 @@ static void *run(void *arg)
 		free(g.list);
 	}
 	pthread_mutex_unlock(&w->mutex);
+	drift_rules_close(&w->rules);
+	drift_files_close(&w->watched);
 	return NULL;
 }
 
@@ -186,8 +210,6 @@ void drift_watch_close(struct drift_watch *w)
 	pthread_join(w->thread, NULL);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->mutex);
-	drift_rules_close(&w->rules);
-	drift_files_close(&w->watched);
 	texts_free(&w->files);
 	texts_free(&w->sets);
 	free(w->list);
