@@ -33,6 +33,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_HANDOVER:
 	case FRAME_ADVERT:
 	case FRAME_RESUME:
+	case FRAME_FACTS:
 	case FRAME_SETS:
 		return false;
 	}
@@ -43,8 +44,9 @@ static bool type_known(uint8_t type)
 {
 	return (type >= FRAME_HELLO && type <= FRAME_ADVERT) ||
 	       (type >= FRAME_FLOWS && type <= FRAME_AUDIT) ||
-	       type == FRAME_RESUME || type == FRAME_SETS ||
-	       type == FRAME_SET_ELEMENTS || type == FRAME_EXPECTS;
+	       type == FRAME_RESUME || type == FRAME_FACTS ||
+	       type == FRAME_SETS || type == FRAME_SET_ELEMENTS ||
+	       type == FRAME_EXPECTS;
 }
 
 enum frame_result frame_look(const uint8_t *data, size_t len, struct frame *f)

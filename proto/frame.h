@@ -40,6 +40,7 @@ enum frame_type {
 	FRAME_EXPECTS = 80,
 	/* not numbered: */
 	FRAME_RESUME = 50,
+	FRAME_FACTS = 60,
 	FRAME_SETS = 70,
 };
 

@@ -66,7 +66,8 @@ struct session *session_new(const struct session_conf *conf)
 	text_set(s->hello.version, sizeof(s->hello.version), conf->version);
 	s->hello.boot_id = conf->boot_id;
 	s->hello.capabilities = SESSION_CAN_AUDIT | SESSION_CAN_EXPECTS |
-				SESSION_CAN_RESUME | SESSION_CAN_SETS;
+				SESSION_CAN_RESUME | SESSION_CAN_SETS |
+				SESSION_CAN_FACTS;
 	s->tx.flows_max = conf->resume_bytes;
 	arena_init(&s->rx.arena);
 	if (session_tx_init(&s->tx) < 0 || queue_init(&s->rx.q) < 0) {
@@ -383,6 +384,8 @@ static enum session_error hear(struct session *s, const struct frame *f,
 		return hear_audit(s, f, e);
 	case FRAME_RESUME:
 		return session_hear_resume(s, f, e);
+	case FRAME_FACTS:
+		return session_hear_facts(s, f, e);
 	case FRAME_SETS:
 		return session_hear_sets(s, f, e);
 	case FRAME_SET_ELEMENTS:

@@ -18,6 +18,7 @@
 
 #include "digest.h"
 #include "expect.h"
+#include "fact.h"
 #include "flow.h"
 #include "mono.h"
 #include "set.h"
@@ -32,6 +33,7 @@
 /* Bits of capabilities in the hello: this side understands the frame. */
 #define SESSION_CAN_SETS    (1u << 7)
 #define SESSION_CAN_EXPECTS (1u << 8)
+#define SESSION_CAN_FACTS   (1u << 12)
 #define SESSION_SILENCE_NS  (2 * MONO_S) /* without a frame: peer is dead */
 
 struct session;
@@ -126,6 +128,7 @@ enum session_event_type {
 	SESSION_HANDOVER,
 	SESSION_AUDIT,	      /* session_audit.h; in order with the flows */
 	SESSION_RESUME,	      /* the answer to session_offer */
+	SESSION_FACTS,	      /* what the peer says of itself, or a part */
 	SESSION_SETS,	      /* all that the peer says of its sets */
 	SESSION_SET_ELEMENTS, /* apply in order, then session_ack */
 	SESSION_BROKEN,	      /* close the connection; error tells why */
@@ -189,6 +192,11 @@ struct session_event {
 			uint64_t epoch; /* 0: a new stream begins */
 			uint64_t last;	/* it is as before after this one */
 		} resume;
+		struct {
+			const struct fact *list;
+			size_t n;
+			bool first, last; /* of all parts */
+		} facts;
 		struct {
 			const struct set_word *list;
 			size_t n;
@@ -348,6 +356,10 @@ int session_send_sets(struct session *s, const struct set_word *list, size_t n,
 		      bool answer);
 int session_tell_elements(struct session *s, const struct set_elements *m,
 			  mono_t now);
+
+/* All facts of this node, FACTS_MAX at most (session_facts.c). To a peer that
+ * says SESSION_CAN_FACTS. -ENOMEM: some may have been said; say all again. */
+int session_send_facts(struct session *s, const struct fact *list, size_t n);
 
 /* --- bytes out -------------------------------------------------------- */
 

@@ -64,6 +64,7 @@ struct session_rx {
 	char reason[SESSION_REASON_MAX];
 	struct expect_batch expects;
 	struct set_word sets[SETS_MAX];
+	struct fact facts[FACTS_FRAME];
 	struct set_elements elements;
 };
 
@@ -100,12 +101,14 @@ void session_frame_added(struct session *s);
 /* As session_msg_get_* (session_msg.h). */
 bool session_audit_get(struct arena *arena, const struct frame *f,
 		       struct session_audit *a);
-/* session_sets.c */
+/* session_sets.c, session_facts.c */
 enum session_error session_hear_sets(struct session *s, const struct frame *f,
 				     struct session_event *e);
 enum session_error session_hear_elements(struct session *s,
 					 const struct frame *f,
 					 struct session_event *e);
+enum session_error session_hear_facts(struct session *s, const struct frame *f,
+				      struct session_event *e);
 /* False if the peer acknowledges what it cannot have, or less than before. */
 bool session_tx_acked(struct session *s, uint64_t seq);
 /* session_acks.c: how long they took, before they are. */

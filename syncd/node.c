@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "log.h"
+#include "node_drift.h"
 #include "node_ifstated.h"
 
 /* A turn that comes later than this after the last one was a sleep. */
@@ -322,6 +323,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 	if (!err)
 		err = node_carp_open(n);
 	if (!err)
+		err = node_drift_open(n);
+	if (!err)
 		err = node_upgrade_take(n);
 	if (!err)
 		node_ifstated_begin(n);
@@ -366,6 +369,7 @@ void node_close(struct node *n)
 	if (node_upgrade_foreign(n))
 		return;
 	node_upgrade_close(n);
+	node_drift_close(n);
 	commands_close(n);
 	node_http_close(n);
 	node_track_close(n);

@@ -142,6 +142,7 @@ struct node_ifstated;
 struct policy_macros;
 struct node_upgrade;
 struct node_sets;
+struct node_drift;
 struct node_timeouts_file;
 struct node_defer;
 struct node_http;
@@ -186,7 +187,8 @@ struct node {
 	size_t nchunk;
 	uint32_t table_max;
 	struct peersock *peersock;
-	struct node_sets *sets; /* NULL: none are named */
+	struct node_sets *sets;	  /* NULL: none are named */
+	struct node_drift *drift; /* NULL: no peers */
 
 	struct node_defer *defer; /* NULL until packets are held */
 	struct exec *exec;	  /* the helper that runs commands */

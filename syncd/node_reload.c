@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "node_drift.h"
 #include "node_ifstated.h"
 
 /* What becomes of the vhosts. */
@@ -306,6 +307,8 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 		err = node_sets_change(n, &was->sets);
 		node_http_change(n, was);
 	}
+	if (!err)
+		err = node_drift_change(n);
 	if (!err) {
 		node_ifaces_look(n); /* who comes has a link */
 		node_settle(n);

@@ -170,6 +170,9 @@ static void print_lack(const struct node *n, unsigned i, FILE *out)
 	else if (!engine_tx_in_sync(n->engine, i))
 		fprintf(out, "  %s holds: %s\n  try: statesync wait in-sync\n",
 			p->name, hold ? hold : "nothing yet");
+	else if (hold)
+		fprintf(out, "  %s holds: %s\n  try: statesync check\n",
+			p->name, hold);
 	else
 		fprintf(out,
 			"  %s: an interface is down, or it is stopping\n"
@@ -237,6 +240,8 @@ static void print_hold(struct node *n, FILE *out)
 				return;
 			}
 		fputs("  holding: link, resuming\n", out);
+	} else if (e->gate.holds == HOLD_DRIFT) {
+		report_drift_hold(n, out);
 	} else if (p && p->rx.total) {
 		uint64_t percent = p->rx.entries * 100 / p->rx.total;
 
@@ -293,6 +298,8 @@ bool report_verdict(struct node *n, FILE *out)
 		return false;
 	print_states(e, out);
 	good = e->masters ? verdict_master(n, out) : verdict_backup(n, out);
+	if (e->gate.holds != HOLD_DRIFT)
+		report_drift_line(n, out);
 	if (!n->maintenance.on)
 		return good;
 	fprintf(out,

@@ -90,6 +90,12 @@ void report_sets(struct node *n, FILE *out);
 void report_sets_counters(struct node *n, report_counter *counter, void *arg);
 void report_sets_check(struct node *n, report_finding *warn, void *arg);
 
+/* report_drift.c: what differs from the peers: two lines of the verdict, the
+ * lines of a hold for it, and an object (compared, differences[]). */
+void report_drift_line(const struct node *n, FILE *out);
+void report_drift_hold(const struct node *n, FILE *out);
+json_t *report_drift_json(const struct node *n, unsigned peer);
+
 /* How punctual the adverts of a vhost were. */
 void report_adverts(const struct node *n, size_t vhost,
 		    struct standin_stats *out);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What would bite at a failover, found before one: a table of checks, one
- * function each. It looks and mends nothing; differences between two nodes
- * are not its business yet.
+ * function each. It looks and mends nothing.
  *
  * Implements the screen of design/operating.md 2.9: each finding says what
  * is, what it breaks, what to do.
@@ -32,7 +31,8 @@ struct check {
 
 void finding(struct checker *c, enum level level, const char *fmt, ...)
 {
-	static const char *const words[LEVELS] = { "note", "WARNS", "BLOCKS" };
+	static const char *const words[LEVELS] = { "note", "WARNS", "DEMOTES",
+						   "BLOCKS" };
 	char text[1024], *line = text, *end;
 	va_list args;
 
@@ -395,37 +395,50 @@ static const struct check checks[] = {
 	{ "names", check_names },
 	{ "defer", check_defer },
 	{ "sets", check_sets },
+	{ "peers compared", check_compared },
 };
 #define CHECKS (sizeof(checks) / sizeof(checks[0]))
+/* and what is compared with the peers, kind by kind */
+#define ALL	(CHECKS + DRIFT_KINDS - 1)
+#define KIND(i) ((enum drift_kind)((i)-CHECKS + 1))
 
 static unsigned total(const struct checker *c)
 {
 	return c->found[LEVEL_NOTE] + c->found[LEVEL_WARNS] +
-	       c->found[LEVEL_BLOCKS];
+	       c->found[LEVEL_DEMOTES] + c->found[LEVEL_BLOCKS];
 }
 
 static void print_verdict(const struct checker *c, FILE *out)
 {
 	unsigned warns = c->found[LEVEL_WARNS];
+	unsigned demotes = c->found[LEVEL_DEMOTES];
 	unsigned blocks = c->found[LEVEL_BLOCKS];
+	unsigned all = warns + demotes + blocks;
+	char more[32] = "";
 
 	fprintf(out, "%s: ", c->n->engine->node);
-	if (warns + blocks == 0)
+	if (demotes)
+		snprintf(more, sizeof(more), "%u demote%s, ", demotes,
+			 demotes == 1 ? "s" : "");
+	if (all == 0)
 		fputs("nothing here would bite at a failover.\n\n", out);
 	else
 		fprintf(out,
-			"%u finding%s, %u block%s a takeover, %u warn%s.\n\n",
-			warns + blocks, warns + blocks == 1 ? "" : "s", blocks,
-			blocks == 1 ? "s" : "", warns, warns == 1 ? "s" : "");
+			"%u finding%s, %u block%s a takeover, %s%u warn%s.\n\n",
+			all, all == 1 ? "" : "s", blocks,
+			blocks == 1 ? "s" : "", more, warns,
+			warns == 1 ? "s" : "");
 }
 
 /* The names of the checks that found nothing, in lines. */
-static void print_good(const bool good[CHECKS], FILE *out)
+static void print_good(const bool good[ALL], FILE *out)
 {
 	size_t column = 0;
 
-	for (size_t i = 0; i < CHECKS; i++) {
-		size_t len = strlen(checks[i].name);
+	for (size_t i = 0; i < ALL; i++) {
+		const char *name =
+			i < CHECKS ? checks[i].name : check_drift_name(KIND(i));
+		size_t len = strlen(name);
 
 		if (!good[i])
 			continue;
@@ -435,7 +448,7 @@ static void print_good(const bool good[CHECKS], FILE *out)
 			column = (size_t)fprintf(out, ",\n%*s", COLUMN, "") - 2;
 		else
 			column += (size_t)fprintf(out, ", ");
-		fputs(checks[i].name, out);
+		fputs(name, out);
 		column += len;
 	}
 	if (column)
@@ -445,7 +458,7 @@ static void print_good(const bool good[CHECKS], FILE *out)
 bool report_check(struct node *n, FILE *out)
 {
 	struct checker c = { .n = n };
-	bool good[CHECKS] = { false };
+	bool good[ALL] = { false };
 	char *text = NULL;
 	size_t len;
 
@@ -456,16 +469,22 @@ bool report_check(struct node *n, FILE *out)
 			n->engine->node);
 		return false;
 	}
-	for (size_t i = 0; i < CHECKS; i++) {
+	for (size_t i = 0; i < ALL; i++) {
 		unsigned before = total(&c);
 
-		checks[i].run(&c);
-		good[i] = total(&c) == before;
+		c.unknown = false;
+		if (i < CHECKS)
+			checks[i].run(&c);
+		else
+			check_drift(&c, KIND(i));
+		good[i] = total(&c) == before && !c.unknown;
 	}
 	fclose(c.out);
 	print_verdict(&c, out);
 	fputs(text, out);
 	free(text);
 	print_good(good, out);
-	return c.found[LEVEL_WARNS] + c.found[LEVEL_BLOCKS] == 0;
+	return c.found[LEVEL_WARNS] + c.found[LEVEL_DEMOTES] +
+		       c.found[LEVEL_BLOCKS] ==
+	       0;
 }

@@ -5,14 +5,16 @@
 #ifndef STATESYNC_REPORT_CHECK_H
 #define STATESYNC_REPORT_CHECK_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
+#include "drift.h"
 #include "mono.h"
 
 /* What happened longer ago is no finding. */
 #define CHECK_RECENT_NS (3600 * MONO_S)
 
-enum level { LEVEL_NOTE, LEVEL_WARNS, LEVEL_BLOCKS, LEVELS };
+enum level { LEVEL_NOTE, LEVEL_WARNS, LEVEL_DEMOTES, LEVEL_BLOCKS, LEVELS };
 
 struct node;
 
@@ -20,12 +22,18 @@ struct checker {
 	struct node *n;
 	FILE *out;
 	unsigned found[LEVELS];
+	bool unknown; /* by the check at hand: nor that all is well */
 };
 
 /* A finding of several lines: what is, what it breaks, what to do. */
 void finding(struct checker *c, enum level level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* report_check_drift.c: differences between this node and its peers, of one
+ * kind; and with whom it was not compared. */
+void check_drift(struct checker *c, enum drift_kind kind);
+const char *check_drift_name(enum drift_kind kind);
+void check_compared(struct checker *c);
 /* report_check_flows.c: what flows lose at a failover. */
 void check_translations(struct checker *c);
 void check_labels(struct checker *c);

@@ -342,6 +342,7 @@ static json_t *peers(struct node *n)
 		put(o, "bulk", bulk(p));
 		put(o, "audit", report_audit_json(n, i));
 		put(o, "resume", report_resume_json(n, i));
+		put(o, "drift", report_drift_json(n, i));
 		put(o, "broken", broken_sessions(p));
 		put(o, "ready",
 		    p->heard ? json_boolean(p->word.ready) : json_null());

@@ -386,8 +386,6 @@ static const struct command commands[] = {
 };
 #define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-/* Promised, not built yet. */
-
 static const struct command *find_command(const char *name)
 {
 	if (!strcmp(name, "--bulk"))

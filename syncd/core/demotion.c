@@ -12,6 +12,7 @@ static const char *const names[DEMOTION_NAMES] = {
 	[DEMOTION_POLICY] = "policy",
 	[DEMOTION_TRACK] = "track",
 	[DEMOTION_MAINTENANCE] = "maintenance",
+	[DEMOTION_DRIFT] = "drift",
 };
 
 const char *demotion_name(enum demotion_name name)

@@ -15,6 +15,7 @@ enum demotion_name {
 	DEMOTION_POLICY,      /* carpdemote of its commands */
 	DEMOTION_TRACK,	      /* the weights of what is tracked and is down */
 	DEMOTION_MAINTENANCE, /* statesync maintenance */
+	DEMOTION_DRIFT,	      /* 1: this node differs from the master */
 	DEMOTION_NAMES
 };
 

@@ -121,6 +121,7 @@ void engine_free(struct engine *e)
 	}
 	engine_audit_free(e);
 	engine_sets_free(e);
+	engine_drift_free(e);
 	filter_free(&e->filter);
 	free(e->own);
 	memset(e, 0, sizeof(*e));

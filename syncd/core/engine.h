@@ -16,6 +16,7 @@
 #include "demotion.h"
 #include "destroys.h"
 #include "engine_audit.h"
+#include "engine_drift.h"
 #include "engine_sets.h"
 #include "filter.h"
 #include "gate.h"
@@ -354,6 +355,7 @@ struct engine {
 	size_t fresh; /* ops a peer told since a chunk was filled */
 	uint64_t chunk_offered; /* destroys.offered when it was */
 
+	struct engine_drift drift;
 	struct engine_sets *sets; /* NULL: none are named */
 
 	struct flow_change ops[ENGINE_OPS_MAX];

@@ -261,14 +261,17 @@ static void transition(struct engine *e, unsigned i,
 	describe(a, words, cause, sizeof(cause));
 	if (a->transition.to == CARP_MASTER && e->gate.holds)
 		snprintf(cause + strlen(cause), sizeof(cause) - strlen(cause),
-			 ", not in sync (hold: %s)",
+			 e->gate.holds == HOLD_DRIFT
+				 ? " (hold: %s)"
+				 : ", not in sync (hold: %s)",
 			 gate_reason(e->gate.holds));
 	history_add(&e->history, now, v->name, a->transition.from,
 		    a->transition.to, cause);
 	engine_log(e, LEVEL_NOTICE, "carp \"%s\": %s -> %s: %s", v->name,
 		   carp_state_name(a->transition.from),
 		   carp_state_name(a->transition.to), cause);
-	if (a->transition.to == CARP_MASTER && e->gate.holds)
+	if (a->transition.to == CARP_MASTER &&
+	    e->gate.holds & ~(uint32_t)HOLD_DRIFT)
 		engine_log(e, LEVEL_WARNING,
 			   "carp \"%s\": taken over without the whole state; "
 			   "connections that are missing break",
@@ -413,7 +416,8 @@ static bool settle_env(struct engine *e, mono_t now)
 	struct carp_env env;
 	bool told = false;
 
-	if (!holds) {
+	engine_drift_settle(e);
+	if (!(holds & ~(uint32_t)HOLD_DRIFT)) {
 		e->whole = true;
 		e->whole_at = now;
 	}

@@ -17,6 +17,7 @@
  * engine_merge.c     whose word counts where several nodes work
  * engine_dump.c      dumps of our table, and whom they serve
  * engine_filter.c    filter blocks, and zones called otherwise on a peer
+ * engine_drift.c     nodes compared, and what follows
  * engine_defer.c     first packets that wait until the peers know their flow
  * engine_audit.c     comparing tables, as the owner of the flows
  * engine_judge.c     what differs, and its repair
@@ -182,6 +183,18 @@ void engine_sync_tell(struct engine *e, enum flow_op op, const struct flow *f,
 /* A handover goes on and nothing is told from here to its end; what would have
  * been is remembered. */
 bool engine_sync_silent(const struct engine *e);
+
+/* --- engine_drift.c: nodes compared */
+void engine_drift_peer_live(struct engine *e, unsigned peer);
+void engine_drift_peer_down(struct engine *e, unsigned peer);
+void engine_drift_heard(struct engine *e, unsigned peer,
+			const struct session_event *ev);
+/* Tells a live peer, if there is anything new. */
+void engine_drift_say(struct engine *e, unsigned peer);
+/* HOLD_DRIFT, or 0; and the demotion. */
+uint32_t engine_drift_holds(const struct engine *e);
+void engine_drift_settle(struct engine *e);
+void engine_drift_free(struct engine *e);
 
 /* --- engine_expect.c: expectations */
 /* Those whose master's word did not come; at the end of time: all. */

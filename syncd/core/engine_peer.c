@@ -61,6 +61,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	engine_answer_forget(e, peer);
 	engine_sync_forget_peer(e, peer);
 	engine_sets_peer_down(e, peer);
+	engine_drift_peer_down(e, peer);
 }
 
 void engine_peer_data(struct engine *e, unsigned peer, const void *data,
@@ -94,6 +95,7 @@ static void hello(struct engine *e, unsigned peer,
 		   p->hello.version);
 	engine_sync_peer_live(e, peer, now);
 	engine_sets_peer_live(e, peer, now);
+	engine_drift_peer_live(e, peer);
 }
 
 static enum carp_state said_state(const struct session_word *w,
@@ -253,6 +255,9 @@ static void heard(struct engine *e, unsigned peer,
 	case SESSION_RESUME:
 		engine_resume_answered(e, peer, ev);
 		return;
+	case SESSION_FACTS:
+		engine_drift_heard(e, peer, ev);
+		return;
 	case SESSION_SETS:
 		engine_sets_words(e, peer, ev);
 		return;
@@ -385,6 +390,7 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 		if (session_send_addresses(p->session, e->own, n) == 0)
 			p->say_addresses = false;
 	}
+	engine_drift_say(e, peer);
 	if (p->say_word && !taking(e))
 		engine_peer_word(e, peer, now);
 	if (p->say_ack && (mono_due(p->ack_after, now) || e->defers) &&
@@ -451,7 +457,7 @@ static bool masters_are_heard(const struct engine *e)
 uint32_t engine_peer_holds(const struct engine *e)
 {
 	bool heard = masters_are_heard(e);
-	uint32_t holds = 0;
+	uint32_t holds = engine_drift_holds(e);
 
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];

@@ -36,7 +36,7 @@ uint32_t engine_stale_ms(const struct engine *e, mono_t now)
 {
 	int64_t ms = mono_diff(now, e->whole_at) / MONO_MS;
 
-	if (!e->gate.holds)
+	if (!(e->gate.holds & ~(uint32_t)HOLD_DRIFT))
 		return 0;
 	return e->whole && ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }

@@ -14,9 +14,10 @@
 
 /* Bits; they travel in session_word.holds. */
 enum hold {
-	HOLD_BULK = 1 << 0, /* the whole table has not arrived yet */
-	HOLD_GAP = 1 << 1,  /* something was lost since it did */
-	HOLD_LINK = 1 << 2, /* the peer cannot be heard over the link */
+	HOLD_BULK = 1 << 0,  /* the whole table has not arrived yet */
+	HOLD_GAP = 1 << 1,   /* something was lost since it did */
+	HOLD_LINK = 1 << 2,  /* the peer cannot be heard over the link */
+	HOLD_DRIFT = 1 << 3, /* this node differs from the master */
 };
 
 enum require_sync {
@@ -29,7 +30,7 @@ struct gate {
 	enum require_sync require;
 	int64_t limit_ns; /* of REQUIRE_SYNC_LIMIT */
 	uint32_t holds;	  /* bits of enum hold */
-	mono_t since;	  /* when the first of them was raised */
+	mono_t since;	  /* when the first of them but DRIFT was raised */
 };
 
 void gate_init(struct gate *g, enum require_sync require, int64_t limit_ns);
@@ -37,14 +38,15 @@ void gate_init(struct gate *g, enum require_sync require, int64_t limit_ns);
 /* Replaces the reasons. A node that is master of something has none. */
 void gate_set(struct gate *g, uint32_t holds, mono_t now);
 
-/* True while the node must not take over from a living master. */
+/* True while the node must not take over from a living master. HOLD_DRIFT is
+ * there because somebody asked for it, and no matter of require-sync. */
 bool gate_holding(const struct gate *g, mono_t now);
 
 /* When gate_holding may change by time alone. */
 mono_t gate_deadline(const struct gate *g, mono_t now);
 
-/* The one reason that stands for all: "bulk", "gap", "link"; NULL for none.
- * A cut link comes first, because nothing else can be cured before it. */
+/* The one reason that stands for all: "bulk", "gap", "link", "drift"; NULL for
+ * none. A cut link comes first, because nothing else can be cured before it. */
 const char *gate_reason(uint32_t holds);
 
 #endif

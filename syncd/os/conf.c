@@ -181,6 +181,7 @@ void conf_free(struct conf *conf)
 	for (size_t i = 0; conf->link.peers && i < conf->link.num_peers; i++)
 		conf_peer_drop(&conf->link.peers[i]);
 	conf_sync_drop(&conf->sync);
+	conf_drift_drop(&conf->drift);
 	free(conf->carps);
 	free(conf->link.peers);
 	free(conf->state_dir);

@@ -9,6 +9,7 @@
 #define STATESYNC_CONF_H
 
 #include "conf_carp.h"
+#include "conf_drift.h"
 #include "conf_follow.h"
 #include "conf_sync.h"
 
@@ -79,6 +80,7 @@ struct conf {
 	struct conf_link link;
 	struct conf_sync sync;
 	struct conf_sets sets;
+	struct conf_drift drift;
 	size_t num_carps; /* at least 1 */
 	struct conf_carp *carps;
 };

@@ -265,8 +265,19 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_ROOT, KEY_ONE, "on-master", set_on_master },
 	{ IN_ROOT, KEY_ONE, "on-backup", set_on_backup },
 	{ IN_ROOT, KEY_ONE, "on-fault", set_on_fault },
-	{ IN_ROOT, KEY_LATER, "drift", NULL },
-	{ IN_STATS, KEY_LATER, "mode", NULL },
+	{ IN_DRIFT, KEY_LIST, "files", conf_drift_files },
+	{ IN_DRIFT, KEY_LIST, "ignore", conf_drift_ignore },
+	{ IN_DRIFT, KEY_ONE, "period", conf_drift_period },
+	{ IN_DRIFT, KEY_ONE, "version", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "ruleset", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "sysctls", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "table-size", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "helpers", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "labels", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "interfaces", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "addresses", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "carp", conf_drift_effect },
+	{ IN_DRIFT, KEY_ONE, "files-effect", conf_drift_effect },
 };
 
 const struct conf_key *conf_key_find(enum section section, const char *name)

@@ -28,14 +28,14 @@ enum section {
 	IN_FILTER,
 	IN_NAMES,
 	IN_STATS,
+	IN_DRIFT,
 	SECTIONS
 };
 
 enum conf_key_kind {
-	KEY_ONE,   /* once in its block */
-	KEY_MANY,  /* as often as one likes */
-	KEY_LIST,  /* { a, b } */
-	KEY_LATER, /* promised, not built yet: refused by name */
+	KEY_ONE,  /* once in its block */
+	KEY_MANY, /* as often as one likes */
+	KEY_LIST, /* { a, b } */
 };
 
 typedef void conf_set_fn(struct parser *p, const char *value);
@@ -63,6 +63,9 @@ conf_set_fn conf_carp_interface, conf_carp_vhid, conf_carp_addresses,
 	conf_carp_ttl, conf_carp_source_mac, conf_carp_shared,
 	conf_carp_refresh, conf_carp_alias, conf_carp_balancing,
 	conf_carp_nodes;
+/* conf_drift.c: into p->conf->drift. */
+conf_set_fn conf_drift_files, conf_drift_period, conf_drift_ignore,
+	conf_drift_effect;
 /* conf_sets.c */
 conf_set_fn conf_sync_sets, conf_sync_sets_period;
 /* Into p->allowed. */

@@ -48,6 +48,7 @@ static const struct block {
 	{ IN_SYNC, IN_FILTER, "filter", CFGF_MULTI | CFGF_TITLE },
 	{ IN_SYNC, IN_NAMES, "names", CFGF_MULTI | CFGF_TITLE },
 	{ IN_ROOT, IN_STATS, "stats", CFGF_NONE },
+	{ IN_ROOT, IN_DRIFT, "drift", CFGF_NONE },
 };
 
 /* The first option of every section has our slot's scratch as its simple
@@ -231,6 +232,7 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
 	case IN_SYNC:
 	case IN_ROOT:
 	case IN_STATS:
+	case IN_DRIFT:
 	case SECTIONS:
 		break;
 	}
@@ -245,13 +247,6 @@ static void unknown_key(struct parser *p, const cfg_t *cfg, struct place at,
 	struct near near;
 	size_t n = 0;
 
-	if (conf_key_find(section_of(cfg), name)) {
-		conf_mistake(p, at,
-			     "\"%s\"%s is not supported by this version; "
-			     "remove it",
-			     name, in);
-		return;
-	}
 	near_init(&near, name);
 	for (const cfg_opt_t *o = cfg->opts + 1; o->name; o++) {
 		near_try(&near, o->name);
@@ -327,7 +322,7 @@ static void fill_options(struct parser *p, enum section section,
 	*slot = (struct slot){ NULL, section, p };
 	out = add_option(slot, SLOT_NAME, false, out);
 	for (const struct conf_key *key = conf_keys; key->name; key++)
-		if (key->section == section && key->kind != KEY_LATER)
+		if (key->section == section)
 			out = add_option(slot, key->name, key->kind == KEY_LIST,
 					 out);
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
@@ -415,6 +410,7 @@ static int run_pass(struct parser *p)
 	p->conf->witness = true;
 	p->conf->witness_limit = 3;
 	p->conf->sets.period_ms = 5000;
+	p->conf->drift.period_ms = 10000;
 	p->broken = cfg_parse_buf(cfg, p->text) != CFG_SUCCESS;
 	if (p->broken && !p->num_mistakes)
 		conf_mistake(p, (struct place){ 0 },

@@ -19,12 +19,14 @@ SECTIONS = {"IN_ROOT": "GENERAL", "IN_LINK": "LINK", "IN_PEER": "LINK",
             "IN_CARP": "CARP", "IN_ALLOW": "CARP", "IN_SCRIPT": "TRACK",
             "IN_WATCH": "TRACK", "IN_ROUTE": "ROUTES AND RULES",
             "IN_RULE": "ROUTES AND RULES", "IN_SYNC": "SYNC",
-            "IN_FILTER": "SYNC", "IN_NAMES": "SYNC", "IN_STATS": "STATS"}
+            "IN_FILTER": "SYNC", "IN_NAMES": "SYNC", "IN_STATS": "STATS",
+            "IN_DRIFT": "DRIFT"}
 BLOCKS = {"LINK": ("link", "peer"),
           "CARP": ("carp", "allow", "track", "routes", "rules"),
           "TRACK": ("interface", "route", "script", "process", "file"),
           "ROUTES AND RULES": ("route", "rule"),
-          "SYNC": ("sync", "filter", "names"), "STATS": ("stats",)}
+          "SYNC": ("sync", "filter", "names"), "STATS": ("stats",),
+          "DRIFT": ("drift",)}
 
 
 def text(path):

@@ -171,24 +171,6 @@ START_TEST(unknown_keys)
 }
 END_TEST
 
-START_TEST(not_yet)
-{
-	static const char *const tops[] = {
-		"drift { files = { \"/x\" } }",
-	};
-	char text[512], expected[128];
-
-	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++) {
-		snprintf(text, sizeof(text), "%s\n" CARP, tops[i]);
-		snprintf(expected, sizeof(expected),
-			 "1:1: \"%.*s\" is not supported by this version; "
-			 "remove it",
-			 (int)strcspn(tops[i], " "), tops[i]);
-		refused(text, expected);
-	}
-}
-END_TEST
-
 START_TEST(where_metrics_are)
 {
 	static const char *const wrong[] = { "127.0.0.1",   "localhost:9788",
@@ -457,7 +439,6 @@ int main(void)
 	tcase_add_test(tc, carp_values);
 	tcase_add_test(tc, sets);
 	tcase_add_test(tc, unknown_keys);
-	tcase_add_test(tc, not_yet);
 	tcase_add_test(tc, where_metrics_are);
 	tcase_add_test(tc, what_follows_a_role);
 	tcase_add_test(tc, the_audit);

@@ -55,8 +55,30 @@ START_TEST(off_never_holds)
 }
 END_TEST
 
+/* Somebody asked for it: it lasts as long as the difference, and takes nothing
+ * from the time of another reason. */
+START_TEST(a_difference_holds_without_end)
+{
+	struct gate g;
+
+	gate_init(&g, REQUIRE_SYNC_LIMIT, 60 * MONO_S);
+	gate_set(&g, HOLD_DRIFT, t0);
+	ck_assert(gate_holding(&g, at(3600)));
+	ck_assert(mono_is_never(gate_deadline(&g, at(3600))));
+	gate_set(&g, HOLD_DRIFT | HOLD_BULK, at(3600));
+	gate_set(&g, HOLD_BULK, at(3601));
+	ck_assert(gate_holding(&g, at(3659)));
+	ck_assert(!gate_holding(&g, at(3660)));
+	gate_init(&g, REQUIRE_SYNC_OFF, 0);
+	gate_set(&g, HOLD_DRIFT, t0);
+	ck_assert(gate_holding(&g, t0));
+}
+END_TEST
+
 START_TEST(one_reason_stands_for_all)
 {
+	ck_assert_str_eq(gate_reason(HOLD_DRIFT), "drift");
+	ck_assert_str_eq(gate_reason(HOLD_DRIFT | HOLD_BULK), "bulk");
 	ck_assert_ptr_null(gate_reason(0));
 	ck_assert_str_eq(gate_reason(HOLD_BULK), "bulk");
 	ck_assert_str_eq(gate_reason(HOLD_BULK | HOLD_GAP), "gap");
@@ -74,6 +96,7 @@ int main(void)
 	tcase_add_test(t, strict_holds_as_long_as_a_reason);
 	tcase_add_test(t, limit_runs_from_the_first_reason);
 	tcase_add_test(t, off_never_holds);
+	tcase_add_test(t, a_difference_holds_without_end);
 	tcase_add_test(t, one_reason_stands_for_all);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
