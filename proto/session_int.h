@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The inside of a session, for session.c, session_out.c and session_resume.c. */
+/* The inside of a session, for session*.c. */
 #ifndef STATESYNC_SESSION_INT_H
 #define STATESYNC_SESSION_INT_H
 
@@ -101,7 +101,6 @@ void session_frame_added(struct session *s);
 /* As session_msg_get_* (session_msg.h). */
 bool session_audit_get(struct arena *arena, const struct frame *f,
 		       struct session_audit *a);
-/* session_sets.c, session_facts.c */
 enum session_error session_hear_sets(struct session *s, const struct frame *f,
 				     struct session_event *e);
 enum session_error session_hear_elements(struct session *s,
@@ -109,9 +108,8 @@ enum session_error session_hear_elements(struct session *s,
 					 struct session_event *e);
 enum session_error session_hear_facts(struct session *s, const struct frame *f,
 				      struct session_event *e);
-/* False if the peer acknowledges what it cannot have, or less than before. */
+/* False: it can have less, or said more before; and how long they took. */
 bool session_tx_acked(struct session *s, uint64_t seq);
-/* session_acks.c: how long they took, before they are. */
 void session_count_acks(struct session *s, uint64_t seq);
 /* The peer's answer to our offer; it must be one. */
 enum session_error session_hear_resume(struct session *s, const struct frame *f,

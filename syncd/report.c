@@ -5,6 +5,7 @@
  * how they came to be. Invariant: the first line stands alone.
  */
 #include "report.h"
+#include "report_sets.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -80,16 +80,6 @@ void report_counters(struct node *n, bool all, FILE *out);
  */
 bool report_check(struct node *n, FILE *out);
 
-/* report_sets.c: nftables sets, as an array, a block of the screen, counters and
- * findings (of three lines: what is, what it breaks, what to do). */
-typedef void report_counter(void *arg, uint64_t value, const char *what,
-			    const char *of);
-typedef void report_finding(void *arg, const char *text);
-json_t *report_sets_json(struct node *n);
-void report_sets(struct node *n, FILE *out);
-void report_sets_counters(struct node *n, report_counter *counter, void *arg);
-void report_sets_check(struct node *n, report_finding *warn, void *arg);
-
 /* report_drift.c: what differs from the peers: two lines of the verdict, the
  * lines of a hold for it, and an object (compared, differences[]). */
 void report_drift_line(const struct node *n, FILE *out);

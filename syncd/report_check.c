@@ -20,6 +20,7 @@
 #include "peersock_path.h"
 #include "report.h"
 #include "report_check.h"
+#include "report_sets.h"
 
 #define COLUMN 8
 #define WIDTH  79

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "report.h"
+#include "report_sets.h"
 
 static void counter(FILE *out, bool all, const char *who, uint64_t value,
 		    const char *what, const char *reason)

@@ -10,6 +10,7 @@
 #include "node_ifstated.h"
 #include "report.h"
 #include "report_drill.h"
+#include "report_sets.h"
 #include "report_value.h"
 
 #define SCHEMA 1

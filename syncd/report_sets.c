@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report.h"
+#include "report_sets.h"
 #include "report_value.h"
 
 /* From here on each is a reason to refuse. */

@@ -2,8 +2,7 @@
 /*
  * The configuration file as a plain tree of values, already checked: what
  * stands here can be used without a further look. Keys, defaults and units
- * are those of the manual; a key that this version does not build is
- * refused by name, never skipped.
+ * are those of the manual.
  */
 #ifndef STATESYNC_CONF_H
 #define STATESYNC_CONF_H
