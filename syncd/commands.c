@@ -321,6 +321,9 @@ static const struct command commands[] = {
 	{ "handover", true, commands_handover,
 	  "handover [force] [to=PEER] [NAME...]" },
 	{ "demote", true, cmd_demote, "demote N" },
+	{ "role", false, commands_role, "role" },
+	{ "set-role", true, commands_set_role,
+	  "set-role master|backup [NAME...]" },
 	{ "reload", true, cmd_reload, "reload" },
 	{ "help", false, cmd_help, "help" },
 };

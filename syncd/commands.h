@@ -11,5 +11,10 @@ struct stats_client;
 
 void commands_flows(struct node *n, struct stats_client *c, int argc,
 		    char **argv);
+/* May this node be master; and what the elector of external vhosts says. */
+void commands_role(struct node *n, struct stats_client *c, int argc,
+		   char **argv);
+void commands_set_role(struct node *n, struct stats_client *c, int argc,
+		       char **argv);
 
 #endif

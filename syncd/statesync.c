@@ -147,6 +147,20 @@ static int run_handover(const struct command *cmd, int argc, char **argv)
 	return ask_for(request, SILENCE_HANDOVER_S);
 }
 
+static int run_role(const struct command *cmd, int argc, char **argv)
+{
+	char request[CLIENT_REQUEST_MAX + 1] = "set-role";
+
+	if (argc == 1)
+		return ask("role");
+	if (strcmp(argv[1], "master") && strcmp(argv[1], "backup"))
+		return usage(cmd);
+	for (int i = 1; i < argc; i++)
+		if (!client_add_word(request, argv[i]))
+			return usage(cmd);
+	return ask(request);
+}
+
 static bool is_number(const char *s, long low, long high)
 {
 	char *end;
@@ -316,6 +330,8 @@ static const struct command commands[] = {
 	  "planned switch to the peer, nothing lost", run_handover },
 	{ "flows", "[--skipped] [--json] [PEER]",
 	  "which connections go to the peers, or do not", run_flows },
+	{ "role", "[master|backup [NAME...]]",
+	  "may it be master; or what another elector says", run_role },
 	{ "demote", "N | -- -N", "add to this node's demotion", run_demote },
 	{ "check", "", "what would bite at a failover, and what to do",
 	  run_check },

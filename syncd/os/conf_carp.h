@@ -22,6 +22,9 @@ enum conf_mac { CONF_MAC_VIRTUAL, CONF_MAC_INTERFACE };
 enum conf_source_mac { CONF_SOURCE_INTERFACE, CONF_SOURCE_VIRTUAL };
 
 /* Where programs find the shared addresses (IPv4 only). */
+/* Who says which node is master: CARP, or another program (role). */
+enum conf_elector { CONF_ELECTOR_CARP, CONF_ELECTOR_EXTERNAL };
+
 enum conf_shared { CONF_SHARED_ROUTE, CONF_SHARED_LO };
 
 enum conf_balancing {
@@ -90,6 +93,7 @@ struct conf_carp {
 	uint8_t vhid;
 	uint8_t advbase; /* s */
 	uint8_t advskew; /* 1/256 s */
+	enum conf_elector elector; /* external: name and addresses only */
 	enum conf_mac mac;
 	uint8_t pass[CONF_PASS_MAX + 1]; /* padded with zeros */
 	size_t num_addresses;		 /* at least 1 */
