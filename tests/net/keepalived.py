@@ -78,14 +78,14 @@ class Vrrp:
     def resign(self):
         """keepalived ends as an init system ends it."""
         self.proc.terminate()
-        self.proc.wait(10)
+        self.proc.wait(30)
 
     def kill(self):
         """keepalived is gone without a word; the addresses stay."""
         for pid in (self.dir / "pid", self.dir / "vrrp.pid"):
             with contextlib.suppress(OSError):
                 os.kill(int(pid.read_text()), signal.SIGKILL)
-        self.proc.wait(10)
+        self.proc.wait(30)
 
     def has(self):
         """The shared addresses that are on this gateway."""
@@ -116,18 +116,18 @@ class VrrpPair:
 
     def start(self):
         self.one.start()
-        wait_for("keepalived made fw1 master", self.one.is_master, 15)
+        wait_for("keepalived made fw1 master", self.one.is_master, 40, 0.2)
         self.two.start()
         self.wait_roles(self.one, self.two)
-        wait_for("fw2 may be elected", self.two.may, 10)
+        wait_for("fw2 may be elected", self.two.may, 30, 0.2)
         return self
 
-    def wait_roles(self, master, backup, timeout=15):
+    def wait_roles(self, master, backup, timeout=40):
         try:
             wait_for("%s is master, %s backup" % (master.node.name,
                                                   backup.node.name),
                      lambda: master.is_master() and backup.is_backup(),
-                     timeout)
+                     timeout, 0.2)
         except AssertionError as e:
             raise AssertionError("%s\n%s\n%s" % (
                 e, self.one.tail(), self.two.tail())) from None
