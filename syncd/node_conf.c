@@ -237,7 +237,7 @@ void node_conf_place(struct node *n, unsigned i, const struct node_wanted *w,
 
 bool node_is_external(const struct node_vhost *v)
 {
-	return v->conf->elector == CONF_ELECTOR_EXTERNAL;
+	return v->conf->external;
 }
 
 unsigned node_leader(const struct node *n, unsigned vhost)

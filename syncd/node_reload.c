@@ -92,7 +92,7 @@ static bool is_same(const struct conf_carp *a, const struct conf_carp *b)
 {
 	if (strcmp(a->name, b->name) || strcmp(a->interface, b->interface) ||
 	    a->vhid != b->vhid || a->mac != b->mac || a->shared != b->shared ||
-	    a->elector != b->elector || a->balancing != b->balancing ||
+	    a->external != b->external || a->balancing != b->balancing ||
 	    a->num_nodes != b->num_nodes)
 		return false;
 	for (unsigned i = 0; i < a->num_nodes; i++)

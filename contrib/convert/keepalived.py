@@ -272,6 +272,8 @@ class Keepalived:
         if not to:
             self.report.lost(e, "a route to nowhere")
             return []
+        if to == "default" and any(":" in w for w in lines):
+            to = "default6"
         return ['route "%s" { %s }' % (to, " ".join(lines))]
 
     def _rule(self, e, n):

@@ -118,7 +118,7 @@ static void check_own_mode(struct parser *p)
 static void check_missing(struct parser *p, const struct draft_carp *d)
 {
 	const struct conf_carp *c = &d->carp;
-	const bool elects = c->elector == CONF_ELECTOR_CARP;
+	const bool elects = !c->external;
 
 	if (elects && !*c->interface)
 		conf_mistake(
@@ -307,7 +307,7 @@ void conf_check_carps(struct parser *p)
 		struct draft_carp *d = &p->carps[i];
 
 		check_missing(p, d);
-		if (d->carp.elector == CONF_ELECTOR_CARP)
+		if (!d->carp.external)
 			check_elected(p, d);
 		else
 			conf_check_external(p, d);

@@ -16,8 +16,7 @@ void conf_carp_elector(struct parser *p, const char *value)
 {
 	static const char *const words[] = { "carp", "external", NULL };
 
-	p->carp.carp.elector =
-		(enum conf_elector)conf_set_word(p, value, words);
+	p->carp.carp.external = conf_set_word(p, value, words) == 1;
 	p->carp.elector_at = p->at;
 }
 
@@ -64,14 +63,13 @@ void conf_check_electors(struct parser *p)
 	for (size_t i = 0; i < p->num_carps; i++) {
 		const struct draft_carp *d = &p->carps[i], *first = p->carps;
 
-		if (d->carp.elector != first->carp.elector)
+		if (d->carp.external != first->carp.external)
 			conf_mistake(p, d->at,
 				     "carp \"%s\" and carp \"%s\" (line %d) "
 				     "have different electors; one for all",
 				     d->carp.name, first->carp.name,
 				     first->at.line);
-		else if (d->carp.elector == CONF_ELECTOR_EXTERNAL &&
-			 !conf->link.present)
+		else if (d->carp.external && !conf->link.present)
 			conf_mistake(p, d->at,
 				     "carp \"%s\": another program elects, and "
 				     "there is no link block; nothing is left "

@@ -23,6 +23,7 @@ def vrrp(lab):
     made.close()
 
 
+@pytest.mark.full
 def test_handover_and_back(lab, vrrp):
     """keepalived is stopped on the master, and started again: it is elected
     again, and not before the daemon has what it missed."""
