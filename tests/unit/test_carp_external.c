@@ -31,11 +31,15 @@ static void count(struct carp_vhost *v, int seen[CARP_DO_WAIT + 1])
 START_TEST(test_silence_does_not_move_it)
 {
 	struct node *n = external();
+	struct carp_advert advert;
 
 	run_until(60 * S);
+	env(0, 1, false);
+	advert = stranger(255, 255, 0);
+	ck_assert_int_eq(hear(0, &advert, &unknown), CARP_REFUSED_VHID);
 	carp_vhost_give_up(&n->v, net.now);
 	carp_vhost_take(&n->v, CARP_CAUSE_HANDOVER, net.now);
-	ck_assert_int_eq(n->v.state, CARP_BACKUP);
+	expect(0, CARP_BACKUP, CARP_CAUSE_LINK_UP);
 	ck_assert(mono_is_never(carp_vhost_deadline(&n->v)));
 }
 END_TEST
@@ -50,7 +54,7 @@ START_TEST(test_it_is_what_it_is_told)
 	count(&n->v, seen);
 	ck_assert_int_eq(seen[CARP_DO_TAKE], 1);
 	ck_assert_int_eq(seen[CARP_DO_ADVERT], 0);
-	env(0, 5, false);
+	carp_vhost_env(&n->v, &(struct carp_env){ .demotion = 5 }, net.now);
 	carp_vhost_yield(&n->v, CARP_CAUSE_WORD, net.now);
 	count(&n->v, seen);
 	ck_assert_int_eq(n->v.state, CARP_MASTER);
