@@ -287,11 +287,18 @@ static void check_elected(struct parser *p, struct draft_carp *d)
 {
 	settle_skew(p, d);
 	conf_settle_nodes(p, d);
+	check_missing(p, d);
 	settle_pass(p, d);
 	add_link_local(p, &d->carp);
 	conf_check_unicast(p, d);
 	conf_check_modes(p, d);
 	conf_check_interval(p, d, lease_jiffy_ns());
+}
+
+static void check_external(struct parser *p, const struct draft_carp *d)
+{
+	check_missing(p, d);
+	conf_check_external(p, d);
 }
 
 void conf_check_carps(struct parser *p)
@@ -306,11 +313,10 @@ void conf_check_carps(struct parser *p)
 	for (size_t i = 0; i < p->num_carps; i++) {
 		struct draft_carp *d = &p->carps[i];
 
-		check_missing(p, d);
-		if (!d->carp.external)
-			check_elected(p, d);
+		if (d->carp.external)
+			check_external(p, d);
 		else
-			conf_check_external(p, d);
+			check_elected(p, d);
 		check_count(p, d);
 		for (size_t j = 0; j <= i; j++)
 			check_pair(p, &p->carps[j], &p->carps[i]);
