@@ -140,3 +140,9 @@ def test_keepalived_knows_the_words_of_the_samples(case, tmp_path):
                         FROM / (case + ".keepalived.conf")],
                        capture_output=True, text=True)
     assert "Unknown keyword" not in p.stdout + p.stderr, p.stderr
+
+
+@pytest.mark.parametrize("name", ["keepalived", "examples/bird"])
+def test_the_files_beside_are_configurations_too(etc, name):
+    text = (ROOT / "contrib" / name / "statesync.conf").read_text()
+    accepted(etc, 'node = "fw1"\n' + text.replace("/etc/statesync", str(etc)))
