@@ -27,7 +27,7 @@ protocol bfd { interface "eth0" { interval 200 ms; multiplier 5; }; }
 template bgp node {
 	local as 64500;
 	bfd on;
-	hold time 9;
+	hold time 9; connect retry time 5; error wait time 1, 10;
 	ipv4 { import all; export where source = RTS_STATIC; };
 }
 protocol bgp gw1 from node { neighbor 10.2.0.11 as 65001; }
