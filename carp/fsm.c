@@ -69,6 +69,8 @@ const char *carp_cause_name(enum carp_cause c)
 		return "no adverts, though the link tells of a master";
 	case CARP_CAUSE_WORD:
 		return "the peer took over, it hears no adverts of this node";
+	case CARP_CAUSE_ELECTOR:
+		return "told by the elector";
 	}
 	return "unknown";
 }

@@ -41,6 +41,7 @@ enum carp_cause {
 	CARP_CAUSE_WITNESS, /* ... and it waits; no transition */
 	CARP_CAUSE_UNHEARD, /* ... and it has waited long enough */
 	CARP_CAUSE_WORD, /* MASTER: the peer says over the link that it took */
+	CARP_CAUSE_ELECTOR, /* another program elects, and says so */
 };
 
 /* Short words for history: "bow-out", "master more demoted". */

@@ -93,7 +93,7 @@ static void master_lives(struct carp_vhost *v, enum carp_family f, mono_t now)
 static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
 			bool own_mac)
 {
-	struct carp_action *a = carp_vhost_push(v, CARP_DO_ADVERT);
+	struct carp_action *a;
 	struct carp_advert advert = {
 		.vhid = v->auth.vhid,
 		.advskew = advskew,
@@ -103,6 +103,9 @@ static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
 		.counter = v->counter += CARP_COUNTER_STEP,
 	};
 
+	if (v->external)
+		return;
+	a = carp_vhost_push(v, CARP_DO_ADVERT);
 	if (v->counter - v->base > CARP_COUNTER_RANGE / 2)
 		v->base = v->counter;
 	/* OpenBSD sends NOV6LL and takes either */
@@ -127,6 +130,8 @@ void carp_vhost_begin(struct carp_vhost *v, mono_t now)
 	carp_vhost_push(v, CARP_DO_TAKE);
 	advert_send(v);
 	carp_vhost_push(v, CARP_DO_ANNOUNCE);
+	if (v->external)
+		return;
 	v->announce_after = ANNOUNCE_AGAIN;
 	v->next_advert = mono_add(now, carp_vhost_interval_ns(v));
 	v->next_announce =
@@ -162,9 +167,15 @@ static void state_set(struct carp_vhost *v, enum carp_state to,
 	memset(v->let_pass, 0, sizeof(v->let_pass));
 }
 
+/* Who is master of an external one its elector alone says. */
+static bool may_move(const struct carp_vhost *v, enum carp_cause cause)
+{
+	return !v->external || cause == CARP_CAUSE_ELECTOR;
+}
+
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now)
 {
-	if (v->state != CARP_BACKUP)
+	if (v->state != CARP_BACKUP || !may_move(v, cause))
 		return;
 	state_set(v, CARP_MASTER, cause, now);
 	carp_vhost_begin(v, now);
@@ -185,7 +196,7 @@ void carp_vhost_yield(struct carp_vhost *v, enum carp_cause cause, mono_t now)
 {
 	int64_t extra_ns = 0;
 
-	if (v->state != CARP_MASTER)
+	if (v->state != CARP_MASTER || !may_move(v, cause))
 		return;
 	/* Two that are equal and step down together must not rise together
 	 * (rules 11). */
@@ -245,7 +256,7 @@ void carp_vhost_env(struct carp_vhost *v, const struct carp_env *env,
 	if (v->env.demotion > UINT8_MAX)
 		v->env.demotion = UINT8_MAX;
 	if (v->state != CARP_MASTER || v->fence != CARP_UNFENCED ||
-	    v->env.demotion <= before)
+	    v->env.demotion <= before || v->external)
 		return;
 	advert_now(v, now);
 }

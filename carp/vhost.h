@@ -26,6 +26,9 @@ struct carp_vhost_conf {
 	int64_t preempt_delay_ns; /* since a worse master is heard */
 	int64_t announce_ns;	  /* between announcements; 0: once is enough */
 	unsigned witness_limit;	  /* master-down times; 0: no witness */
+	/* Another program elects: no adverts, no timers, no vhid. It is MASTER
+	 * or BACKUP by CARP_CAUSE_ELECTOR alone. */
+	bool external;
 	uint64_t seed; /* random; another one for every vhost and start */
 };
 
@@ -59,7 +62,7 @@ struct carp_vhost {
 	struct carp_auth old;  /* of before carp_vhost_change */
 	bool has_old, says_old;
 	uint8_t advbase, advskew;
-	bool preempt, stopped;
+	bool preempt, stopped, external;
 	bool uses[CARP_FAMILIES]; /* has addresses of it, so adverts */
 	int64_t preempt_delay_ns, announce_ns;
 	unsigned witness_limit;
@@ -164,7 +167,8 @@ void carp_vhost_vouch(struct carp_vhost *v, mono_t until, bool well,
  * one. So does a BACKUP, which may have yielded to its advert before. */
 void carp_vhost_obey(struct carp_vhost *v, mono_t now);
 
-/* BACKUP -> MASTER for that cause (the peer hands over; lease back). */
+/* BACKUP -> MASTER for that cause (the peer hands over; lease back; the
+ * elector says so, of an external one the only cause). */
 void carp_vhost_take(struct carp_vhost *v, enum carp_cause cause, mono_t now);
 
 /* MASTER -> BACKUP for that cause; waits a master-down time. */

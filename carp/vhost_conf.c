@@ -32,6 +32,8 @@ static enum carp_conf_error auth_of(struct carp_auth *auth,
 
 	if (conf->advskew > CARP_ADVSKEW_MAX)
 		return CARP_CONF_ADVSKEW;
+	if (conf->external && e == CARP_CONF_VHID)
+		e = CARP_CONF_OK;
 	if (!e && conf->v4_count + conf->v6_count == 0)
 		return CARP_CONF_NO_ADDRESS;
 	for (size_t i = 0; i < conf->v4_count && !e; i++)
@@ -50,8 +52,9 @@ static void set_parameters(struct carp_vhost *v,
 	v->preempt_delay_ns = conf->preempt_delay_ns;
 	v->announce_ns = conf->announce_ns;
 	v->witness_limit = conf->witness_limit;
-	v->uses[CARP_V4] = conf->v4_count > 0;
-	v->uses[CARP_V6] = conf->v6_count > 0;
+	v->external = conf->external;
+	v->uses[CARP_V4] = conf->v4_count > 0 && !v->external;
+	v->uses[CARP_V6] = conf->v6_count > 0 && !v->external;
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->obeys[f] &= v->uses[f];
 }

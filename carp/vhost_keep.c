@@ -51,7 +51,7 @@ void carp_vhost_restore(struct carp_vhost *v, const struct carp_kept *k,
 	v->since = k->since;
 	for (int f = 0; f < CARP_FAMILIES; f++)
 		v->master_down[f] = v->waiting[f] = MONO_NEVER;
-	v->next_advert = now;
+	v->next_advert = v->external ? MONO_NEVER : now;
 	v->next_announce =
 		v->announce_ns ? mono_add(now, v->announce_ns) : MONO_NEVER;
 }
@@ -59,6 +59,7 @@ void carp_vhost_restore(struct carp_vhost *v, const struct carp_kept *k,
 void carp_vhost_kept_not(struct carp_vhost *v, mono_t now)
 {
 	v->counter += SKIPPED_ADVERTS * CARP_COUNTER_STEP;
-	if (v->state == CARP_MASTER && v->fence == CARP_UNFENCED)
+	if (v->state == CARP_MASTER && v->fence == CARP_UNFENCED &&
+	    !v->external)
 		v->next_advert = now;
 }

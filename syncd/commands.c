@@ -318,6 +318,9 @@ static const struct command commands[] = {
 	{ "maintenance", true, commands_maintenance, "maintenance on|off" },
 	{ "drill", true, commands_drill, "drill [json] [for=S] [to=PEER]" },
 	{ "events", false, commands_events, "events [json] [n N]" },
+	{ "role", false, commands_role, "role" },
+	{ "set-role", true, commands_set_role,
+	  "set-role master|backup [NAME...]" },
 	{ "reload", true, cmd_reload, "reload" },
 	{ "help", false, cmd_help, "help" },
 };

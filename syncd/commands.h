@@ -23,5 +23,10 @@ void commands_demote(struct node *n, struct stats_client *c, int argc,
 /* One vhost, by any name that it has in a policy, as ifconfig of OpenBSD. */
 void commands_carp(struct node *n, struct stats_client *c, int argc,
 		   char **argv);
+/* May this node be master; and what the elector of external vhosts says. */
+void commands_role(struct node *n, struct stats_client *c, int argc,
+		   char **argv);
+void commands_set_role(struct node *n, struct stats_client *c, int argc,
+		       char **argv);
 
 #endif

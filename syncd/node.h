@@ -217,6 +217,9 @@ struct node {
  * else itself. */
 unsigned node_leader(const struct node *n, unsigned vhost);
 
+/* Another program elects and moves the addresses: nothing of it is ours. */
+bool node_is_external(const struct node_vhost *v);
+
 /* --- node.c */
 /* n is zeroed; conf is taken over, and was read from path, which stays; argv is
  * the program's. 0 or -errno, already logged. */

@@ -44,6 +44,11 @@ void node_take(struct node *n, unsigned vhost)
 	const char *why = NULL;
 	int err;
 
+	if (node_is_external(v)) { /* the elector has done it */
+		memset(v->take_us, 0, sizeof(v->take_us));
+		v->unannounced = true;
+		return;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	err = vip_add(&n->vip, &v->vip);
 	v->take_us[0] = node_us_since(&t);
@@ -115,6 +120,8 @@ void node_release(struct node *n, unsigned vhost)
 	struct node_vhost *v = &n->vhosts[vhost];
 
 	v->unannounced = false;
+	if (node_is_external(v))
+		return;
 	node_fence(n, vhost);
 	node_policy_release(n, vhost);
 	(void)vip_remove(&n->vip, &v->vip);

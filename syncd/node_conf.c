@@ -85,6 +85,7 @@ static void vhost_conf(const struct node *n, const struct node_vhost *v,
 			.witness_limit = n->conf->witness
 						 ? n->conf->witness_limit
 						 : 0,
+			.external = node_is_external(v),
 		},
 	};
 	allow(c, out);
@@ -221,7 +222,8 @@ void node_conf_place(struct node *n, unsigned i, const struct node_wanted *w,
 	if (!fresh)
 		return;
 	v->node = n;
-	v->iface = iface_named(n, c->interface);
+	v->iface = node_is_external(v) ? NODE_NO_IFACE
+				       : iface_named(n, c->interface);
 	v->share = w->share;
 	v->vhid = c->balancing ? c->nodes[w->share].vhid : c->vhid;
 	if (c->balancing)
@@ -231,6 +233,11 @@ void node_conf_place(struct node *n, unsigned i, const struct node_wanted *w,
 		snprintf(v->name, sizeof(v->name), "%s", c->name);
 	if (i >= n->nvhosts)
 		n->nvhosts = i + 1;
+}
+
+bool node_is_external(const struct node_vhost *v)
+{
+	return v->conf->external;
 }
 
 unsigned node_leader(const struct node *n, unsigned vhost)

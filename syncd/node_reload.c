@@ -95,7 +95,8 @@ static bool is_same(const struct conf_carp *a, const struct conf_carp *b)
 {
 	if (strcmp(a->name, b->name) || strcmp(a->interface, b->interface) ||
 	    a->vhid != b->vhid || a->mac != b->mac || a->shared != b->shared ||
-	    a->balancing != b->balancing || a->num_nodes != b->num_nodes)
+	    a->external != b->external || a->balancing != b->balancing ||
+	    a->num_nodes != b->num_nodes)
 		return false;
 	for (unsigned i = 0; i < a->num_nodes; i++)
 		if (a->nodes[i].vhid != b->nodes[i].vhid)

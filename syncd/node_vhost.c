@@ -63,6 +63,8 @@ static int open_vhost(struct node *n, unsigned i)
 	v->addrs = addresses(c);
 	if (!v->addrs)
 		return -ENOMEM;
+	if (node_is_external(v))
+		return 0;
 	strcpy(v->vip.ifname, c->interface);
 	v->vip.virtual_mac = c->mac == CONF_MAC_VIRTUAL;
 	v->vip.on_lo = c->shared == CONF_SHARED_LO;
@@ -132,7 +134,7 @@ int node_carp_adopt(struct node *n, int lease_fd)
 		struct node_vhost *v = &n->vhosts[i];
 		const struct engine_vhost *e = &n->engine->vhosts[i];
 
-		v->answering = e->held;
+		v->answering = e->held && !node_is_external(v);
 		if (!v->vip.virtual_mac)
 			continue;
 		v->lease.timeout_ns = e->lease_ns;
@@ -168,6 +170,11 @@ int node_vhost_change(struct node *n, unsigned i)
 
 	if (!addrs)
 		return -ENOMEM;
+	if (node_is_external(v)) {
+		free(was);
+		v->addrs = addrs;
+		return 0;
+	}
 	if (count == v->vip.addr_count &&
 	    !memcmp(addrs, was, count * sizeof(*addrs)) &&
 	    source_virtual == v->lease.source_virtual) {

@@ -80,8 +80,12 @@ static void block_carp(struct node *n, FILE *out)
 
 		if (e->vhosts[i].gone)
 			continue;
-		fprintf(out, "%-8s  %4u   %-12s %-8s", nv->name, nv->vhid,
-			c->interface, state_word(v->state));
+		if (node_is_external(nv))
+			fprintf(out, "%-8s     -   %-12s %-8s", nv->name,
+				"external", state_word(v->state));
+		else
+			fprintf(out, "%-8s  %4u   %-12s %-8s", nv->name,
+				nv->vhid, c->interface, state_word(v->state));
 		for (size_t k = 0; k < e->npeers; k++)
 			fprintf(out, " %-8s", last_word(n, k, nv->name, text));
 		fprintf(out, " %-8s",
@@ -168,7 +172,7 @@ void report_carp(struct node *n, FILE *out)
 
 const struct node_iface *report_iface(const struct node *n, size_t vhost)
 {
-	if (n->engine->vhosts[vhost].gone)
+	if (n->vhosts[vhost].iface == NODE_NO_IFACE)
 		return NULL;
 	return &n->ifaces[n->vhosts[vhost].iface];
 }

@@ -198,7 +198,7 @@ static json_t *carp(struct node *n)
 		struct standin_stats adverts;
 		json_t *o;
 
-		if (!f)
+		if (n->engine->vhosts[i].gone)
 			continue;
 		o = json_object();
 		report_adverts(n, i, &adverts);
@@ -217,8 +217,12 @@ static json_t *carp(struct node *n)
 		put(o, "longest_gap_ms", milliseconds(adverts.longest_ns));
 		put(o, "balancing", report_balancing_json(n, (unsigned)i));
 		put(o, "counters", carp_counters(n, i));
-		put(o, "neighbors", neigh_counters(&f->neigh.sock.counters));
-		if (f->v6)
+		put(o, "external",
+		    json_boolean(node_is_external(&n->vhosts[i])));
+		if (f)
+			put(o, "neighbors",
+			    neigh_counters(&f->neigh.sock.counters));
+		if (f && f->v6)
 			put(o, "neighbors6",
 			    neigh_counters(&f->neigh6.sock.counters));
 		put(o, "track", report_track_json(n, (unsigned)i));

@@ -113,6 +113,20 @@ static int run_handover(const struct command *cmd, int argc, char **argv)
 	return ask_for(request, SILENCE_HANDOVER_S);
 }
 
+static int run_role(const struct command *cmd, int argc, char **argv)
+{
+	char request[CLIENT_REQUEST_MAX + 1] = "set-role";
+
+	if (argc == 1)
+		return ask("role");
+	if (strcmp(argv[1], "master") && strcmp(argv[1], "backup"))
+		return usage(cmd);
+	for (int i = 1; i < argc; i++)
+		if (!client_add_word(request, argv[i]))
+			return usage(cmd);
+	return ask(request);
+}
+
 static bool is_number(const char *s, long low, long high)
 {
 	char *end;
@@ -365,6 +379,8 @@ static const struct command commands[] = {
 	  run_demote },
 	{ "carp", "[NAME]", "the vhosts, as ifconfig of OpenBSD shows them",
 	  run_carp },
+	{ "role", "[master|backup [NAME...]]",
+	  "may it be master; or what another elector says", run_role },
 	{ "check", "", "what would bite at a failover, and what to do",
 	  run_check },
 	{ "drill", "[--for S] [--to PEER] [--json]",

@@ -400,6 +400,12 @@ void engine_free(struct engine *e);
 /* --- facts ------------------------------------------------------------ */
 
 void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now);
+/* engine_external.c: what the elector of this external vhost says. 0, -EINVAL
+ * (this node elects there itself), or -EBUSY: it stops. */
+int engine_role(struct engine *e, unsigned vhost, bool master, mono_t now)
+	__attribute__((warn_unused_result));
+/* Another program elects; all vhosts are external then (conf). */
+bool engine_is_external(const struct engine *e);
 /* The sum of the weights of what the vhost tracks and is down (track {}). */
 void engine_track(struct engine *e, unsigned vhost, int32_t weights,
 		  mono_t now);

@@ -89,6 +89,8 @@ const char *engine_handover_refusal(const struct engine *e, unsigned peer,
 {
 	const struct engine_peer *p = &e->peers[peer];
 
+	if (engine_is_external(e))
+		return "another program elects; it has to move";
 	if (force) /* by the bow-out alone, where the link is down */
 		return NULL;
 	if (engine_handover_lacks(e, peer))
@@ -219,7 +221,8 @@ void engine_stop(struct engine *e, mono_t now)
 	if (e->stopping)
 		return;
 	e->stopping = true;
-	if (!e->masters || e->handover.state != HANDOVER_IDLE)
+	if (!e->masters || e->handover.state != HANDOVER_IDLE ||
+	    engine_is_external(e))
 		return;
 	peer = choose(e, 0, false, &reason);
 	if (reason) {

@@ -51,7 +51,10 @@ static int add(struct engine *e, struct engine_vhost *v,
 		*why = carp_conf_error_text(err);
 		return -EINVAL;
 	}
-	if (mono_diff(now, e->started))
+	v->link_up = carp.external; /* its interfaces are the elector's */
+	if (carp.external)
+		carp_vhost_link(&v->carp, true, now);
+	else if (mono_diff(now, e->started))
 		v->waits_until = mono_add(now, WAITS_NS);
 	return 0;
 }

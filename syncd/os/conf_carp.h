@@ -8,6 +8,7 @@
 
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,8 +59,7 @@ struct conf_track {
 	unsigned int rise, fall;	 /* of a script: results in a row */
 };
 
-/* In routes {}: `route "10.3.0.0/16" { via = "10.1.0.9" }`; the master alone
- * has it. */
+/* In routes {}, `route "10.3.0.0/16" { via = "10.1.0.9" }`: of the master */
 struct conf_route {
 	struct conf_address to;	     /* prefixlen 0: default */
 	struct conf_address via;     /* AF_UNSPEC: none */
@@ -86,6 +86,7 @@ struct conf_node {
 
 struct conf_carp {
 	char name[CONF_NAME_SIZE];
+	bool external; /* another program elects: name and addresses only */
 	char interface[IF_NAMESIZE];
 	uint8_t vhid;
 	uint8_t advbase; /* s */
@@ -108,8 +109,7 @@ struct conf_carp {
 	struct conf_track *tracks;
 	struct conf_route *routes;
 	struct conf_rule *rules;
-	/* strict-peers: who may advertise besides the peers of the link, and
-	 * with which intervals */
+	/* strict-peers: who may advertise besides the link's peers, and how */
 	unsigned int num_allowed;
 	struct conf_allowed {
 		struct conf_address address;

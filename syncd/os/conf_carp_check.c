@@ -118,13 +118,14 @@ static void check_own_mode(struct parser *p)
 static void check_missing(struct parser *p, const struct draft_carp *d)
 {
 	const struct conf_carp *c = &d->carp;
+	const bool elects = !c->external;
 
-	if (!*c->interface)
+	if (elects && !*c->interface)
 		conf_mistake(
 			p, d->at,
 			"carp \"%s\" has no interface; add interface = \"...\"",
 			c->name);
-	if (!d->vhid_at.line && !d->balancing_at.line)
+	if (elects && !d->vhid_at.line && !d->balancing_at.line)
 		conf_mistake(p, d->at,
 			     "carp \"%s\" has no vhid; add vhid = 1 to 255",
 			     c->name);
@@ -282,6 +283,24 @@ static void check_count(struct parser *p, const struct draft_carp *d)
 			     CARP_ADDR_MAX);
 }
 
+static void check_elected(struct parser *p, struct draft_carp *d)
+{
+	settle_skew(p, d);
+	conf_settle_nodes(p, d);
+	check_missing(p, d);
+	settle_pass(p, d);
+	add_link_local(p, &d->carp);
+	conf_check_unicast(p, d);
+	conf_check_modes(p, d);
+	conf_check_interval(p, d, lease_jiffy_ns());
+}
+
+static void check_external(struct parser *p, const struct draft_carp *d)
+{
+	check_missing(p, d);
+	conf_check_external(p, d);
+}
+
 void conf_check_carps(struct parser *p)
 {
 	struct conf *conf = p->conf;
@@ -290,18 +309,15 @@ void conf_check_carps(struct parser *p)
 		conf_mistake(p, (struct place){ 0 },
 			     "no carp block; nothing to share. carp \"lan\" { "
 			     "interface = ... vhid = ... addresses = ... }");
+	conf_check_electors(p);
 	for (size_t i = 0; i < p->num_carps; i++) {
 		struct draft_carp *d = &p->carps[i];
 
-		settle_skew(p, d);
-		conf_settle_nodes(p, d);
-		check_missing(p, d);
-		settle_pass(p, d);
-		add_link_local(p, &d->carp);
+		if (d->carp.external)
+			check_external(p, d);
+		else
+			check_elected(p, d);
 		check_count(p, d);
-		conf_check_unicast(p, d);
-		conf_check_modes(p, d);
-		conf_check_interval(p, d, lease_jiffy_ns());
 		for (size_t j = 0; j <= i; j++)
 			check_pair(p, &p->carps[j], &p->carps[i]);
 	}

@@ -16,7 +16,7 @@ struct draft_carp {
 	struct conf_carp carp;
 	struct place at, vhid_at, skew_at, pass_at, file_at, prefer_at;
 	struct place peer_at, ttl_at, source_at, alias_at, nodes_at;
-	struct place balancing_at, allow_at;
+	struct place balancing_at, allow_at, elector_at;
 	char *pass_file;
 	char prefer[CONF_PREFER_MAX][CONF_NAME_SIZE];
 	unsigned int num_prefer;
@@ -42,6 +42,10 @@ void conf_check_carps(struct parser *p);
 void conf_settle_nodes(struct parser *p, struct draft_carp *d);
 void conf_check_unicast(struct parser *p, const struct draft_carp *d);
 void conf_check_modes(struct parser *p, const struct draft_carp *d);
+/* conf_elector.c: nothing that only who elects has a use for; and all blocks
+ * have one elector. */
+void conf_check_external(struct parser *p, const struct draft_carp *d);
+void conf_check_electors(struct parser *p);
 /* The right to be master outlives an advert by a step of the kernel's clock,
  * jiffy_ns (lease.h). */
 void conf_check_interval(struct parser *p, const struct draft_carp *d,

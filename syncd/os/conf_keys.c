@@ -212,6 +212,7 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_CARP, KEY_ONE, "shared-address", conf_carp_shared },
 	{ IN_CARP, KEY_ONE, "announce-refresh", conf_carp_refresh },
 	{ IN_CARP, KEY_ONE, "alias", conf_carp_alias },
+	{ IN_CARP, KEY_ONE, "elector", conf_carp_elector },
 	{ IN_CARP, KEY_ONE, "balancing", conf_carp_balancing },
 	{ IN_CARP, KEY_LIST, "nodes", conf_carp_nodes },
 	{ IN_ALLOW, KEY_ONE, "advbase", conf_allow_advbase },

@@ -61,8 +61,8 @@ conf_set_fn conf_carp_interface, conf_carp_vhid, conf_carp_addresses,
 	conf_carp_pass, conf_carp_pass_file, conf_carp_advbase,
 	conf_carp_advskew, conf_carp_mac, conf_carp_prefer, conf_carp_peer,
 	conf_carp_ttl, conf_carp_source_mac, conf_carp_shared,
-	conf_carp_refresh, conf_carp_alias, conf_carp_balancing,
-	conf_carp_nodes;
+	conf_carp_refresh, conf_carp_alias, conf_carp_elector,
+	conf_carp_balancing, conf_carp_nodes;
 /* conf_drift.c: into p->conf->drift. */
 conf_set_fn conf_drift_files, conf_drift_period, conf_drift_ignore,
 	conf_drift_effect;

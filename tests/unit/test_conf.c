@@ -163,7 +163,7 @@ START_TEST(unknown_keys)
 		  "6:5: unknown key \"color\" in carp \"lan\"; known here: "
 		  "interface vhid addresses pass pass-file advbase advskew mac "
 		  "prefer peer ttl source-mac shared-address announce-refresh "
-		  "alias balancing nodes allow track routes rules");
+		  "alias elector balancing nodes allow track routes rules");
 	refused("premt = true\n" CARP,
 		"1:1: unknown key \"premt\"; did you mean \"preempt\"?");
 	refused("lnk { address = \"x\" peer y { } }\n" CARP,
