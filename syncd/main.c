@@ -11,21 +11,26 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "exec_conf.h"
 #include "log.h"
 #include "node.h"
 #include "notify.h"
+#include "priv.h"
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: statesyncd [-dnVv] [-f file]\n");
+	fprintf(stderr,
+		"usage: statesyncd [-dnVv] [-f file] [-H socket] [-u user]\n");
 	return 2;
 }
 
-static struct conf *load(const char *path)
+/* exec: NULL opens the files here. */
+static struct conf *load(struct exec *exec, const char *path)
 {
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
-	int r = conf_load(path, NULL, &conf, &errors);
+	int r = exec ? exec_conf_load(exec, path, &conf, &errors)
+		     : conf_load(path, NULL, &conf, &errors);
 
 	if (r == 0)
 		return conf;
@@ -55,8 +60,12 @@ static const char *absolute(const char *path, char **argv)
 	return out;
 }
 
-static int check(const char *path, struct conf *conf)
+static int check(const char *path)
 {
+	struct conf *conf = load(NULL, path);
+
+	if (!conf)
+		return EXIT_FAILURE;
 	printf("%s: configuration OK (%zu vhost%s, %zu peer%s)\n", path,
 	       conf->num_carps, conf->num_carps == 1 ? "" : "s",
 	       conf->link.num_peers, conf->link.num_peers == 1 ? "" : "s");
@@ -72,26 +81,38 @@ static void stay_in_memory(void)
 {
 	struct rlimit limit;
 
-	/* Of 0 that is for CAP_IPC_LOCK alone, whom no limit concerns: under one
-	 * a later allocation could fail for it. */
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		return;
-	limit.rlim_cur = 0;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) ||
-	    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+	/* under one a later allocation could fail for it */
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    limit.rlim_cur != RLIM_INFINITY)
+		log_msg(LOG_INFO, "memory is not locked: the limit is too low "
+				  "(LimitMEMLOCK=infinity)");
+	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
 		log_msg(LOG_INFO, "memory is not locked: %s", log_errno(errno));
+}
+
+/* All that has to be there before the rights go; they are gone then. */
+static int give_up(struct node *n, const char *user, char **argv)
+{
+	int err = node_upgrade_fork(n, argv);
+
+	n->sched_policy = priv_realtime();
+	if (!err)
+		err = priv_drop(user);
+	if (!err)
+		stay_in_memory();
+	return err;
 }
 
 int main(int argc, char **argv)
 {
-	const char *path = CONF_DEFAULT_PATH;
+	const char *path = CONF_DEFAULT_PATH, *user = NULL;
 	bool foreground = false, check_only = false;
 	int level = LOG_NOTICE, status, c;
 	static struct node node;
 	struct conf *conf;
 	bool takes_over;
 
-	while ((c = getopt(argc, argv, "df:nVv")) != -1) {
+	while ((c = getopt(argc, argv, "df:H:nu:Vv")) != -1) {
 		switch (c) {
 		case 'd':
 			foreground = true;
@@ -99,8 +120,14 @@ int main(int argc, char **argv)
 		case 'f':
 			path = optarg;
 			break;
+		case 'H':
+			node.helper = optarg;
+			break;
 		case 'n':
 			check_only = true;
+			break;
+		case 'u':
+			user = optarg;
 			break;
 		case 'v':
 			if (level < LOG_DEBUG)
@@ -117,15 +144,17 @@ int main(int argc, char **argv)
 		return usage();
 
 	log_set_level(level);
-	conf = load(path);
-	if (!conf)
-		return EXIT_FAILURE;
 	if (check_only)
-		return check(path, conf);
+		return check(path);
 
 	signal(SIGPIPE, SIG_IGN);
-	path = absolute(path, argv);
+	node.path = absolute(path, argv);
 	takes_over = node_upgrade_given(&node);
+	if (node_exec_fork(&node)) /* it inherits what is open */
+		return EXIT_FAILURE;
+	conf = load(node.exec, path);
+	if (!conf)
+		return EXIT_FAILURE;
 	if (!foreground && !takes_over && daemon(0, 0)) {
 		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
 		return EXIT_FAILURE;
@@ -133,9 +162,8 @@ int main(int argc, char **argv)
 	log_open(foreground);
 	if (takes_over && level == LOG_NOTICE)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
-	if (node_open(&node, path, conf, argv))
+	if (give_up(&node, user, argv) || node_open(&node, conf))
 		return EXIT_FAILURE;
-	stay_in_memory(); /* the helper's commands do not */
 	log_set_level(level);
 	if (!takes_over)
 		notify("READY=1");

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec_conf.h"
 #include "log.h"
 
 /* What becomes of the vhosts. */
@@ -283,6 +284,7 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 	int err;
 
 	n->conf = conf;
+	exec_conf_use(n->exec);
 	err = tell_engine(n, p);
 	if (!err)
 		err = change_vhosts(n, p);
@@ -315,7 +317,8 @@ static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 {
 	struct conf_errors *errors = calloc(1, sizeof(*errors));
 	struct conf *conf = NULL;
-	int r = errors ? conf_load(n->path, NULL, &conf, errors) : -ENOMEM;
+	int r = errors ? exec_conf_load(n->exec, n->path, &conf, errors)
+		       : -ENOMEM;
 
 	if (r < 0)
 		snprintf(text, NODE_RELOAD_TEXT, "%s: %s", n->path,

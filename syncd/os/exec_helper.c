@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 #define SOCKET_FD  3
+#define FILES_FD   4
+#define FIRST_JOB  3 /* of what is waited for */
 #define READ_SIZE  4096
 #define PIPE_READS 16 /* what a pipe holds */
 #define NS_PER_S   1000000000LL
@@ -36,7 +38,7 @@ extern char **environ;
 struct job {
 	uint64_t id; /* 0: free; ascending, so the order, too */
 	uint32_t queue;
-	char *command;
+	char *command; /* of its own: the configuration may change */
 	int64_t limit_ns, deadline_ns;
 	pid_t pid; /* 0: it waits */
 	int out;   /* its output; -1 */
@@ -50,9 +52,9 @@ struct job {
 struct helper {
 	bool finishing; /* the daemon leaves in order */
 	bool orphan;	/* it is gone */
-	int signals;
+	int signals, files;
+	struct exec_table table;
 	struct job jobs[EXEC_JOBS_MAX];
-	char command[EXEC_COMMAND_MAX + 1];
 };
 
 static int64_t now_ns(void)
@@ -228,6 +230,8 @@ static void free_job(struct job *j)
 /* The daemon never has more than EXEC_JOBS_MAX of them under way. */
 static void add_job(struct helper *h, const struct exec_request *r)
 {
+	const char *command = exec_table_command(&h->table, r->of, r->number);
+
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++) {
 		struct job *j = &h->jobs[i];
 
@@ -237,9 +241,10 @@ static void add_job(struct helper *h, const struct exec_request *r)
 				   .queue = r->queue,
 				   .limit_ns = r->limit_ns,
 				   .out = -1,
-				   .command = strdup(h->command) };
+				   .command =
+					   command ? strdup(command) : NULL };
 		if (!j->command)
-			end_job(j, EXEC_NOT_RUN, ENOMEM);
+			end_job(j, EXEC_NOT_RUN, command ? ENOMEM : ESTALE);
 		return;
 	}
 }
@@ -261,10 +266,11 @@ static void orphaned(struct helper *h)
 static void read_requests(struct helper *h)
 {
 	struct exec_request r;
+	char none[1];
 
 	for (;;) {
-		ssize_t n = exec_recv(SOCKET_FD, &r, sizeof(r), h->command,
-				      sizeof(h->command));
+		ssize_t n =
+			exec_recv(SOCKET_FD, &r, sizeof(r), none, sizeof(none));
 
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -282,7 +288,7 @@ static void read_requests(struct helper *h)
 /* --- the loop ----------------------------------------------------------- */
 
 struct waiting {
-	struct pollfd fds[2 + EXEC_JOBS_MAX];
+	struct pollfd fds[FIRST_JOB + EXEC_JOBS_MAX];
 	struct job *jobs[EXEC_JOBS_MAX];
 	nfds_t n;
 	int64_t deadline_ns; /* 0: none */
@@ -295,7 +301,7 @@ static void settle(struct helper *h, struct waiting *w)
 	int64_t now = now_ns();
 	bool unsent = false;
 
-	*w = (struct waiting){ .n = 2 };
+	*w = (struct waiting){ .n = FIRST_JOB };
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++) {
 		struct job *j = &h->jobs[i];
 
@@ -324,7 +330,7 @@ static void settle(struct helper *h, struct waiting *w)
 			w->deadline_ns = j->deadline_ns;
 		if (j->out < 0)
 			continue;
-		w->jobs[w->n - 2] = j;
+		w->jobs[w->n - FIRST_JOB] = j;
 		w->fds[w->n++] =
 			(struct pollfd){ .fd = j->out, .events = POLLIN };
 	}
@@ -332,6 +338,7 @@ static void settle(struct helper *h, struct waiting *w)
 		(struct pollfd){ .fd = h->orphan ? -1 : SOCKET_FD,
 				 .events = unsent ? POLLIN | POLLOUT : POLLIN };
 	w->fds[1] = (struct pollfd){ .fd = h->signals, .events = POLLIN };
+	w->fds[2] = (struct pollfd){ .fd = h->files, .events = POLLIN };
 }
 
 static void turn(struct helper *h, struct waiting *w)
@@ -344,14 +351,16 @@ static void turn(struct helper *h, struct waiting *w)
 		ms = left > 0 ? (int)(left / NS_PER_MS) + 1 : 0;
 	if (poll(w->fds, w->n, ms) <= 0)
 		return;
-	for (nfds_t i = 2; i < w->n; i++)
-		if (w->fds[i].revents && !read_output(w->jobs[i - 2]))
-			close_output(w->jobs[i - 2]);
+	for (nfds_t i = FIRST_JOB; i < w->n; i++)
+		if (w->fds[i].revents && !read_output(w->jobs[i - FIRST_JOB]))
+			close_output(w->jobs[i - FIRST_JOB]);
 	if (w->fds[1].revents) {
 		while (read(h->signals, &info, sizeof(info)) > 0)
 			;
 		reap(h);
 	}
+	if (w->fds[2].revents && !exec_table_serve(&h->table, h->files))
+		h->files = -1;
 	if (w->fds[0].revents & ~POLLOUT)
 		read_requests(h);
 }
@@ -373,28 +382,36 @@ static int take_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Only the socket, at a known place, and nothing of the daemon's input and
+/* Only the sockets, at known places, and nothing of the daemon's input and
  * output. */
-static bool drop_files(int fd)
+static bool drop_files(int fd, int files)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	/* neither is where the other is to be */
+	fd = fcntl(fd, F_DUPFD, FILES_FD + 1);
+	files = fcntl(files, F_DUPFD, FILES_FD + 1);
 	for (int i = 0; i < 3; i++)
 		if (null < 0 || dup2(null, i) < 0)
 			return false;
-	if (dup2(fd, SOCKET_FD) < 0 || close_range(SOCKET_FD + 1, ~0U, 0) < 0)
+	if (fd < 0 || files < 0 || dup2(fd, SOCKET_FD) < 0 ||
+	    dup2(files, FILES_FD) < 0 || close_range(FILES_FD + 1, ~0U, 0) < 0)
 		return false;
-	return fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC) == 0;
+	return fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC) == 0 &&
+	       fcntl(FILES_FD, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-void exec_helper(int fd)
+void exec_helper(int fd, int files, exec_loader *load, const char *path)
 {
 	struct helper *h = calloc(1, sizeof(*h));
 	struct waiting w;
 
 	(void)prctl(PR_SET_NAME, "statesync-exec");
-	if (!h || !drop_files(fd))
+	(void)setsid(); /* no terminal of the daemon's */
+	if (!h || !drop_files(fd, files))
 		_exit(EXIT_FAILURE);
+	h->files = FILES_FD;
+	h->table = (struct exec_table){ .load = load, .path = path };
 	h->signals = take_signals();
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++)
 		h->jobs[i].out = -1;
