@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,8 +23,19 @@
 #include "conf_open.h"
 #include "exec_int.h"
 #include "keyfile.h"
+#include "track_process.h"
 
 /* --- what a configuration asks for ---------------------------------------- */
+
+/* Among the files: none of them begins like this. */
+static int add_process(struct exec_names *n, const char *name)
+{
+	char text[TRACK_COMM_SIZE + sizeof(EXEC_PROCESS)];
+
+	snprintf(text, sizeof(text), EXEC_PROCESS "%.*s", TRACK_COMM_SIZE - 1,
+		 name);
+	return exec_list_add(&n->files, text);
+}
 
 static int add_tracks(struct exec_names *n, const struct conf_carp *c)
 {
@@ -36,6 +48,8 @@ static int add_tracks(struct exec_names *n, const struct conf_carp *c)
 			r = exec_list_add(&n->commands, t->command);
 		else if (t->kind == CONF_TRACK_FILE)
 			r = exec_list_add(&n->files, t->name);
+		else if (t->kind == CONF_TRACK_PROCESS)
+			r = add_process(n, t->name);
 	}
 	return r < 0 ? r : 0;
 }
@@ -84,6 +98,15 @@ void exec_conf_use(struct exec *x)
 	exec_names_free(x->used);
 	x->used = x->draft;
 	x->draft = NULL;
+}
+
+int exec_find_process(struct exec *x, const char *name)
+{
+	char text[TRACK_COMM_SIZE + sizeof(EXEC_PROCESS)];
+
+	snprintf(text, sizeof(text), EXEC_PROCESS "%.*s", TRACK_COMM_SIZE - 1,
+		 name);
+	return exec_open_file(x, text);
 }
 
 /* --- the helper ---------------------------------------------------------------- */

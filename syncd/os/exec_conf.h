@@ -31,6 +31,11 @@ void exec_conf_use(struct exec *x);
 int exec_open_file(void *x, const char *path)
 	__attribute__((warn_unused_result));
 
+/* The same for a process of this name that is tracked: a pidfd; -ENOENT: none
+ * runs. */
+int exec_find_process(struct exec *x, const char *name)
+	__attribute__((warn_unused_result));
+
 /* In the helper: reads the file by itself; its text is in *fd, of the caller
  * to close. An exec_loader. */
 int exec_conf_names(const char *path, struct exec_names *n, int *fd)

@@ -38,6 +38,9 @@ struct exec_file_request {
 	uint8_t of[EXEC_DIGEST];
 };
 
+/* Before a name in the list of files: the pidfd of such a process. */
+#define EXEC_PROCESS "process "
+
 /* err: errno; 0: the descriptor comes along. */
 struct exec_file_answer {
 	uint32_t id;

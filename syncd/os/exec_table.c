@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "keyfile.h"
+#include "track_process.h"
 
 /* What is read in place of it is dropped. The text is in *fd, or -1. */
 static int read_again(struct exec_table *t, int *fd)
@@ -90,12 +91,16 @@ static int open_number(const struct exec_table *t,
 	const struct exec_names *n = is_conf(t->read, r->of)   ? t->read
 				     : is_conf(t->used, r->of) ? t->used
 							       : NULL;
+	const char *text;
 
 	if (!n)
 		return -ESTALE;
 	if (r->number >= n->files.count)
 		return -EINVAL;
-	return keyfile_open(n->files.text[r->number]);
+	text = n->files.text[r->number];
+	if (!strncmp(text, EXEC_PROCESS, strlen(EXEC_PROCESS)))
+		return track_process_find(text + strlen(EXEC_PROCESS));
+	return keyfile_open(text);
 }
 
 bool exec_table_serve(struct exec_table *t, int fd)
