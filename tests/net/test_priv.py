@@ -22,6 +22,7 @@ from upgrades import daemons, processes, upgrade
 UNITS = ROOT / "contrib/systemd"
 BOTH = 1 << 12 | 1 << 13  # CAP_NET_ADMIN, CAP_NET_RAW
 USER = "nobody"
+ALONE = {"require_sync": "off", "advbase": 1}
 
 
 def facts(pid):
@@ -38,12 +39,15 @@ def assert_rights(pid, user=True):
         assert int(fact["CapBnd"], 16) & ~BOTH == 0, fact
         assert int(fact["CapInh"], 16) == int(fact["CapAmb"], 16) == 0, fact
         assert fact["NoNewPrivs"] == "1" and fact["Seccomp"] == "2", fact
+        main = fact["Pid"] == fact["Tgid"]
+        policy = os.sched_getscheduler(int(fact["Pid"]))
+        assert (policy == os.SCHED_RR) is not main, fact
         assert ("0" not in fact["Uid"].split()) is user, fact
 
 
 def is_master(node):
-    wait_for("%s is master: %s" % (node.name, node.tail()),
-             lambda: node.is_all("MASTER"), 15, 0.1)
+    wait_for("%s is master" % node.name, lambda: node.is_all("MASTER"), 30,
+             0.1)
 
 
 def with_script(node, command):
@@ -66,7 +70,7 @@ def test_an_ordinary_user(lab, orphans):  # noqa: F811
     root; reload and upgrade go as for root."""
     node = lab.nodes["gw1"]
     node.user = USER
-    node.configure(require_sync="off")
+    node.configure(**ALONE)
     seen = lab.dir / "seen"
     with_script(node, "id -u >%s" % seen)
     node.launch().wait_up(20)
@@ -87,7 +91,7 @@ def test_an_ordinary_user(lab, orphans):  # noqa: F811
 def test_root_without_its_rights(lab):
     node = lab.nodes["gw1"]
     node.user = None
-    node.start(require_sync="off")
+    node.start(**ALONE)
     assert_rights(node.proc.pid, user=False)
 
 
@@ -97,7 +101,7 @@ def test_a_number_that_is_not_there(lab):
     what it does not have, and the daemon goes on."""
     node = lab.nodes["gw1"]
     node.user = USER
-    node.start(require_sync="off")
+    node.start(**ALONE)
     is_master(node)
     good = node.conf.read_text()
     node.conf.write_text(good.replace(str(node.key), "/etc/shadow"))
@@ -136,12 +140,13 @@ def helper_unit(node):
 
 
 def as_unit(node, path):
-    """What a unit with User= and AmbientCapabilities= starts."""
+    """What a unit with User=, AmbientCapabilities= and
+    CPUSchedulingPolicy=rr starts."""
     caps = "+net_admin,+net_raw"
     (node.dir / "state").mkdir()
     node.user = USER
     node.give_directories()
-    node.prefix = ("setpriv", "--reuid", USER, "--regid", "nogroup",
+    node.prefix = ("chrt", "-r", "10", "setpriv", "--reuid", USER, "--regid", "nogroup",
                    "--clear-groups", "--inh-caps", "-all," + caps,
                    "--ambient-caps", "-all," + caps, "--bounding-set",
                    "-all," + caps, "--no-new-privs")
@@ -158,7 +163,7 @@ needs_systemd = pytest.mark.skipif(
 def test_as_a_unit(lab, orphans):  # noqa: F811
     """Unprivileged from the start, the helper a service of its own."""
     node = lab.nodes["gw1"]
-    node.configure(require_sync="off")
+    node.configure(**ALONE)
     lab.dir.chmod(0o711)
     mark, sleeps = lab.dir / "mark", lab.dir / "sleeps"
     with_script(node, "id -u >%s; test ! -e %s || exec sleep 1000"
