@@ -165,30 +165,6 @@ static void cmd_version(struct node *n, struct stats_client *c, int argc,
 
 /* --- changing ---------------------------------------------------------------- */
 
-static void cmd_demote(struct node *n, struct stats_client *c, int argc,
-		       char **argv)
-{
-	char *end;
-	long value;
-
-	if (argc != 2) {
-		statsock_end(c, STATS_ERROR, "demote takes one number");
-		return;
-	}
-	errno = 0;
-	value = strtol(argv[1], &end, 10);
-	if (errno || *end || end == argv[1] || value < -255 || value > 255) {
-		statsock_end(c, STATS_ERROR,
-			     "demote takes a number from -255 to 255");
-		return;
-	}
-	(void)statsock_printf(
-		c, "%s: demotion by the operator is now %d\n", n->engine->node,
-		engine_demote(n->engine, (int32_t)value, node_now(n)));
-	statsock_end(c, STATS_OK, NULL);
-	node_settle(n);
-}
-
 static void cmd_reload(struct node *n, struct stats_client *c, int argc,
 		       char **argv)
 {
@@ -320,7 +296,8 @@ static const struct command commands[] = {
 	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
 	{ "handover", true, commands_handover,
 	  "handover [force] [to=PEER] [NAME...]" },
-	{ "demote", true, cmd_demote, "demote N" },
+	{ "carp", false, commands_carp, "carp [NAME]" },
+	{ "demote", true, commands_demote, "demote N [policy]" },
 	{ "reload", true, cmd_reload, "reload" },
 	{ "help", false, cmd_help, "help" },
 };

@@ -12,4 +12,10 @@ struct stats_client;
 void commands_flows(struct node *n, struct stats_client *c, int argc,
 		    char **argv);
 
+void commands_demote(struct node *n, struct stats_client *c, int argc,
+		     char **argv);
+/* One vhost, by any name that it has in a policy, as ifconfig of OpenBSD. */
+void commands_carp(struct node *n, struct stats_client *c, int argc,
+		   char **argv);
+
 #endif

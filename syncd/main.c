@@ -15,22 +15,25 @@
 #include "log.h"
 #include "node.h"
 #include "notify.h"
+#include "policy_file.h"
 #include "priv.h"
 
 static int usage(void)
 {
-	fprintf(stderr,
-		"usage: statesyncd [-dnVv] [-f file] [-H socket] [-u user]\n");
+	fprintf(stderr, "usage: statesyncd [-dnVv] [-D macro=value] [-f file] "
+			"[-H socket] [-u user]\n");
 	return 2;
 }
 
+static struct policy_report report;
+
 /* exec: NULL opens the files here. */
-static struct conf *load(struct exec *exec, const char *path)
+static struct conf *load(struct exec *exec, const char *path,
+			 const struct policy_macros *macros)
 {
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
-	int r = exec ? exec_conf_load(exec, path, &conf, &errors)
-		     : conf_load(path, NULL, &conf, &errors);
+	int r = exec_conf_load(exec, path, macros, &conf, &errors, &report);
 
 	if (r == 0)
 		return conf;
@@ -60,17 +63,61 @@ static const char *absolute(const char *path, char **argv)
 	return out;
 }
 
-static int check(const char *path)
+static void say_all(int level, const struct conf_errors *list)
 {
-	struct conf *conf = load(NULL, path);
+	for (unsigned i = 0; i < list->count; i++)
+		log_msg(level, "%s", list->text[i]);
+}
+
+static int check(const char *path, const struct policy_macros *macros)
+{
+	struct conf *conf = load(NULL, path, macros);
+	char policy[128] = "";
+	bool good;
 
 	if (!conf)
 		return EXIT_FAILURE;
-	printf("%s: configuration OK (%zu vhost%s, %zu peer%s)\n", path,
-	       conf->num_carps, conf->num_carps == 1 ? "" : "s",
-	       conf->link.num_peers, conf->link.num_peers == 1 ? "" : "s");
+	good = !(conf->strict_interfaces && report.missing);
+	policy_file_look(conf, &report);
+	say_all(LOG_WARNING, &report.warnings);
+	say_all(LOG_INFO, &report.notes);
+	if (conf->policy)
+		snprintf(policy, sizeof(policy),
+			 ", policy %.80s with %zu "
+			 "state%s",
+			 conf->policy_file, conf->policy->nstates - 1,
+			 conf->policy->nstates == 2 ? "" : "s");
+	if (good)
+		printf("%s: configuration OK (%zu vhost%s, %zu peer%s%s)\n",
+		       path, conf->num_carps, conf->num_carps == 1 ? "" : "s",
+		       conf->link.num_peers,
+		       conf->link.num_peers == 1 ? "" : "s", policy);
+	else
+		log_msg(LOG_ERR,
+			"%s: interfaces of the policy are not here, and "
+			"strict-interfaces is set; bring them up, or set it "
+			"to false",
+			path);
 	conf_free(conf);
-	return EXIT_SUCCESS;
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* -D macro=value, as often as one likes. */
+#define MACROS_MAX 64
+static const char *macro_list[MACROS_MAX];
+static struct policy_macros macros = { 0, macro_list };
+
+static bool add_macro(const char *text)
+{
+	if (policy_macro_ok(text) && macros.count < MACROS_MAX) {
+		macro_list[macros.count++] = text;
+		return true;
+	}
+	fprintf(stderr,
+		"statesyncd: -D \"%s\" is not macro=value, or there are more "
+		"than %d\n",
+		text, MACROS_MAX);
+	return false;
 }
 
 /*
@@ -112,10 +159,14 @@ int main(int argc, char **argv)
 	struct conf *conf;
 	bool takes_over;
 
-	while ((c = getopt(argc, argv, "df:H:nu:Vv")) != -1) {
+	while ((c = getopt(argc, argv, "dD:f:H:nu:Vv")) != -1) {
 		switch (c) {
 		case 'd':
 			foreground = true;
+			break;
+		case 'D':
+			if (!add_macro(optarg))
+				return 2;
 			break;
 		case 'f':
 			path = optarg;
@@ -145,14 +196,15 @@ int main(int argc, char **argv)
 
 	log_set_level(level);
 	if (check_only)
-		return check(path);
+		return check(path, &macros);
 
 	signal(SIGPIPE, SIG_IGN);
 	node.path = absolute(path, argv);
 	takes_over = node_upgrade_given(&node);
+	node.macros = &macros;
 	if (node_exec_fork(&node)) /* it inherits what is open */
 		return EXIT_FAILURE;
-	conf = load(node.exec, path);
+	conf = load(node.exec, path, &macros);
 	if (!conf)
 		return EXIT_FAILURE;
 	if (!foreground && !takes_over && daemon(0, 0)) {
@@ -162,6 +214,7 @@ int main(int argc, char **argv)
 	log_open(foreground);
 	if (takes_over && level == LOG_NOTICE)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
+	say_all(LOG_WARNING, &report.warnings);
 	if (give_up(&node, user, argv) || node_open(&node, conf))
 		return EXIT_FAILURE;
 	log_set_level(level);

@@ -15,6 +15,7 @@
 
 #include "exec_conf.h"
 #include "log.h"
+#include "node_ifstated.h"
 #include "notify.h"
 #include "priv.h"
 
@@ -113,6 +114,8 @@ static void act(struct node *n, const struct engine_action *a)
 		log_msg(a->log.level, "%s", a->log.text);
 		return;
 	case ENGINE_TRANSITION:
+		if (n->ifstated)
+			node_ifstated_role(n, a);
 		return;
 	case ENGINE_BULK_ENDED:
 		commands_bulk_ended(n, a->index, a->ok, a->log.text);
@@ -303,6 +306,8 @@ int node_open(struct node *n, struct conf *conf)
 	if (!err)
 		err = node_exec_open(n);
 	if (!err)
+		err = node_ifstated_open(n);
+	if (!err)
 		err = node_policy_open(n);
 	if (!err)
 		err = node_track_open(n);
@@ -312,6 +317,8 @@ int node_open(struct node *n, struct conf *conf)
 		err = priv_filter(); /* all threads are there */
 	if (!err)
 		err = node_upgrade_take(n);
+	if (!err)
+		node_ifstated_begin(n);
 	if (err) {
 		if (err == -ENOMEM)
 			log_msg(LOG_ERR, "not enough memory");
@@ -356,6 +363,7 @@ void node_close(struct node *n)
 	commands_close(n);
 	node_track_close(n);
 	node_policy_close(n);
+	node_ifstated_close(n);
 	node_exec_close(n);
 	node_carp_close(n);
 	node_defer_close(n);

@@ -100,6 +100,8 @@ struct node_addr {
 struct exec;
 struct node_track;
 struct node_policy;
+struct node_ifstated;
+struct policy_macros;
 struct node_upgrade;
 struct node_sets;
 struct node_timeouts_file;
@@ -153,6 +155,8 @@ struct node {
 	struct event *exec_event;
 	struct node_track *track;
 	struct node_policy *policy;
+	struct node_ifstated *ifstated;
+	const struct policy_macros *macros; /* of -D; NULL: none */
 
 	struct statsock *statsock;
 	struct stats_client *bulk_client, *handover_client;

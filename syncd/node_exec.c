@@ -32,7 +32,7 @@ int node_exec_fork(struct node *n)
 	int err;
 
 	n->exec = n->helper ? exec_connect(n->helper)
-			    : exec_open(exec_conf_names, n->path);
+			    : exec_open(exec_conf_names, n->path, n->macros);
 	if (n->exec)
 		return 0;
 	err = errno;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "node_ifstated.h"
 
 static void link_changed(struct node *n, unsigned i, unsigned ifindex,
 			 const struct ifmon_link *l)
@@ -148,6 +149,7 @@ static void got_ifmon(const struct ifmon_event *ev, void *arg)
 		else if (n->ifaces[i].ifindex == ev->ifindex)
 			link_gone(n, i); /* it has another name now */
 	node_track_link(n, ev);
+	node_ifstated_link(n, ev);
 }
 
 /* What the addresses that changed are for; also a new interface without. */

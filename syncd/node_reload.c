@@ -18,6 +18,7 @@
 
 #include "exec_conf.h"
 #include "log.h"
+#include "node_ifstated.h"
 
 /* What becomes of the vhosts. */
 struct plan {
@@ -299,6 +300,8 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 		node_vhosts_prepare(n);
 		err = node_track_reopen(n);
 	}
+	if (!err)
+		err = node_ifstated_change(n, was);
 	if (!err) {
 		node_link_rekey(n);
 		err = node_sets_change(n, &was->sets);
@@ -316,9 +319,12 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 {
 	struct conf_errors *errors = calloc(1, sizeof(*errors));
+	/* what the policy's names mean is told where it is checked, -n */
+	struct policy_report *report = calloc(1, sizeof(*report));
 	struct conf *conf = NULL;
-	int r = errors ? exec_conf_load(n->exec, n->path, &conf, errors)
-		       : -ENOMEM;
+	int r = errors && report ? exec_conf_load(n->exec, n->path, n->macros,
+						  &conf, errors, report)
+				 : -ENOMEM;
 
 	if (r < 0)
 		snprintf(text, NODE_RELOAD_TEXT, "%s: %s", n->path,
@@ -328,6 +334,7 @@ static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 	for (unsigned i = 1; errors && i < errors->count; i++)
 		log_msg(LOG_ERR, "%s", errors->text[i]);
 	free(errors);
+	free(report);
 	return conf;
 }
 

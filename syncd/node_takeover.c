@@ -18,6 +18,7 @@
 
 #include "buf.h"
 #include "log.h"
+#include "node_ifstated.h"
 #include "notify.h"
 
 bool node_upgrade_given(struct node *n)
@@ -139,6 +140,8 @@ static int adopt(struct node *n, const struct handoff_msg *m)
 	const uint8_t *kept;
 	int err = 0, lease, events;
 	struct reader r;
+	const uint8_t *policy;
+	uint16_t len16;
 	uint32_t len;
 	uint8_t given;
 
@@ -149,6 +152,8 @@ static int adopt(struct node *n, const struct handoff_msg *m)
 		get_vhost(n, &r);
 	/* an older version says nothing, and gives the first alone */
 	given = r.left ? reader_u8(&r) : UPGRADE_LEASE_GIVEN;
+	len16 = r.left ? reader_u16(&r) : 0;
+	policy = reader_skip(&r, len16);
 	given_sockets(m, given, &lease, &events);
 	if (!kept || !reader_ok(&r))
 		return -EBADMSG;
@@ -158,6 +163,8 @@ static int adopt(struct node *n, const struct handoff_msg *m)
 	if (!err)
 		err = engine_restore(n->engine, kept, len, events >= 0,
 				     node_now(n));
+	if (!err && len16)
+		node_ifstated_adopt(n, policy, len16);
 	return err ? err : node_carp_adopt(n, lease);
 }
 

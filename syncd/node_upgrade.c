@@ -23,6 +23,7 @@
 #include "buf.h"
 #include "exec.h"
 #include "log.h"
+#include "node_ifstated.h"
 #include "notify.h"
 
 /* A killed process is gone by then. */
@@ -127,7 +128,8 @@ static int commit_message(struct node *n, const char **why)
 {
 	struct handoff_msg *m = &n->upgrade->msg;
 	struct writer w;
-	uint8_t count = 0, given;
+	uint8_t count = 0, given, kept[NODE_IFSTATED_KEPT_MAX];
+	size_t policy;
 	int len;
 
 	*m = (struct handoff_msg){ .type = HANDOFF_COMMIT };
@@ -146,6 +148,9 @@ static int commit_message(struct node *n, const char **why)
 		if (!n->engine->vhosts[i].gone)
 			put_vhost(n, i, &w);
 	writer_u8(&w, given);
+	policy = node_ifstated_keep(n, kept, sizeof(kept));
+	writer_u16(&w, (uint16_t)policy);
+	writer_bytes(&w, kept, policy);
 	m->len += w.used;
 	return writer_ok(&w) ? 0 : -ENOBUFS;
 }
@@ -374,6 +379,7 @@ void node_upgrade_leave(struct node *n)
 	if (n->peersock)
 		peersock_free(n->peersock);
 	n->peersock = NULL;
+	node_ifstated_close(n);
 	node_exec_close(n);
 	launcher_close(n->upgrade->launcher);
 	n->upgrade->launcher = NULL;

@@ -160,10 +160,23 @@ static bool is_number(const char *s, long low, long high)
 static int run_demote(const struct command *cmd, int argc, char **argv)
 {
 	char request[CLIENT_REQUEST_MAX + 1] = "demote";
-	int at = argc > 1 && !strcmp(argv[1], "--") ? 2 : 1;
+	bool policy = argc > 1 && !strcmp(argv[1], "--policy");
+	int at = policy ? 2 : 1;
+
+	at += argc > at && !strcmp(argv[at], "--");
 
 	if (argc != at + 1 || !is_number(argv[at], -255, 255) ||
-	    !client_add_word(request, argv[at]))
+	    !client_add_word(request, argv[at]) ||
+	    (policy && !client_add_word(request, "policy")))
+		return usage(cmd);
+	return ask(request);
+}
+
+static int run_carp(const struct command *cmd, int argc, char **argv)
+{
+	char request[CLIENT_REQUEST_MAX + 1] = "carp";
+
+	if (argc > 2 || (argc == 2 && !client_add_word(request, argv[1])))
 		return usage(cmd);
 	return ask(request);
 }
@@ -316,7 +329,10 @@ static const struct command commands[] = {
 	  "planned switch to the peer, nothing lost", run_handover },
 	{ "flows", "[--skipped] [--json] [PEER]",
 	  "which connections go to the peers, or do not", run_flows },
-	{ "demote", "N | -- -N", "add to this node's demotion", run_demote },
+	{ "demote", "[--policy] [--] N", "add to this node's demotion",
+	  run_demote },
+	{ "carp", "[NAME]", "the vhosts, as ifconfig of OpenBSD shows them",
+	  run_carp },
 	{ "check", "", "what would bite at a failover, and what to do",
 	  run_check },
 	{ "history", "[-n N] [--json]", "the last transitions and why",

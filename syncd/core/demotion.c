@@ -9,6 +9,7 @@
 static const char *const names[DEMOTION_NAMES] = {
 	[DEMOTION_INTERFACE] = "interface",
 	[DEMOTION_OPERATOR] = "operator",
+	[DEMOTION_POLICY] = "policy",
 	[DEMOTION_TRACK] = "track",
 };
 

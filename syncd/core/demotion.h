@@ -12,6 +12,7 @@
 enum demotion_name {
 	DEMOTION_INTERFACE, /* 1 for each interface that is down */
 	DEMOTION_OPERATOR,  /* statesync demote */
+	DEMOTION_POLICY,    /* carpdemote of its commands */
 	DEMOTION_TRACK,	    /* the weights of what is tracked and is down */
 	DEMOTION_NAMES
 };

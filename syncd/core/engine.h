@@ -218,6 +218,10 @@ struct engine_action {
 		int64_t lease_ns;
 		uint32_t packet; /* of PASS */
 		struct {
+			enum carp_state from, to;
+			char cause[SESSION_REASON_MAX];
+		} transition;
+		struct {
 			int level; /* as syslog(3) */
 			char text[ENGINE_TEXT_MAX];
 		} log; /* the text also of CLOSE and ..._ENDED */
@@ -500,6 +504,9 @@ int engine_vhost_drop(struct engine *e, unsigned index, mono_t now)
 	__attribute__((warn_unused_result));
 /* The other values of a new configuration: require, independent, resume. */
 void engine_change(struct engine *e, const struct engine_conf *conf);
+/* The same of another counter, by is "the operator" or the like. */
+int32_t engine_demote_as(struct engine *e, enum demotion_name name,
+			 const char *by, int32_t n);
 /* Returns the operator's counter after the change. */
 int32_t engine_demote(struct engine *e, int32_t n, mono_t now);
 /* Hands over if it can, bows out; ENGINE_STOPPED ends it. */

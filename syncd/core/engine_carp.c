@@ -253,6 +253,7 @@ static void transition(struct engine *e, unsigned i,
 {
 	struct engine_vhost *v = &e->vhosts[i];
 	char cause[SESSION_REASON_MAX], words[SESSION_REASON_MAX];
+	struct engine_action *out;
 
 	handover_words(e, words, sizeof(words));
 	describe(a, words, cause, sizeof(cause));
@@ -279,7 +280,10 @@ static void transition(struct engine *e, unsigned i,
 		v->mute = false;
 	if (a->transition.to != CARP_BACKUP)
 		v->lost_at.ns = 0;
-	engine_push(e, ENGINE_TRANSITION, i);
+	out = engine_push(e, ENGINE_TRANSITION, i);
+	out->transition.from = a->transition.from;
+	out->transition.to = a->transition.to;
+	memcpy(out->transition.cause, cause, sizeof(cause));
 	engine_peer_say_word(e);
 }
 

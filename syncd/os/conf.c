@@ -13,6 +13,7 @@
 #include "conf_int.h"
 #include "keyfile.h"
 #include "log.h"
+#include "policy.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -196,5 +197,9 @@ void conf_free(struct conf *conf)
 	free(conf->link.peers);
 	free(conf->state_dir);
 	free(conf->stats_socket);
+	free(conf->policy_file);
+	policy_free(conf->policy);
+	for (unsigned int i = 0; i < CONF_ROLES; i++)
+		free(conf->on_role[i]);
 	free(conf);
 }

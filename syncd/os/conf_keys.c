@@ -129,6 +129,31 @@ static void set_state_dir(struct parser *p, const char *value)
 	conf_set_path(p, value, 1024, &p->conf->state_dir);
 }
 
+static void set_policy_file(struct parser *p, const char *value)
+{
+	conf_set_path(p, value, 1024, &p->conf->policy_file);
+}
+
+static void set_strict_interfaces(struct parser *p, const char *value)
+{
+	conf_set_bool(p, value, &p->conf->strict_interfaces);
+}
+
+static void set_on_master(struct parser *p, const char *value)
+{
+	conf_set_command(p, value, &p->conf->on_role[CONF_ON_MASTER]);
+}
+
+static void set_on_backup(struct parser *p, const char *value)
+{
+	conf_set_command(p, value, &p->conf->on_role[CONF_ON_BACKUP]);
+}
+
+static void set_on_fault(struct parser *p, const char *value)
+{
+	conf_set_command(p, value, &p->conf->on_role[CONF_ON_FAULT]);
+}
+
 static void set_socket(struct parser *p, const char *value)
 {
 	conf_set_path(p, value, sizeof(((struct sockaddr_un *)0)->sun_path),
@@ -215,11 +240,11 @@ const struct conf_key conf_keys[CONF_TABLE_MAX] = {
 	{ IN_SYNC, KEY_ONE, "sets-period", conf_sync_sets_period },
 	{ IN_STATS, KEY_ONE, "socket", set_socket },
 
-	{ IN_ROOT, KEY_LATER, "strict-interfaces", NULL },
-	{ IN_ROOT, KEY_LATER, "policy-file", NULL },
-	{ IN_ROOT, KEY_LATER, "on-master", NULL },
-	{ IN_ROOT, KEY_LATER, "on-backup", NULL },
-	{ IN_ROOT, KEY_LATER, "on-fault", NULL },
+	{ IN_ROOT, KEY_ONE, "strict-interfaces", set_strict_interfaces },
+	{ IN_ROOT, KEY_ONE, "policy-file", set_policy_file },
+	{ IN_ROOT, KEY_ONE, "on-master", set_on_master },
+	{ IN_ROOT, KEY_ONE, "on-backup", set_on_backup },
+	{ IN_ROOT, KEY_ONE, "on-fault", set_on_fault },
 	{ IN_ROOT, KEY_LATER, "drift", NULL },
 	{ IN_STATS, KEY_LATER, "metrics", NULL },
 	{ IN_STATS, KEY_LATER, "mode", NULL },

@@ -38,15 +38,7 @@ void conf_track_weight(struct parser *p, const char *value)
 
 void conf_track_command(struct parser *p, const char *value)
 {
-	if (!*value || strlen(value) > 1023) {
-		conf_mistake(p, p->at,
-			     "command is %zu bytes long; 1 to 1023, or a "
-			     "script in a file",
-			     strlen(value));
-		value = "false";
-	}
-	free(p->track.command);
-	p->track.command = strdup(value);
+	conf_set_command(p, value, &p->track.command);
 }
 
 void conf_track_interval(struct parser *p, const char *value)

@@ -208,6 +208,19 @@ void conf_set_path(struct parser *p, const char *value, size_t size, char **out)
 	}
 }
 
+void conf_set_command(struct parser *p, const char *value, char **out)
+{
+	if (!*value || strlen(value) > 1023) {
+		conf_mistake(p, p->at,
+			     "%s is %zu bytes long; 1 to 1023, or a "
+			     "script in a file",
+			     p->key, strlen(value));
+		value = "false";
+	}
+	free(*out);
+	*out = strdup(value);
+}
+
 bool conf_parse_address(const char *value, struct conf_address *a)
 {
 	a->family = AF_INET;

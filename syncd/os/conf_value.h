@@ -33,6 +33,8 @@ void conf_set_mark(struct parser *p, const char *value, uint32_t *mark,
 		   uint32_t *mask);
 void conf_set_path(struct parser *p, const char *value, size_t size,
 		   char **out);
+/* For sh -c, 1 to 1023 bytes; "false" when it is not. */
+void conf_set_command(struct parser *p, const char *value, char **out);
 /* An address without a prefix; its family is AF_MAX when it is none. */
 void conf_set_address(struct parser *p, const char *value,
 		      struct conf_address *out);

@@ -79,7 +79,7 @@ static struct exec *new_exec(int fd, int files, pid_t pid)
 	return x;
 }
 
-struct exec *exec_open(exec_loader *load, const char *path)
+struct exec *exec_open(exec_loader *load, const char *path, const void *arg)
 {
 	int fds[2], files[2], err;
 	pid_t pid;
@@ -95,7 +95,7 @@ struct exec *exec_open(exec_loader *load, const char *path)
 	}
 	pid = fork();
 	if (pid == 0)
-		exec_helper(fds[1], files[1], load, path);
+		exec_helper(fds[1], files[1], load, path, arg);
 	err = errno;
 	close(fds[1]);
 	close(files[1]);
@@ -151,14 +151,14 @@ struct exec *exec_connect(const char *path)
 	return NULL;
 }
 
-void exec_serve(int fd, exec_loader *load, const char *path)
+void exec_serve(int fd, exec_loader *load, const char *path, const void *arg)
 {
 	char hello[sizeof(EXEC_HELLO)] = "";
 	int files;
 
 	if (exec_recv_fd(fd, hello, sizeof(hello), &files) == sizeof(hello) &&
 	    !memcmp(hello, EXEC_HELLO, sizeof(hello)) && files >= 0)
-		exec_helper(fd, files, load, path);
+		exec_helper(fd, files, load, path, arg);
 	_exit(EXIT_FAILURE); /* who asks speaks another language, or went */
 }
 
@@ -197,6 +197,13 @@ static struct exec_asked *find(struct exec *x, uint64_t id)
 int exec_run(struct exec *x, uint32_t queue, const char *command,
 	     int64_t limit_ms, exec_cb *cb, void *arg)
 {
+	return exec_run_env(x, queue, command, NULL, limit_ms, cb, arg);
+}
+
+int exec_run_env(struct exec *x, uint32_t queue, const char *command,
+		 const char *const *env, int64_t limit_ms, exec_cb *cb,
+		 void *arg)
+{
 	int number =
 		x->used ? exec_list_find(&x->used->commands, command) : -ENOENT;
 	struct exec_request r = { .id = x->last_id + 1,
@@ -204,15 +211,17 @@ int exec_run(struct exec *x, uint32_t queue, const char *command,
 				  .queue = queue,
 				  .number = (uint32_t)number };
 	struct exec_asked *a = find(x, 0);
+	char text[EXEC_ENV_MAX + 1];
+	int len = exec_env_pack(text, sizeof(text), "", env);
 
 	if (x->fd < 0)
 		return EXEC_GONE;
-	if (number < 0)
-		return number;
+	if (number < 0 || len < 0)
+		return number < 0 ? number : len;
 	if (!a)
 		return -EAGAIN;
 	memcpy(r.of, x->used->commands_id, sizeof(r.of));
-	if (exec_send(x->fd, &r, sizeof(r), "", 0) < 0)
+	if (exec_send(x->fd, &r, sizeof(r), text, (size_t)len) < 0)
 		return -errno;
 	*a = (struct exec_asked){ .id = ++x->last_id, .cb = cb, .arg = arg };
 	return 0;

@@ -24,14 +24,13 @@
 
 #include <stdint.h>
 
-#define EXEC_JOBS_MAX  256 /* that run or wait */
-#define EXEC_LINE_MAX  400 /* bytes; longer lines come in pieces */
-#define EXEC_LINES_MAX 20  /* of one run; the rest is counted */
+#define EXEC_JOBS_MAX  256  /* that run or wait */
+#define EXEC_LINE_MAX  400  /* bytes; longer lines come in pieces */
+#define EXEC_ENV_MAX   4096 /* bytes of variables that come along */
+#define EXEC_LINES_MAX 20   /* of one run; the rest is counted */
 
-/*
- * Commands of one queue are run one at a time, in the order of exec_run();
- * those of EXEC_CHECK at once, beside whatever runs.
- */
+/* Commands of one queue are run one at a time, in the order of exec_run();
+ * those of EXEC_CHECK at once, beside whatever runs. */
 #define EXEC_CHECK 0
 
 enum exec_how {
@@ -62,14 +61,15 @@ struct exec_names;
 
 /* Reads a configuration: its names, and its text in *fd (-1: it cannot be
  * opened). 0 or -errno. */
-typedef int exec_loader(const char *path, struct exec_names *n, int *fd);
+typedef int exec_loader(const char *path, const void *arg, struct exec_names *n,
+			int *fd);
 
 /*
  * Forks the helper, which reads the configuration at path. Before any other
  * descriptor is opened and any thread started. NULL with errno set when it
  * cannot be.
  */
-struct exec *exec_open(exec_loader *load, const char *path)
+struct exec *exec_open(exec_loader *load, const char *path, const void *arg)
 	__attribute__((warn_unused_result));
 
 /* The helper behind this socket instead. */
@@ -78,7 +78,7 @@ struct exec *exec_connect(const char *socket)
 
 /* Is that helper, in a process that was given a connection to its socket;
  * ends it. */
-void exec_serve(int fd, exec_loader *load, const char *path)
+void exec_serve(int fd, exec_loader *load, const char *path, const void *arg)
 	__attribute__((noreturn));
 
 /* Lets the helper end, see above, without waiting for it. No callback is
@@ -97,6 +97,12 @@ int exec_fd(const struct exec *x);
 int exec_run(struct exec *x, uint32_t queue, const char *command,
 	     int64_t limit_ms, exec_cb *cb, void *arg)
 	__attribute__((warn_unused_result));
+
+/* The same with variables of its own, "STATESYNC_...=..."; the list ends with
+ * NULL. -E2BIG: they are longer than EXEC_ENV_MAX. */
+int exec_run_env(struct exec *x, uint32_t queue, const char *command,
+		 const char *const *env, int64_t limit_ms, exec_cb *cb,
+		 void *arg) __attribute__((warn_unused_result));
 
 /* From now on nobody is called with this arg; what runs goes on. */
 void exec_forget(struct exec *x, const void *arg);

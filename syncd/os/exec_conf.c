@@ -23,6 +23,7 @@
 #include "conf_open.h"
 #include "exec_int.h"
 #include "keyfile.h"
+#include "policy.h"
 #include "track_process.h"
 
 /* --- what a configuration asks for ---------------------------------------- */
@@ -54,30 +55,80 @@ static int add_tracks(struct exec_names *n, const struct conf_carp *c)
 	return r < 0 ? r : 0;
 }
 
+struct steps {
+	struct exec_list *commands;
+	int r;
+};
+
+static void add_step(unsigned state, struct policy_step *step, void *arg)
+{
+	struct steps *s = arg;
+
+	(void)state;
+	if (step->what == POLICY_RUN && s->r >= 0)
+		s->r = exec_list_add(s->commands, step->text);
+}
+
+static int add_policy(struct exec_names *n, const struct conf *conf)
+{
+	const struct policy *p = conf->policy;
+	struct steps s = { &n->commands, 0 };
+
+	for (int i = 0; i < CONF_ROLES && s.r >= 0; i++)
+		if (conf->on_role[i])
+			s.r = exec_list_add(&n->commands, conf->on_role[i]);
+	if (p)
+		policy_each_step(p, add_step, &s);
+	for (size_t i = 0; p && i < p->ntests && s.r >= 0; i++)
+		s.r = exec_list_add(&n->commands, p->tests[i].command);
+	return s.r < 0 ? s.r : 0;
+}
+
 /* 0 or -ENOMEM. */
 static int add_names(struct exec_names *n, const struct conf *conf)
 {
-	int err = 0;
+	int err = add_policy(n, conf);
 
 	for (size_t i = 0; !err && i < conf->num_carps; i++)
 		err = add_tracks(n, &conf->carps[i]);
 	return err ? err : exec_names_seal(n);
 }
 
+/* The configuration and its policy. */
+static int load(const struct conf_opener *by, const char *path,
+		const struct policy_macros *macros, struct conf **out,
+		struct conf_errors *errors, struct policy_report *report)
+{
+	int r = conf_load_by(by, path, NULL, out, errors);
+
+	if (r)
+		return r;
+	r = policy_file_load(by, *out, macros, report);
+	if (r) {
+		*errors = report->errors;
+		conf_free(*out);
+		*out = NULL;
+	}
+	return r;
+}
+
 /* --- the daemon -------------------------------------------------------------- */
 
-int exec_conf_load(struct exec *x, const char *path, struct conf **out,
-		   struct conf_errors *errors)
+int exec_conf_load(struct exec *x, const char *path,
+		   const struct policy_macros *macros, struct conf **out,
+		   struct conf_errors *errors, struct policy_report *report)
 {
 	const struct conf_opener by = { exec_open_file, x };
 	int r;
 
+	if (!x)
+		return load(NULL, path, macros, out, errors, report);
 	exec_names_free(x->draft);
 	x->draft = NULL;
 	x->loading = calloc(1, sizeof(*x->loading));
 	if (!x->loading)
 		return -ENOMEM;
-	r = conf_load_by(&by, path, NULL, out, errors);
+	r = load(&by, path, macros, out, errors, report);
 	if (!r)
 		r = add_names(x->loading, *out);
 	if (!r) {
@@ -160,15 +211,20 @@ static int open_and_note(void *arg, const char *path)
 	return number ? number : fcntl(copy, F_DUPFD_CLOEXEC, 0);
 }
 
-int exec_conf_names(const char *path, struct exec_names *n, int *fd)
+int exec_conf_names(const char *path, const void *macros, struct exec_names *n,
+		    int *fd)
 {
 	struct reading reading = { n, -1 };
 	const struct conf_opener by = { open_and_note, &reading };
 	struct conf_errors *errors = calloc(1, sizeof(*errors));
+	struct policy_report *report = calloc(1, sizeof(*report));
 	struct conf *conf = NULL;
-	int r = errors ? conf_load_by(&by, path, NULL, &conf, errors) : -ENOMEM;
+	int r = errors && report
+			? load(&by, path, macros, &conf, errors, report)
+			: -ENOMEM;
 
 	free(errors);
+	free(report);
 	*fd = reading.text;
 	if (!r)
 		r = add_names(n, conf);

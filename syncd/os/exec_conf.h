@@ -9,13 +9,17 @@
 #include "conf.h"
 #include "exec.h"
 #include "exec_names.h"
+#include "policy_file.h"
 
 /*
- * As conf_load(), with every file opened by the helper; the names that are new
- * with it count from exec_conf_use() on.
+ * As conf_load(), with its policy, and with every file opened by the helper
+ * (NULL: by us); the names that are new with it count from exec_conf_use() on.
+ * All mistakes are in *errors, what else is to be said of the policy in
+ * *report.
  */
-int exec_conf_load(struct exec *x, const char *path, struct conf **out,
-		   struct conf_errors *errors)
+int exec_conf_load(struct exec *x, const char *path,
+		   const struct policy_macros *macros, struct conf **out,
+		   struct conf_errors *errors, struct policy_report *report)
 	__attribute__((warn_unused_result));
 
 /* That configuration is in use now. Without one: nothing happens. */
@@ -37,8 +41,8 @@ int exec_find_process(struct exec *x, const char *name)
 	__attribute__((warn_unused_result));
 
 /* In the helper: reads the file by itself; its text is in *fd, of the caller
- * to close. An exec_loader. */
-int exec_conf_names(const char *path, struct exec_names *n, int *fd)
-	__attribute__((warn_unused_result));
+ * to close. An exec_loader, with struct policy_macros or NULL. */
+int exec_conf_names(const char *path, const void *macros, struct exec_names *n,
+		    int *fd) __attribute__((warn_unused_result));
 
 #endif

@@ -33,12 +33,11 @@
 #define NS_PER_S   1000000000LL
 #define NS_PER_MS  1000000LL
 
-extern char **environ;
-
 struct job {
 	uint64_t id; /* 0: free; ascending, so the order, too */
 	uint32_t queue;
-	char *command; /* of its own: the configuration may change */
+	char *command; /* of its own: the configuration may change; then env's */
+	char **env;
 	int64_t limit_ns, deadline_ns;
 	pid_t pid; /* 0: it waits */
 	int out;   /* its output; -1 */
@@ -55,6 +54,7 @@ struct helper {
 	int signals, files;
 	struct exec_table table;
 	struct job jobs[EXEC_JOBS_MAX];
+	char text[EXEC_ENV_MAX + 1]; /* behind a request */
 };
 
 static int64_t now_ns(void)
@@ -156,7 +156,7 @@ static int spawn(struct job *j, int out)
 						POSIX_SPAWN_SETSIGDEF);
 	if (!err)
 		err = posix_spawn(&j->pid, "/bin/sh", &files, &attr, args.out,
-				  environ);
+				  j->env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	return err;
@@ -222,13 +222,27 @@ static void reap(struct helper *h)
 static void free_job(struct job *j)
 {
 	free(j->command);
+	free(j->env);
 	*j = (struct job){ .out = -1 };
 }
 
 /* --- the daemon ---------------------------------------------------------- */
 
+/* text begins with a NUL, or is empty, and has one behind it. */
+static char *with_env(const char *command, const char *text, size_t len)
+{
+	size_t size = strlen(command);
+	char *all = malloc(size + len + 1);
+
+	if (all) {
+		memcpy(all, command, size);
+		memcpy(all + size, text, len + 1);
+	}
+	return all;
+}
+
 /* The daemon never has more than EXEC_JOBS_MAX of them under way. */
-static void add_job(struct helper *h, const struct exec_request *r)
+static void add_job(struct helper *h, const struct exec_request *r, size_t len)
 {
 	const char *command = exec_table_command(&h->table, r->of, r->number);
 
@@ -240,11 +254,17 @@ static void add_job(struct helper *h, const struct exec_request *r)
 		*j = (struct job){ .id = r->id,
 				   .queue = r->queue,
 				   .limit_ns = r->limit_ns,
-				   .out = -1,
-				   .command =
-					   command ? strdup(command) : NULL };
-		if (!j->command)
-			end_job(j, EXEC_NOT_RUN, command ? ENOMEM : ESTALE);
+				   .out = -1 };
+		if (!command) {
+			end_job(j, EXEC_NOT_RUN, ESTALE);
+			return;
+		}
+		j->command = with_env(command, h->text, len);
+		if (j->command)
+			j->env = exec_env_make(j->command,
+					       strlen(command) + len);
+		if (!j->env)
+			end_job(j, EXEC_NOT_RUN, ENOMEM);
 		return;
 	}
 }
@@ -281,7 +301,7 @@ static void read_requests(struct helper *h)
 		if (r.id == EXEC_FINISH)
 			h->finishing = true;
 		else
-			add_job(h, &r);
+			add_job(h, &r, (size_t)n);
 	}
 }
 
@@ -401,7 +421,8 @@ static bool drop_files(int fd, int files)
 	       fcntl(FILES_FD, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-void exec_helper(int fd, int files, exec_loader *load, const char *path)
+void exec_helper(int fd, int files, exec_loader *load, const char *path,
+		 const void *arg)
 {
 	struct helper *h = calloc(1, sizeof(*h));
 	struct waiting w;
@@ -411,7 +432,9 @@ void exec_helper(int fd, int files, exec_loader *load, const char *path)
 	if (!h || !drop_files(fd, files))
 		_exit(EXIT_FAILURE);
 	h->files = FILES_FD;
-	h->table = (struct exec_table){ .load = load, .path = path };
+	h->table =
+		(struct exec_table){ .load = load, .path = path, .arg = arg };
+	exec_env_path();
 	h->signals = take_signals();
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++)
 		h->jobs[i].out = -1;

@@ -15,7 +15,8 @@
 
 #define EXEC_FINISH 0 /* instead of an id: the daemon leaves in order */
 
-/* Run this one; a number of the commands with this digest. */
+/* Run this one; a number of the commands with this digest. What follows:
+ * exec_env_pack() of no command. */
 struct exec_request {
 	uint64_t id;
 	int64_t limit_ns;
@@ -88,6 +89,7 @@ ssize_t exec_recv_fd(int fd, void *data, size_t len, int *given);
 struct exec_table {
 	exec_loader *load;
 	const char *path;
+	const void *arg;
 	struct exec_names *used, *read; /* in use; read last. NULL */
 };
 
@@ -98,7 +100,19 @@ const char *exec_table_command(struct exec_table *t,
 bool exec_table_serve(struct exec_table *t, int fd);
 
 /* The helper's life, with its ends of the pairs. */
-void exec_helper(int fd, int files, exec_loader *load, const char *path)
-	__attribute__((noreturn));
+void exec_helper(int fd, int files, exec_loader *load, const char *path,
+		 const void *arg) __attribute__((noreturn));
+
+/*
+ * exec_env.c. A command and its variables ("NAME=value", the list ended by
+ * NULL, or NULL) as the text of a request: its length, or -E2BIG. And the
+ * environment that such a text asks for, to be given back with free(); it
+ * points into the text, which has a NUL behind it. NULL without memory.
+ */
+int exec_env_pack(char *buf, size_t size, const char *command,
+		  const char *const *env);
+char **exec_env_make(char *text, size_t len);
+/* The helper's own PATH: what stands in for programs of OpenBSD goes first. */
+void exec_env_path(void);
 
 #endif

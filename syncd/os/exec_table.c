@@ -30,7 +30,7 @@ static int read_again(struct exec_table *t, int *fd)
 	t->read = calloc(1, sizeof(*t->read));
 	if (!t->read)
 		return -ENOMEM;
-	err = t->load(t->path, t->read, fd);
+	err = t->load(t->path, t->arg, t->read, fd);
 	if (err) {
 		exec_names_free(t->read);
 		t->read = NULL;

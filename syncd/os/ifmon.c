@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -81,6 +82,10 @@ static int link_attr(const struct nlattr *a, void *arg)
 	case IFLA_MTU:
 		if (mnl_attr_validate(a, MNL_TYPE_U32) == 0)
 			l->mtu = mnl_attr_get_u32(a);
+		break;
+	case IFLA_OPERSTATE:
+		if (mnl_attr_validate(a, MNL_TYPE_U8) == 0)
+			l->unknown = mnl_attr_get_u8(a) == IF_OPER_UNKNOWN;
 		break;
 	case IFLA_MASTER:
 		if (mnl_attr_validate(a, MNL_TYPE_U32) == 0)

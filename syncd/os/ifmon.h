@@ -33,6 +33,7 @@ struct ifmon_link {
 	 * netif_oper_up), so a driver that cannot tell counts as usable.
 	 */
 	bool up;
+	bool unknown;	     /* the driver cannot tell whether it is */
 	bool arp;	     /* speaks ARP: not IFF_NOARP, not loopback */
 	bool has_mac;	     /* six bytes long, not of zeroes */
 	uint8_t mac[6];	     /* zeroes unless has_mac */

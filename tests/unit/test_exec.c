@@ -87,13 +87,15 @@ static void wait_ends(int n)
 }
 
 /* Stands for a configuration: the commands of a file, each with its NUL. */
-static int load(const char *path, struct exec_names *n, int *fd)
+static int load(const char *path, const void *arg, struct exec_names *n,
+		int *fd)
 {
 	static char text[1 << 16];
 	FILE *f = fopen(path, "re");
 	size_t len = f ? fread(text, 1, sizeof(text), f) : 0;
 	int r = 0;
 
+	(void)arg;
 	*fd = -1;
 	for (size_t at = 0; r >= 0 && at < len; at += strlen(text + at) + 1)
 		r = exec_list_add(&n->commands, text + at);
@@ -119,7 +121,7 @@ static void know(const char *command)
 	fclose(f);
 	exec_names_free(x->used);
 	x->used = calloc(1, sizeof(*x->used));
-	ck_assert_int_eq(load(path, x->used, &fd), 0);
+	ck_assert_int_eq(load(path, NULL, x->used, &fd), 0);
 }
 
 static struct exec *open_helper(void)
@@ -127,7 +129,7 @@ static struct exec *open_helper(void)
 	static char path[64];
 
 	snprintf(path, sizeof(path), "%s/commands", dir);
-	return exec_open(load, path);
+	return exec_open(load, path, NULL);
 }
 
 static void ask(struct got *g, uint32_t queue, const char *command, int64_t ms)

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * From the file of a policy to one whose names are known, and what a person
+ * should hear of it. The language is policy_parse.c's, the meaning of names
+ * core/policy_names.c's.
+ *
+ * Implements the section NAMES of statesync-policy(5).
+ *
+ * Invariant: a name that means nothing here is an interface that may come.
+ */
+#include "policy_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "policy_names.h"
+
+#define FILE_MAX (1024 * 1024)
+
+static const struct policy_place whole = { 0, 0 };
+
+/* --- names ----------------------------------------------------------------- */
+
+static bool is_here(const char *name)
+{
+	return if_nametoindex(name) != 0;
+}
+
+/* "lan (vhid 1), wan (vhid 2)" */
+static void list_vhosts(const struct conf *conf, char *out, size_t size)
+{
+	size_t len = 0;
+
+	*out = '\0';
+	for (size_t i = 0; i < conf->num_carps && len < size; i++)
+		len += (size_t)snprintf(out + len, size - len, "%s%s (vhid %u)",
+					i ? ", " : "", conf->carps[i].name,
+					conf->carps[i].vhid);
+}
+
+static void no_vhost(const struct conf *conf, const struct policy_link *l,
+		     struct conf_errors *errors)
+{
+	char list[256];
+
+	list_vhosts(conf, list, sizeof(list));
+	if (strncmp(l->name, "carp:", 5) == 0)
+		policy_say(errors, conf->policy_file, l->at,
+			   "no carp vhost \"%s\"; vhosts here: %s. write one "
+			   "of them behind carp:",
+			   l->name + 5, list);
+	else
+		policy_say(errors, conf->policy_file, l->at,
+			   "no carp vhost or interface \"%s\"; vhosts here: "
+			   "%s. add alias = \"%s\" to carp \"%s\"",
+			   l->name, list, l->name, conf->carps[0].name);
+}
+
+static void found(const struct conf *conf, const struct policy_link *l,
+		  enum policy_found what, struct policy_report *report)
+{
+	const char *file = conf->policy_file;
+	const char *vhost = conf->carps[l->vhost].name;
+
+	switch (what) {
+	case POLICY_FOUND_INTERFACE:
+		policy_say(&report->notes, file, l->at,
+			   "\"%s\" is the interface", l->name);
+		return;
+	case POLICY_FOUND_VHOST:
+		policy_say(&report->notes, file, l->at, "\"%s\" is carp \"%s\"",
+			   l->name, vhost);
+		return;
+	case POLICY_FOUND_VHID:
+		policy_say(&report->notes, file, l->at,
+			   "\"%s\" is carp \"%s\", by its vhid", l->name,
+			   vhost);
+		return;
+	case POLICY_FOUND_NOTHING:
+		report->missing = true;
+		policy_say(&report->warnings, file, l->at,
+			   "no interface \"%s\" here; it counts as down until "
+			   "it appears",
+			   l->name);
+		return;
+	case POLICY_FOUND_NO_VHOST:
+		no_vhost(conf, l, &report->errors);
+		return;
+	case POLICY_FOUND_SEVERAL:
+		policy_say(&report->errors, file, l->at,
+			   "\"%s\" may be several vhosts; write carp:NAME, or "
+			   "give one of them an alias",
+			   l->name);
+		return;
+	}
+}
+
+static int resolve(struct conf *conf, struct policy *p,
+		   struct policy_report *report)
+{
+	struct policy_vhost_name *names =
+		calloc(conf->num_carps, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < conf->num_carps; i++)
+		names[i] = (struct policy_vhost_name){ conf->carps[i].name,
+						       conf->carps[i].alias,
+						       conf->carps[i].vhid,
+						       (unsigned)i };
+	for (size_t i = 0; i < p->nlinks; i++) {
+		struct policy_link *l = &p->links[i];
+		enum policy_found what = policy_name_find(
+			l->name, is_here, names, conf->num_carps, &l->vhost);
+
+		if (what == POLICY_FOUND_VHOST || what == POLICY_FOUND_VHID)
+			l->means = POLICY_VHOST;
+		found(conf, l, what, report);
+	}
+	free(names);
+	return report->errors.count ? CONF_REFUSED : 0;
+}
+
+/* --- the file -------------------------------------------------------------- */
+
+/* 0, or -errno; -EILSEQ: a NUL in it. */
+static int read_file(int fd, char *text, size_t *len)
+{
+	struct stat st;
+	ssize_t n = 0;
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	/* its commands are run with all rights */
+	if (fstat(fd, &st) < 0 || (st.st_mode & S_IWOTH))
+		err = -EPERM;
+	for (*len = 0; !err && *len < FILE_MAX; *len += (size_t)n) {
+		n = read(fd, text + *len, FILE_MAX - *len);
+		if (n < 0)
+			err = -errno;
+		if (n <= 0)
+			break;
+	}
+	close(fd);
+	if (!err && *len == FILE_MAX)
+		err = -EFBIG;
+	if (!err && memchr(text, '\0', *len))
+		err = -EILSEQ;
+	return err;
+}
+
+static const char *why_not(int err)
+{
+	switch (err) {
+	case -EPERM:
+		return "everybody may write it, and its commands run as root; "
+		       "chmod o-w";
+	case -EILSEQ:
+		return "it holds a NUL byte; is it the right file?";
+	case -EFBIG:
+		return "it is longer than 1 MB; is it the right file?";
+	default:
+		return log_errno(-err);
+	}
+}
+
+int policy_file_load(const struct conf_opener *by, struct conf *conf,
+		     const struct policy_macros *macros,
+		     struct policy_report *report)
+{
+	const char *path = conf->policy_file;
+	struct policy *p = NULL;
+	char *text;
+	size_t len = 0;
+	int err;
+
+	if (!path)
+		return 0;
+	text = malloc(FILE_MAX);
+	if (!text)
+		return -ENOMEM;
+	err = read_file(conf_open(by, path), text, &len);
+	if (err) {
+		policy_say(&report->errors, path, whole,
+			   "%s; not loaded. ls -l %s", why_not(err), path);
+		err = CONF_REFUSED;
+	} else {
+		err = policy_parse(path, text, len, macros, &p, &report->errors,
+				   &report->notes);
+	}
+	free(text);
+	if (!err)
+		err = resolve(conf, p, report);
+	if (err)
+		policy_free(p);
+	else
+		conf->policy = p;
+	return err;
+}
+
+/* --- what would not work ---------------------------------------------------- */
+
+static bool in_dir(const char *dir, size_t dir_len, const char *name,
+		   size_t len)
+{
+	char path[512];
+
+	return snprintf(path, sizeof(path), "%.*s/%.*s", (int)dir_len, dir,
+			(int)len, name) < (int)sizeof(path) &&
+	       access(path, X_OK) == 0;
+}
+
+static bool in_path(const char *name, size_t len)
+{
+	const char *dir = getenv("PATH");
+
+	if (memchr(name, '/', len)) {
+		return in_dir("", 0, name, len);
+	}
+	for (; dir && *dir; dir += strcspn(dir, ":"), dir += *dir == ':')
+		if (in_dir(dir, strcspn(dir, ":"), name, len))
+			return true;
+	return false;
+}
+
+/* Words that the shell knows without a file. */
+static bool is_builtin(const char *name, size_t len)
+{
+	static const char *const words[] = {
+		".",	":",	 "[",	   "case",  "cd",     "command",
+		"echo", "eval",	 "exec",   "exit",  "export", "for",
+		"if",	"kill",	 "printf", "read",  "set",    "test",
+		"trap", "true",	 "false",  "umask", "unset",  "until",
+		"wait", "while",
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strlen(words[i]) == len && !strncmp(words[i], name, len))
+			return true;
+	return false;
+}
+
+/* A command that begins with anything but a plain word is not judged. */
+static void look_command(const struct conf *conf, struct policy_report *report,
+			 struct policy_place at, const char *command)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_-+./[:";
+	size_t len = strspn(command, plain);
+
+	if (!len || (command[len] && !strchr(" \t\n;&|<>", command[len])) ||
+	    is_builtin(command, len) || in_path(command, len))
+		return;
+	/* ours stands in for it */
+	if (len == strlen("ifconfig") && !strncmp(command, "ifconfig", len))
+		return;
+	policy_say(&report->warnings, conf->policy_file, at,
+		   "there is no program \"%.*s\" here; the command will fail. "
+		   "install it, or write what this system has instead",
+		   (int)len, command);
+}
+
+struct look {
+	const struct conf *conf;
+	struct policy_report *report;
+};
+
+static void look_step(unsigned state, struct policy_step *step, void *arg)
+{
+	struct look *l = arg;
+
+	(void)state;
+	if (step->what == POLICY_RUN)
+		look_command(l->conf, l->report, step->at, step->text);
+}
+
+void policy_file_look(const struct conf *conf, struct policy_report *report)
+{
+	const struct policy *p = conf->policy;
+	struct look l = { conf, report };
+	unsigned state = POLICY_GLOBAL;
+
+	if (!p)
+		return;
+	policy_each_step(p, look_step, &l);
+	for (size_t i = 0; i < p->ntests; i++)
+		look_command(conf, report, p->states[p->tests[i].state].at,
+			     p->tests[i].command);
+	while ((state = policy_unreached(p, state)) != POLICY_GLOBAL)
+		policy_say(&report->warnings, conf->policy_file,
+			   p->states[state].at,
+			   "state \"%s\" is never entered; no set-state on the "
+			   "way from the first one leads to it",
+			   p->states[state].name);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The policy that a configuration names: read, and looked through for what
+ * would not work on this machine.
+ */
+#ifndef STATESYNC_POLICY_FILE_H
+#define STATESYNC_POLICY_FILE_H
+
+#include "conf_open.h"
+#include "policy_parse.h"
+
+/* What was found: sentences with FILE:LINE:COL: in front. */
+struct policy_report {
+	struct conf_errors errors;
+	struct conf_errors warnings; /* it runs all the same */
+	struct conf_errors notes;    /* which name means what */
+	bool missing;		     /* interfaces, among the warnings */
+};
+
+/*
+ * Reads conf->policy_file, opened by (NULL: us), into conf->policy, its names resolved: the vhost of
+ * a link is an index into conf->carps. 0, also where no file is named;
+ * CONF_REFUSED with errors, -ENOMEM. The report is added to.
+ */
+int policy_file_load(const struct conf_opener *by, struct conf *conf,
+		     const struct policy_macros *macros,
+		     struct policy_report *report)
+	__attribute__((warn_unused_result));
+
+/* Commands whose program is not in PATH, states that are never entered: to
+ * the warnings. */
+void policy_file_look(const struct conf *conf, struct policy_report *report);
+
+#endif
