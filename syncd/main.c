@@ -77,16 +77,17 @@ static int check(const char *path, const struct policy_macros *macros)
 
 	if (!conf)
 		return EXIT_FAILURE;
-	good = !(conf->strict_interfaces && report.missing);
+	good = !(conf->follow.strict_interfaces && report.missing);
 	policy_file_look(conf, &report);
 	say_all(LOG_WARNING, &report.warnings);
 	say_all(LOG_INFO, &report.notes);
-	if (conf->policy)
+	if (conf->follow.policy)
 		snprintf(policy, sizeof(policy),
 			 ", policy %.80s with %zu "
 			 "state%s",
-			 conf->policy_file, conf->policy->nstates - 1,
-			 conf->policy->nstates == 2 ? "" : "s");
+			 conf->follow.policy_file,
+			 conf->follow.policy->nstates - 1,
+			 conf->follow.policy->nstates == 2 ? "" : "s");
 	if (good)
 		printf("%s: configuration OK (%zu vhost%s, %zu peer%s%s)\n",
 		       path, conf->num_carps, conf->num_carps == 1 ? "" : "s",

@@ -231,7 +231,7 @@ void node_follow_role(struct node *n, const struct engine_action *a)
 	static const char *const names[CONF_ROLES] = { "on-master", "on-backup",
 						       "on-fault" };
 	enum conf_role role = role_of(n, a->transition.to);
-	const char *command = n->conf->on_role[role];
+	const char *command = n->conf->follow.on_role[role];
 	char who[CONF_NAME_SIZE + 32];
 
 	if (!command)

@@ -239,7 +239,7 @@ static int make_run(struct node *n)
 	policy_run_free(f->run);
 	f->run = NULL;
 	f->generation++;
-	f->policy = n->conf->policy;
+	f->policy = n->conf->follow.policy;
 	if (!f->policy)
 		return 0;
 	f->run = policy_run_new(f->policy);
@@ -287,7 +287,8 @@ void node_ifstated_begin(struct node *n)
 int node_ifstated_change(struct node *n, const struct conf *was)
 {
 	struct node_ifstated *f = n->ifstated;
-	const struct policy *old = was->policy, *new = n->conf->policy;
+	const struct policy *old = was->follow.policy,
+			    *new = n->conf->follow.policy;
 	bool same = old && new &&policy_digest(old) == policy_digest(new);
 	uint8_t kept[NODE_IFSTATED_KEPT_MAX];
 	size_t len = same ? policy_keep(f->run, kept, sizeof(kept)) : 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "node_ifstated.h"
 #include "report.h"
 #include "report_value.h"
 
@@ -123,6 +124,19 @@ static json_t *demotion(const struct engine *e)
 		put(o, demotion_name((enum demotion_name)i),
 		    json_integer(e->demotion.by[i]));
 	put(o, "total", json_integer(demotion_total(&e->demotion)));
+	return o;
+}
+
+static json_t *policy(const struct node *n)
+{
+	const char *state = node_ifstated_state(n);
+	json_t *o;
+
+	if (!n->conf->follow.policy)
+		return json_null();
+	o = json_object();
+	put(o, "file", json_string(n->conf->follow.policy_file));
+	put(o, "state", state ? json_string(state) : json_null());
 	return o;
 }
 
@@ -362,6 +376,7 @@ json_t *report_json(struct node *n)
 	put(o, "ready", json_boolean(engine_ready(e, node_now(n))));
 	put(o, "hold", hold(n));
 	put(o, "demotion", demotion(e));
+	put(o, "policy", policy(n));
 	put(o, "adverts_late", number(standin_count(n->standin)));
 	put(o, "carp", carp(n));
 	put(o, "peers", peers(n));

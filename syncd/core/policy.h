@@ -3,9 +3,7 @@
  * A policy, as OpenBSD's ifstated.conf(5) writes it: states, and what is done
  * as links, virtual hosts and tests change. Here is the tree that a file is
  * read into; os/policy_parse.h reads one, policy_run.h brings it to life.
- *
- * All of a policy lies in blocks that it owns; nothing of it changes once it
- * was read, but how its names were resolved.
+ * Nothing of it changes once it was read, but what its names mean.
  */
 #ifndef STATESYNC_POLICY_H
 #define STATESYNC_POLICY_H
@@ -93,11 +91,8 @@ void policy_free(struct policy *p);
 /* size bytes of zeros that live as long as the policy; NULL without memory. */
 void *policy_alloc(struct policy *p, size_t size);
 
-/*
- * What a reader finds. The index of a state that is new, or is there already
- * (policy_find_state), of a link, of a test of that state with this command
- * and time; -1 without memory. The strings have to live as long as p.
- */
+/* What a reader finds: the index of a new state, of a link, of a test of that
+ * state, new or not; -1 without memory. The strings have to live as long. */
 int policy_add_state(struct policy *p, const char *name,
 		     struct policy_place at);
 int policy_add_link(struct policy *p, const char *name, struct policy_place at);
@@ -109,8 +104,7 @@ void policy_add_step(struct policy_steps *steps, struct policy_step *step);
 int policy_find_state(const struct policy *p, const char *name);
 
 /* Each step of the policy, depth first. */
-typedef void policy_step_fn(unsigned state, struct policy_step *step,
-			    void *arg);
+typedef void policy_step_fn(unsigned state, struct policy_step *s, void *arg);
 void policy_each_step(const struct policy *p, policy_step_fn *fn, void *arg);
 
 /* Once all is read: where each set-state leads. bad is called for those that
@@ -120,8 +114,7 @@ void policy_link_states(struct policy *p, policy_step_fn *bad, void *arg);
 /* A number of all that it says, its names' meaning left out. */
 uint64_t policy_digest(const struct policy *p);
 
-/* Is there a way from the start to each state? The first one without, or
- * POLICY_GLOBAL; on from the one after `after`. */
+/* The next state after this one that no way leads to, or POLICY_GLOBAL. */
 unsigned policy_unreached(const struct policy *p, unsigned after);
 
 #endif

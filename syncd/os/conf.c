@@ -197,9 +197,9 @@ void conf_free(struct conf *conf)
 	free(conf->link.peers);
 	free(conf->state_dir);
 	free(conf->stats_socket);
-	free(conf->policy_file);
-	policy_free(conf->policy);
+	free(conf->follow.policy_file);
+	policy_free(conf->follow.policy);
 	for (unsigned int i = 0; i < CONF_ROLES; i++)
-		free(conf->on_role[i]);
+		free(conf->follow.on_role[i]);
 	free(conf);
 }

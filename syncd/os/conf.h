@@ -9,6 +9,7 @@
 #define STATESYNC_CONF_H
 
 #include "conf_carp.h"
+#include "conf_follow.h"
 #include "conf_sync.h"
 
 #include <stdbool.h>
@@ -61,11 +62,6 @@ struct conf_link {
 	struct conf_peer *peers;
 };
 
-/* Commands that follow the role of a vhost. */
-enum conf_role { CONF_ON_MASTER, CONF_ON_BACKUP, CONF_ON_FAULT, CONF_ROLES };
-
-struct policy;
-
 struct conf {
 	char node[CONF_NAME_SIZE];
 	bool preempt, independent, witness, router_advertisement, strict_peers;
@@ -78,10 +74,7 @@ struct conf {
 	uint32_t resume_buffer_bytes; /* for each peer */
 	char *state_dir;
 	char *stats_socket;
-	char *policy_file; /* NULL: none; read by policy_file.h into: */
-	struct policy *policy;
-	bool strict_interfaces;	   /* those of the policy have to be there */
-	char *on_role[CONF_ROLES]; /* commands; NULL: none */
+	struct conf_follow follow;
 	struct conf_link link;
 	struct conf_sync sync;
 	struct conf_sets sets;

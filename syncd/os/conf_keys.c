@@ -131,27 +131,27 @@ static void set_state_dir(struct parser *p, const char *value)
 
 static void set_policy_file(struct parser *p, const char *value)
 {
-	conf_set_path(p, value, 1024, &p->conf->policy_file);
+	conf_set_path(p, value, 1024, &p->conf->follow.policy_file);
 }
 
 static void set_strict_interfaces(struct parser *p, const char *value)
 {
-	conf_set_bool(p, value, &p->conf->strict_interfaces);
+	conf_set_bool(p, value, &p->conf->follow.strict_interfaces);
 }
 
 static void set_on_master(struct parser *p, const char *value)
 {
-	conf_set_command(p, value, &p->conf->on_role[CONF_ON_MASTER]);
+	conf_set_command(p, value, &p->conf->follow.on_role[CONF_ON_MASTER]);
 }
 
 static void set_on_backup(struct parser *p, const char *value)
 {
-	conf_set_command(p, value, &p->conf->on_role[CONF_ON_BACKUP]);
+	conf_set_command(p, value, &p->conf->follow.on_role[CONF_ON_BACKUP]);
 }
 
 static void set_on_fault(struct parser *p, const char *value)
 {
-	conf_set_command(p, value, &p->conf->on_role[CONF_ON_FAULT]);
+	conf_set_command(p, value, &p->conf->follow.on_role[CONF_ON_FAULT]);
 }
 
 static void set_socket(struct parser *p, const char *value)

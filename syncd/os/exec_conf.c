@@ -71,12 +71,13 @@ static void add_step(unsigned state, struct policy_step *step, void *arg)
 
 static int add_policy(struct exec_names *n, const struct conf *conf)
 {
-	const struct policy *p = conf->policy;
+	const struct policy *p = conf->follow.policy;
 	struct steps s = { &n->commands, 0 };
 
 	for (int i = 0; i < CONF_ROLES && s.r >= 0; i++)
-		if (conf->on_role[i])
-			s.r = exec_list_add(&n->commands, conf->on_role[i]);
+		if (conf->follow.on_role[i])
+			s.r = exec_list_add(&n->commands,
+					    conf->follow.on_role[i]);
 	if (p)
 		policy_each_step(p, add_step, &s);
 	for (size_t i = 0; p && i < p->ntests && s.r >= 0; i++)

@@ -228,7 +228,8 @@ static void free_job(struct job *j)
 
 /* --- the daemon ---------------------------------------------------------- */
 
-/* text begins with a NUL, or is empty, and has one behind it. */
+/* text begins with a NUL, which ends the command, or is empty; it has one
+ * behind it. */
 static char *with_env(const char *command, const char *text, size_t len)
 {
 	size_t size = strlen(command);
@@ -255,8 +256,9 @@ static void add_job(struct helper *h, const struct exec_request *r, size_t len)
 				   .queue = r->queue,
 				   .limit_ns = r->limit_ns,
 				   .out = -1 };
-		if (!command) {
-			end_job(j, EXEC_NOT_RUN, ESTALE);
+		/* nobody adds a word to the command itself */
+		if (!command || (len && h->text[0])) {
+			end_job(j, EXEC_NOT_RUN, command ? EPERM : ESTALE);
 			return;
 		}
 		j->command = with_env(command, h->text, len);
@@ -286,11 +288,10 @@ static void orphaned(struct helper *h)
 static void read_requests(struct helper *h)
 {
 	struct exec_request r;
-	char none[1];
 
 	for (;;) {
-		ssize_t n =
-			exec_recv(SOCKET_FD, &r, sizeof(r), none, sizeof(none));
+		ssize_t n = exec_recv(SOCKET_FD, &r, sizeof(r), h->text,
+				      sizeof(h->text));
 
 		if (n < 0 && errno == EAGAIN)
 			return;

@@ -52,12 +52,12 @@ static void no_vhost(const struct conf *conf, const struct policy_link *l,
 
 	list_vhosts(conf, list, sizeof(list));
 	if (strncmp(l->name, "carp:", 5) == 0)
-		policy_say(errors, conf->policy_file, l->at,
+		policy_say(errors, conf->follow.policy_file, l->at,
 			   "no carp vhost \"%s\"; vhosts here: %s. write one "
 			   "of them behind carp:",
 			   l->name + 5, list);
 	else
-		policy_say(errors, conf->policy_file, l->at,
+		policy_say(errors, conf->follow.policy_file, l->at,
 			   "no carp vhost or interface \"%s\"; vhosts here: "
 			   "%s. add alias = \"%s\" to carp \"%s\"",
 			   l->name, list, l->name, conf->carps[0].name);
@@ -66,7 +66,7 @@ static void no_vhost(const struct conf *conf, const struct policy_link *l,
 static void found(const struct conf *conf, const struct policy_link *l,
 		  enum policy_found what, struct policy_report *report)
 {
-	const char *file = conf->policy_file;
+	const char *file = conf->follow.policy_file;
 	const char *vhost = conf->carps[l->vhost].name;
 
 	switch (what) {
@@ -176,7 +176,7 @@ int policy_file_load(const struct conf_opener *by, struct conf *conf,
 		     const struct policy_macros *macros,
 		     struct policy_report *report)
 {
-	const char *path = conf->policy_file;
+	const char *path = conf->follow.policy_file;
 	struct policy *p = NULL;
 	char *text;
 	size_t len = 0;
@@ -202,7 +202,7 @@ int policy_file_load(const struct conf_opener *by, struct conf *conf,
 	if (err)
 		policy_free(p);
 	else
-		conf->policy = p;
+		conf->follow.policy = p;
 	return err;
 }
 
@@ -263,7 +263,7 @@ static void look_command(const struct conf *conf, struct policy_report *report,
 	/* ours stands in for it */
 	if (len == strlen("ifconfig") && !strncmp(command, "ifconfig", len))
 		return;
-	policy_say(&report->warnings, conf->policy_file, at,
+	policy_say(&report->warnings, conf->follow.policy_file, at,
 		   "there is no program \"%.*s\" here; the command will fail. "
 		   "install it, or write what this system has instead",
 		   (int)len, command);
@@ -285,7 +285,7 @@ static void look_step(unsigned state, struct policy_step *step, void *arg)
 
 void policy_file_look(const struct conf *conf, struct policy_report *report)
 {
-	const struct policy *p = conf->policy;
+	const struct policy *p = conf->follow.policy;
 	struct look l = { conf, report };
 	unsigned state = POLICY_GLOBAL;
 
@@ -296,7 +296,7 @@ void policy_file_look(const struct conf *conf, struct policy_report *report)
 		look_command(conf, report, p->states[p->tests[i].state].at,
 			     p->tests[i].command);
 	while ((state = policy_unreached(p, state)) != POLICY_GLOBAL)
-		policy_say(&report->warnings, conf->policy_file,
+		policy_say(&report->warnings, conf->follow.policy_file,
 			   p->states[state].at,
 			   "state \"%s\" is never entered; no set-state on the "
 			   "way from the first one leads to it",

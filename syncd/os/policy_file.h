@@ -18,7 +18,8 @@ struct policy_report {
 };
 
 /*
- * Reads conf->policy_file, opened by (NULL: us), into conf->policy, its names resolved: the vhost of
+ * Reads conf->follow.policy_file, opened by (NULL: us), into
+ * conf->follow.policy, its names resolved: the vhost of
  * a link is an index into conf->carps. 0, also where no file is named;
  * CONF_REFUSED with errors, -ENOMEM. The report is added to.
  */

@@ -355,6 +355,33 @@ START_TEST(test_only_what_the_helper_has_read)
 }
 END_TEST
 
+/* Nor more words to one that stands there, nor a variable of another name. */
+START_TEST(test_only_variables_come_along)
+{
+	static const char words[] = "; exit 9",
+			  vars[] = "\0PATH=/x\0STATESYNC_A=7";
+	const char *const env[] = { "STATESYNC_A=8", NULL };
+	const char *command = "test $PATH != /x && exit $STATESYNC_A";
+	struct exec_request r = { .id = 1, .limit_ns = 1000000000 };
+	struct got g = { 0 };
+
+	know(command);
+	memcpy(r.of, x->used->commands_id, sizeof(r.of));
+	x->asked[0] = (struct exec_asked){ .id = 1, .cb = cb, .arg = &g };
+	ck_assert_int_gt(exec_send(x->fd, &r, sizeof(r), words, 8), 0);
+	wait_ends(1);
+	ck_assert_int_eq(g.how, EXEC_NOT_RUN);
+	x->asked[0] = (struct exec_asked){ .id = 1, .cb = cb, .arg = &g };
+	ck_assert_int_gt(
+		exec_send(x->fd, &r, sizeof(r), vars, sizeof(vars) - 1), 0);
+	wait_ends(2);
+	ck_assert_int_eq(g.status, 7);
+	ck_assert_int_eq(exec_run_env(x, 1, command, env, LIMIT, cb, &g), 0);
+	wait_ends(3);
+	ck_assert_int_eq(g.status, 8);
+}
+END_TEST
+
 START_TEST(test_the_helper_dies)
 {
 	struct got g = { 0 }, w = { 0 };
@@ -458,6 +485,7 @@ int main(void)
 	tcase_add_test(t, test_inherits_nothing);
 	tcase_add_test(t, test_refusals);
 	tcase_add_test(t, test_only_what_the_helper_has_read);
+	tcase_add_test(t, test_only_variables_come_along);
 	tcase_add_test(t, test_the_helper_dies);
 	tcase_add_test(t, test_signals_and_a_hung_daemon);
 	tcase_add_test(t, test_the_daemon_leaves);
