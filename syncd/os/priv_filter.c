@@ -116,7 +116,7 @@ static int add_all(scmp_filter_ctx ctx)
 		err = seccomp_rule_add(
 			ctx, SCMP_ACT_ALLOW, allowed_with[i].call, 1,
 			SCMP_CMP64(allowed_with[i].argument, SCMP_CMP_EQ,
-				   allowed_with[i].value));
+				   allowed_with[i].value, 0));
 	if (!err)
 		err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
 					     SCMP_SYS(mmap), 1, &write_only);

@@ -192,6 +192,38 @@ def test_as_a_unit(lab, orphans):  # noqa: F811
 
 
 @needs_systemd
+@pytest.mark.full
+def test_what_a_unit_does_not_see(lab):
+    """ProtectProc=invisible, and a directory of root's: the helper looks."""
+    node = lab.nodes["gw1"]
+    node.configure(**ALONE)
+    lab.dir.chmod(0o711)
+    hidden = lab.dir / "hidden"
+    hidden.mkdir(mode=0o700)
+    shutil.copy("/bin/sleep", lab.dir / "ss-hidden")
+    text = 'track { process "ss-hidden" { } file "%s" { } }' % (hidden / "f")
+    node.conf.write_text(node.conf.read_text().replace(
+        'carp "lan" {', 'carp "lan" {\n' + text, 1))
+
+    def is_up(i):
+        return node.carp("lan")["track"][i]["state"] == "up"
+    run = [lab.dir / "ss-hidden", "1000"]
+    with helper_unit(node) as path, \
+            subprocess.Popen(run, preexec_fn=die_with_parent) as proc:
+        as_unit(node, path)
+        node.prefix = ("sh", "-c", "mount -t proc -o hidepid=invisible proc"
+                       " /proc && exec \"$@\"", "sh", *node.prefix)
+        node.launch().wait_up(20)
+        wait_for("both are well", lambda: is_up(0) and is_up(1), 15)
+        (hidden / "f").write_text("1\n")
+        wait_for("the file is seen", lambda: not is_up(1), 15)
+        (hidden / "f").unlink()
+        wait_for("and that it is gone", lambda: is_up(1), 15)
+        proc.kill()
+        wait_for("its end is seen", lambda: not is_up(0), 15)
+
+
+@needs_systemd
 def test_the_units_are_fenced():
     p = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager",
