@@ -99,8 +99,11 @@ item		: init
 		| action
 		;
 
-init		: INIT			{ policy_block_begin(p,
-				&p->policy->states[p->state].init); }
+init		: INIT			{
+			if (!policy_block_begin(p,
+				&p->policy->states[p->state].init))
+				YYABORT;
+		}
 		  block			{ policy_block_end(p); }
 		;
 
@@ -123,7 +126,8 @@ action		: RUN STRING		{ policy_step_new(p, POLICY_RUN, $2, @1); }
 				longjmp(p->no_memory, 1);
 			*steps = none;
 			$<step>2->expr = $3;
-			policy_block_begin(p, steps);
+			if (!policy_block_begin(p, steps))
+				YYABORT;
 		}
 		  block			{
 			$<step>2->block = p->into[p->depth - 1]->first;

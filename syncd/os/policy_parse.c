@@ -19,9 +19,6 @@
 
 #include "policy_gram.h"
 
-#define NO_MEMORY 1
-#define TOO_DEEP  2
-
 /* Of policy_lex.l; its header would bring its macros along. */
 typedef void *yyscan_t;
 struct yy_buffer_state;
@@ -36,7 +33,7 @@ int policy_lex_lex_destroy(yyscan_t scanner);
 static void *need(struct policy_parser *p, void *memory)
 {
 	if (!memory)
-		longjmp(p->no_memory, NO_MEMORY);
+		longjmp(p->no_memory, 1);
 	return memory;
 }
 
@@ -59,8 +56,11 @@ char *policy_join(struct policy_parser *p, const char *a, const char *b)
 
 /* --- mistakes -------------------------------------------------------------- */
 
-static void say(struct conf_errors *list, const char *path,
-		struct policy_place at, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void say(struct conf_errors *list,
+						      const char *path,
+						      struct policy_place at,
+						      const char *fmt,
+						      va_list ap)
 {
 	char place[32] = "";
 	char *text;
@@ -271,16 +271,17 @@ static void give_macros(struct policy_parser *p,
 
 /* --- what the rules make --------------------------------------------------- */
 
-void policy_block_begin(struct policy_parser *p, struct policy_steps *steps)
+bool policy_block_begin(struct policy_parser *p, struct policy_steps *steps)
 {
 	if (p->depth == POLICY_DEPTH_MAX) {
 		policy_mistake(p, p->at,
 			       "blocks in blocks, %d deep; a state for some "
 			       "of it",
 			       POLICY_DEPTH_MAX);
-		longjmp(p->no_memory, TOO_DEEP);
+		return false;
 	}
 	p->into[p->depth++] = steps;
+	return true;
 }
 
 void policy_block_end(struct policy_parser *p)
@@ -301,7 +302,7 @@ void policy_state_begin(struct policy_parser *p, const char *name,
 			       name, p->policy->states[before].at.line);
 	state = policy_add_state(p->policy, name, at);
 	if (state < 0)
-		longjmp(p->no_memory, NO_MEMORY);
+		longjmp(p->no_memory, 1);
 	p->state = (unsigned)state;
 	/* after a mistake blocks may be open */
 	p->depth = 0;
@@ -352,7 +353,7 @@ struct policy_expr *policy_link_test(struct policy_parser *p, const char *name,
 	int link = policy_add_link(p->policy, name, at);
 
 	if (link < 0)
-		longjmp(p->no_memory, NO_MEMORY);
+		longjmp(p->no_memory, 1);
 	e->index = (unsigned)link;
 	return e;
 }
@@ -372,7 +373,7 @@ struct policy_expr *policy_command_test(struct policy_parser *p,
 	}
 	test = policy_add_test(p->policy, p->state, command, (unsigned)every);
 	if (test < 0)
-		longjmp(p->no_memory, NO_MEMORY);
+		longjmp(p->no_memory, 1);
 	e->index = (unsigned)test;
 	return e;
 }
@@ -407,10 +408,8 @@ static void find_start(struct policy_parser *p)
 /* Up to its end, or to one of memory. */
 static int parse(struct policy_parser *p, const struct policy_macros *macros)
 {
-	int why = setjmp(p->no_memory);
-
-	if (why)
-		return why == TOO_DEEP ? CONF_REFUSED : -ENOMEM;
+	if (setjmp(p->no_memory))
+		return -ENOMEM;
 	give_macros(p, macros);
 	if (!policy_lex__scan_bytes(p->text, (int)p->len, p->scanner))
 		return -ENOMEM;

@@ -61,7 +61,8 @@ char *policy_join(struct policy_parser *p, const char *a, const char *b);
 void policy_state_begin(struct policy_parser *p, const char *name,
 			struct policy_place at);
 void policy_state_end(struct policy_parser *p);
-void policy_block_begin(struct policy_parser *p, struct policy_steps *steps);
+/* False: too deep, which was said. */
+bool policy_block_begin(struct policy_parser *p, struct policy_steps *steps);
 void policy_block_end(struct policy_parser *p);
 struct policy_step *policy_step_new(struct policy_parser *p,
 				    enum policy_do what, const char *text,

@@ -149,6 +149,24 @@ state a {
 
 
 @pytest.mark.full
+def test_a_killed_daemon_leaves_no_right_behind(lab):
+    """The command that runs on inherited nothing (rules 14)."""
+    node = give(lab.nodes["gw1"], "if carp0.link.up\n"
+                "\trun \"echo 1 >> $DIR/did; sleep 30\"\n")
+    node.launch().wait_up()
+    wait_for("it runs", lambda: did(node) == ["1"], 20)
+    assert "statesync" in lab.run("gw1", "nft", "list", "tables")
+    node.kill()
+    wait_for("the table is gone", lambda: "statesync" not in
+             lab.run("gw1", "nft", "list", "tables"), 1)
+    pids = subprocess.run(["ip", "netns", "pids", lab.ns("gw1")], text=True,
+                          capture_output=True).stdout.split()
+    for pid in pids:
+        os.kill(int(pid), 9)
+    assert pids, "the command was killed, too"
+
+
+@pytest.mark.full
 def test_tests_decide(lab):
     """A command every second; its exit status moves the policy on."""
     node = give(lab.nodes["gw1"], """
@@ -243,6 +261,14 @@ def test_an_upgrade_goes_on_where_it_was(lab):
     finally:
         subprocess.run(["ip", "netns", "exec", lab.ns("gw1"), "sh", "-c",
                         "kill -9 $(ip netns pids %s)" % lab.ns("gw1")])
+
+
+def test_the_example_of_a_router_advertisement(lab):
+    text = ROOT / "contrib/examples/router-advertisement.policy"
+    node = give(lab.nodes["gw1"], text.read_text())
+    p = subprocess.run([node.program("statesyncd"), "-n", "-f",
+                        str(node.conf)], text=True, capture_output=True)
+    assert p.returncode == 0 and "with 3 states" in p.stdout, p.stderr
 
 
 def test_the_check_says_what_would_not_work(lab, tmp_path):

@@ -174,10 +174,6 @@ END_TEST
 START_TEST(not_yet)
 {
 	static const char *const tops[] = {
-		"strict-interfaces = true",
-		"policy-file = \"/x\"",
-		"on-master = \"x\"",
-		"on-backup = \"x\"",
 		"drift { files = { \"/x\" } }",
 	};
 	char text[512], expected[128];
@@ -193,6 +189,22 @@ START_TEST(not_yet)
 	refused("stats { metrics = \"127.0.0.1:1\" }\n" CARP,
 		"1:9: \"metrics\" in stats is not supported by this version; "
 		"remove it");
+}
+END_TEST
+
+START_TEST(what_follows_a_role)
+{
+	accepted("policy-file = \"/x\"\nstrict-interfaces = true\n"
+		 "on-master = \"a b\"\n" CARP);
+	ck_assert_str_eq(conf->follow.policy_file, "/x");
+	ck_assert(conf->follow.strict_interfaces && !conf->follow.policy);
+	ck_assert_str_eq(conf->follow.on_role[CONF_ON_MASTER], "a b");
+	ck_assert_ptr_null(conf->follow.on_role[CONF_ON_FAULT]);
+	refused("on-fault = \"\"\n" CARP,
+		"1:1: on-fault is 0 bytes long; 1 to 1023, or a script in a "
+		"file");
+	refused("policy-file = \"x\"\n" CARP,
+		"1:15: policy-file \"x\" is not an absolute path; \"/...\"");
 }
 END_TEST
 
@@ -425,6 +437,7 @@ int main(void)
 	tcase_add_test(tc, sets);
 	tcase_add_test(tc, unknown_keys);
 	tcase_add_test(tc, not_yet);
+	tcase_add_test(tc, what_follows_a_role);
 	tcase_add_test(tc, the_audit);
 	tcase_add_test(tc, clashes);
 	tcase_add_test(tc, missing);
