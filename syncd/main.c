@@ -11,35 +11,34 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "exec_conf.h"
 #include "log.h"
 #include "node.h"
 #include "notify.h"
 #include "policy_file.h"
+#include "priv.h"
 
 #define PRIORITY (-15) /* as nice(1) counts */
 
 static int usage(void)
 {
-	fprintf(stderr,
-		"usage: statesyncd [-dnVv] [-D macro=value] [-f file]\n");
+	fprintf(stderr, "usage: statesyncd [-dnVv] [-D macro=value] [-f file] "
+			"[-H socket] [-u user]\n");
 	return 2;
 }
 
 static struct policy_report report;
 
-static struct conf *load(const char *path, const struct policy_macros *macros)
+/* exec: NULL opens the files here. */
+static struct conf *load(struct exec *exec, const char *path,
+			 const struct policy_macros *macros)
 {
 	struct conf_errors errors = { 0 };
 	struct conf *conf;
-	int r = conf_load(path, NULL, &conf, &errors);
+	int r = exec_conf_load(exec, path, macros, &conf, &errors, &report);
 
-	if (r == 0) {
-		r = policy_file_load(conf, macros, &report);
-		if (r == 0)
-			return conf;
-		errors = report.errors;
-		conf_free(conf);
-	}
+	if (r == 0)
+		return conf;
 	for (unsigned i = 0; i < errors.count; i++)
 		log_msg(LOG_ERR, "%s", errors.text[i]);
 	if (r < 0)
@@ -72,11 +71,15 @@ static void say_all(int level, const struct conf_errors *list)
 		log_msg(level, "%s", list->text[i]);
 }
 
-static int check(const char *path, struct conf *conf)
+static int check(const char *path, const struct policy_macros *macros)
 {
-	bool good = !(conf->follow.strict_interfaces && report.missing);
+	struct conf *conf = load(NULL, path, macros);
 	char policy[128] = "";
+	bool good;
 
+	if (!conf)
+		return EXIT_FAILURE;
+	good = !(conf->follow.strict_interfaces && report.missing);
 	policy_file_look(conf, &report);
 	say_all(LOG_WARNING, &report.warnings);
 	say_all(LOG_INFO, &report.notes);
@@ -128,13 +131,12 @@ static void stay_in_memory(void)
 {
 	struct rlimit limit;
 
-	/* Of 0 that is for CAP_IPC_LOCK alone, whom no limit concerns: under one
-	 * a later allocation could fail for it. */
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		return;
-	limit.rlim_cur = 0;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) ||
-	    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+	/* under one a later allocation could fail for it */
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    limit.rlim_cur != RLIM_INFINITY)
+		log_msg(LOG_INFO, "memory is not locked: the limit is too low "
+				  "(LimitMEMLOCK=infinity)");
+	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
 		log_msg(LOG_INFO, "memory is not locked: %s", log_errno(errno));
 }
 
@@ -150,16 +152,30 @@ static void come_first(void)
 			log_errno(errno));
 }
 
+/* All that has to be there before the rights go; they are gone then. */
+static int give_up(struct node *n, const char *user, char **argv)
+{
+	int err = node_upgrade_fork(n, argv);
+
+	come_first();
+	n->sched_policy = priv_realtime();
+	if (!err)
+		err = priv_drop(user);
+	if (!err)
+		stay_in_memory();
+	return err;
+}
+
 int main(int argc, char **argv)
 {
-	const char *path = CONF_DEFAULT_PATH;
+	const char *path = CONF_DEFAULT_PATH, *user = NULL;
 	bool foreground = false, check_only = false;
 	int level = LOG_NOTICE, status, c;
 	static struct node node;
 	struct conf *conf;
 	bool takes_over;
 
-	while ((c = getopt(argc, argv, "dD:f:nVv")) != -1) {
+	while ((c = getopt(argc, argv, "dD:f:H:nu:Vv")) != -1) {
 		switch (c) {
 		case 'd':
 			foreground = true;
@@ -171,8 +187,14 @@ int main(int argc, char **argv)
 		case 'f':
 			path = optarg;
 			break;
+		case 'H':
+			node.helper = optarg;
+			break;
 		case 'n':
 			check_only = true;
+			break;
+		case 'u':
+			user = optarg;
 			break;
 		case 'v':
 			if (level < LOG_DEBUG)
@@ -189,15 +211,18 @@ int main(int argc, char **argv)
 		return usage();
 
 	log_set_level(level);
-	conf = load(path, &macros);
-	if (!conf)
-		return EXIT_FAILURE;
 	if (check_only)
-		return check(path, conf);
+		return check(path, &macros);
 
 	signal(SIGPIPE, SIG_IGN);
-	path = absolute(path, argv);
+	node.path = absolute(path, argv);
 	takes_over = node_upgrade_given(&node);
+	node.macros = &macros;
+	if (node_exec_fork(&node)) /* it inherits what is open */
+		return EXIT_FAILURE;
+	conf = load(node.exec, path, &macros);
+	if (!conf)
+		return EXIT_FAILURE;
 	if (!foreground && !takes_over && daemon(0, 0)) {
 		log_msg(LOG_ERR, "no background: %s", log_errno(errno));
 		return EXIT_FAILURE;
@@ -206,11 +231,8 @@ int main(int argc, char **argv)
 	if (takes_over && level == LOG_NOTICE)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
 	say_all(LOG_WARNING, &report.warnings);
-	node.macros = &macros;
-	if (node_open(&node, path, conf, argv))
+	if (give_up(&node, user, argv) || node_open(&node, conf))
 		return EXIT_FAILURE;
-	come_first();
-	stay_in_memory(); /* the helper's commands do not */
 	log_set_level(level);
 	if (!takes_over)
 		notify("READY=1");

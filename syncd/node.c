@@ -14,9 +14,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "exec_conf.h"
 #include "log.h"
 #include "node_drift.h"
 #include "node_ifstated.h"
+#include "notify.h"
+#include "priv.h"
 
 /* A turn that comes later than this after the last one was a sleep. */
 #define SLEPT_NS (1 * MONO_S)
@@ -225,6 +228,7 @@ static void on_housekeeping(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)node_now(n);
 	node_sync_tick(n);
+	node_notify(n);
 	node_settle(n);
 }
 
@@ -234,6 +238,7 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	log_msg(LOG_NOTICE, "stopping: %s", sigdescr_np((int)fd));
+	notify("STOPPING=1");
 	engine_stop(n->engine, node_now(n));
 	node_settle(n);
 }
@@ -287,17 +292,13 @@ static int open_loop(struct node *n)
 	return 0;
 }
 
-int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
+int node_open(struct node *n, struct conf *conf)
 {
 	int err;
 
-	n->path = path;
 	n->conf = conf;
-	err = node_exec_fork(n); /* it inherits what is open */
-	if (!err)
-		err = node_upgrade_fork(n, argv);
-	if (!err)
-		err = node_conf_vhosts(n);
+	exec_conf_use(n->exec);
+	err = node_conf_vhosts(n);
 	if (!err)
 		err = open_loop(n);
 	if (!err)
@@ -324,6 +325,8 @@ int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
 		err = node_carp_open(n);
 	if (!err)
 		err = node_drift_open(n);
+	if (!err)
+		err = priv_filter(); /* all threads are there */
 	if (!err)
 		err = node_upgrade_take(n);
 	if (!err)

@@ -150,7 +150,9 @@ struct follower;
 
 struct node {
 	struct node_upgrade *upgrade;
-	const char *path; /* of the configuration, absolute */
+	const char *helper; /* the socket of one that runs, or NULL */
+	const char *path;   /* of the configuration, absolute */
+	int sched_policy;   /* once all threads are there */
 	struct conf *conf;
 	struct engine *engine;
 	struct event_base *base;
@@ -221,9 +223,9 @@ unsigned node_leader(const struct node *n, unsigned vhost);
 bool node_is_external(const struct node_vhost *v);
 
 /* --- node.c */
-/* n is zeroed; conf is taken over, and was read from path, which stays; argv is
- * the program's. 0 or -errno, already logged. */
-int node_open(struct node *n, const char *path, struct conf *conf, char **argv)
+/* n is zeroed but for helper, path, exec and upgrade; conf is taken over, and
+ * was read with exec_conf_load. 0 or -errno, already logged. */
+int node_open(struct node *n, struct conf *conf)
 	__attribute__((warn_unused_result));
 /* Until it was told to stop. The exit status of the program. */
 int node_run(struct node *n);
@@ -386,11 +388,14 @@ void node_ifaces_look(struct node *n);
 void node_ifaces_close(struct node *n);
 
 /* --- node_exec.c: n->exec, the helper that runs commands */
-/* Before anything else is open. 0 or -errno, logged. */
+/* Of n->helper and n->path. Before anything else is open. 0 or -errno, logged. */
 int node_exec_fork(struct node *n) __attribute__((warn_unused_result));
 /* Once there is a loop. 0 or -ENOMEM. */
 int node_exec_open(struct node *n) __attribute__((warn_unused_result));
 void node_exec_close(struct node *n);
+
+/* --- node_notify.c: each second */
+void node_notify(struct node *n);
 
 /* --- node_track.c: what track {} asks to be watched */
 /* 0 or -errno, logged. */

@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-#include "exec.h"
+#include "exec_conf.h"
 #include "log.h"
 
 static void on_exec(evutil_socket_t fd, short what, void *arg)
@@ -31,11 +31,19 @@ int node_exec_fork(struct node *n)
 {
 	int err;
 
-	n->exec = exec_open();
+	n->exec = n->helper ? exec_connect(n->helper)
+			    : exec_open(exec_conf_names, n->path, n->macros);
 	if (n->exec)
 		return 0;
 	err = errno;
-	log_msg(LOG_ERR, "no helper to run commands: %s", log_errno(err));
+	if (n->helper)
+		log_msg(LOG_ERR,
+			"%s: %s; no helper to open files and run commands, not "
+			"started. systemctl start statesync-helper.socket",
+			n->helper, log_errno(err));
+	else
+		log_msg(LOG_ERR, "no helper to run commands: %s",
+			log_errno(err));
 	return -err;
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "exec_conf.h"
 #include "log.h"
 
 static void fill_end(const struct conf_end *conf, uint16_t port,
@@ -37,13 +38,14 @@ static void fill_end(const struct conf_end *conf, uint16_t port,
 }
 
 /* 0, or -EACCES, logged. */
-static int read_keys(const struct conf_link_keys *conf,
+static int read_keys(struct exec *exec, const struct conf_link_keys *conf,
 		     struct link_key keys[CONF_KEYS_MAX])
 {
 	char why[512];
 
 	for (unsigned i = 0; i < conf->count; i++)
-		if (keyfile_read(conf->file[i], &keys[i], why, sizeof(why))) {
+		if (keyfile_take(exec_open_file(exec, conf->file[i]),
+				 conf->file[i], &keys[i], why, sizeof(why))) {
 			log_msg(LOG_ERR, "%s", why);
 			return -EACCES;
 		}
@@ -57,7 +59,8 @@ struct draft {
 	struct link_key keys[ENGINE_PEERS_MAX][CONF_KEYS_MAX];
 };
 
-static int fill_peer(const struct conf_link *link, size_t i, struct draft *d)
+static int fill_peer(struct exec *exec, const struct conf_link *link, size_t i,
+		     struct draft *d)
 {
 	const struct conf_peer *conf = &link->peers[i];
 	const struct conf_link_keys *keys = conf_peer_keys(link, conf);
@@ -73,7 +76,7 @@ static int fill_peer(const struct conf_link *link, size_t i, struct draft *d)
 		.keys = d->keys[i],
 		.num_keys = keys->count,
 	};
-	return read_keys(keys, d->keys[i]);
+	return read_keys(exec, keys, d->keys[i]);
 }
 
 static void wipe(struct draft *d)
@@ -103,7 +106,7 @@ int node_link_open(struct node *n)
 			fds[conf.num_listen_fds++] = node_upgrade_fd(n, i);
 	conf.listen_fds = fds;
 	for (size_t i = 0; !err && i < link->num_peers; i++)
-		err = fill_peer(link, i, &d);
+		err = fill_peer(n->exec, link, i, &d);
 	if (!err)
 		err = peersock_new(n->base, &conf, &node_sync_ops, n,
 				   &n->peersock);
@@ -123,7 +126,7 @@ void node_link_rekey(struct node *n)
 		const struct conf_link_keys *conf =
 			conf_peer_keys(link, &link->peers[i]);
 
-		if (!read_keys(conf, keys))
+		if (!read_keys(n->exec, conf, keys))
 			peersock_set_keys(n->peersock, i, keys, conf->count);
 	}
 	for (size_t k = 0; k < CONF_KEYS_MAX; k++)

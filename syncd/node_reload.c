@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exec_conf.h"
 #include "log.h"
 #include "node_drift.h"
 #include "node_ifstated.h"
@@ -287,6 +288,7 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 	int err;
 
 	n->conf = conf;
+	exec_conf_use(n->exec);
 	err = tell_engine(n, p);
 	if (!err)
 		err = change_vhosts(n, p);
@@ -320,33 +322,16 @@ static int apply(struct node *n, struct conf *conf, const struct plan *p)
 
 /* --- the whole ------------------------------------------------------------------ */
 
-/* What the policy's names mean is told where it is checked, -n. */
-static int load_policy(struct node *n, struct conf **conf,
-		       struct conf_errors *errors)
-{
-	struct policy_report *report = calloc(1, sizeof(*report));
-	int r = -ENOMEM;
-
-	if (report) {
-		r = policy_file_load(*conf, n->macros, report);
-		*errors = report->errors;
-	}
-	free(report);
-	if (r) {
-		conf_free(*conf);
-		*conf = NULL;
-	}
-	return r;
-}
-
 static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 {
 	struct conf_errors *errors = calloc(1, sizeof(*errors));
+	/* what the policy's names mean is told where it is checked, -n */
+	struct policy_report *report = calloc(1, sizeof(*report));
 	struct conf *conf = NULL;
-	int r = errors ? conf_load(n->path, NULL, &conf, errors) : -ENOMEM;
+	int r = errors && report ? exec_conf_load(n->exec, n->path, n->macros,
+						  &conf, errors, report)
+				 : -ENOMEM;
 
-	if (!r)
-		r = load_policy(n, &conf, errors);
 	if (r < 0)
 		snprintf(text, NODE_RELOAD_TEXT, "%s: %s", n->path,
 			 log_errno(-r));
@@ -355,6 +340,7 @@ static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 	for (unsigned i = 1; errors && i < errors->count; i++)
 		log_msg(LOG_ERR, "%s", errors->text[i]);
 	free(errors);
+	free(report);
 	return conf;
 }
 

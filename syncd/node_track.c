@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exec.h"
+#include "exec_conf.h"
 #include "log.h"
 #include "node_track_int.h"
 
@@ -142,6 +142,10 @@ static void process_look(struct track_item *it)
 	/* it must not wait on a descriptor that is closed under it */
 	(void)watch(it, -1, NULL);
 	r = track_process_look(&it->process);
+	if (r == TRACK_PROCESS_NONE && track_process_hidden())
+		r = track_process_found(
+			&it->process,
+			exec_find_process(it->node->exec, it->process.comm));
 	if (r == TRACK_PROCESS_LOOKING) {
 		track_item_arm(it, PIECE_NS);
 		return;
@@ -326,6 +330,7 @@ static int open_item(struct track_item *it)
 		break;
 	case CONF_TRACK_FILE:
 		track_file_open(&it->file, name);
+		it->file.exec = it->node->exec;
 		err = watch(it, track_file_fd(&it->file), on_file);
 		/* what lies there already counts from the start */
 		track_item_result(it, track_file_look(&it->file, false));

@@ -18,6 +18,7 @@
 
 #include "announce.h"
 #include "log.h"
+#include "priv.h"
 
 #define LEASE_TABLE "statesync"
 /* 2.5 intervals, as engine_carp.c; only until the engine says it itself. */
@@ -311,6 +312,7 @@ int node_carp_open(struct node *n)
 	n->mark |= 1;
 	n->vip_vhosts = calloc(ENGINE_VHOSTS_MAX, sizeof(*n->vip_vhosts));
 	n->standin = standin_new();
+	priv_ordinary(n->sched_policy);
 	if (!n->vip_vhosts || !n->standin)
 		return -ENOMEM;
 	if (!standin_realtime(n->standin))

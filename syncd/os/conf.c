@@ -11,11 +11,11 @@
  * every statement of the whole text and no mistake is noted.
  */
 #include "conf_int.h"
+#include "keyfile.h"
 #include "log.h"
 #include "policy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -87,16 +87,21 @@ static int compare_mistakes(const void *a, const void *b)
 	return (x->at.col > y->at.col) - (x->at.col < y->at.col);
 }
 
+int conf_open(const struct conf_opener *by, const char *path)
+{
+	return by ? by->open(by->arg, path) : keyfile_open(path);
+}
+
 /* The whole file as text; 0 with p->text, or -errno. */
 static int read_text(struct parser *p)
 {
-	int fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = conf_open(p->by, p->path);
 	struct stat st;
 	ssize_t n = 0;
 	size_t len = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	p->text = calloc(1, FILE_MAX + 1);
 	if (!p->text || fstat(fd, &st) < 0) {
 		close(fd);
@@ -133,7 +138,14 @@ static int load(struct parser *p)
 int conf_load(const char *path, const char *node, struct conf **out,
 	      struct conf_errors *errors)
 {
-	struct parser p = { .path = path, .override = node };
+	return conf_load_by(NULL, path, node, out, errors);
+}
+
+int conf_load_by(const struct conf_opener *by, const char *path,
+		 const char *node, struct conf **out,
+		 struct conf_errors *errors)
+{
+	struct parser p = { .by = by, .path = path, .override = node };
 	int rc;
 
 	memset(errors, 0, sizeof(*errors));

@@ -77,8 +77,9 @@ static void settle_pass(struct parser *p, struct draft_carp *d)
 			     d->carp.name);
 	if (!d->pass_file)
 		return;
-	if (keyfile_read_secret(d->pass_file, "password", text,
-				sizeof(text) - 1, &len, why, sizeof(why))) {
+	if (keyfile_take_secret(conf_open(p->by, d->pass_file), d->pass_file,
+				"password", text, sizeof(text) - 1, &len, why,
+				sizeof(why))) {
 		conf_mistake_elsewhere(p, d->file_at, why);
 		return;
 	}

@@ -6,9 +6,9 @@
 #ifndef STATESYNC_CONF_INT_H
 #define STATESYNC_CONF_INT_H
 
-#include "conf.h"
 #include "conf_carp_int.h"
 #include "conf_keys.h"
+#include "conf_open.h"
 #include "conf_sync_int.h"
 #include "conf_text.h"
 #include "conf_value.h"
@@ -35,6 +35,7 @@ struct draft_peer {
 };
 
 struct parser {
+	const struct conf_opener *by;
 	const char *path;
 	const char *override; /* of the node's name */
 	char *text;	      /* what libConfuse reads */

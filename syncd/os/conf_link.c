@@ -286,7 +286,8 @@ static void read_keys(struct parser *p, const struct conf_link_keys *keys,
 	struct link_key key;
 
 	for (unsigned int i = 0; i < keys->count; i++) {
-		if (keyfile_read(keys->file[i], &key, why, sizeof(why)))
+		if (keyfile_take(conf_open(p->by, keys->file[i]), keys->file[i],
+				 &key, why, sizeof(why)))
 			conf_mistake_elsewhere(p, at[i], why);
 		else
 			memcpy(ids[i], key.id, sizeof(ids[i]));

@@ -16,25 +16,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "log.h"
 
 #define NS_PER_MS 1000000
-
-struct asked {
-	uint64_t id; /* 0: free */
-	exec_cb *cb; /* NULL: forgotten */
-	void *arg;
-};
-
-struct exec {
-	int fd; /* -1: the helper is gone */
-	pid_t pid;
-	uint64_t last_id;
-	struct asked asked[EXEC_JOBS_MAX];
-};
 
 ssize_t exec_send(int fd, const void *header, size_t header_len,
 		  const char *text, size_t len)
@@ -73,31 +61,105 @@ ssize_t exec_recv(int fd, void *header, size_t header_len, char *text,
 	return n - (ssize_t)header_len;
 }
 
-struct exec *exec_open(void)
+/* --- life ------------------------------------------------------------------ */
+
+static struct exec *new_exec(int fd, int files, pid_t pid)
 {
 	struct exec *x = calloc(1, sizeof(*x));
-	int fds[2], err;
 
-	if (!x)
+	if (!x) {
+		close(fd);
+		close(files);
+		errno = ENOMEM;
 		return NULL;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+	}
+	x->fd = fd;
+	x->files = files;
+	x->pid = pid;
+	return x;
+}
+
+struct exec *exec_open(exec_loader *load, const char *path, const void *arg)
+{
+	int fds[2], files[2], err;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return NULL;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, files) < 0) {
 		err = errno;
-		free(x);
+		close(fds[0]);
+		close(fds[1]);
 		errno = err;
 		return NULL;
 	}
-	x->pid = fork();
-	if (x->pid == 0)
-		exec_helper(fds[1]);
+	pid = fork();
+	if (pid == 0)
+		exec_helper(fds[1], files[1], load, path, arg);
 	err = errno;
 	close(fds[1]);
-	x->fd = fds[0];
-	if (x->pid > 0)
-		return x;
-	close(x->fd);
-	free(x);
+	close(files[1]);
+	if (pid > 0)
+		return new_exec(fds[0], files[0], pid);
+	close(fds[0]);
+	close(files[0]);
 	errno = err;
 	return NULL;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd, err;
+
+	if (strlen(path) >= sizeof(un.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(un.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+	    connect(fd, (const struct sockaddr *)&un, sizeof(un)) == 0)
+		return fd;
+	err = errno;
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+struct exec *exec_connect(const char *path)
+{
+	int fd = connect_to(path), files[2], err;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, files) < 0) {
+		err = errno;
+		close(fd);
+		errno = err;
+		return NULL;
+	}
+	n = exec_send_fd(fd, EXEC_HELLO, sizeof(EXEC_HELLO), files[1]);
+	err = errno;
+	close(files[1]);
+	if (n > 0)
+		return new_exec(fd, files[0], 0);
+	close(fd);
+	close(files[0]);
+	errno = err;
+	return NULL;
+}
+
+void exec_serve(int fd, exec_loader *load, const char *path, const void *arg)
+{
+	char hello[sizeof(EXEC_HELLO)] = "";
+	int files;
+
+	if (exec_recv_fd(fd, hello, sizeof(hello), &files) == sizeof(hello) &&
+	    !memcmp(hello, EXEC_HELLO, sizeof(hello)) && files >= 0)
+		exec_helper(fd, files, load, path, arg);
+	_exit(EXIT_FAILURE); /* who asks speaks another language, or went */
 }
 
 void exec_close(struct exec *x)
@@ -109,9 +171,13 @@ void exec_close(struct exec *x)
 	if (x->fd >= 0) {
 		(void)exec_send(x->fd, &finish, sizeof(finish), "", 0);
 		close(x->fd);
+		close(x->files);
 		/* nobody waits for it: what it still does may take a while */
-		(void)waitpid(x->pid, NULL, WNOHANG);
+		if (x->pid)
+			(void)waitpid(x->pid, NULL, WNOHANG);
 	}
+	exec_names_free(x->used);
+	exec_names_free(x->draft);
 	free(x);
 }
 
@@ -120,7 +186,7 @@ int exec_fd(const struct exec *x)
 	return x->fd;
 }
 
-static struct asked *find(struct exec *x, uint64_t id)
+static struct exec_asked *find(struct exec *x, uint64_t id)
 {
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++)
 		if (x->asked[i].id == id)
@@ -138,22 +204,26 @@ int exec_run_env(struct exec *x, uint32_t queue, const char *command,
 		 const char *const *env, int64_t limit_ms, exec_cb *cb,
 		 void *arg)
 {
-	char text[EXEC_COMMAND_MAX + 1];
+	int number =
+		x->used ? exec_list_find(&x->used->commands, command) : -ENOENT;
 	struct exec_request r = { .id = x->last_id + 1,
 				  .limit_ns = limit_ms * NS_PER_MS,
-				  .queue = queue };
-	struct asked *a = find(x, 0);
-	int len = exec_env_pack(text, sizeof(text), command, env);
+				  .queue = queue,
+				  .number = (uint32_t)number };
+	struct exec_asked *a = find(x, 0);
+	char text[EXEC_ENV_MAX + 1];
+	int len = exec_env_pack(text, sizeof(text), "", env);
 
 	if (x->fd < 0)
 		return EXEC_GONE;
-	if (len < 0)
-		return len;
+	if (number < 0 || len < 0)
+		return number < 0 ? number : len;
 	if (!a)
 		return -EAGAIN;
+	memcpy(r.of, x->used->commands_id, sizeof(r.of));
 	if (exec_send(x->fd, &r, sizeof(r), text, (size_t)len) < 0)
 		return -errno;
-	*a = (struct asked){ .id = ++x->last_id, .cb = cb, .arg = arg };
+	*a = (struct exec_asked){ .id = ++x->last_id, .cb = cb, .arg = arg };
 	return 0;
 }
 
@@ -166,13 +236,13 @@ void exec_forget(struct exec *x, const void *arg)
 
 static void tell(struct exec *x, uint64_t id, const struct exec_event *ev)
 {
-	struct asked *a = find(x, id), was;
+	struct exec_asked *a = find(x, id), was;
 
 	if (!id || !a)
 		return;
 	was = *a;
 	if (ev->how != EXEC_LINE)
-		*a = (struct asked){ 0 };
+		*a = (struct exec_asked){ 0 };
 	if (was.cb)
 		was.cb(ev, was.arg);
 }
@@ -183,7 +253,7 @@ static void say_gone(pid_t pid)
 	int status = 0;
 	const char *how = "it ended";
 
-	if (waitpid(pid, &status, WNOHANG) == pid && WIFSIGNALED(status))
+	if (pid && waitpid(pid, &status, WNOHANG) == pid && WIFSIGNALED(status))
 		how = sigdescr_np(WTERMSIG(status));
 	log_msg(LOG_ERR,
 		"the helper that runs commands (process %d) is gone: %s. no "
@@ -197,7 +267,8 @@ static int lose(struct exec *x)
 	const struct exec_event lost = { .how = EXEC_LOST };
 
 	close(x->fd);
-	x->fd = -1;
+	close(x->files);
+	x->fd = x->files = -1;
 	say_gone(x->pid);
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++)
 		if (x->asked[i].id)
@@ -238,7 +309,8 @@ const char *exec_words(const struct exec_event *ev, char *text, int size)
 		break;
 	case EXEC_NOT_RUN:
 		snprintf(text, (size_t)size, "not run: %s",
-			 log_errno(ev->status));
+			 ev->status == ESTALE ? "changed, and not reloaded"
+					      : log_errno(ev->status));
 		break;
 	case EXEC_LOST:
 		snprintf(text, (size_t)size, "the helper is gone");

@@ -4,7 +4,12 @@
  * and what follows a change of role. The daemon never waits for one and never
  * forks once it has a lease: a child would inherit the socket that owns the
  * nftables table, and keep it alive (rules 14). So the helper is forked before
- * there is anything to inherit, and holds a socket to the daemon, no more.
+ * there is anything to inherit, and holds two sockets to the daemon, no more;
+ * or it is there already, started by the service manager.
+ *
+ * It has the rights that the daemon gives up. So it is not told what to run or
+ * to open: it reads the configuration by itself, and is asked for the number
+ * of a command or of a file that stands there (exec_conf.h).
  *
  * Each command is run by `sh -c` in a process group of its own, standard input
  * empty, with a time limit; beyond it the whole group is killed. What a
@@ -19,15 +24,13 @@
 
 #include <stdint.h>
 
-#define EXEC_JOBS_MAX	 256   /* that run or wait */
-#define EXEC_COMMAND_MAX 16384 /* bytes */
-#define EXEC_LINE_MAX	 400   /* bytes; longer lines come in pieces */
-#define EXEC_LINES_MAX	 20    /* of one run; the rest is counted */
+#define EXEC_JOBS_MAX  256  /* that run or wait */
+#define EXEC_LINE_MAX  400  /* bytes; longer lines come in pieces */
+#define EXEC_ENV_MAX   4096 /* bytes of variables that come along */
+#define EXEC_LINES_MAX 20   /* of one run; the rest is counted */
 
-/*
- * Commands of one queue are run one at a time, in the order of exec_run();
- * those of EXEC_CHECK at once, beside whatever runs.
- */
+/* Commands of one queue are run one at a time, in the order of exec_run();
+ * those of EXEC_CHECK at once, beside whatever runs. */
 #define EXEC_CHECK 0
 
 enum exec_how {
@@ -54,12 +57,29 @@ enum exec_condition {
 };
 
 struct exec;
+struct exec_names;
+
+/* Reads a configuration: its names, and its text in *fd (-1: it cannot be
+ * opened). 0 or -errno. */
+typedef int exec_loader(const char *path, const void *arg, struct exec_names *n,
+			int *fd);
 
 /*
- * Forks the helper. Before any other descriptor is opened and any thread
- * started. NULL with errno set when it cannot be.
+ * Forks the helper, which reads the configuration at path. Before any other
+ * descriptor is opened and any thread started. NULL with errno set when it
+ * cannot be.
  */
-struct exec *exec_open(void) __attribute__((warn_unused_result));
+struct exec *exec_open(exec_loader *load, const char *path, const void *arg)
+	__attribute__((warn_unused_result));
+
+/* The helper behind this socket instead. */
+struct exec *exec_connect(const char *socket)
+	__attribute__((warn_unused_result));
+
+/* Is that helper, in a process that was given a connection to its socket;
+ * ends it. */
+void exec_serve(int fd, exec_loader *load, const char *path, const void *arg)
+	__attribute__((noreturn));
 
 /* Lets the helper end, see above, without waiting for it. No callback is
  * called any more. NULL is fine. */
@@ -69,16 +89,17 @@ void exec_close(struct exec *x);
 int exec_fd(const struct exec *x);
 
 /*
- * Has a command run, for at most limit_ms (above 0). 0 and the callback comes
- * later, from exec_read(). No callback: EXEC_GONE; -EAGAIN: too many run or
- * wait; -E2BIG: longer than EXEC_COMMAND_MAX; -errno.
+ * Has a command of the configuration in use run, for at most limit_ms (above
+ * 0). 0 and the callback comes later, from exec_read(). No callback: EXEC_GONE;
+ * -EAGAIN: too many run or wait; -ENOENT: it is not in exec_conf.c's list;
+ * -errno.
  */
 int exec_run(struct exec *x, uint32_t queue, const char *command,
 	     int64_t limit_ms, exec_cb *cb, void *arg)
 	__attribute__((warn_unused_result));
 
 /* The same with variables of its own, "STATESYNC_...=..."; the list ends with
- * NULL. -E2BIG: with them it is longer than EXEC_COMMAND_MAX. */
+ * NULL. -E2BIG: they are longer than EXEC_ENV_MAX. */
 int exec_run_env(struct exec *x, uint32_t queue, const char *command,
 		 const char *const *env, int64_t limit_ms, exec_cb *cb,
 		 void *arg) __attribute__((warn_unused_result));

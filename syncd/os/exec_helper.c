@@ -26,6 +26,8 @@
 #include <unistd.h>
 
 #define SOCKET_FD  3
+#define FILES_FD   4
+#define FIRST_JOB  3 /* of what is waited for */
 #define READ_SIZE  4096
 #define PIPE_READS 16 /* what a pipe holds */
 #define NS_PER_S   1000000000LL
@@ -34,7 +36,8 @@
 struct job {
 	uint64_t id; /* 0: free; ascending, so the order, too */
 	uint32_t queue;
-	char *command, **env;
+	char *command; /* of its own: the configuration may change; then env's */
+	char **env;
 	int64_t limit_ns, deadline_ns;
 	pid_t pid; /* 0: it waits */
 	int out;   /* its output; -1 */
@@ -48,9 +51,10 @@ struct job {
 struct helper {
 	bool finishing; /* the daemon leaves in order */
 	bool orphan;	/* it is gone */
-	int signals;
+	int signals, files;
+	struct exec_table table;
 	struct job jobs[EXEC_JOBS_MAX];
-	char command[EXEC_COMMAND_MAX + 1];
+	char text[EXEC_ENV_MAX + 1]; /* behind a request */
 };
 
 static int64_t now_ns(void)
@@ -224,9 +228,25 @@ static void free_job(struct job *j)
 
 /* --- the daemon ---------------------------------------------------------- */
 
+/* text begins with a NUL, which ends the command, or is empty; it has one
+ * behind it. */
+static char *with_env(const char *command, const char *text, size_t len)
+{
+	size_t size = strlen(command);
+	char *all = malloc(size + len + 1);
+
+	if (all) {
+		memcpy(all, command, size);
+		memcpy(all + size, text, len + 1);
+	}
+	return all;
+}
+
 /* The daemon never has more than EXEC_JOBS_MAX of them under way. */
 static void add_job(struct helper *h, const struct exec_request *r, size_t len)
 {
+	const char *command = exec_table_command(&h->table, r->of, r->number);
+
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++) {
 		struct job *j = &h->jobs[i];
 
@@ -235,12 +255,16 @@ static void add_job(struct helper *h, const struct exec_request *r, size_t len)
 		*j = (struct job){ .id = r->id,
 				   .queue = r->queue,
 				   .limit_ns = r->limit_ns,
-				   .out = -1,
-				   .command = malloc(len + 1) };
-		if (j->command) {
-			memcpy(j->command, h->command, len + 1);
-			j->env = exec_env_make(j->command, len);
+				   .out = -1 };
+		/* nobody adds a word to the command itself */
+		if (!command || (len && h->text[0])) {
+			end_job(j, EXEC_NOT_RUN, command ? EPERM : ESTALE);
+			return;
 		}
+		j->command = with_env(command, h->text, len);
+		if (j->command)
+			j->env = exec_env_make(j->command,
+					       strlen(command) + len);
 		if (!j->env)
 			end_job(j, EXEC_NOT_RUN, ENOMEM);
 		return;
@@ -266,8 +290,8 @@ static void read_requests(struct helper *h)
 	struct exec_request r;
 
 	for (;;) {
-		ssize_t n = exec_recv(SOCKET_FD, &r, sizeof(r), h->command,
-				      sizeof(h->command));
+		ssize_t n = exec_recv(SOCKET_FD, &r, sizeof(r), h->text,
+				      sizeof(h->text));
 
 		if (n < 0 && errno == EAGAIN)
 			return;
@@ -285,7 +309,7 @@ static void read_requests(struct helper *h)
 /* --- the loop ----------------------------------------------------------- */
 
 struct waiting {
-	struct pollfd fds[2 + EXEC_JOBS_MAX];
+	struct pollfd fds[FIRST_JOB + EXEC_JOBS_MAX];
 	struct job *jobs[EXEC_JOBS_MAX];
 	nfds_t n;
 	int64_t deadline_ns; /* 0: none */
@@ -298,7 +322,7 @@ static void settle(struct helper *h, struct waiting *w)
 	int64_t now = now_ns();
 	bool unsent = false;
 
-	*w = (struct waiting){ .n = 2 };
+	*w = (struct waiting){ .n = FIRST_JOB };
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++) {
 		struct job *j = &h->jobs[i];
 
@@ -327,7 +351,7 @@ static void settle(struct helper *h, struct waiting *w)
 			w->deadline_ns = j->deadline_ns;
 		if (j->out < 0)
 			continue;
-		w->jobs[w->n - 2] = j;
+		w->jobs[w->n - FIRST_JOB] = j;
 		w->fds[w->n++] =
 			(struct pollfd){ .fd = j->out, .events = POLLIN };
 	}
@@ -335,6 +359,7 @@ static void settle(struct helper *h, struct waiting *w)
 		(struct pollfd){ .fd = h->orphan ? -1 : SOCKET_FD,
 				 .events = unsent ? POLLIN | POLLOUT : POLLIN };
 	w->fds[1] = (struct pollfd){ .fd = h->signals, .events = POLLIN };
+	w->fds[2] = (struct pollfd){ .fd = h->files, .events = POLLIN };
 }
 
 static void turn(struct helper *h, struct waiting *w)
@@ -347,14 +372,16 @@ static void turn(struct helper *h, struct waiting *w)
 		ms = left > 0 ? (int)(left / NS_PER_MS) + 1 : 0;
 	if (poll(w->fds, w->n, ms) <= 0)
 		return;
-	for (nfds_t i = 2; i < w->n; i++)
-		if (w->fds[i].revents && !read_output(w->jobs[i - 2]))
-			close_output(w->jobs[i - 2]);
+	for (nfds_t i = FIRST_JOB; i < w->n; i++)
+		if (w->fds[i].revents && !read_output(w->jobs[i - FIRST_JOB]))
+			close_output(w->jobs[i - FIRST_JOB]);
 	if (w->fds[1].revents) {
 		while (read(h->signals, &info, sizeof(info)) > 0)
 			;
 		reap(h);
 	}
+	if (w->fds[2].revents && !exec_table_serve(&h->table, h->files))
+		h->files = -1;
 	if (w->fds[0].revents & ~POLLOUT)
 		read_requests(h);
 }
@@ -376,28 +403,38 @@ static int take_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Only the socket, at a known place, and nothing of the daemon's input and
+/* Only the sockets, at known places, and nothing of the daemon's input and
  * output. */
-static bool drop_files(int fd)
+static bool drop_files(int fd, int files)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
+	/* neither is where the other is to be */
+	fd = fcntl(fd, F_DUPFD, FILES_FD + 1);
+	files = fcntl(files, F_DUPFD, FILES_FD + 1);
 	for (int i = 0; i < 3; i++)
 		if (null < 0 || dup2(null, i) < 0)
 			return false;
-	if (dup2(fd, SOCKET_FD) < 0 || close_range(SOCKET_FD + 1, ~0U, 0) < 0)
+	if (fd < 0 || files < 0 || dup2(fd, SOCKET_FD) < 0 ||
+	    dup2(files, FILES_FD) < 0 || close_range(FILES_FD + 1, ~0U, 0) < 0)
 		return false;
-	return fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC) == 0;
+	return fcntl(SOCKET_FD, F_SETFD, FD_CLOEXEC) == 0 &&
+	       fcntl(FILES_FD, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-void exec_helper(int fd)
+void exec_helper(int fd, int files, exec_loader *load, const char *path,
+		 const void *arg)
 {
 	struct helper *h = calloc(1, sizeof(*h));
 	struct waiting w;
 
 	(void)prctl(PR_SET_NAME, "statesync-exec");
-	if (!h || !drop_files(fd))
+	(void)setsid(); /* no terminal of the daemon's */
+	if (!h || !drop_files(fd, files))
 		_exit(EXIT_FAILURE);
+	h->files = FILES_FD;
+	h->table =
+		(struct exec_table){ .load = load, .path = path, .arg = arg };
 	exec_env_path();
 	h->signals = take_signals();
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++)

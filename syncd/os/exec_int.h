@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What the daemon and its helper say to each other: one message a datagram of
- * a socket pair, both ends of the same program. For exec*.c only.
+ * What the daemon and its helper say to each other, both of the same program:
+ * one message a datagram, over two socket pairs. One is for commands; the
+ * other is for files, where the daemon waits for the answer. For exec*.c only.
  */
 #ifndef STATESYNC_EXEC_INT_H
 #define STATESYNC_EXEC_INT_H
@@ -10,14 +11,17 @@
 #include <sys/types.h>
 
 #include "exec.h"
+#include "exec_names.h"
 
 #define EXEC_FINISH 0 /* instead of an id: the daemon leaves in order */
 
-/* The command follows; a NUL and a variable, for each of them. */
+/* Run this one; a number of the commands with this digest. What follows:
+ * exec_env_pack() of no command. */
 struct exec_request {
 	uint64_t id;
 	int64_t limit_ns;
-	uint32_t queue;
+	uint32_t queue, number;
+	uint8_t of[EXEC_DIGEST];
 };
 
 /* A line follows that is EXEC_LINE, without a NUL. */
@@ -25,6 +29,40 @@ struct exec_answer {
 	uint64_t id;
 	enum exec_how how;
 	int status;
+};
+
+/* Open this one; a number of the files of the configuration with this digest.
+ * 0: the configuration as it is now, while the one with this digest is in use
+ * (all 0: none is). */
+struct exec_file_request {
+	uint32_t id, number;
+	uint8_t of[EXEC_DIGEST];
+};
+
+/* Before a name in the list of files: the pidfd of such a process. */
+#define EXEC_PROCESS "process "
+
+/* err: errno; 0: the descriptor comes along. */
+struct exec_file_answer {
+	uint32_t id;
+	int err;
+};
+
+struct exec_asked {
+	uint64_t id; /* 0: free */
+	exec_cb *cb; /* NULL: forgotten */
+	void *arg;
+};
+
+struct exec {
+	int fd;	   /* -1: the helper is gone */
+	int files; /* the other pair */
+	pid_t pid; /* of a child; 0 */
+	uint64_t last_id;
+	uint32_t last_file;
+	/* of a configuration, or NULL: in use; complete; being read */
+	struct exec_names *used, *draft, *loading;
+	struct exec_asked asked[EXEC_JOBS_MAX];
 };
 
 /* header and len bytes of text as one message. Sent, or -1 with errno. */
@@ -38,6 +76,33 @@ ssize_t exec_send(int fd, const void *header, size_t header_len,
 ssize_t exec_recv(int fd, void *header, size_t header_len, char *text,
 		  size_t size);
 
+/* A message with a descriptor, -1: without. len, or -1 with errno. */
+ssize_t exec_send_fd(int fd, const void *data, size_t len, int given);
+/* The reverse, which waits for it; *given -1: it has none. */
+ssize_t exec_recv_fd(int fd, void *data, size_t len, int *given);
+
+/* To a helper that is there already: the first message, with its end of the
+ * pair for files. */
+#define EXEC_HELLO "statesync helper 1"
+
+/* --- the helper: what may be asked for */
+struct exec_table {
+	exec_loader *load;
+	const char *path;
+	const void *arg;
+	struct exec_names *used, *read; /* in use; read last. NULL */
+};
+
+/* Of the commands with this digest; NULL: it has no such. */
+const char *exec_table_command(struct exec_table *t,
+			       const uint8_t of[EXEC_DIGEST], uint32_t number);
+/* Answers all requests that wait on fd; false when the daemon is gone. */
+bool exec_table_serve(struct exec_table *t, int fd);
+
+/* The helper's life, with its ends of the pairs. */
+void exec_helper(int fd, int files, exec_loader *load, const char *path,
+		 const void *arg) __attribute__((noreturn));
+
 /*
  * exec_env.c. A command and its variables ("NAME=value", the list ended by
  * NULL, or NULL) as the text of a request: its length, or -E2BIG. And the
@@ -49,8 +114,5 @@ int exec_env_pack(char *buf, size_t size, const char *command,
 char **exec_env_make(char *text, size_t len);
 /* The helper's own PATH: what stands in for programs of OpenBSD goes first. */
 void exec_env_path(void);
-
-/* The helper's life, in the child. fd is its end of the pair. */
-void exec_helper(int fd) __attribute__((noreturn));
 
 #endif

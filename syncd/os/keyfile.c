@@ -181,18 +181,31 @@ static int read_all(int fd, char *buf, size_t size, size_t *len)
 	return 0;
 }
 
-int keyfile_read_secret(const char *path, const char *what, char *buf,
-			size_t size, size_t *len, char *why, size_t why_size)
+int keyfile_open(const char *path)
 {
 	/* NONBLOCK: a FIFO of this name must not hang the start. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int keyfile_read_secret(const char *path, const char *what, char *buf,
+			size_t size, size_t *len, char *why, size_t why_size)
+{
+	return keyfile_take_secret(keyfile_open(path), path, what, buf, size,
+				   len, why, why_size);
+}
+
+int keyfile_take_secret(int fd, const char *path, const char *what, char *buf,
+			size_t size, size_t *len, char *why, size_t why_size)
+{
 	int rc;
 
 	if (fd < 0) {
 		snprintf(why, why_size,
 			 "%s: %s; the %s cannot be used, not started. "
 			 "ls -l %s",
-			 path, log_errno(errno), what, path);
+			 path, log_errno(-fd), what, path);
 		return KEYFILE_REFUSED;
 	}
 	rc = check_mode(fd, path, what, why, why_size);
@@ -209,11 +222,17 @@ int keyfile_read_secret(const char *path, const char *what, char *buf,
 int keyfile_read(const char *path, struct link_key *key, char *why,
 		 size_t why_size)
 {
+	return keyfile_take(keyfile_open(path), path, key, why, why_size);
+}
+
+int keyfile_take(int fd, const char *path, struct link_key *key, char *why,
+		 size_t why_size)
+{
 	char text[4096];
 	size_t len;
 	int rc;
 
-	rc = keyfile_read_secret(path, "link key", text, sizeof(text), &len,
+	rc = keyfile_take_secret(fd, path, "link key", text, sizeof(text), &len,
 				 why, why_size);
 	if (!rc && (len == sizeof(text) || keyfile_parse(text, len, key))) {
 		snprintf(why, why_size,

@@ -65,6 +65,18 @@ int keyfile_read_secret(const char *path, const char *what, char *buf,
 int keyfile_read(const char *path, struct link_key *key, char *why,
 		 size_t why_size) __attribute__((warn_unused_result));
 
+/* Opens a file for reading, whatever it is, without waiting: a descriptor
+ * with CLOEXEC, or -errno. */
+int keyfile_open(const char *path);
+
+/* keyfile_read_secret() and keyfile_read() with what somebody else's
+ * keyfile_open() said; the descriptor is closed. */
+int keyfile_take_secret(int fd, const char *path, const char *what, char *buf,
+			size_t size, size_t *len, char *why, size_t why_size)
+	__attribute__((warn_unused_result));
+int keyfile_take(int fd, const char *path, struct link_key *key, char *why,
+		 size_t why_size) __attribute__((warn_unused_result));
+
 /*
  * Writes a new key file with mode 0600; one that exists is never touched.
  * 0, or KEYFILE_REFUSED with a sentence in `why`.

@@ -52,6 +52,8 @@ static inline const char *log_errno(int err)
 	case ECONNRESET:
 	case EPIPE:
 		return "connection reset";
+	case ESTALE:
+		return "changed while it was read";
 	case ETIMEDOUT:
 		return "no answer";
 	case EHOSTUNREACH:

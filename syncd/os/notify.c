@@ -47,6 +47,12 @@ void notify(const char *fmt, ...)
 	close(fd);
 }
 
+void notify_alive(const char *verdict)
+{
+	notify(getenv("WATCHDOG_USEC") ? "WATCHDOG=1\nSTATUS=%s" : "STATUS=%s",
+	       verdict);
+}
+
 void notify_reloading(void)
 {
 	struct timespec ts;

@@ -9,6 +9,9 @@
 
 void notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* How it is, and, where a watchdog waits for it, that it is alive. */
+void notify_alive(const char *verdict);
+
 /* "RELOADING=1" with the time it wants beside it; READY=1 ends it. */
 void notify_reloading(void);
 

@@ -131,15 +131,14 @@ static int resolve(struct conf *conf, struct policy *p,
 /* --- the file -------------------------------------------------------------- */
 
 /* 0, or -errno; -EILSEQ: a NUL in it. */
-static int read_file(const char *path, char *text, size_t *len)
+static int read_file(int fd, char *text, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	ssize_t n = 0;
 	int err = 0;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	/* its commands are run with all rights */
 	if (fstat(fd, &st) < 0 || (st.st_mode & S_IWOTH))
 		err = -EPERM;
@@ -173,7 +172,8 @@ static const char *why_not(int err)
 	}
 }
 
-int policy_file_load(struct conf *conf, const struct policy_macros *macros,
+int policy_file_load(const struct conf_opener *by, struct conf *conf,
+		     const struct policy_macros *macros,
 		     struct policy_report *report)
 {
 	const char *path = conf->follow.policy_file;
@@ -187,7 +187,7 @@ int policy_file_load(struct conf *conf, const struct policy_macros *macros,
 	text = malloc(FILE_MAX);
 	if (!text)
 		return -ENOMEM;
-	err = read_file(path, text, &len);
+	err = read_file(conf_open(by, path), text, &len);
 	if (err) {
 		policy_say(&report->errors, path, whole,
 			   "%s; not loaded. ls -l %s", why_not(err), path);

@@ -6,6 +6,7 @@
 #ifndef STATESYNC_POLICY_FILE_H
 #define STATESYNC_POLICY_FILE_H
 
+#include "conf_open.h"
 #include "policy_parse.h"
 
 /* What was found: sentences with FILE:LINE:COL: in front. */
@@ -17,11 +18,13 @@ struct policy_report {
 };
 
 /*
- * Reads conf->follow.policy_file into conf->follow.policy, its names resolved: the vhost of
+ * Reads conf->follow.policy_file, opened by (NULL: us), into
+ * conf->follow.policy, its names resolved: the vhost of
  * a link is an index into conf->carps. 0, also where no file is named;
  * CONF_REFUSED with errors, -ENOMEM. The report is added to.
  */
-int policy_file_load(struct conf *conf, const struct policy_macros *macros,
+int policy_file_load(const struct conf_opener *by, struct conf *conf,
+		     const struct policy_macros *macros,
 		     struct policy_report *report)
 	__attribute__((warn_unused_result));
 

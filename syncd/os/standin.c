@@ -170,8 +170,9 @@ static int start_threads(struct standin *s)
 		if (err)
 			break;
 		spread(*t, s->nthreads++);
-		/* without the right to it they are ordinary ones */
-		if (pthread_setschedparam(*t, SCHED_RR, &param))
+		/* else they are what the loop is (priv.h), or ordinary */
+		if (sched_getscheduler(0) != SCHED_RR &&
+		    pthread_setschedparam(*t, SCHED_RR, &param))
 			s->realtime = false;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

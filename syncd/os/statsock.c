@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log.h"
+
 #define CLIENTS_MAX	 32
 #define CLIENTS_MAX_ROOT 34
 #define GROUPS_MAX	 256
@@ -139,6 +141,21 @@ static int remove_stale(const struct sockaddr_un *un)
 	return rc;
 }
 
+/* Who is not of that group cannot, and keeps it for himself and root. */
+static int give_to(const char *path, gid_t gid)
+{
+	if (gid == NO_GID || chown(path, (uid_t)-1, gid) == 0)
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	log_msg(LOG_WARNING,
+		"%s: cannot be given to group statesync, of which this process "
+		"is not; only it and root can use it. add its user to the "
+		"group",
+		path);
+	return 0;
+}
+
 /* The directory of a path under /run is gone after a boot. */
 static int make_parent(const char *path)
 {
@@ -153,9 +170,7 @@ static int make_parent(const char *path)
 	*slash = '\0';
 	if (mkdir(dir, 0750) < 0)
 		return -errno;
-	if (gid != NO_GID && chown(dir, (uid_t)-1, gid) < 0)
-		return -errno;
-	return 0;
+	return give_to(dir, gid);
 }
 
 static int bind_path(struct statsock *ss, const struct sockaddr_un *un)
@@ -205,8 +220,9 @@ static int open_socket(struct statsock *ss)
 		rc = note_file(ss);
 	if (rc)
 		return rc;
-	if (gid != NO_GID && chown(ss->path, (uid_t)-1, gid) < 0)
-		return -errno;
+	rc = give_to(ss->path, gid);
+	if (rc)
+		return rc;
 	return listen(ss->fd, CLIENTS_MAX_ROOT) < 0 ? -errno : 0;
 }
 

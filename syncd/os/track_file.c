@@ -10,6 +10,8 @@
  */
 #include "track_file.h"
 
+#include "exec_conf.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -121,6 +123,10 @@ const char *track_file_look(struct track_file *f, bool polled)
 	watch(f);
 	f->was_empty = false;
 	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 && errno == EACCES && f->exec) {
+		fd = exec_open_file(f->exec, f->path);
+		errno = fd < 0 ? -fd : 0;
+	}
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR
 			       ? NULL

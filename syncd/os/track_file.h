@@ -21,8 +21,9 @@
 
 struct track_file {
 	const char *path;
-	int fd, wd;	/* inotify; -1: none, only polls */
-	bool was_empty; /* at the last poll */
+	int fd, wd;	   /* inotify; -1: none, only polls */
+	bool was_empty;	   /* at the last poll */
+	struct exec *exec; /* opens what we may not, or NULL */
 };
 
 /* path (absolute) stays the caller's. Without inotify polls have to do. */

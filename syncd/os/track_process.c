@@ -91,7 +91,8 @@ int track_process_look(struct track_process *p)
 {
 	const struct dirent *e;
 
-	if (p->pid && !has_ended(p->pidfd) && has_name(p, p->pid))
+	if (p->pid && !has_ended(p->pidfd) &&
+	    (p->pid < 0 || has_name(p, p->pid)))
 		return 0;
 	lose(p);
 	if (!p->scan)
@@ -112,4 +113,36 @@ int track_process_look(struct track_process *p)
 		}
 	}
 	return TRACK_PROCESS_LOOKING;
+}
+
+bool track_process_hidden(void)
+{
+	return access("/proc/1/comm", R_OK) < 0;
+}
+
+int track_process_find(const char *name)
+{
+	struct track_process p;
+	int r;
+
+	track_process_open(&p, name);
+	do
+		r = track_process_look(&p);
+	while (r == TRACK_PROCESS_LOOKING);
+	if (r == 0)
+		return p.pidfd;
+	track_process_close(&p);
+	return r < 0 ? r : -ENOENT;
+}
+
+int track_process_found(struct track_process *p, int pidfd)
+{
+	if (pidfd == -ENOENT)
+		return TRACK_PROCESS_NONE;
+	if (pidfd < 0)
+		return pidfd;
+	lose(p);
+	p->pid = -1;
+	p->pidfd = pidfd;
+	return 0;
 }

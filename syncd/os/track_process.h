@@ -19,7 +19,7 @@
 
 struct track_process {
 	char comm[TRACK_COMM_SIZE];
-	pid_t pid; /* 0: none is known */
+	pid_t pid; /* 0: none is known; -1: only its pidfd is */
 	int pidfd; /* of it: readable when it ended; -1 */
 	DIR *scan; /* the search that goes on */
 };
@@ -39,6 +39,14 @@ void track_process_close(struct track_process *p);
  * read.
  */
 int track_process_look(struct track_process *p)
+	__attribute__((warn_unused_result));
+
+/* For who sees no other user's processes (ProtectProc= of a unit): the search
+ * by somebody who does, as a whole, a pidfd or -errno (-ENOENT: none runs); and
+ * what it found, or not. */
+bool track_process_hidden(void);
+int track_process_find(const char *name) __attribute__((warn_unused_result));
+int track_process_found(struct track_process *p, int pidfd)
 	__attribute__((warn_unused_result));
 
 #endif

@@ -271,7 +271,7 @@ def test_killed_while_a_script_sleeps(lab, pair):
         took.append(table_outlives(lab, pair.one))
     assert sorted(took)[1] < 0.02, took
     text = files.read_text()
-    assert "netlink" not in text and text.count("socket:") == 1, text
+    assert "netlink" not in text and text.count("socket:") == 2, text
     # a check has no worth without who asked
     wait_for("helper and script are gone", lambda: not sh(
         "ip", "netns", "pids", lab.ns("gw1")).split())

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "exec.h"
+#include "exec_int.h"
 
 #define LIMIT 5000
 
@@ -86,8 +86,55 @@ static void wait_ends(int n)
 	ck_assert_int_eq(ends, n);
 }
 
+/* Stands for a configuration: the commands of a file, each with its NUL. */
+static int load(const char *path, const void *arg, struct exec_names *n,
+		int *fd)
+{
+	static char text[1 << 16];
+	FILE *f = fopen(path, "re");
+	size_t len = f ? fread(text, 1, sizeof(text), f) : 0;
+	int r = 0;
+
+	(void)arg;
+	*fd = -1;
+	for (size_t at = 0; r >= 0 && at < len; at += strlen(text + at) + 1)
+		r = exec_list_add(&n->commands, text + at);
+	if (f)
+		fclose(f);
+	return r < 0 ? r : exec_names_seal(n);
+}
+
+/* Another configuration is in use, which has this command, too. What was asked
+ * for before has to have ended: the helper knows the file as it is now. */
+static void know(const char *command)
+{
+	char path[64];
+	FILE *f;
+	int fd;
+
+	if (x->used && exec_list_find(&x->used->commands, command) >= 0)
+		return;
+	snprintf(path, sizeof(path), "%s/commands", dir);
+	f = fopen(path, "ae");
+	ck_assert_ptr_nonnull(f);
+	fwrite(command, 1, strlen(command) + 1, f);
+	fclose(f);
+	exec_names_free(x->used);
+	x->used = calloc(1, sizeof(*x->used));
+	ck_assert_int_eq(load(path, NULL, x->used, &fd), 0);
+}
+
+static struct exec *open_helper(void)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s/commands", dir);
+	return exec_open(load, path, NULL);
+}
+
 static void ask(struct got *g, uint32_t queue, const char *command, int64_t ms)
 {
+	know(command);
 	ck_assert_int_eq(exec_run(x, queue, command, ms, cb, g), 0);
 }
 
@@ -95,7 +142,7 @@ static void setup(void)
 {
 	strcpy(dir, "/tmp/ssexecXXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	x = exec_open();
+	x = open_helper();
 	ck_assert_ptr_nonnull(x);
 	ends = 0;
 }
@@ -117,6 +164,10 @@ START_TEST(test_ends)
 	char cmd[128];
 
 	snprintf(cmd, sizeof(cmd), LIVES, dir);
+	know("true");
+	know("echo out; echo err >&2; exit 3");
+	know("kill -9 $$");
+	know("exec /no/such/program");
 	ask(&late, EXEC_CHECK, cmd, 300);
 	ask(&ok, EXEC_CHECK, "true", LIMIT);
 	ask(&three, EXEC_CHECK, "echo out; echo err >&2; exit 3", LIMIT);
@@ -145,16 +196,19 @@ START_TEST(test_queues)
 {
 	struct got a = { 0 }, b = { 0 }, c = { 0 }, other = { 0 },
 		   check = { 0 };
-	char cmd[128], file[64], text[16] = "";
+	char cmd[3][128], file[64], text[16] = "";
 	int fd;
 
 	snprintf(file, sizeof(file), "%s/order", dir);
-	snprintf(cmd, sizeof(cmd), "sleep 0.4; echo a >>%s", file);
-	ask(&a, 1, cmd, LIMIT);
-	snprintf(cmd, sizeof(cmd), "echo b >>%s; exit 1", file);
-	ask(&b, 1, cmd, LIMIT);
-	snprintf(cmd, sizeof(cmd), "echo c >>%s", file);
-	ask(&c, 1, cmd, LIMIT);
+	snprintf(cmd[0], sizeof(cmd[0]), "sleep 0.4; echo a >>%s", file);
+	snprintf(cmd[1], sizeof(cmd[1]), "echo b >>%s; exit 1", file);
+	snprintf(cmd[2], sizeof(cmd[2]), "echo c >>%s", file);
+	know("true");
+	for (int i = 0; i < 3; i++)
+		know(cmd[i]);
+	ask(&a, 1, cmd[0], LIMIT);
+	ask(&b, 1, cmd[1], LIMIT);
+	ask(&c, 1, cmd[2], LIMIT);
 	ask(&other, 2, "true", LIMIT);
 	ask(&check, EXEC_CHECK, "true", LIMIT);
 	wait_ends(5);
@@ -228,15 +282,15 @@ START_TEST(test_inherits_nothing)
 	FILE *f;
 
 	exec_close(x);
-	x = exec_open();
+	x = open_helper();
 	ck_assert_ptr_nonnull(x);
 	ck_assert_int_ge(fd, 0);
 	ask(&g, EXEC_CHECK, "ls /proc/self/fd | wc -l; echo $PPID", LIMIT);
 	wait_ends(1);
 	ck_assert_int_eq(g.lines, 2);
 	snprintf(path, sizeof(path), "/proc/%s/fd", g.text);
-	/* input, output, error, the pair, the signals */
-	ck_assert_int_eq(count(path, false), 5);
+	/* input, output, error, the pairs, the signals */
+	ck_assert_int_eq(count(path, false), 6);
 	snprintf(path, sizeof(path), "/proc/%s/comm", g.text);
 	f = fopen(path, "re");
 	ck_assert_ptr_nonnull(fgets(text, sizeof(text), f));
@@ -252,21 +306,17 @@ END_TEST
 START_TEST(test_refusals)
 {
 	struct got g = { 0 };
-	char *big = malloc(EXEC_COMMAND_MAX + 2);
 
-	memset(big, ' ', EXEC_COMMAND_MAX + 1);
-	big[EXEC_COMMAND_MAX + 1] = '\0';
-	ck_assert_int_eq(exec_run(x, 1, big, LIMIT, cb, &g), -E2BIG);
-	big[EXEC_COMMAND_MAX] = '\0';
-	memcpy(big, "exit 7;", 7);
-	ask(&g, 1, big, LIMIT);
+	/* what does not stand in the configuration */
+	ck_assert_int_eq(exec_run(x, 1, "exit 7", LIMIT, cb, &g), -ENOENT);
+	ask(&g, 1, "exit 7", LIMIT);
 	wait_ends(1);
 	ck_assert_int_eq(g.status, 7);
-	free(big);
 	for (int i = 0; i < EXEC_JOBS_MAX; i++)
 		ask(&g, 1, "true", LIMIT);
 	ck_assert_int_eq(exec_run(x, 1, "true", LIMIT, cb, &g), -EAGAIN);
 	wait_ends(1 + EXEC_JOBS_MAX);
+	know("sleep 0.3");
 	ask(&g, 1, "true", LIMIT);
 	exec_forget(x, &g);
 	ask(&g, 2, "sleep 0.3", LIMIT);
@@ -275,10 +325,68 @@ START_TEST(test_refusals)
 }
 END_TEST
 
+/* Not what a daemon says that another one has broken into. */
+START_TEST(test_only_what_the_helper_has_read)
+{
+	struct got g = { 0 };
+	char words[64];
+
+	ask(&g, 1, "exit 3", LIMIT);
+	wait_ends(1);
+	/* a command that does not stand there */
+	free(x->used->commands.text[0]);
+	x->used->commands.text[0] = strdup("exit 4");
+	ck_assert_int_eq(exec_run(x, 1, "exit 4", LIMIT, cb, &g), 0);
+	wait_ends(2);
+	ck_assert_int_eq(g.status, 3);
+	/* a number that does not, and a list that is not this one */
+	ck_assert_int_ge(exec_list_add(&x->used->commands, "exit 5"), 1);
+	ck_assert_int_eq(exec_run(x, 1, "exit 5", LIMIT, cb, &g), 0);
+	wait_ends(3);
+	ck_assert_int_eq(g.how, EXEC_NOT_RUN);
+	ck_assert_int_eq(exec_names_seal(x->used), 0);
+	ck_assert_int_eq(exec_run(x, 1, "exit 5", LIMIT, cb, &g), 0);
+	wait_ends(4);
+	ck_assert_int_eq(g.how, EXEC_NOT_RUN);
+	ck_assert_str_eq(
+		exec_words(&(struct exec_event){ g.how, g.status, NULL }, words,
+			   sizeof(words)),
+		"not run: changed, and not reloaded");
+}
+END_TEST
+
+/* Nor more words to one that stands there, nor a variable of another name. */
+START_TEST(test_only_variables_come_along)
+{
+	static const char words[] = "; exit 9",
+			  vars[] = "\0PATH=/x\0STATESYNC_A=7";
+	const char *const env[] = { "STATESYNC_A=8", NULL };
+	const char *command = "test $PATH != /x && exit $STATESYNC_A";
+	struct exec_request r = { .id = 1, .limit_ns = 1000000000 };
+	struct got g = { 0 };
+
+	know(command);
+	memcpy(r.of, x->used->commands_id, sizeof(r.of));
+	x->asked[0] = (struct exec_asked){ .id = 1, .cb = cb, .arg = &g };
+	ck_assert_int_gt(exec_send(x->fd, &r, sizeof(r), words, 8), 0);
+	wait_ends(1);
+	ck_assert_int_eq(g.how, EXEC_NOT_RUN);
+	x->asked[0] = (struct exec_asked){ .id = 1, .cb = cb, .arg = &g };
+	ck_assert_int_gt(
+		exec_send(x->fd, &r, sizeof(r), vars, sizeof(vars) - 1), 0);
+	wait_ends(2);
+	ck_assert_int_eq(g.status, 7);
+	ck_assert_int_eq(exec_run_env(x, 1, command, env, LIMIT, cb, &g), 0);
+	wait_ends(3);
+	ck_assert_int_eq(g.status, 8);
+}
+END_TEST
+
 START_TEST(test_the_helper_dies)
 {
 	struct got g = { 0 }, w = { 0 };
 
+	know("true");
 	ask(&g, 1, "kill -9 $PPID; sleep 1", LIMIT);
 	ask(&w, 1, "true", LIMIT);
 	wait_ends(2);
@@ -313,20 +421,21 @@ END_TEST
 /* A daemon of its own that asks for three commands, then leaves. */
 static void leave(bool in_order)
 {
-	char cmd[128];
+	char cmd[3][128];
 	pid_t pid = fork();
 
 	if (pid) {
 		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 		return;
 	}
-	x = exec_open();
-	snprintf(cmd, sizeof(cmd), "sleep 0.3; touch %s/check", dir);
-	(void)!exec_run(x, EXEC_CHECK, cmd, LIMIT, cb, NULL);
-	snprintf(cmd, sizeof(cmd), "sleep 0.3; touch %s/runs", dir);
-	(void)!exec_run(x, 1, cmd, LIMIT, cb, NULL);
-	snprintf(cmd, sizeof(cmd), "touch %s/waits", dir);
-	(void)!exec_run(x, 1, cmd, LIMIT, cb, NULL);
+	x = open_helper();
+	snprintf(cmd[0], sizeof(cmd[0]), "sleep 0.3; touch %s/check", dir);
+	snprintf(cmd[1], sizeof(cmd[1]), "sleep 0.3; touch %s/runs", dir);
+	snprintf(cmd[2], sizeof(cmd[2]), "touch %s/waits", dir);
+	for (int i = 0; i < 3; i++)
+		know(cmd[i]);
+	for (int i = 0; i < 3; i++)
+		(void)!exec_run(x, i ? 1 : EXEC_CHECK, cmd[i], LIMIT, cb, NULL);
 	usleep(100000);
 	if (in_order)
 		exec_close(x);
@@ -375,6 +484,8 @@ int main(void)
 	tcase_add_test(t, test_background_is_left_alone);
 	tcase_add_test(t, test_inherits_nothing);
 	tcase_add_test(t, test_refusals);
+	tcase_add_test(t, test_only_what_the_helper_has_read);
+	tcase_add_test(t, test_only_variables_come_along);
 	tcase_add_test(t, test_the_helper_dies);
 	tcase_add_test(t, test_signals_and_a_hung_daemon);
 	tcase_add_test(t, test_the_daemon_leaves);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Files that the helper opens for the daemon, and descriptors in messages. The
+ * daemon waits, since there is nothing to be done without the file; the helper
+ * never takes longer than opening it.
+ *
+ * Implements rules 14: key-file, pass-file and watched files by number.
+ *
+ * Invariant: a late answer is never taken for that to a later question.
+ */
+#include "exec_conf.h"
+#include "exec_int.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define WAIT_MS 2000
+
+union control {
+	char bytes[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+ssize_t exec_send_fd(int fd, const void *data, size_t len, int given)
+{
+	union {
+		const void *in;
+		void *out; /* sendmsg reads it */
+	} d = { data };
+	struct iovec iov = { d.out, len };
+	union control control = { { 0 } };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (given >= 0) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &given, sizeof(given));
+	}
+	do
+		n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+ssize_t exec_recv_fd(int fd, void *data, size_t len, int *given)
+{
+	struct iovec iov = { data, len };
+	union control control;
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.bytes,
+			      .msg_controllen = sizeof(control.bytes) };
+	const struct cmsghdr *c;
+	ssize_t n;
+
+	*given = -1;
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	c = n < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(given, CMSG_DATA(c), sizeof(*given));
+	return n;
+}
+
+/* Of this question; a descriptor or -errno. */
+static int wait_answer(struct exec *x, uint32_t id)
+{
+	struct pollfd p = { .fd = x->files, .events = POLLIN };
+	struct exec_file_answer a;
+	int fd, r;
+
+	for (;;) {
+		r = poll(&p, 1, WAIT_MS);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r ? -errno : -ETIMEDOUT;
+		if (exec_recv_fd(x->files, &a, sizeof(a), &fd) != sizeof(a))
+			return -EPIPE;
+		if (a.id == id)
+			return a.err ? -a.err : fd >= 0 ? fd : -EPROTO;
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+static int ask(struct exec *x, struct exec_file_request *r)
+{
+	r->id = ++x->last_file;
+	if (x->files < 0)
+		return -EPIPE;
+	if (exec_send_fd(x->files, r, sizeof(*r), -1) < 0)
+		return -errno;
+	return wait_answer(x, r->id);
+}
+
+/* The first file of a configuration is itself. */
+static int open_conf(struct exec *x)
+{
+	struct exec_file_request r = { .number = 0 };
+	int fd, err;
+
+	if (x->used)
+		memcpy(r.of, x->used->conf_id, sizeof(r.of));
+	fd = ask(x, &r);
+	err = fd < 0 ? fd : exec_names_identify(x->loading, fd);
+	if (fd >= 0 && err)
+		close(fd);
+	return err ? err : fd;
+}
+
+int exec_open_file(void *arg, const char *path)
+{
+	struct exec *x = arg;
+	struct exec_names *n = x->loading ? x->loading : x->used;
+	struct exec_file_request r = { .id = 0 };
+	bool first = x->loading && !n->files.count;
+	int number;
+
+	if (!n)
+		return -ENOENT;
+	number = x->loading ? exec_list_add(&n->files, path)
+			    : exec_list_find(&n->files, path);
+	if (number < 0)
+		return number;
+	if (first)
+		return open_conf(x);
+	r.number = (uint32_t)number;
+	memcpy(r.of, n->conf_id, sizeof(r.of));
+	return ask(x, &r);
+}
