@@ -95,6 +95,15 @@ static void this_node(struct node *n, struct metrics *m)
 		       "Times the kernel dropped events because they were not "
 		       "read in time.");
 	METRICS_VALUE(m, e->overruns);
+	metrics_family(m, "statesync_policy_commands_total", METRICS_COUNTER,
+		       "Commands of policies and of changes of role that "
+		       "ended, by result.");
+	METRICS_VALUE(m, n->commands_ended[true], "result", "ok");
+	METRICS_VALUE(m, n->commands_ended[false], "result", "failed");
+	metrics_family(m, "statesync_drill_last_success_timestamp_seconds",
+		       METRICS_GAUGE,
+		       "When a drill of this node last passed; 0: never.");
+	METRICS_VALUE(m, (double)n->drill.success_at);
 }
 
 void metrics_write(struct node *n, FILE *out)

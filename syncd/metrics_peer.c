@@ -207,6 +207,23 @@ static void audits(struct node *n, struct metrics *m)
 	}
 }
 
+static void drift(struct node *n, struct metrics *m)
+{
+	const struct engine_drift *d = &n->engine->drift;
+	struct peer p;
+
+	metrics_family(m, "statesync_drift", METRICS_GAUGE,
+		       "Things in which this node and the peer differ.");
+	for (unsigned i = 0; next(n, &i, &p);)
+		for (int k = DRIFT_VERSION; k < DRIFT_KINDS; k++)
+			VALUE(m, p,
+			      engine_drift_known(n->engine, p.index)
+				      ? (double)d->peers[p.index].differs[k]
+				      : (double)NAN,
+			      "kind", drift_kind_name((enum drift_kind)k),
+			      "effect", drift_effect_name(d->effects[k]));
+}
+
 void metrics_peers(struct node *n, struct metrics *m)
 {
 	sessions(n, m);
@@ -215,6 +232,7 @@ void metrics_peers(struct node *n, struct metrics *m)
 	volumes(n, m);
 	bulks(n, m);
 	audits(n, m);
+	drift(n, m);
 }
 
 void metrics_flows(struct node *n, struct metrics *m)

@@ -209,6 +209,7 @@ struct node {
 	struct node_verify verifies[NODE_VERIFIES];
 	struct node_maintenance maintenance;
 	struct node_drill drill;
+	uint64_t commands_ended[2]; /* that follow: badly, well */
 	struct follower *followers;
 	uint64_t followed; /* lines of history that they have */
 	struct event *progress;

@@ -49,6 +49,7 @@ static void ended(struct follow_command *c, const struct exec_event *ev)
 		node_ifstated_tested(n, c,
 				     ev->how == EXEC_EXITED ? ev->status : -1);
 	} else {
+		n->commands_ended[good]++;
 		log_msg(good ? LOG_INFO : LOG_WARNING, "%s: \"%s\": %s%s",
 			c->who, c->text, words,
 			good ? ""
