@@ -96,6 +96,7 @@ static const struct {
 	{ SCMP_SYS(ioctl), 1, SIOCGIFHWADDR },
 	{ SCMP_SYS(ioctl), 1, SIOCGIFINDEX },
 	{ SCMP_SYS(ioctl), 1, SIOCGIFNAME },
+	{ SCMP_SYS(ioctl), 1, SIOCGIFMTU },
 	{ SCMP_SYS(ioctl), 1, FIONREAD },
 	{ SCMP_SYS(ioctl), 1, FIONBIO },
 	{ SCMP_SYS(ioctl), 1, TCGETS }, /* stdio asks whether it is one */
