@@ -260,6 +260,7 @@ def smaller_table(node, size):
     return file
 
 
+@pytest.mark.full
 def test_a_smaller_table_blocks(lab, pair):
     """Of two nodes the one whose table is smaller does not take over; with
     the difference goes the hold. The master is never held, and who would be

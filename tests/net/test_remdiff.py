@@ -82,6 +82,7 @@ def two(lab, tmp_path):
     made.close()
 
 
+@pytest.mark.full
 def test_a_file_is_shown_explained_and_copied(two):
     """Nothing without an explanation; then both journals have it all, and
     the file is the same on both, its mode, too."""
