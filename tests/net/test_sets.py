@@ -142,6 +142,7 @@ def send(lab, port, times=1, addr="10.2.0.100"):
             % (times, addr, port))
 
 
+@pytest.mark.full
 def test_what_the_packet_path_adds(lab, guarded):
     """Nobody is told of it: it is found within the period. So is its renewal,
     and that a rule removed it."""
@@ -214,7 +215,8 @@ def blocked(lab):
     return " 0 received" in out
 
 
-@pytest.mark.parametrize("way", ["handover", "SIGKILL"])
+@pytest.mark.parametrize("way", [
+    pytest.param("handover", marks=pytest.mark.full), "SIGKILL"])
 def test_whoever_is_blocked_stays_so(lab, guarded, way):
     """Over the failover, and is released when its time is over."""
     assert not blocked(lab)
