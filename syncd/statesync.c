@@ -328,20 +328,17 @@ static int run_metrics(const struct command *cmd, int argc, char **argv)
 /* Block characters and colours where the terminal has them. */
 static int run_watch(const struct command *cmd, int argc, char **argv)
 {
-	const char *off = getenv("NO_COLOR");
-	bool color = !off || !*off, ascii;
+	bool ascii;
 
 	setlocale(LC_CTYPE, "");
 	ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "-A"))
 			ascii = true;
-		else if (!strcmp(argv[i], "--color=never"))
-			color = false;
 		else
 			return usage(cmd);
 	}
-	return watch(ascii, color);
+	return watch(ascii, color_wanted());
 }
 
 static int run_reload(const struct command *cmd, int argc, char **argv)

@@ -59,7 +59,7 @@ bool color_set(const char *when)
 	return false;
 }
 
-static bool colored(void)
+bool color_wanted(void)
 {
 	const char *no = getenv("NO_COLOR");
 
@@ -88,7 +88,7 @@ void color_line(const char *line)
 	const char *at;
 	size_t mark = 0;
 
-	while (colored() && (at = next_mark(line, &mark))) {
+	while (color_wanted() && (at = next_mark(line, &mark))) {
 		printf("%.*s%s%s" PLAIN, (int)(at - line), line,
 		       marks[mark].color, marks[mark].words);
 		line = at + strlen(marks[mark].words);

@@ -13,6 +13,9 @@
  */
 bool color_set(const char *when);
 
+/* Is standard output to be colored? */
+bool color_wanted(void);
+
 /* A line of a screen on standard output, with its newline. */
 void color_line(const char *line);
 

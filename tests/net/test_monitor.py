@@ -297,6 +297,10 @@ def test_watch_is_plain_where_asked(pair, terminal):
     os.kill(terminal.child(), signal.SIGTERM)
     terminal.shows("status 143")
     assert "q quit" not in terminal.screen()
+    terminal.type("clear; " + watch + " --color=never", "Enter")
+    terminal.shows("q quit")
+    assert "\033[" not in terminal.screen("-e")
+    terminal.type("q")
     code, _, err = pair.one.tool("watch")
     assert code == 2 and "needs a terminal" in err
     pair.one.stop()
