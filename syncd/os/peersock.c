@@ -163,12 +163,9 @@ int peersock_send(struct peersock *ps, unsigned int index, const void *data,
 		next += done;
 		len -= done;
 	}
-	if (len > 0 && bufferevent_write(peer->used->bev, next, len) < 0) {
-		if (next == data)
-			return -ENOBUFS;
-		/* without memory for the rest it ends here */
+	/* TLS has begun with it: without memory for the rest this is the end */
+	if (len > 0 && bufferevent_write(peer->used->bev, next, len) < 0)
 		shutdown(bufferevent_getfd(peer->used->bev), SHUT_RDWR);
-	}
 	if (queued + len > PEERSOCK_LOW_MARK)
 		peer->filled = true;
 	return 0;
