@@ -397,8 +397,6 @@ static void got_packet(struct node *n, unsigned iface,
 {
 	struct carp_advert a = { 0 };
 	uint8_t vrrp = why == CARP_OK ? 0 : node_foreign_vrrp(p);
-	const uint64_t *counters;
-	uint64_t accepted, wrong;
 	unsigned vhost;
 
 	if (vrrp && find_vhost(n, iface, vrrp, &vhost))
@@ -413,13 +411,10 @@ static void got_packet(struct node *n, unsigned iface,
 		refused(n, iface, a.vhid, why);
 		return;
 	}
-	counters = n->engine->vhosts[vhost].carp.counters;
-	accepted = counters[CARP_OK];
-	wrong = counters[CARP_REFUSED_AUTH];
-	engine_advert(n->engine, vhost, &a, &p->src, n->last);
-	n->vhosts[vhost].adverts_received[p->src.family] +=
-		counters[CARP_OK] - accepted;
-	if (counters[CARP_REFUSED_AUTH] != wrong)
+	why = engine_advert(n->engine, vhost, &a, &p->src, n->last);
+	if (why == CARP_OK)
+		n->vhosts[vhost].adverts_received[p->src.family]++;
+	if (why == CARP_REFUSED_AUTH)
 		node_foreign_advert(n, vhost, &p->src, false);
 	node_settle(n);
 }

@@ -426,9 +426,10 @@ uint64_t engine_zones_digest(const struct engine *e, unsigned peer);
 void engine_advert_sent(struct engine *e, unsigned vhost, bool ok);
 /* A packet for this vhost that did not parse; counted. */
 void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why);
-void engine_advert(struct engine *e, unsigned vhost,
-		   const struct carp_advert *a,
-		   const struct carp_address *source, mono_t now);
+/* One that did. What came of it, counted as well. */
+enum carp_refusal engine_advert(struct engine *e, unsigned vhost,
+				const struct carp_advert *a,
+				const struct carp_address *source, mono_t now);
 /* Answer to ENGINE_TAKE: microseconds for address, lease, announcement. */
 void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 		  mono_t now);

@@ -80,21 +80,23 @@ const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
 	return NULL;
 }
 
-void engine_advert(struct engine *e, unsigned vhost,
-		   const struct carp_advert *a,
-		   const struct carp_address *source, mono_t now)
+enum carp_refusal engine_advert(struct engine *e, unsigned vhost,
+				const struct carp_advert *a,
+				const struct carp_address *source, mono_t now)
 {
 	struct carp_sender from = { .addr = *source };
 	int peer = engine_witness_sender(e, vhost, a, &from, now);
+	enum carp_refusal result;
 
 	if (peer >= 0) {
 		from.known = true;
 		from.asks = e->peers[peer].live;
 		from.tie = engine_witness_tie(e, vhost, (unsigned)peer, now);
 	}
-	if (carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now) ==
-	    CARP_OK)
+	result = carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now);
+	if (result == CARP_OK)
 		engine_witness_heard(e, vhost, peer, a, source->family);
+	return result;
 }
 
 /* Another one is master, so that is why: as a peer says, or as is heard. */
