@@ -8,21 +8,6 @@
  */
 #include "session_int.h"
 
-#include <string.h>
-
-static void text_get(char *out, size_t size, const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len >= size)
-		len = size - 1;
-	memcpy(out, text, len);
-	out[len] = '\0';
-	for (char *p = out; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = '?';
-}
-
 enum session_error session_hear_facts(struct session *s, const struct frame *f,
 				      struct session_event *e)
 {
@@ -37,9 +22,10 @@ enum session_error session_hear_facts(struct session *s, const struct frame *f,
 		struct fact *at = &s->rx.facts[i];
 
 		at->kind = m->fact[i]->kind;
-		text_get(at->name, sizeof(at->name), m->fact[i]->name);
-		text_get(at->value, sizeof(at->value), m->fact[i]->value);
-		text_get(at->note, sizeof(at->note), m->fact[i]->note);
+		session_text_get(at->name, sizeof(at->name), m->fact[i]->name);
+		session_text_get(at->value, sizeof(at->value),
+				 m->fact[i]->value);
+		session_text_get(at->note, sizeof(at->note), m->fact[i]->note);
 	}
 	e->facts.list = s->rx.facts;
 	e->facts.n = m->n_fact;

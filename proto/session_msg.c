@@ -43,7 +43,7 @@ static char *text_put(char *out, size_t size, const char *text)
 	return out;
 }
 
-static void text_get(char *out, size_t size, const char *text)
+void session_text_get(char *out, size_t size, const char *text)
 {
 	text_put(out, size, text);
 	for (; *out; out++)
@@ -53,7 +53,7 @@ static void text_get(char *out, size_t size, const char *text)
 
 static bool name_get(char out[SESSION_NAME_MAX], const char *text)
 {
-	text_get(out, SESSION_NAME_MAX, text);
+	session_text_get(out, SESSION_NAME_MAX, text);
 	return strlen(text) < SESSION_NAME_MAX;
 }
 
@@ -88,7 +88,7 @@ bool session_msg_get_hello(struct arena *a, const struct frame *f,
 	if (!m)
 		return false;
 	*protocol = m->protocol;
-	text_get(h->version, sizeof(h->version), m->version);
+	session_text_get(h->version, sizeof(h->version), m->version);
 	h->boot_id = m->boot_id;
 	h->capabilities = m->capabilities;
 	h->resume.epoch = m->resume_epoch;
@@ -396,7 +396,7 @@ bool session_msg_get_gap(struct arena *a, const struct frame *f,
 	if (!m)
 		return false;
 	*epoch = m->epoch;
-	text_get(reason, SESSION_REASON_MAX, m->reason);
+	session_text_get(reason, SESSION_REASON_MAX, m->reason);
 	return true;
 }
 
@@ -430,7 +430,7 @@ bool session_msg_get_handover(struct arena *a, const struct frame *f,
 		return false;
 	if (m->n_step_us > 3)
 		return false;
-	text_get(reason, SESSION_REASON_MAX, m->reason);
+	session_text_get(reason, SESSION_REASON_MAX, m->reason);
 	*h = (struct session_switch){ .kind = (enum session_handover)value,
 				      .reason = reason,
 				      .vhosts = m->vhosts };

@@ -38,6 +38,9 @@ struct session_ack {
 	uint64_t refused[SESSION_REFUSALS_MAX];
 };
 
+/* A text of a peer, cut to size - 1 bytes; control characters become "?". */
+void session_text_get(char *out, size_t size, const char *text);
+
 int session_msg_put_hello(struct queue *q, const struct session_hello *h,
 			  const struct session_hello_names *names);
 /* Names that do not fit are read as empty. */
