@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "node.h"
+#include "report_duration.h"
 #include "report_words.h"
 
 /* The status object (schema 1), a new reference; NULL without memory. */
@@ -109,8 +110,5 @@ const char *report_peer_state(const struct node *n, unsigned peer);
 
 /* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
 double report_wall(struct node *n, mono_t at);
-
-/* "38 s", "3 min", "12d 4h". size >= 16. */
-const char *report_duration(int64_t ns, char *text, size_t size);
 
 #endif

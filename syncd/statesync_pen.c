@@ -7,6 +7,8 @@
  */
 #include "statesync_pen.h"
 
+#include "report_duration.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -95,19 +97,7 @@ json_t *value_peers(const struct watch *w)
 
 const char *value_duration(double s, char text[32])
 {
-	long n = isnan(s) ? 0 : (long)s;
-
-	if (s < 1)
-		snprintf(text, 32, "%.0f ms", s * 1e3);
-	else if (n < 100)
-		snprintf(text, 32, "%ld s", n);
-	else if (n < 6000)
-		snprintf(text, 32, "%ld min", n / 60);
-	else if (n < 48 * 3600)
-		snprintf(text, 32, "%ldh %ldm", n / 3600, n % 3600 / 60);
-	else
-		snprintf(text, 32, "%ldd %ldh", n / 86400, n % 86400 / 3600);
-	return text;
+	return report_duration((int64_t)(s * 1e9), text, 32);
 }
 
 const char *value_role(const char *state)
