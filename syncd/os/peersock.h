@@ -66,7 +66,7 @@ int peersock_new(struct event_base *base, const struct peersock_conf *conf,
 void peersock_free(struct peersock *ps);
 
 /*
- * Queues bytes (copied). 0, -ENOTCONN while the peer is not up, -ENOBUFS
+ * Sends bytes, or queues them (copied). 0, -ENOTCONN while the peer is not up, -ENOBUFS
  * when the queue is full: then nothing of it was taken.
  */
 int peersock_send(struct peersock *ps, unsigned int peer, const void *data,
