@@ -159,6 +159,7 @@ static void both_summed(struct engine *e, mono_t now)
 {
 	if (!e->round->dumped || !e->round->summed)
 		return;
+	e->round->summed_at = now;
 	engine_audit_enter(e->round, AUDIT_SUMMED, now);
 	engine_push(e, ENGINE_DRAIN, 0);
 }
@@ -204,6 +205,16 @@ static bool say_verdict(struct engine *e, mono_t now)
 	return true;
 }
 
+/* Each bucket that differs was listed before. */
+static bool all_seen(const struct audit_round *r)
+{
+	uint32_t at = audit_set_next(&r->dirty, 0, r->bits);
+
+	while (at < 1U << r->bits && audit_set_has(&r->seen, at))
+		at = audit_set_next(&r->dirty, at + 1, r->bits);
+	return at == 1U << r->bits;
+}
+
 void engine_audit_next(struct engine *e, mono_t now)
 {
 	struct audit_round *r = e->round;
@@ -213,7 +224,8 @@ void engine_audit_next(struct engine *e, mono_t now)
 		engine_audit_finish(e, now);
 		return;
 	}
-	r->pause_until = mono_add(r->phase_at, AUDIT_APART_NS);
+	r->pause_until = mono_add(all_seen(r) ? r->phase_at : r->summed_at,
+				  AUDIT_APART_NS);
 	engine_audit_enter(r, AUDIT_PAUSE, now);
 }
 

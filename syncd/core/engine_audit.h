@@ -55,7 +55,7 @@ struct audit_round {
 	uint64_t id;
 	bool verify; /* a person waits: at once, to its end, nothing repaired */
 	enum audit_phase phase;
-	mono_t started, phase_at, pause_until;
+	mono_t started, phase_at, summed_at, pause_until;
 	uint8_t key[DIGEST_KEY_LEN];
 	unsigned bits, looks;
 	bool dumping;			 /* our dump runs */

@@ -27,14 +27,16 @@ static uint32_t buckets_at_once(const struct engine *e)
 	return n ? (uint32_t)n : 1;
 }
 
-/* Those first in which nothing changed: there is no other reason to differ. */
-static void pick(struct audit_round *r, bool touched, uint32_t *list, size_t *n,
-		 size_t most)
+/* Of those that were listed before, or of the others, those that were touched
+ * in this round, or the others. */
+static void pick(struct audit_round *r, bool seen, bool touched, uint32_t *list,
+		 size_t *n, size_t most)
 {
 	for (uint32_t at = audit_set_next(&r->dirty, 0, r->bits);
 	     at < 1U << r->bits && *n < most;
 	     at = audit_set_next(&r->dirty, at + 1, r->bits)) {
-		if (audit_set_has(&r->touched.buckets, at) != touched)
+		if (audit_set_has(&r->seen, at) != seen ||
+		    audit_set_has(&r->touched.buckets, at) != touched)
 			continue;
 		list[(*n)++] = at;
 		audit_set_add(&r->listed, at);
@@ -50,8 +52,13 @@ void engine_judge_look(struct engine *e, mono_t now)
 				   .buckets = list };
 
 	audit_set_clear(&r->listed);
-	pick(r, false, list, &m.nbuckets, most);
-	pick(r, true, list, &m.nbuckets, most);
+	/* Those first in which nothing changed: there is no other reason to
+	 * differ. A second time only when all had their first: that is the
+	 * order in which their pauses end. */
+	for (int seen = 0; seen < 2 && !m.nbuckets; seen++) {
+		pick(r, seen, false, list, &m.nbuckets, most);
+		pick(r, seen, true, list, &m.nbuckets, most);
+	}
 	r->looks++;
 	r->nfindings = r->nextra = 0;
 	audit_list_free(&r->entries);

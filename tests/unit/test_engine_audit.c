@@ -79,6 +79,35 @@ START_TEST(a_difference_is_repaired_once_and_verify_repairs_none)
 }
 END_TEST
 
+/* A table so large that buckets are listed one by one: each has its second look
+ * without another pause. */
+START_TEST(a_large_table_is_looked_at_without_pauses)
+{
+	const unsigned differ = 12;
+	unsigned marked = 0;
+	struct kernel *b;
+
+	audited_pair();
+	sim->traffic = false;
+	sim->tampered_once = true;
+	run(PERIOD);
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < b->n && marked < differ; i++)
+		if (b->entries[i].flow.orig.src.b[0] == 10) {
+			b->entries[i].flow.mark = 99;
+			marked++;
+		}
+	ck_assert_uint_eq(marked, differ);
+	sim_verify(sim, A);
+	for (int i = 0; i < 40 && !sim->node[A].verified; i++) {
+		engine(A)->table = 1ULL << 40;
+		run(100 * MS);
+	}
+	ck_assert_uint_eq(sim->node[A].verified, 1);
+	ck_assert_uint_eq(audit(A)->last.count[AUDIT_MARK], differ);
+}
+END_TEST
+
 /* It comes back whatever one does: told once, with a reason. */
 START_TEST(what_cannot_be_mended_is_an_alarm)
 {
@@ -189,6 +218,7 @@ int main(void)
 {
 	const TTest *const list[] = {
 		a_difference_is_repaired_once_and_verify_repairs_none,
+		a_large_table_is_looked_at_without_pauses,
 		what_cannot_be_mended_is_an_alarm,
 		copies_live_while_they_are_confirmed,
 		without_an_audit_copies_live_for_an_hour,
