@@ -107,7 +107,7 @@ uint64_t digest_tuple(const uint8_t key[DIGEST_KEY_LEN], const struct flow *f)
 	writer_init(&w, bytes, sizeof(bytes));
 	writer_u8(&w, f->family);
 	writer_u8(&w, f->l4proto);
-	writer_u16(&w, f->zone);
+	writer_u16(&w, flow_zone_id(f, FLOW_ZONE_ORIG));
 	writer_bytes(&w, f->orig.src.b, len);
 	writer_bytes(&w, f->orig.dst.b, len);
 	writer_u16(&w, f->orig.sport);

@@ -26,7 +26,8 @@ void siphash128(const uint8_t key[DIGEST_KEY_LEN], const void *data, size_t len,
 
 void digest_add(struct digest *d, const uint8_t key[DIGEST_KEY_LEN],
 		const struct flow *f);
-/* Which flow it is: a keyed hash of family, protocol, zone and original tuple. */
+/* Which flow it is: a keyed hash of family, protocol, original tuple and the
+ * zone in which that is found (flow_same_key). */
 uint64_t digest_tuple(const uint8_t key[DIGEST_KEY_LEN], const struct flow *f);
 /* And what it is: of its identity. */
 uint32_t digest_identity(const uint8_t key[DIGEST_KEY_LEN],
