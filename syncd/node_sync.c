@@ -246,14 +246,24 @@ static void dump_start(struct node *n)
 	node_sync_drain(n);
 }
 
+/* That this thread has used. */
+static int64_t processor_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * MONO_S + t.tv_nsec;
+}
+
 static void dump_read(struct node *n)
 {
+	int64_t begun = processor_ns();
 	int r;
 
 	n->nchunk = 0;
 	r = ct_dump_read(&n->dump, got_flow, n);
 	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE, r < 0,
-		      node_now(n));
+		      processor_ns() - begun, node_now(n));
 	node_sync_drain(n);
 }
 
@@ -272,6 +282,7 @@ static void say_helper(struct node *n)
 static void inject(struct node *n)
 {
 	static uint8_t results[ENGINE_OPS_MAX];
+	int64_t begun = processor_ns();
 	struct engine *e = n->engine;
 	size_t done = 0;
 
@@ -289,7 +300,7 @@ static void inject(struct node *n)
 		done += part;
 	}
 	say_helper(n);
-	engine_injected(e, results, node_now(n));
+	engine_injected(e, results, processor_ns() - begun, node_now(n));
 }
 
 void node_sync_filter(struct node *n)

@@ -345,7 +345,9 @@ struct engine {
 	unsigned bulk_peer; /* whose bulk was the last to begin */
 	bool dump_running, dump_abort;
 	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
+	int64_t dump_cost_ns; /* of its last chunk */
 	mono_t lower_at;   /* when it is due */
+	bool bulk_lowers;  /* the bulk that runs does it on its way */
 	bool raise;	   /* DUMP_RAISE is due */
 	bool marked;	   /* copies may still bear the mark */
 	/* TCP went on elsewhere since it passed here, and entries are not
@@ -363,7 +365,6 @@ struct engine {
 	int ops_peer; /* -1: they come from a dump */
 	uint64_t ops_seq;
 	bool ops_bulk;
-	mono_t ops_at;
 
 	struct engine_expects expects;
 
@@ -469,12 +470,14 @@ void engine_expects_injected(struct engine *e, const uint8_t *results);
 
 /* The next piece of work, WORK_NONE when there is none now. */
 enum engine_work engine_work(struct engine *e, mono_t now);
-void engine_injected(struct engine *e, const uint8_t *results, mono_t now);
+/* cost_ns: processor time that it took, for the pace of the rest. */
+void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
+		     mono_t now);
 /* A dump was started (or could not be: false), or was aborted (false). */
 void engine_dumping(struct engine *e, bool running, mono_t now);
 /* One chunk; the last one has more = false. failed: the dump broke off. */
 void engine_dumped(struct engine *e, const struct flow *list, size_t n,
-		   bool more, bool failed, mono_t now);
+		   bool more, bool failed, int64_t cost_ns, mono_t now);
 
 /* --- peers ------------------------------------------------------------- */
 

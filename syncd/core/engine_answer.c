@@ -12,6 +12,9 @@
  * before the first copy ends. Where several nodes work a copy has more than any
  * packet gives it (timeouts_copy), and is given that again.
  *
+ * What the owner calls otherwise (`names`) is summed, listed and named as it
+ * does; in the code that flow is `owners`.
+ *
  * Invariant: a copy ends early only if its owner did not have it in two looks.
  */
 #include "engine_int.h"
@@ -241,15 +244,13 @@ void engine_answer_settle(struct engine *e, mono_t now)
 }
 
 /* The owner's entry is as ours, as far as the last round saw. */
-static bool is_confirmed(const struct audit_answer *a, const struct flow *f)
+static bool is_confirmed(const struct audit_answer *a, const struct flow *owners)
 {
-	uint64_t tuple;
-
-	if (!a->confirmed || !audit_compares(f))
-		return false;
-	tuple = digest_tuple(a->confirmed_key, f);
-	return !audit_set_has(&a->differ,
-			      audit_bucket(tuple, a->confirmed_bits));
+	return a->confirmed && audit_compares(owners) &&
+	       !audit_set_has(
+		       &a->differ,
+		       audit_bucket(digest_tuple(a->confirmed_key, owners),
+				    a->confirmed_bits));
 }
 
 /*
@@ -258,7 +259,7 @@ static bool is_confirmed(const struct audit_answer *a, const struct flow *f)
  * longer, so that what is taken over has about its nominal time.
  */
 static void refresh(struct engine *e, struct audit_answer *a,
-		    const struct flow *f)
+		    const struct flow *f, const struct flow *owners)
 {
 	bool all_work = engine_all_work(e);
 	uint32_t full =
@@ -272,7 +273,7 @@ static void refresh(struct engine *e, struct audit_answer *a,
 	if (slack < full / 8)
 		slack = full / 8;
 	if (f->timeout_s > most || (f->timeout_s + slack < full &&
-				    is_confirmed(a, f) && !remembered(a, f)))
+				    is_confirmed(a, owners) && !remembered(a, f)))
 		engine_op(e, FLOW_TIMEOUT, f, full);
 }
 
@@ -338,13 +339,14 @@ void engine_answer_dumping(struct engine *e, unsigned peer)
 		enter(e, peer, ANSWER_NOTHING);
 }
 
-static void sum(struct engine *e, struct audit_answer *a, const struct flow *f)
+static void sum(struct engine *e, struct audit_answer *a, const struct flow *f,
+		const struct flow *owners)
 {
 	a->seen++;
-	refresh(e, a, f);
-	if (audit_compares(f))
-		a->sum[audit_bucket(digest_tuple(a->key, f), a->bits)] +=
-			digest_identity(a->key, f);
+	refresh(e, a, f, owners);
+	if (audit_compares(owners))
+		a->sum[audit_bucket(digest_tuple(a->key, owners), a->bits)] +=
+			digest_identity(a->key, owners);
 }
 
 static bool tell_entries(struct engine *e, unsigned peer, bool last, mono_t now)
@@ -366,31 +368,32 @@ static bool tell_entries(struct engine *e, unsigned peer, bool last, mono_t now)
 	return say(e, peer, &m, now);
 }
 
-static bool enlist(struct engine *e, unsigned peer, const struct flow *f,
+static bool enlist(struct engine *e, unsigned peer, const struct flow *owners,
 		   mono_t now)
 {
 	struct audit_answer *a = e->peers[peer].audit.answer;
-	uint64_t tuple = digest_tuple(a->key, f);
+	uint64_t tuple = digest_tuple(a->key, owners);
 
 	if (!audit_set_has(&a->wanted, audit_bucket(tuple, a->bits)))
 		return true;
 	a->tuple[a->ntuples] = tuple;
-	a->identity[a->ntuples] = digest_identity(a->key, f);
-	a->state[a->ntuples] = audit_state(f);
-	a->mark[a->ntuples++] = f->mark;
+	a->identity[a->ntuples] = digest_identity(a->key, owners);
+	a->state[a->ntuples] = audit_state(owners);
+	a->mark[a->ntuples++] = owners->mark;
 	return a->ntuples < SESSION_AUDIT_ENTRIES_MAX ||
 	       tell_entries(e, peer, false, now);
 }
 
-static void name_extra(struct engine *e, unsigned peer, const struct flow *f)
+static void name_extra(struct engine *e, unsigned peer, const struct flow *f,
+		       const struct flow *owners)
 {
 	struct audit_answer *a = e->peers[peer].audit.answer;
-	uint64_t tuple = digest_tuple(a->key, f);
+	uint64_t tuple = digest_tuple(a->key, owners);
 
 	if (!bsearch(&tuple, a->tuple, a->ntuples, sizeof(tuple), compare))
 		return;
 	if (a->found.ntexts < SESSION_AUDIT_TEXTS_MAX)
-		audit_format(f, NULL, a->found.texts[a->found.ntexts++]);
+		audit_format(owners, NULL, a->found.texts[a->found.ntexts++]);
 	cut(e, peer, f);
 }
 
@@ -400,15 +403,18 @@ void engine_answer_chunk(struct engine *e, unsigned peer,
 	struct audit_answer *a = e->peers[peer].audit.answer;
 
 	for (size_t i = 0; i < n; i++) {
-		const struct flow *f = &flows[i];
+		const struct flow *f = &flows[i], *owners;
+		struct flow there;
 
 		if (filter_flow(&e->filter, f) != FILTER_PASS)
 			continue;
+		owners = engine_zone_there(&e->peers[peer], f, &there);
 		if (a->phase == ANSWER_SUM)
-			sum(e, a, f);
+			sum(e, a, f, owners);
 		else if (a->phase == ANSWER_IDENTIFY)
-			name_extra(e, peer, f);
-		else if (a->phase != ANSWER_LIST || !enlist(e, peer, f, now))
+			name_extra(e, peer, f, owners);
+		else if (a->phase != ANSWER_LIST ||
+			 !enlist(e, peer, owners, now))
 			return;
 	}
 }

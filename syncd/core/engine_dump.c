@@ -107,21 +107,23 @@ static bool is_urgent(const struct engine *e)
 }
 
 /* Nothing waits for it: it may take a tenth of a core, the audit half of one
- * to look and a fifth to set timeouts. */
+ * to look and a fifth to set timeouts. Of processor time, that is: on a busy
+ * machine a pass by the clock would not end before the next takeover. */
 static bool is_paced(const struct engine *e)
 {
 	return e->dump == DUMP_LOWER || (e->dump == DUMP_RAISE && e->masters) ||
 	       (is_audit(e) && !is_urgent(e));
 }
 
-void engine_dump_rest(struct engine *e, bool injected, mono_t now)
+void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
+		      mono_t now)
 {
 	int64_t factor = !is_audit(e) ? 9 : injected ? 4 : 1;
 
+	e->dump_cost_ns = cost_ns + (injected ? e->dump_cost_ns : 0);
 	/* not while connections stand still for it */
 	if (is_paced(e) && (is_audit(e) || !e->windows_old))
-		e->dump_after =
-			mono_add(now, factor * mono_diff(now, e->ops_at));
+		e->dump_after = mono_add(now, factor * e->dump_cost_ns);
 }
 
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
@@ -209,7 +211,6 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 			return WORK_DUMP_ABORT;
 		if (!dump_may_go_on(e, now))
 			return WORK_NONE;
-		e->ops_at = now;
 		return WORK_DUMP_READ;
 	}
 	if (next == DUMP_NONE || e->dump_after.ns > now.ns)
@@ -277,6 +278,7 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 		engine_answer_dumping(e, e->dump_peer);
 	if (e->dump == DUMP_BULK) {
 		e->bulk_peer = e->dump_peer;
+		e->bulk_lowers = e->masters && e->lower_at.ns != MONO_NEVER.ns;
 		engine_sync_bulk_begins(e, e->dump_peer, now);
 	}
 }
@@ -311,8 +313,8 @@ static uint32_t deserved(const struct engine *e, const struct flow *f)
 	return f->timeout_s < most ? f->timeout_s : most;
 }
 
-/* After a takeover no timeout is longer than its state deserves; those that a
- * bulk marked and never reached get theirs back (rules 7), and TCP is liberal
+/* After a takeover no timeout is longer than its state deserves, whichever dump
+ * comes by first; those that a bulk marked and never reached get theirs back (rules 7), and TCP is liberal
  * (FLOW_TIMEOUT). */
 static void lower(struct engine *e, const struct flow *f)
 {
@@ -368,9 +370,9 @@ static void visit(struct engine *e, const struct flow *f)
 		raise_one(e, f);
 		return;
 	case DUMP_LOWER:
+	case DUMP_BULK:
 		lower(e, f);
 		return;
-	case DUMP_BULK:
 	case DUMP_AUDIT:
 	case DUMP_ANSWER:
 	case DUMP_NONE:
@@ -390,6 +392,12 @@ static void visit_all(struct engine *e, const struct flow *list, size_t n)
 			visit(e, &list[i]);
 }
 
+static void lowered(struct engine *e)
+{
+	e->lower_at = MONO_NEVER;
+	e->marked = e->windows_old = e->bulk_lowers = false;
+}
+
 static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		     mono_t now)
 {
@@ -405,8 +413,7 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		engine_rx_raised(e);
 		return;
 	case DUMP_LOWER:
-		e->lower_at = MONO_NEVER;
-		e->marked = e->windows_old = false;
+		lowered(e);
 		return;
 	case DUMP_AUDIT:
 		engine_audit_dumped(e, now);
@@ -415,6 +422,9 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		engine_answer_dumped(e, peer, now);
 		return;
 	case DUMP_BULK:
+		if (e->bulk_lowers)
+			lowered(e);
+		return;
 	case DUMP_NONE:
 		return;
 	}
@@ -435,7 +445,7 @@ static void broke_off(struct engine *e, enum engine_dump what, unsigned peer,
 }
 
 void engine_dumped(struct engine *e, const struct flow *list, size_t n,
-		   bool more, bool failed, mono_t now)
+		   bool more, bool failed, int64_t cost_ns, mono_t now)
 {
 	enum engine_dump what = e->dump;
 	unsigned peer = e->dump_peer;
@@ -443,17 +453,20 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	if (e->dump_abort)
 		return;
 	assert(n <= ENGINE_OPS_MAX);
-	if (what == DUMP_BULK && !failed)
+	if (what == DUMP_BULK && !failed) {
 		engine_sync_chunk(e, peer, list, n, more, now);
-	else if (what == DUMP_AUDIT && !failed)
+		if (e->bulk_lowers)
+			visit_all(e, list, n);
+	} else if (what == DUMP_AUDIT && !failed) {
 		engine_audit_chunk(e, list, n);
-	else if (what == DUMP_ANSWER && !failed)
+	} else if (what == DUMP_ANSWER && !failed) {
 		engine_answer_chunk(e, peer, list, n, now);
-	else if (!failed)
+	} else if (!failed) {
 		visit_all(e, list, n);
+	}
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;
-	engine_dump_rest(e, false, now);
+	engine_dump_rest(e, false, cost_ns, now);
 	if (more && !failed)
 		return;
 	e->dump_running = false;

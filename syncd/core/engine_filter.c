@@ -78,6 +78,16 @@ const struct flow_change *engine_zone_here(struct engine_peer *p,
 	return here;
 }
 
+const struct flow *engine_zone_there(const struct engine_peer *p,
+				     const struct flow *f, struct flow *there)
+{
+	if (!p->zones.n)
+		return f;
+	*there = *f;
+	there->zone = filter_zone_theirs(&p->zones, f->zone);
+	return there;
+}
+
 void engine_filter_skipped(struct engine *e, const struct flow *f)
 {
 	struct filter_rule *rule = filter_rules_skip(&e->filter.rules, f);

@@ -223,7 +223,7 @@ void engine_rx_word(struct engine *e, unsigned peer, mono_t now);
 void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 		   mono_t now);
 void engine_rx_flows(struct engine *e, unsigned peer,
-		     const struct session_event *ev, mono_t now);
+		     const struct session_event *ev);
 void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 			  const struct session_event *ev, mono_t now);
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
@@ -238,6 +238,9 @@ void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
 const struct flow_change *engine_zone_here(struct engine_peer *p,
 					   const struct flow_change *c,
 					   struct flow_change *here);
+/* Ours, in the peer's numbers of zones: f itself, or *there. */
+const struct flow *engine_zone_there(const struct engine_peer *p,
+				     const struct flow *f, struct flow *there);
 /* Counts what a peer is told of and cannot have, for the administrator. */
 void engine_filter_lacks(struct engine *e, const struct flow *f, mono_t now);
 /* Counts an event that a filter block skips. */
@@ -303,7 +306,8 @@ bool engine_op_told(struct engine *e, const struct flow_change *c,
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer);
 mono_t engine_dump_deadline(const struct engine *e);
 /* What was injected or read costs a rest, where dumping is not urgent. */
-void engine_dump_rest(struct engine *e, bool injected, mono_t now);
+void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
+		      mono_t now);
 
 /* --- engine_audit.c: comparing, as the owner */
 /* The peer can be told of audits; and a round with it may go on now. */

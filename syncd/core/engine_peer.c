@@ -226,7 +226,7 @@ static void heard(struct engine *e, unsigned peer,
 		addresses(e, peer, ev);
 		return;
 	case SESSION_FLOWS:
-		engine_rx_flows(e, peer, ev, now);
+		engine_rx_flows(e, peer, ev);
 		return;
 	case SESSION_EXPECTS:
 		engine_rx_expects(e, peer, ev);
@@ -294,7 +294,7 @@ void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 			session_down(p->session);
 			p->rest = false;
 		} else if (ev.type == SESSION_FLOWS) {
-			engine_rx_flows(e, peer, &ev, now);
+			engine_rx_flows(e, peer, &ev);
 		} else if (ev.type == SESSION_EXPECTS) {
 			engine_rx_expects(e, peer, &ev);
 		} else if (ev.type == SESSION_SET_ELEMENTS) {

@@ -282,7 +282,7 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 /* --- flows into our kernel ------------------------------------------------------ */
 
 void engine_rx_flows(struct engine *e, unsigned peer,
-		     const struct session_event *ev, mono_t now)
+		     const struct session_event *ev)
 {
 	struct engine_peer *p = &e->peers[peer];
 	struct flow_change here;
@@ -290,7 +290,6 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 	e->ops_peer = (int)peer;
 	e->ops_seq = ev->flows.seq;
 	e->ops_bulk = ev->flows.bulk;
-	e->ops_at = now;
 	for (size_t i = 0; i < ev->flows.n; i++) {
 		const struct flow_change *c =
 			engine_zone_here(p, &ev->flows.list[i], &here);
@@ -370,7 +369,8 @@ static void count_result(struct engine *e, struct engine_peer *p,
 	p->say_word = true;
 }
 
-void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
+void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
+		     mono_t now)
 {
 	struct engine_peer *p;
 	bool had_gap;
@@ -392,7 +392,7 @@ void engine_injected(struct engine *e, const uint8_t *results, mono_t now)
 		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
-	engine_dump_rest(e, true, now);
+	engine_dump_rest(e, true, cost_ns, now);
 }
 
 /* --- asking ------------------------------------------------------------------------- */

@@ -98,7 +98,7 @@ static void settle_legacy(struct engine *e, mono_t now)
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
 	e->legacy = !telling && has_legacy(e);
-	e->raise = false;
+	e->raise = e->bulk_lowers = false;
 	e->lower_at = MONO_NEVER;
 	if (telling) /* connections stand still where windows are old */
 		e->lower_at =

@@ -44,7 +44,8 @@ def soak(lab, pair, seconds, every, rate):
 def move(lab, pair, old, way):
     new = pair.other(old)
     if way == "handover":
-        assert old.tool("handover")[0] == 0
+        code, out, err = old.tool("handover")
+        assert code == 0, out + err
     elif way == "cut":
         lab.cut(old.host, "lan")
     else:

@@ -395,7 +395,7 @@ static void inject(struct sim *s, unsigned i)
 		      e->ops[k].op, &e->ops[k].flow);
 	}
 	n->busy_until = end;
-	engine_injected(e, results, end);
+	engine_injected(e, results, mono_diff(end, s->now), end);
 }
 
 static void dump_read(struct sim *s, unsigned i)
@@ -407,7 +407,8 @@ static void dump_read(struct sim *s, unsigned i)
 	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 
 	n->busy_until = end;
-	engine_dumped(n->engine, list, len, more, false, end);
+	engine_dumped(n->engine, list, len, more, false,
+		      mono_diff(end, s->now), end);
 }
 
 static void events_turn(struct sim *s, unsigned i, size_t room)

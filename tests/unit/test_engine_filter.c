@@ -199,6 +199,7 @@ START_TEST(zones)
 {
 	const struct filter_zones here = { 1, { { 10, 20 } } };
 	const struct filter_zones there = { 1, { { 20, 10 } } };
+	const struct audit_report *last;
 	struct kernel_entry *e;
 	struct flow f;
 
@@ -212,6 +213,7 @@ START_TEST(zones)
 			  engine_zones_digest(engine(A), 0));
 	e = some_tcp(A);
 	f = e->flow;
+	f.tcp_state = TCP_CONNTRACK_ESTABLISHED;
 	f.zone = 10;
 	f.orig.sport = f.reply.dport = 7;
 	ck_assert(kernel_create(&sim->node[A].kernel, &f, sim->now));
@@ -225,6 +227,15 @@ START_TEST(zones)
 	run(1 * S);
 	ck_assert_ptr_nonnull(find(B, &f));
 	ck_assert_uint_gt(engine(B)->peers[0].zones_unlisted, 0);
+	/* and nothing differs */
+	sim->traffic = false;
+	run(1 * S);
+	sim_verify(sim, A);
+	run(10 * S);
+	ck_assert_uint_eq(sim->node[A].verified, 1);
+	last = &engine(A)->peers[0].audit.last;
+	ck_assert_uint_gt(last->count[AUDIT_COMPARED], 0);
+	ck_assert_uint_eq(last->count[AUDIT_MISSING], 0);
 }
 END_TEST
 

@@ -63,7 +63,7 @@ START_TEST(lost_labels_are_no_gap)
 	engine_op(b, FLOW_NEW, &f, 100);
 	b->ops_peer = 0;
 	b->ops_seq = b->peers[0].ack_seq;
-	engine_injected(b, &result, sim->now);
+	engine_injected(b, &result, 0, sim->now);
 	ck_assert_uint_eq(b->results[FLOW_LABELS], 1);
 	ck_assert(b->peers[0].rx.labels_at.ns == sim->now.ns);
 	ck_assert(engine_rx_in_sync(b, 0));
@@ -95,7 +95,7 @@ START_TEST(whose_timeout_is_set)
 	list[3].timeout_s = 80000;
 	e->dump = DUMP_LOWER;
 	e->dump_running = true;
-	engine_dumped(e, list, 5, false, false, sim->now);
+	engine_dumped(e, list, 5, false, false, 0, sim->now);
 	ck_assert_uint_eq(e->nops, 2);
 	ck_assert(flow_tuple_equal(&e->ops[0].flow.orig, &list[2].orig));
 	ck_assert_uint_eq(e->ops[0].flow.timeout_s, TIMEOUT_FIXED_S);

@@ -297,6 +297,39 @@ START_TEST(a_bulk_that_fails_costs_no_copy_its_time)
 }
 END_TEST
 
+static size_t with_a_copys_time(unsigned i)
+{
+	const struct kernel *k = &sim->node[i].kernel;
+	size_t count = 0;
+
+	for (size_t n = 0; n < k->n; n++)
+		count += k->entries[n].flow.l4proto == IPPROTO_UDP &&
+			 mono_diff(k->entries[n].expires, sim->now) > 600 * S;
+	return count;
+}
+
+/* One who takes over has to tell a table soon: that pass gives its entries
+ * their time, too, or dead ones would live until the next takeover. */
+START_TEST(a_bulk_gives_entries_their_time_on_its_way)
+{
+	pair();
+	ck_assert_uint_gt(with_a_copys_time(B), 0);
+	sim_kill(sim, A);
+	while (state(B) != CARP_MASTER)
+		run(MONO_MS);
+	ck_assert_uint_gt(with_a_copys_time(B), 0);
+	sim_start(sim, A);
+	while (!engine(A) || rx(A)->state != RX_RUNNING)
+		run(10 * MONO_US);
+	ck_assert_uint_gt(with_a_copys_time(B), 0);
+	while (rx(A)->result != BULK_DONE)
+		run(10 * MONO_US);
+	ck_assert_uint_eq(with_a_copys_time(B), 0);
+	ck_assert_int_eq(engine(B)->lower_at.ns, MONO_NEVER.ns);
+	quiet();
+}
+END_TEST
+
 START_TEST(a_table_that_fills_up_during_the_sweep_is_a_gap)
 {
 	struct kernel *b;
@@ -354,6 +387,7 @@ static TCase *tables(Suite *s)
 		a_flow_that_is_told_anew_is_not_swept,
 		no_bulk_begins_while_the_kernel_drops_events,
 		a_bulk_that_fails_costs_no_copy_its_time,
+		a_bulk_gives_entries_their_time_on_its_way,
 		a_table_that_fills_up_during_the_sweep_is_a_gap,
 		two_masters_do_not_end_each_others_flows,
 		what_ends_is_told_and_what_is_torn_away_is_not,
