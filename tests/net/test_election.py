@@ -66,6 +66,7 @@ def test_cold_start_at_the_same_instant(pair, skews):
         assert len(became) <= 2, became
 
 
+@pytest.mark.full
 def test_better_node_preempts_only_with_preempt(pair):
     pair.configure(advskew=PREEMPTING)
     pair.one.launch().wait_up()

@@ -97,6 +97,7 @@ def test_back_at_once(lab, pair):
     traffic.finish()
 
 
+@pytest.mark.full
 def test_there_and_back_again(lab, pair):
     """Handover, cable cut, machine loss and fail-back, one after the other,
     under the same connections and while others come and go."""

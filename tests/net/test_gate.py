@@ -141,6 +141,7 @@ def test_never_master_before_in_sync(lab, pair):
     assert table["compared"][0] >= BIG, (table, status)
 
 
+@pytest.mark.full
 def test_link_down_from_the_start_holds(lab, pair):
     """strict: without the link it holds as long as a living master exists,
     and takes over when none is heard."""

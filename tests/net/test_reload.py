@@ -106,6 +106,7 @@ def heard(pair):
             for c in n.status()["carp"]]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("order", [("two", "one"), full(("one", "two"))])
 def test_an_address_comes_and_goes(lab, pair, steady, order):
     pair.start()

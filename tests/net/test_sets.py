@@ -256,6 +256,7 @@ def test_a_joining_node_gets_all(lab, pair):
     assert len(listed(lab, "gw2", "unnamed")) == 1
 
 
+@pytest.mark.full
 def test_nothing_is_written_without_a_reason(lab, guarded):
     """Each transaction is another generation of the ruleset: told all of its
     sets again, a node that has them writes nothing."""
@@ -312,6 +313,7 @@ def test_rulesets_are_loaded_again(lab, guarded):
     wait_same(lab, "block", 2, 2)
 
 
+@pytest.mark.full
 def test_a_set_that_is_missing_or_other(lab, pair):
     """A clear word, no endless errors, and the others go on; it is taken up
     once it is there."""

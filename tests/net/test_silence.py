@@ -147,6 +147,7 @@ def test_no_packet_leaks_a_real_mac_for_long(lab, pair):
     watch_for_leaks(lab, pair, 30)
 
 
+@pytest.mark.full
 def test_backup_says_nothing(lab, pair):
     """A BACKUP answers for no shared address and sends no advert."""
     pair.start()

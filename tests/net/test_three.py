@@ -17,6 +17,7 @@ def trio(lab):
     return Trio(lab)
 
 
+@pytest.mark.full
 def test_one_after_the_other_dies(lab, trio):
     """Connections outlive two of the three nodes."""
     trio.start()

@@ -100,6 +100,7 @@ def test_bad_requests_get_an_answer(pair):
     assert pair.one.is_all("MASTER")
 
 
+@pytest.mark.full
 def test_stuck_readers_harm_nobody(pair):
     """Many that connect and say nothing, or ask and never read."""
     pair.start()

@@ -46,6 +46,7 @@ def quiet(pair):
     assert after == before, "%s\n%s" % (pair.one.tail(), pair.two.tail())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["one", "two"], ids=["master", "standby"])
 @pytest.mark.flows(30000)
 def test_streams_go_on(lab, pair, name):
