@@ -375,7 +375,9 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 	struct engine_peer *p;
 	bool had_gap;
 
-	if (e->ops_peer >= 0) {
+	if (e->ops_peer < 0) {
+		engine_dump_rest(e, true, cost_ns, now);
+	} else {
 		p = &e->peers[e->ops_peer];
 		had_gap = p->rx.gap[0];
 		for (size_t i = 0; i < e->nops; i++)
@@ -392,7 +394,6 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
-	engine_dump_rest(e, true, cost_ns, now);
 }
 
 /* --- asking ------------------------------------------------------------------------- */

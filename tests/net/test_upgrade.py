@@ -17,6 +17,7 @@ import pytest
 from lab import wait_for
 from pair import Traffic
 from test_leftovers import normal, stop_and_compare
+from test_sets import SETS, add, conf as named, wait_same
 from tiers import full
 from upgrades import Successor, daemons, processes, refused, upgrade
 
@@ -66,6 +67,24 @@ def test_streams_go_on(lab, pair, name):
     assert sum(n.log.read_text().count("bulk from")
                for n in pair.both()) == before, pair.two.tail()
     pair.wait_equal(60)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["one", "two"], ids=["master", "standby"])
+def test_sets_go_on(lab, pair, name):
+    """And what happens to their elements while the process is replaced."""
+    for host in ("gw1", "gw2"):
+        lab.nft(host, SETS)
+    pair.start(top=named())
+    add(lab, "gw1", "block", "198.51.100.7 timeout 10m")
+    wait_same(lab, "block", 5, 1)
+    with quiet(pair):
+        upgrade(getattr(pair, name))
+        lab.nft("gw1", "delete element inet guard block { 198.51.100.7 }")
+        add(lab, "gw1", "block", "198.51.100.8 timeout 10m")
+        assert list(wait_same(lab, "block", 10, 1)) == [
+            "198.51.100.8 timeout 10m"]
+        pair.wait_sync()
 
 
 @pytest.mark.parametrize("conf", [ADVBASE, full({})],

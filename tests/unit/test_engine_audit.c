@@ -108,6 +108,24 @@ START_TEST(a_large_table_is_looked_at_without_pauses)
 }
 END_TEST
 
+/* Or looks would become rarer and rarer where much is told, and the bulk of
+ * the next moment would wait for the rest of one. */
+START_TEST(what_is_told_costs_the_audit_nothing)
+{
+	struct engine *b;
+
+	audited_pair();
+	b = engine(B);
+	while (!b->dump_running || b->dump != DUMP_ANSWER || b->nops)
+		run(10 * MONO_US);
+	for (int i = 0; i < 10; i++) {
+		b->ops_peer = 0;
+		engine_injected(b, NULL, 100 * MS, sim->now);
+	}
+	ck_assert_int_lt(mono_diff(b->dump_after, sim->now), 100 * MS);
+}
+END_TEST
+
 /* It comes back whatever one does: told once, with a reason. */
 START_TEST(what_cannot_be_mended_is_an_alarm)
 {
@@ -219,6 +237,7 @@ int main(void)
 	const TTest *const list[] = {
 		a_difference_is_repaired_once_and_verify_repairs_none,
 		a_large_table_is_looked_at_without_pauses,
+		what_is_told_costs_the_audit_nothing,
 		what_cannot_be_mended_is_an_alarm,
 		copies_live_while_they_are_confirmed,
 		without_an_audit_copies_live_for_an_hour,
