@@ -204,7 +204,8 @@ int session_tell(struct session *s, const struct flow_change *c, mono_t now)
 	int r;
 
 	session_clock(s, now);
-	if (!session_is_open(s) && !s->tx.parked)
+	/* where it has failed it may be parked yet, and go on */
+	if (s->state == SESSION_STATE_DOWN && !s->tx.parked)
 		return 0;
 	if (!flow_valid(&c->flow)) {
 		s->stats.frames_invalid_flows++;

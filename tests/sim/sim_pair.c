@@ -196,10 +196,17 @@ static void cold_start(struct sim *s)
 }
 
 /* Nothing befell them: one became master, and at most the other one then. A
- * few adverts that are lost in a row are a reason only without a witness. */
+ * few adverts that are lost in a row are a reason only without a witness. And
+ * where each is the better one for one vhost, though they are to move together,
+ * and neither waits for the link, one preempts what it gives back when it knows
+ * the other. */
 static void watch_cold_start(struct sim *s)
 {
-	if (s->conf.lan_loss && !s->conf.witness_limit)
+	const struct sim_conf *c = &s->conf;
+
+	if ((c->lan_loss && !c->witness_limit) ||
+	    (c->crossed && !c->independent && c->preempt &&
+	     c->require == REQUIRE_SYNC_OFF))
 		return;
 	for (unsigned k = 0; k < s->conf.vhosts; k++)
 		if (s->changes[k] > 1)

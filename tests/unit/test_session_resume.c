@@ -112,6 +112,26 @@ START_TEST(test_a_batch_goes_with_it)
 }
 END_TEST
 
+/* Nor is what is told between the moment in which a connection has failed and
+ * the one in which somebody takes note of that. */
+START_TEST(test_failed_and_not_parked_yet)
+{
+	connect_both();
+	told(1, 1);
+	now = mono_add(now, SESSION_SILENCE_NS);
+	session_tick(a, now);
+	told(2, 3);
+	ck_assert(next(a, SESSION_BROKEN));
+	told(4, 4);
+	ck_assert(session_park(a));
+	session_down(a);
+	reconnect(0);
+	resume(0);
+	ck_assert_uint_eq(changes, 4);
+	assert_rest(1, 4);
+}
+END_TEST
+
 /* Cut again and again, wherever it may be, also before anything was said. */
 START_TEST(test_many_times)
 {
@@ -333,6 +353,7 @@ int main(void)
 	const TTest *const tests[] = {
 		test_resume,
 		test_a_batch_goes_with_it,
+		test_failed_and_not_parked_yet,
 		test_many_times,
 		test_parked_flows_wait,
 		test_more_than_is_kept,
