@@ -236,6 +236,7 @@ static void summed(struct engine *e, mono_t now)
 	for (uint32_t i = 0; i < 1U << r->bits; i++)
 		if (r->sum[i])
 			audit_set_add(&r->dirty, i);
+	r->differ = r->dirty.count;
 	if (say_verdict(e, now))
 		engine_audit_next(e, now);
 }

@@ -16,7 +16,7 @@
 #define AUDIT_APART_NS (2 * MONO_S)
 /* A copy's life is counted in periods of at least that. */
 #define AUDIT_PERIOD_LEAST_NS (5 * MONO_S)
-/* That differ and are judged in one look; more are a gap, and want a bulk. */
+/* That differ and are judged in one look. */
 #define AUDIT_FINDINGS_MAX 2048
 /* Flows of which it is remembered that they were repaired. */
 #define AUDIT_MEMORY 256
@@ -60,6 +60,7 @@ struct audit_round {
 	unsigned bits, looks;
 	bool dumping;			 /* our dump runs */
 	bool dumped, summed;		 /* of AUDIT_SUMMING */
+	size_t differ;			 /* buckets, as the sums say */
 	uint64_t theirs;		 /* entries there */
 	uint32_t sum[AUDIT_BUCKETS_MAX]; /* ours less theirs */
 	struct audit_touched touched;
@@ -69,7 +70,7 @@ struct audit_round {
 	struct audit_list entries;
 	struct audit_finding
 		*findings; /* room for AUDIT_FINDINGS_MAX, or NULL */
-	size_t nfindings, nextra;
+	size_t nfindings, nmore, nextra; /* more: found, and not kept */
 	uint64_t extra[SESSION_AUDIT_TUPLES_MAX];
 	struct audit_report report;
 	uint64_t repaired[AUDIT_MEMORY]; /* hashes, for the next round */

@@ -60,7 +60,7 @@ void engine_judge_look(struct engine *e, mono_t now)
 		pick(r, seen, true, list, &m.nbuckets, most);
 	}
 	r->looks++;
-	r->nfindings = r->nextra = 0;
+	r->nfindings = r->nmore = r->nextra = 0;
 	audit_list_free(&r->entries);
 	audit_touched_turn(&r->touched);
 	engine_audit_enter(r, AUDIT_LISTING, now);
@@ -111,6 +111,7 @@ void engine_judge_compare(struct audit_round *r, const struct flow *f)
 		return;
 	if (r->nfindings == AUDIT_FINDINGS_MAX) {
 		r->report.count[AUDIT_UNSETTLED]++;
+		r->nmore++;
 		return;
 	}
 	found = &r->findings[r->nfindings++];
@@ -211,6 +212,24 @@ static void judge_theirs(struct audit_round *r,
 	}
 }
 
+/*
+ * A quarter of the table or more, as far as one look can tell: of so many
+ * differences in it so many were no change on its way, and it saw so many of
+ * the buckets that differ. What is less is repaired round by round, and the
+ * peer is not on hold for it: a few entries run out on the old master of a
+ * large table before they are given a copy's time.
+ */
+static bool is_gap(const struct audit_round *r, uint64_t repaired)
+{
+	uint64_t in_look, in_all;
+
+	if (r->nfindings < AUDIT_FINDINGS_MAX || !r->listed.count)
+		return false;
+	in_look = repaired * (r->nfindings + r->nmore) / r->nfindings;
+	in_all = in_look * r->differ / r->listed.count;
+	return 4 * in_all >= r->report.count[AUDIT_COMPARED];
+}
+
 void engine_judge(struct engine *e, mono_t now)
 {
 	struct audit_round *r = e->round;
@@ -221,6 +240,7 @@ void engine_judge(struct engine *e, mono_t now)
 		.tuples = r->extra,
 	};
 	struct audit_tuples before = r->again;
+	uint64_t repaired = r->report.count[AUDIT_REPAIRED];
 	unsigned peer = r->peer;
 
 	audit_tuples_sort(&before);
@@ -228,10 +248,10 @@ void engine_judge(struct engine *e, mono_t now)
 	judge_ours(e, &before, now);
 	judge_theirs(r, &before);
 	audit_set_join(&r->seen, &r->listed, r->bits);
-	if (!r->verify && r->nfindings == AUDIT_FINDINGS_MAX &&
-	    r->report.count[AUDIT_REPAIRED] >= AUDIT_FINDINGS_MAX / 2) {
+	repaired = r->report.count[AUDIT_REPAIRED] - repaired;
+	if (is_gap(r, repaired)) {
 		engine_audit_finish(e, now);
-		engine_sync_gap(e, peer, "the audit found too many differences",
+		engine_sync_gap(e, peer, "the audit found that much of the table differs",
 				now);
 		return;
 	}

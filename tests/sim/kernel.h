@@ -16,7 +16,7 @@
 #include "mono.h"
 #include "timeouts.h"
 
-#define KERNEL_ENTRIES_MAX 4096
+#define KERNEL_ENTRIES_MAX 8192
 #define KERNEL_EVENTS_MAX  8192
 #define KERNEL_CHUNK_MAX   128
 

@@ -126,6 +126,33 @@ START_TEST(what_is_told_costs_the_audit_nothing)
 }
 END_TEST
 
+/* Flow by flow it would take for ever. */
+START_TEST(who_lost_its_table_gets_a_bulk)
+{
+	struct sim_conf conf = conf_of();
+	struct kernel *b;
+	uint64_t bulks;
+
+	conf.audit_ns = PERIOD;
+	conf.tuples = KERNEL_ENTRIES_MAX;
+	pair_of(&conf);
+	sim->traffic = false;
+	sim->tampered_once = true;
+	sim_fill(sim, A, KERNEL_ENTRIES_MAX - 100);
+	run(2 * PERIOD);
+	b = &sim->node[B].kernel;
+	ck_assert_uint_gt(b->n, AUDIT_FINDINGS_MAX);
+	bulks = rx(B)->id;
+	for (size_t i = b->n; i > 0; i--)
+		if (b->entries[i - 1].flow.orig.src.b[0] == 10)
+			kernel_remove(b, &b->entries[i - 1], true, 0, sim->now);
+	run(2 * PERIOD);
+	ck_assert_uint_ne(rx(B)->id, bulks);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	quiet();
+}
+END_TEST
+
 /* It comes back whatever one does: told once, with a reason. */
 START_TEST(what_cannot_be_mended_is_an_alarm)
 {
@@ -238,6 +265,7 @@ int main(void)
 		a_difference_is_repaired_once_and_verify_repairs_none,
 		a_large_table_is_looked_at_without_pauses,
 		what_is_told_costs_the_audit_nothing,
+		who_lost_its_table_gets_a_bulk,
 		what_cannot_be_mended_is_an_alarm,
 		copies_live_while_they_are_confirmed,
 		without_an_audit_copies_live_for_an_hour,
