@@ -121,6 +121,9 @@ static void word(struct engine *e, unsigned peer, const struct session_word *w,
 	engine_witness_word(e, peer, now);
 	if (w->answer)
 		p->say_word = true;
+	/* it worked, too: its elements are no longer as we told it */
+	if (old.tx_epoch && !w->tx_epoch)
+		engine_sets_lost(e, peer);
 	if (p->asked && w->heard >= p->asked) {
 		p->asked = 0;
 		engine_carp_answered(e, now);
