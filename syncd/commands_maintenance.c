@@ -94,8 +94,8 @@ static bool write_file(struct node *n, const char *author, char *sentence,
 	if (err)
 		snprintf(sentence, size,
 			 "%.100s: %s; not in maintenance, which would not "
-			 "outlast a restart. mkdir -p %.100s; or state-dir in "
-			 "statesync.conf",
+			 "outlast a restart. df, ls -ld %.100s; state-dir in "
+			 "statesync.conf. statesync handover needs no file",
 			 n->conf->state_dir, log_errno(-err),
 			 n->conf->state_dir);
 	return !err;

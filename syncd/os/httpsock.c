@@ -10,6 +10,7 @@
  * Invariant: a client is gone HTTPSOCK_TIME_S after it came.
  */
 #include "httpsock.h"
+#include "log.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -33,6 +34,7 @@ struct httpsock {
 	struct event_base *base;
 	struct evconnlistener *listener;
 	struct event *pause; /* accept failed */
+	time_t said;	     /* that it did */
 	httpsock_handler_fn *handler;
 	void *arg;
 	struct client *clients;
@@ -289,6 +291,7 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	const struct timeval tv = { .tv_usec = 100000 };
 	struct httpsock *hs = arg;
 
+	log_accept("the HTTP address", EVUTIL_SOCKET_ERROR(), &hs->said);
 	evconnlistener_disable(listener);
 	event_add(hs->pause, &tv);
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 static int log_level = LOG_NOTICE;
 static bool log_syslog;
@@ -42,6 +43,20 @@ static void hide_controls(char *text)
 	for (; *text; text++)
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
 			*text = '?';
+}
+
+void log_accept(const char *who, int err, time_t *said)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (*said && now.tv_sec < *said + 60)
+		return;
+	*said = now.tv_sec;
+	log_msg(LOG_WARNING,
+		"%s cannot be reached by anybody new: %s. LimitNOFILE= and "
+		"MemoryMax= of the unit; ls /proc/PID/fd says what is open",
+		who, log_errno(err));
 }
 
 void log_msg(int level, const char *fmt, ...)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 
 /*
  * Where messages go: standard error with the level in front (to_stderr), or
@@ -34,6 +35,13 @@ bool log_wants(int level);
  */
 void log_msg(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * accept() failed for want of a descriptor or of memory: a warning, once a
+ * minute for each place. who: whom it is that nobody new can reach, a few
+ * words; *said: when it was said last, 0 at first.
+ */
+void log_accept(const char *who, int err, time_t *said);
 
 /*
  * An errno as the words that stand in our sentences, in small letters. The

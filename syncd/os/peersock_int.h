@@ -88,6 +88,7 @@ struct peersock {
 	size_t max_queue;
 	uint64_t rekey_records;
 	time_t back_s;
+	time_t said; /* that accept failed */
 	uint64_t key_updates;
 	unsigned int num_listeners;
 	struct listener listeners[PEERSOCK_PATHS_MAX];

@@ -61,6 +61,7 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 		    errno == ENOBUFS) {
+			log_accept("the link's port", errno, &ps->said);
 			event_del(l->incoming);
 			peersock_arm(l->again, ACCEPT_PAUSE_MS);
 		}

@@ -89,6 +89,14 @@ static int stream_socket(const struct peersock *ps, int family)
 	return fd < 0 ? socket(family, type, 0) : fd;
 }
 
+static void any_port(struct sockaddr_storage *ss)
+{
+	if (ss->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)ss)->sin6_port = 0;
+	else
+		((struct sockaddr_in *)ss)->sin_port = 0;
+}
+
 int peersock_socket(const struct peersock *ps, const struct peersock_end *end,
 		    bool listening)
 {
@@ -105,10 +113,8 @@ int peersock_socket(const struct peersock *ps, const struct peersock_end *end,
 	(void)setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
 	if (listening)
 		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	else if (ss.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&ss)->sin6_port = 0;
 	else
-		((struct sockaddr_in *)&ss)->sin_port = 0;
+		any_port(&ss);
 	if (bind(fd, (struct sockaddr *)&ss, address_length(&ss)) < 0 ||
 	    (listening && listen(fd, PEERSOCK_STRANGERS_MAX) < 0)) {
 		err = errno;
@@ -137,9 +143,33 @@ unsigned int peersock_silent_ms(const struct conn *c)
 		       : tcp.tcpi_last_data_recv;
 }
 
+/* Is it an address of this machine? */
+static bool is_own(const struct peersock_end *end)
+{
+	struct sockaddr_storage ss;
+	int fd, r;
+
+	if (resolve(end, &ss))
+		return false;
+	any_port(&ss);
+	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	r = bind(fd, (struct sockaddr *)&ss, address_length(&ss));
+	close(fd);
+	return r == 0;
+}
+
 static void connect_failed(struct conn *c, int err)
 {
-	peersock_note(c, PEERSOCK_REFUSED, "%s", log_errno(err));
+	const struct peersock_path *conf = &c->path->conf;
+
+	/* both nodes with the file of one */
+	if (is_own(&conf->theirs) && !is_own(&conf->ours))
+		peersock_note(c, PEERSOCK_REFLECTION,
+			      "that is this machine itself");
+	else
+		peersock_note(c, PEERSOCK_REFUSED, "%s", log_errno(err));
 	peersock_conn_give_up(c, PEERSOCK_REFUSED);
 }
 

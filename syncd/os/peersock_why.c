@@ -103,8 +103,9 @@ static const char *remedy(enum peersock_reason reason)
 		return "no sync, this node would lose its connections. copy "
 		       "link.key from one node to the other";
 	case PEERSOCK_REFLECTION:
-		return "no sync with it. each node needs a name of its own: "
-		       "hostname; node = \"...\" in statesync.conf";
+		return "no sync with it. each node needs a name and addresses "
+		       "of its own: node, and address in link, of "
+		       "statesync.conf";
 	case PEERSOCK_VERSION:
 	case PEERSOCK_PROTOCOL:
 	case PEERSOCK_LIMIT:
@@ -112,8 +113,8 @@ static const char *remedy(enum peersock_reason reason)
 		       ":3790 or sport = :3790";
 	case PEERSOCK_TIMEOUT:
 	case PEERSOCK_REFUSED:
-		return "no sync until it is there. on that node: systemctl "
-		       "status statesyncd";
+		return "no sync until it is there, by the name that it has "
+		       "here. on that node: systemctl status statesyncd";
 	case PEERSOCK_LOST:
 	case PEERSOCK_REPLACED:
 	case PEERSOCK_CLOSED:

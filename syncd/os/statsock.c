@@ -88,6 +88,7 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *arg)
 
 		if (errno != EAGAIN && errno != EINTR &&
 		    errno != ECONNABORTED) {
+			log_accept("the stats socket", errno, &ss->said);
 			event_del(ss->listener);
 			event_add(ss->accept_pause, &tv);
 		}

@@ -46,6 +46,7 @@ struct statsock {
 	void *arg;
 	int fd;
 	struct event *listener, *accept_pause;
+	time_t said; /* that accept failed */
 	struct stats_client *clients;
 	unsigned int num_clients;
 	gid_t admin_gid;
