@@ -117,6 +117,7 @@ void engine_free(struct engine *e)
 	for (size_t i = 0; i < e->npeers; i++) {
 		session_free(e->peers[i].session);
 		free(e->peers[i].addresses);
+		ended_clear(&e->peers[i].rx.ended);
 		engine_answer_free(&e->peers[i].audit);
 	}
 	engine_audit_free(e);

@@ -15,6 +15,7 @@
 #include "defer.h"
 #include "demotion.h"
 #include "destroys.h"
+#include "ended.h"
 #include "engine_audit.h"
 #include "engine_drift.h"
 #include "engine_sets.h"
@@ -139,6 +140,7 @@ struct engine_rx {
 	uint64_t entries, total;
 	int64_t took_ns;
 	char why[SESSION_REASON_MAX]; /* of BULK_FAILED */
+	struct ended ended;	      /* while it tells */
 };
 
 /* A stream after an interruption of the link. */
@@ -348,6 +350,9 @@ struct engine {
 	int64_t dump_cost_ns; /* of its last chunk */
 	mono_t lower_at;   /* when it is due */
 	bool bulk_lowers;  /* the bulk that runs does it on its way */
+	/* since the chunk of DUMP_LOWER was filled; more than fit in */
+	struct audit_tuples changed;
+	bool changed_many;
 	bool raise;	   /* DUMP_RAISE is due */
 	bool marked;	   /* copies may still bear the mark */
 	/* TCP went on elsewhere since it passed here, and entries are not

@@ -21,6 +21,7 @@
  * engine_defer.c     first packets that wait until the peers know their flow
  * engine_audit.c     comparing tables, as the owner of the flows
  * engine_judge.c     what differs, and its repair
+ * engine_lower.c     what a takeover gives back
  * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  * engine_expect.c    expectations, out and in
@@ -308,6 +309,16 @@ mono_t engine_dump_deadline(const struct engine *e);
 /* What was injected or read costs a rest, where dumping is not urgent. */
 void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
 		      mono_t now);
+
+/* --- engine_lower.c: after a takeover, from a dump of our table */
+/* An op, where it has another time than its state deserves. */
+void engine_lower(struct engine *e, const struct flow *f);
+/* To the peers, where an old master may have lost it. */
+void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now);
+/* An event was read: it is not as in the chunk that waits. */
+void engine_lower_changed(struct engine *e, const struct flow *f);
+/* The kernel fills the next chunk from now on. */
+void engine_lower_chunk(struct engine *e);
 
 /* --- engine_audit.c: comparing, as the owner */
 /* The peer can be told of audits; and a round with it may go on now. */

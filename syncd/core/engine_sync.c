@@ -202,10 +202,15 @@ static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
 	}
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
-		int err = told(p) && !(had >> i & 1)
-				  ? session_tell(p->session, &c, now)
-				  : 0;
+		int err;
 
+		/* also after it has failed: the rest of it may come */
+		if (op == FLOW_DESTROY && p->live &&
+		    (p->rx.state != RX_IDLE || p->rx.ended.slots))
+			ended_note(&p->rx.ended, f);
+		err = told(p) && !(had >> i & 1)
+			      ? session_tell(p->session, &c, now)
+			      : 0;
 		if (err)
 			engine_sync_gap(e, i,
 					err == -ENOBUFS
@@ -290,6 +295,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	if (!e->masters)
 		return;
 	engine_audit_touch(e, f);
+	engine_lower_changed(e, f);
 	if (op == FLOW_DESTROY) {
 		destroyed(e, f, portid, now);
 		return;
