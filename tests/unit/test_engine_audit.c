@@ -208,6 +208,26 @@ START_TEST(copies_live_while_they_are_confirmed)
 }
 END_TEST
 
+/* The next process knows of no look, and the first one keeps none alive. */
+START_TEST(an_upgraded_standby_gives_its_copies_time)
+{
+	struct kernel *b;
+
+	audited_pair();
+	sim->traffic = false;
+	run(3 * PERIOD);
+	ck_assert(sim_upgrade(sim, B));
+	while (!engine(B) || !engine_rx_in_sync(engine(B), 0))
+		run(MONO_MS);
+	run(100 * MS);
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < b->n; i++)
+		if (b->entries[i].flow.orig.src.b[0] == 10)
+			ck_assert_int_gt(left_ns(&b->entries[i]), 600 * S);
+	quiet();
+}
+END_TEST
+
 /* Nobody looks any more: an hour, before the first one ends. */
 START_TEST(without_an_audit_copies_live_for_an_hour)
 {
@@ -268,6 +288,7 @@ int main(void)
 		who_lost_its_table_gets_a_bulk,
 		what_cannot_be_mended_is_an_alarm,
 		copies_live_while_they_are_confirmed,
+		an_upgraded_standby_gives_its_copies_time,
 		without_an_audit_copies_live_for_an_hour,
 		an_older_peer_is_told_nothing,
 		it_gives_way,
