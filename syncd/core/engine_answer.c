@@ -20,8 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums are told while less than that waits. */
-#define QUEUE_BYTES (64 * 1024)
+#define QUEUE_BYTES (64 * 1024) /* sums are told while less waits */
 
 /* --- what we answer ------------------------------------------------------ */
 
