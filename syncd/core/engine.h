@@ -83,6 +83,7 @@ struct engine_vhost {
 	bool gone;	 /* not in the configuration any more */
 	bool unheard;	 /* taken although the link told of a master */
 	bool mute;	 /* the last advert did not get out */
+	mono_t heard_at; /* the last advert of another node; 0: none */
 	uint64_t leases_lost;
 	bool no_preempt; /* after a handover, rules 12 */
 	bool strict;
@@ -344,12 +345,12 @@ struct engine {
 	unsigned dump_peer;
 	unsigned bulk_peer; /* whose bulk was the last to begin */
 	bool dump_running, dump_abort;
-	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
+	mono_t dump_after;    /* no dump before; pacing of DUMP_LOWER */
 	int64_t dump_cost_ns; /* of its last chunk */
-	mono_t lower_at;   /* when it is due */
-	bool bulk_lowers;  /* the bulk that runs does it on its way */
-	bool raise;	   /* DUMP_RAISE is due */
-	bool marked;	   /* copies may still bear the mark */
+	mono_t lower_at;      /* when it is due */
+	bool bulk_lowers;     /* the bulk that runs does it on its way */
+	bool raise;	      /* DUMP_RAISE is due */
+	bool marked;	      /* copies may still bear the mark */
 	/* TCP went on elsewhere since it passed here, and entries are not
 	 * liberal about that yet */
 	bool windows_old;

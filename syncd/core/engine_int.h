@@ -9,6 +9,7 @@
  * engine_handover.c  the planned switch, as the old master
  * engine_given.c     and as the new one
  * engine_split.c     which vhosts move together, and who hands over for it
+ * engine_took.c      what a new master has of the state, in words
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
@@ -80,6 +81,18 @@ void engine_witness_addresses(struct engine *e, unsigned peer);
 void engine_witness_said(struct engine *e, unsigned vhost, uint64_t counter,
 			 mono_t now);
 void engine_witness_waits(struct engine *e, unsigned vhost, mono_t now);
+
+/* --- engine_took.c */
+enum engine_took {
+	TOOK_WHOLE, /* nothing is known to be missing */
+	TOOK_ALONE, /* there was never another node */
+	TOOK_LESS,
+};
+/* The vhost becomes master. */
+enum engine_took engine_took(const struct engine *e, unsigned vhost);
+/* Of a node that was on hold. */
+void engine_took_log(struct engine *e, unsigned vhost, enum engine_took took,
+		     mono_t now);
 
 /* --- engine_vhosts.c */
 void engine_vhosts_settle(struct engine *e, mono_t now);
