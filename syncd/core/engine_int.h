@@ -201,7 +201,7 @@ bool engine_sync_silent(const struct engine *e);
 void engine_drift_peer_live(struct engine *e, unsigned peer);
 void engine_drift_peer_down(struct engine *e, unsigned peer);
 void engine_drift_heard(struct engine *e, unsigned peer,
-			const struct session_event *ev);
+			const struct session_event *ev, mono_t now);
 /* Tells a live peer, if there is anything new. */
 void engine_drift_say(struct engine *e, unsigned peer);
 /* HOLD_DRIFT, or 0; and the demotion. */
