@@ -118,6 +118,9 @@ struct engine_tx {
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
 	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
 	bool expects;	  /* of a bulk, they alone are still to be told */
+	/* the last whole bulk: how many flows, when (0: none was) */
+	uint64_t told_from, told;
+	mono_t told_at;
 };
 
 /* What a peer tells us. */
@@ -576,6 +579,12 @@ bool engine_poll(struct engine *e, struct engine_action *a, mono_t now);
 /* --- for the screen ------------------------------------------------------ */
 
 bool engine_ready(const struct engine *e, mono_t now);
+/* Changes of flows told to all peers and by them, since the start. */
+void engine_told(const struct engine *e, uint64_t *sent, uint64_t *received);
+/* How long the peer's daemon has run; -1: the link is down, or it is of a
+ * version that does not tell. */
+int64_t engine_peer_uptime_ns(const struct engine *e, unsigned peer,
+			      mono_t now);
 bool engine_tx_in_sync(const struct engine *e, unsigned peer);
 bool engine_rx_in_sync(const struct engine *e, unsigned peer);
 /* The peer whose bulk this node waits for; NULL if none. */

@@ -194,6 +194,34 @@ START_TEST(lost_events_move_nothing_and_are_repaired)
 }
 END_TEST
 
+/* For the screen: how long the other one runs, and what went over. */
+START_TEST(the_peer_tells_how_long_it_runs)
+{
+	uint64_t sent, received;
+	int64_t told;
+
+	pair();
+	for (unsigned i = A; i <= B; i++) {
+		int64_t is = mono_diff(sim->now, engine(1 - i)->started);
+
+		told = engine_peer_uptime_ns(engine(i), 0, sim->now);
+		ck_assert_int_le(told, is);
+		ck_assert_int_gt(told, is - 10 * MS);
+	}
+	engine_told(engine(A), &sent, &received);
+	ck_assert_uint_gt(sent, 200);
+	ck_assert_uint_eq(received, 0);
+	ck_assert_uint_gt(engine(A)->peers[0].tx.told, 150);
+	ck_assert_uint_eq(engine(A)->peers[0].tx.told, rx(B)->entries);
+	sim_kill(sim, A);
+	run(3 * S);
+	ck_assert_int_lt(engine_peer_uptime_ns(engine(B), 0, sim->now), 0);
+	sim_start(sim, A);
+	run(3 * S);
+	ck_assert_int_le(engine_peer_uptime_ns(engine(B), 0, sim->now), 3 * S);
+}
+END_TEST
+
 static void lose_leases(unsigned i)
 {
 	engine_lease_lost(engine(i), LAN, sim->now);
@@ -421,6 +449,7 @@ static TCase *mastership(Suite *s)
 		nor_in_the_middle_of_the_bulk,
 		a_better_node_waits_for_the_state_and_is_handed_over_to,
 		a_cut_link_moves_nothing,
+		the_peer_tells_how_long_it_runs,
 		lost_events_move_nothing_and_are_repaired,
 		a_lost_lease_goes_to_a_peer_that_has_the_state,
 		a_lost_lease_comes_back_at_once_if_nobody_takes_it,
