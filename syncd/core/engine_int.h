@@ -9,6 +9,7 @@
  * engine_handover.c  the planned switch, as the old master
  * engine_given.c     and as the new one
  * engine_split.c     which vhosts move together, and who hands over for it
+ * engine_took.c      what a new master has of the state, in words
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
@@ -81,6 +82,18 @@ void engine_witness_addresses(struct engine *e, unsigned peer);
 void engine_witness_said(struct engine *e, unsigned vhost, uint64_t counter,
 			 mono_t now);
 void engine_witness_waits(struct engine *e, unsigned vhost, mono_t now);
+
+/* --- engine_took.c */
+enum engine_took {
+	TOOK_WHOLE, /* nothing is known to be missing */
+	TOOK_ALONE, /* there was never another node */
+	TOOK_LESS,
+};
+/* The vhost becomes master. */
+enum engine_took engine_took(const struct engine *e, unsigned vhost);
+/* Of a node that was on hold. */
+void engine_took_log(struct engine *e, unsigned vhost, enum engine_took took,
+		     mono_t now);
 
 /* --- engine_vhosts.c */
 void engine_vhosts_settle(struct engine *e, mono_t now);
@@ -189,7 +202,7 @@ bool engine_sync_silent(const struct engine *e);
 void engine_drift_peer_live(struct engine *e, unsigned peer);
 void engine_drift_peer_down(struct engine *e, unsigned peer);
 void engine_drift_heard(struct engine *e, unsigned peer,
-			const struct session_event *ev);
+			const struct session_event *ev, mono_t now);
 /* Tells a live peer, if there is anything new. */
 void engine_drift_say(struct engine *e, unsigned peer);
 /* HOLD_DRIFT, or 0; and the demotion. */

@@ -260,7 +260,7 @@ static void heard(struct engine *e, unsigned peer,
 		engine_resume_answered(e, peer, ev);
 		return;
 	case SESSION_FACTS:
-		engine_drift_heard(e, peer, ev);
+		engine_drift_heard(e, peer, ev, now);
 		return;
 	case SESSION_SETS:
 		engine_sets_words(e, peer, ev);

@@ -370,6 +370,7 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now)
 
 	p->tx.state = TX_BULK;
 	p->tx.expects = false;
+	p->tx.told_from = session_stats(p->session)->bulk_sent;
 	if (bulk_begin(e, p, e->table, now))
 		engine_sync_gap(e, peer, "memory is short", now);
 }
@@ -400,9 +401,15 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 
 void engine_sync_bulk_ends(struct engine *e, unsigned peer, mono_t now)
 {
-	e->peers[peer].tx.state = TX_STREAM;
-	if (session_bulk_end(e->peers[peer].session, now))
+	struct engine_peer *p = &e->peers[peer];
+
+	p->tx.state = TX_STREAM;
+	if (session_bulk_end(p->session, now)) {
 		engine_sync_gap(e, peer, "memory is short", now);
+		return;
+	}
+	p->tx.told = session_stats(p->session)->bulk_sent - p->tx.told_from;
+	p->tx.told_at = now;
 }
 
 /* --- settling ------------------------------------------------------------------ */
