@@ -41,8 +41,7 @@ static void enter(struct engine *e, unsigned peer, enum answer_phase phase)
 {
 	struct audit_answer *a = e->peers[peer].audit.answer;
 
-	if (e->dump_running && e->dump == DUMP_ANSWER && e->dump_peer == peer)
-		e->dump_abort = true;
+	engine_dump_cancel(e, DUMP_ANSWER, peer);
 	a->phase = phase;
 	a->ntuples = 0;
 	if (phase != ANSWER_DRAIN && phase != ANSWER_TELL) {
@@ -241,11 +240,11 @@ void engine_answer_settle(struct engine *e, mono_t now)
 }
 
 /* The owner's entry is as ours, as far as the last round saw. */
-static bool is_confirmed(const struct audit_answer *a, const struct flow *owners)
+static bool is_confirmed(const struct audit_answer *a, const struct flow *f)
 {
-	uint64_t tuple = digest_tuple(a->confirmed_key, owners);
+	uint64_t tuple = digest_tuple(a->confirmed_key, f);
 
-	return a->confirmed && audit_compares(owners) &&
+	return a->confirmed && audit_compares(f) &&
 	       !audit_set_has(&a->differ,
 			      audit_bucket(tuple, a->confirmed_bits));
 }
@@ -269,8 +268,9 @@ static void refresh(struct engine *e, struct audit_answer *a,
 		return;
 	if (slack < full / 8)
 		slack = full / 8;
-	if (f->timeout_s > most || (f->timeout_s + slack < full &&
-				    is_confirmed(a, owners) && !remembered(a, f)))
+	if (f->timeout_s > most ||
+	    (f->timeout_s + slack < full && is_confirmed(a, owners) &&
+	     !remembered(a, f)))
 		engine_op(e, FLOW_TIMEOUT, f, full);
 }
 

@@ -251,8 +251,9 @@ void engine_judge(struct engine *e, mono_t now)
 	repaired = r->report.count[AUDIT_REPAIRED] - repaired;
 	if (is_gap(r, repaired)) {
 		engine_audit_finish(e, now);
-		engine_sync_gap(e, peer, "the audit found that much of the table differs",
-				now);
+		engine_sync_gap(
+			e, peer,
+			"the audit found that much of the table differs", now);
 		return;
 	}
 	if (!r->nextra) {

@@ -4,9 +4,8 @@
  * the whole table as a bulk, and the word that something is missing. A node
  * tells while it is master of anything and nothing otherwise (rules 5).
  *
- * Invariant: what a peer was told since the epoch began, in the order in which
- * it was told, makes its table equal to ours. Whatever breaks that begins a
- * new epoch.
+ * Invariant: what a peer was told since the epoch began, in that order, makes
+ * its table equal to ours. Whatever breaks that begins a new epoch.
  */
 #include "engine_sets_int.h"
 
@@ -204,13 +203,13 @@ static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
 		struct engine_peer *p = &e->peers[i];
 		int err;
 
-		/* also after it has failed: the rest of it may come */
+		/* a bulk, or the rest of one that failed, may be on its way */
 		if (op == FLOW_DESTROY && p->live &&
 		    (p->rx.state != RX_IDLE || p->rx.ended.slots))
 			ended_note(&p->rx.ended, f);
-		err = told(p) && !(had >> i & 1)
-			      ? session_tell(p->session, &c, now)
-			      : 0;
+		if (!told(p) || had >> i & 1)
+			continue;
+		err = session_tell(p->session, &c, now);
 		if (err)
 			engine_sync_gap(e, i,
 					err == -ENOBUFS

@@ -205,7 +205,7 @@ def test_signals_at_any_moment(lab, pair, seed):
         else:
             os.kill(pid, signal.SIGCONT)
         time.sleep(dice.uniform(0, 1))
-        if not node.running():
+        if "kill" in way and pid == node.proc.pid:
             node.reap()
             node.launch().wait_up()
         wait_for("one master: %s" % pair,
