@@ -65,6 +65,7 @@ struct session *session_new(const struct session_conf *conf)
 	text_set(s->names.peer, sizeof(s->names.peer), conf->peer);
 	text_set(s->hello.version, sizeof(s->hello.version), conf->version);
 	s->hello.boot_id = conf->boot_id;
+	s->started = conf->started;
 	s->hello.capabilities = SESSION_CAN_AUDIT | SESSION_CAN_EXPECTS |
 				SESSION_CAN_RESUME | SESSION_CAN_SETS |
 				SESSION_CAN_FACTS;
@@ -130,6 +131,8 @@ void session_up(struct session *s, mono_t now)
 	session_clock(s, now);
 	s->heard = s->now;
 	s->state = SESSION_STATE_HELLO;
+	s->hello.uptime_ms =
+		(uint64_t)(mono_diff(s->now, s->started) / MONO_MS);
 	r = session_send_hello(s);
 	assert(r == 0); /* an empty queue has room for it */
 	(void)r;

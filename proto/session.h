@@ -44,6 +44,7 @@ struct session_conf {
 	const char *version;	 /* of the software; copied */
 	uint64_t boot_id;	 /* random, from the caller */
 	size_t resume_bytes;	 /* as session_set_resume */
+	mono_t started;		 /* this node, for its uptime */
 };
 
 /* A place in a stream: its epoch, and a number in it. */
@@ -55,6 +56,7 @@ struct session_hello {
 	char version[32];
 	uint64_t boot_id;
 	uint32_t capabilities;
+	uint64_t uptime_ms; /* when it said this; 0: it does not tell */
 	/* what it has of the stream of whom it greets; epoch 0: none */
 	struct session_place resume;
 };

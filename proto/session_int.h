@@ -75,7 +75,7 @@ struct session {
 	bool peer_offers;	    /* it waits for our FRAME_RESUME */
 	enum session_state state;
 	enum session_error error; /* with FAILED */
-	mono_t now;		  /* latest time that we were told */
+	mono_t started, now;	  /* now: the latest that we were told */
 	mono_t heard; /* when a frame was last taken from the input */
 	struct session_stats stats;
 	struct session_tx tx;

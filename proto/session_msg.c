@@ -73,6 +73,7 @@ int session_msg_put_hello(struct queue *q, const struct session_hello *h,
 	m.peer = text_put(peer, sizeof(peer), names->peer);
 	m.boot_id = h->boot_id;
 	m.capabilities = h->capabilities;
+	m.uptime_ms = h->uptime_ms;
 	m.resume_epoch = h->resume.epoch;
 	m.resume_seq = h->resume.seq;
 	return frame_add(q, FRAME_HELLO, 0, &m.base);
@@ -91,6 +92,7 @@ bool session_msg_get_hello(struct arena *a, const struct frame *f,
 	session_text_get(h->version, sizeof(h->version), m->version);
 	h->boot_id = m->boot_id;
 	h->capabilities = m->capabilities;
+	h->uptime_ms = m->uptime_ms;
 	h->resume.epoch = m->resume_epoch;
 	h->resume.seq = m->resume_seq;
 	if (!name_get(names->node, m->node))

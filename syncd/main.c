@@ -29,6 +29,15 @@ static int usage(void)
 
 static struct policy_report report;
 
+static void say_all(int level, const struct conf_errors *list, bool show)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		log_msg(level, "%s", list->text[i]);
+		if (show && *list->shown[i] && log_wants(level))
+			fprintf(stderr, "%s\n", list->shown[i]);
+	}
+}
+
 /* exec: NULL opens the files here. */
 static struct conf *load(struct exec *exec, const char *path,
 			 const struct policy_macros *macros)
@@ -39,8 +48,7 @@ static struct conf *load(struct exec *exec, const char *path,
 
 	if (r == 0)
 		return conf;
-	for (unsigned i = 0; i < errors.count; i++)
-		log_msg(LOG_ERR, "%s", errors.text[i]);
+	say_all(LOG_ERR, &errors, !exec || isatty(STDERR_FILENO));
 	if (r < 0)
 		log_msg(LOG_ERR, "%s: %s", path, log_errno(-r));
 	else
@@ -65,24 +73,19 @@ static const char *absolute(const char *path, char **argv)
 	return out;
 }
 
-static void say_all(int level, const struct conf_errors *list)
-{
-	for (unsigned i = 0; i < list->count; i++)
-		log_msg(level, "%s", list->text[i]);
-}
-
 static int check(const char *path, const struct policy_macros *macros)
 {
-	struct conf *conf = load(NULL, path, macros);
 	char policy[128] = "";
+	struct conf *conf;
 	bool good;
 
+	report.look = true;
+	conf = load(NULL, path, macros);
 	if (!conf)
 		return EXIT_FAILURE;
 	good = !(conf->follow.strict_interfaces && report.missing);
-	policy_file_look(conf, &report);
-	say_all(LOG_WARNING, &report.warnings);
-	say_all(LOG_INFO, &report.notes);
+	say_all(LOG_WARNING, &report.warnings, true);
+	say_all(LOG_INFO, &report.notes, false);
 	if (conf->follow.policy)
 		snprintf(policy, sizeof(policy),
 			 ", policy %.80s with %zu "
@@ -230,7 +233,7 @@ int main(int argc, char **argv)
 	log_open(foreground);
 	if (takes_over && level == LOG_NOTICE)
 		log_set_level(LOG_WARNING); /* all is as the old one said */
-	say_all(LOG_WARNING, &report.warnings);
+	say_all(LOG_WARNING, &report.warnings, false);
 	if (give_up(&node, user, argv) || node_open(&node, conf))
 		return EXIT_FAILURE;
 	log_set_level(level);

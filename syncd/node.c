@@ -220,6 +220,15 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
 		event_active(n->work, EV_TIMEOUT, 1);
 }
 
+static void sample_rates(struct node *n)
+{
+	uint64_t sent, received;
+
+	engine_told(n->engine, &sent, &received);
+	rate_sample(&n->sent, sent, n->last);
+	rate_sample(&n->received, received, n->last);
+}
+
 static void on_housekeeping(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
@@ -228,6 +237,7 @@ static void on_housekeeping(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)node_now(n);
 	node_sync_tick(n);
+	sample_rates(n);
 	node_notify(n);
 	node_settle(n);
 }
@@ -357,6 +367,8 @@ static void say_goodbye(struct node *n)
 
 int node_run(struct node *n)
 {
+	(void)node_now(n);
+	sample_rates(n);
 	node_settle(n);
 	event_base_dispatch(n->base);
 	if (node_upgrade_foreign(n)) {

@@ -24,6 +24,7 @@
 #include "neigh.h"
 #include "neigh6.h"
 #include "peersock.h"
+#include "rate.h"
 #include "standin.h"
 #include "statsock.h"
 #include "vip.h"
@@ -163,8 +164,9 @@ struct node {
 	struct event *signals[4];
 	bool running_actions, stopped, handover_failed;
 	int exit_status;
-	mono_t last;	     /* the time of the last turn */
-	int64_t ahead_ns[2]; /* of other clocks, then */
+	mono_t last;		    /* the time of the last turn */
+	int64_t ahead_ns[2];	    /* of other clocks, then */
+	struct rate sent, received; /* changes of flows */
 
 	size_t nifaces, nvhosts;
 	struct node_iface *ifaces;

@@ -292,7 +292,7 @@ static void on_facts(evutil_socket_t fd, short what, void *arg)
 	d->last = calloc(f.n, sizeof(*d->last));
 	if (d->last)
 		memcpy(d->last, f.list, f.n * sizeof(*f.list));
-	engine_drift_facts(n->engine, f.list, f.n);
+	engine_drift_facts(n->engine, f.list, f.n, n->last);
 	node_settle(n);
 }
 
@@ -324,7 +324,7 @@ static void tell_aliases(struct node *n, unsigned peer)
 				(struct drift_alias){ c->interfaces[k].ours,
 						      c->interfaces[k].theirs };
 	}
-	engine_drift_aliases(n->engine, peer, list, count);
+	engine_drift_aliases(n->engine, peer, list, count, n->last);
 }
 
 static struct drift_watch_conf watch_conf(const struct node *n,
@@ -343,7 +343,8 @@ static void tell_engine(struct node *n)
 	const struct conf_drift *c = &n->conf->drift;
 
 	engine_drift_effects(n->engine, c->effects,
-			     (const char *const *)c->ignore, c->num_ignore);
+			     (const char *const *)c->ignore, c->num_ignore,
+			     n->last);
 	for (unsigned i = 0; i < n->engine->npeers; i++)
 		tell_aliases(n, i);
 }

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #define RECENT_MAX 3
 
@@ -294,6 +295,50 @@ bool report_verdict(struct node *n, FILE *out)
 
 /* --- the blocks -------------------------------------------------------------- */
 
+/* "10.9.0.2", and since when nothing is heard from there. */
+static const char *where_and_when(struct node *n, unsigned i, char *text,
+				  size_t size)
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+	size_t len =
+		(size_t)snprintf(text, size, "%s", report_peer_address(n, i));
+	bool today = mono_diff(n->last, p->word_at) < 12 * 3600 * MONO_S;
+	time_t at = (time_t)report_wall(n, p->word_at);
+	struct tm tm;
+
+	if (p->live || !p->word_at.ns || len >= size)
+		return text;
+	localtime_r(&at, &tm);
+	strftime(text + len, size - len,
+		 today ? ", last heard %H:%M:%S"
+		       : ", last heard %Y-%m-%d %H:%M:%S",
+		 &tm);
+	return text;
+}
+
+/* What it said last; a dash where it never said anything. */
+static void line_peer(struct node *n, unsigned i, FILE *out)
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+	const char *unknown = p->live_since.ns ? "?" : "-";
+	const char *hold = p->heard ? gate_reason(p->word.holds) : NULL;
+	int64_t up_ns = engine_peer_uptime_ns(n->engine, i, n->last);
+	char demotion[32], uptime[32], where[128];
+
+	snprintf(demotion, sizeof(demotion), "%s", unknown);
+	if (p->heard)
+		snprintf(demotion, sizeof(demotion), hold ? "hold: %s" : "%s%u",
+			 hold ? hold : "", p->word.demotion);
+	fprintf(out, "%-8s  %-5s  %-11s  %-7s  %-7s  %s\n", p->name,
+		!p->heard	? unknown
+		: p->word.ready ? "yes"
+				: "no",
+		demotion, p->live_since.ns ? p->hello.version : unknown,
+		up_ns < 0 ? unknown
+			  : report_duration(up_ns, uptime, sizeof(uptime)),
+		where_and_when(n, i, where, sizeof(where)));
+}
+
 static void block_node(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
@@ -309,106 +354,8 @@ static void block_node(struct node *n, FILE *out)
 		engine_ready(e, n->last) ? "yes" : "no", demotion, e->version,
 		report_duration(mono_diff(n->last, e->started), text,
 				sizeof(text)));
-	for (unsigned i = 0; i < e->npeers; i++) {
-		const struct engine_peer *p = &e->peers[i];
-
-		hold = p->heard ? gate_reason(p->word.holds) : NULL;
-		if (!p->heard)
-			strcpy(demotion, "?");
-		else
-			snprintf(demotion, sizeof(demotion),
-				 hold ? "hold: %s" : "%s%u", hold ? hold : "",
-				 p->word.demotion);
-		fprintf(out, "%-8s  %-5s  %-11s  %-7s  %-7s  %s\n", p->name,
-			!p->heard	? "?"
-			: p->word.ready ? "yes"
-					: "no",
-			demotion, p->live ? p->hello.version : "?", "-",
-			report_peer_address(n, i));
-	}
-}
-
-static void bulk_words(const struct engine_peer *p, char *text, size_t size)
-{
-	if (p->rx.result == BULK_RUNNING && p->rx.total)
-		snprintf(text, size, "%" PRIu64 " of %" PRIu64, p->rx.entries,
-			 p->rx.total);
-	else if (p->rx.result == BULK_RUNNING)
-		snprintf(text, size, "begins");
-	else if (p->rx.result == BULK_DONE)
-		snprintf(text, size, "%" PRIu64 " in %.2f s", p->rx.entries,
-			 (double)p->rx.took_ns / 1e9);
-	else if (p->rx.result == BULK_FAILED)
-		snprintf(text, size, "failed: %.60s", p->rx.why);
-	else
-		snprintf(text, size, "%s",
-			 p->tx.state == TX_STREAM ? "sent" : "-");
-}
-
-static void block_sync(struct node *n, FILE *out)
-{
-	const struct engine *e = n->engine;
-
-	if (!e->npeers)
-		return;
-	fputs("\nSYNC      STATE  IN SYNC  LAG          QUEUE    "
-	      "BULK                  COMPARED\n",
-	      out);
-	for (unsigned i = 0; i < e->npeers; i++) {
-		const struct engine_peer *p = &e->peers[i];
-		bool in_sync =
-			engine_tx_in_sync(e, i) && engine_rx_in_sync(e, i);
-		char lag[32] = "no link", bulk[128], audit[64];
-
-		if (p->live)
-			snprintf(lag, sizeof(lag), "%.1f ms",
-				 (double)session_lag_ns(p->session, n->last) /
-					 1e6);
-		bulk_words(p, bulk, sizeof(bulk));
-		fprintf(out, "%-8s  %-5s  %-7s  %-11s  %-7zu  %-20s  %s\n",
-			p->name,
-			p->live ? p->rx.state != RX_IDLE ? "bulk" : "live"
-				: "down",
-			in_sync ? "yes" : "no", lag,
-			session_backlog(p->session), bulk,
-			report_audit_words(n, i, audit, sizeof(audit)));
-	}
-}
-
-/* Only where there is a helper. */
-static void line_expects(const struct engine *e, FILE *out)
-{
-	const struct engine_expects *x = &e->expects;
-	uint64_t refused = 0;
-
-	for (int i = EXPECT_NO_MASTER; i < EXPECT_RESULTS; i++)
-		refused += x->results[i];
-	if (x->told + x->results[EXPECT_APPLIED] + refused)
-		fprintf(out,
-			"          expectations: %" PRIu64 " sent   %" PRIu64
-			" applied   %" PRIu64 " refused\n",
-			x->told, x->results[EXPECT_APPLIED], refused);
-}
-
-static void block_flows(struct node *n, FILE *out)
-{
-	const struct engine *e = n->engine;
-	uint64_t refused = 0, sent = 0, received = 0;
-
-	node_sync_table(n);
-	for (int i = FLOW_TABLE_FULL; i < FLOW_KEPT; i++)
-		refused += e->results[i];
-	for (size_t i = 0; i < e->npeers; i++) {
-		sent += session_stats(e->peers[i].session)->flows_sent;
-		received += session_stats(e->peers[i].session)->flows_received;
-	}
-	fprintf(out,
-		"\nFLOWS     %" PRIu64 " of %u (%u %%)   %" PRIu64
-		" sent   %" PRIu64 " received   %" PRIu64 " refused\n",
-		e->table, n->table_max,
-		n->table_max ? (unsigned)(e->table * 100 / n->table_max) : 0,
-		sent, received, refused);
-	line_expects(e, out);
+	for (unsigned i = 0; i < e->npeers; i++)
+		line_peer(n, i, out);
 }
 
 bool report_screen(struct node *n, FILE *out)
@@ -419,9 +366,9 @@ bool report_screen(struct node *n, FILE *out)
 	block_node(n, out);
 	report_carp(n, out);
 	report_track(n, out);
-	block_sync(n, out);
+	report_sync(n, out);
 	report_paths(n, out);
-	block_flows(n, out);
+	report_told(n, out);
 	report_sets(n, out);
 	if (h && mono_diff(n->last, h->at) < REPORT_RECENT_NS) {
 		fputc('\n', out);

@@ -61,6 +61,10 @@ json_t *report_verdict_json(struct node *n);
 /* The interface of a vhost; NULL: there is no vhost at that place. */
 const struct node_iface *report_iface(const struct node *n, size_t vhost);
 
+/* The blocks SYNC (where there are peers) and FLOWS. */
+void report_sync(struct node *n, FILE *out);
+void report_told(struct node *n, FILE *out);
+
 /* The block CARP of the screen, and what there is to say about it. */
 void report_carp(struct node *n, FILE *out);
 

@@ -67,7 +67,10 @@ const char *report_audit_words(const struct node *n, unsigned peer, char *text,
 	char age[32];
 
 	if (!r->at.ns) {
-		snprintf(text, size, "-");
+		snprintf(text, size, "%s",
+			 n->engine->peers[peer].rx.state != RX_IDLE
+				 ? "after the bulk"
+				 : "-");
 		return text;
 	}
 	report_duration(mono_diff(n->last, r->at), age, sizeof(age));

@@ -79,25 +79,29 @@ static json_t *destroys(const struct engine *e)
 	return o;
 }
 
+static json_t *rate(const struct rate *r, uint64_t value, mono_t now)
+{
+	double rate = rate_per_s(r, value, now);
+
+	return rate < 0 ? json_null() : json_real(rate);
+}
+
 json_t *report_flows_json(struct node *n)
 {
 	const struct engine *e = n->engine;
-	uint64_t sent = 0, received = 0, bad = 0;
+	uint64_t sent, received, bad = 0;
 	json_t *o = json_object();
 
-	for (unsigned i = 0; i < e->npeers; i++) {
-		const struct session_stats *s =
-			session_stats(e->peers[i].session);
-
-		sent += s->flows_sent;
-		received += s->flows_received;
-		bad += s->frames_invalid_flows;
-	}
+	engine_told(e, &sent, &received);
+	for (unsigned i = 0; i < e->npeers; i++)
+		bad += session_stats(e->peers[i].session)->frames_invalid_flows;
 	node_sync_table(n);
 	put(o, "kernel", number(e->table));
 	put(o, "max", number(n->table_max));
 	put(o, "sent", number(sent));
 	put(o, "received", number(received));
+	put(o, "sent_per_s", rate(&n->sent, sent, n->last));
+	put(o, "received_per_s", rate(&n->received, received, n->last));
 	put(o, "malformed", number(bad));
 	put(o, "applied", number(e->results[FLOW_APPLIED]));
 	put(o, "failed", results(e));

@@ -315,6 +315,13 @@ static json_t *broken_sessions(const struct engine_peer *p)
 	return o;
 }
 
+static json_t *uptime(const struct node *n, unsigned i)
+{
+	int64_t ns = engine_peer_uptime_ns(n->engine, i, n->last);
+
+	return ns < 0 ? json_null() : seconds(ns);
+}
+
 static json_t *peers(struct node *n)
 {
 	json_t *list = json_array();
@@ -323,6 +330,7 @@ static json_t *peers(struct node *n)
 		const struct engine_peer *p = &n->engine->peers[i];
 		const char *why = peersock_error(n->peersock, i);
 		json_t *o = json_object();
+		char at[REPORT_TIME_SIZE];
 
 		put(o, "name", json_string(p->name));
 		put(o, "address", json_string(report_peer_address(n, i)));
@@ -364,6 +372,10 @@ static json_t *peers(struct node *n)
 		    p->heard ? json_integer(p->word.demotion) : json_null());
 		put(o, "version",
 		    p->live ? json_string(p->hello.version) : json_null());
+		put(o, "uptime_s", uptime(n, i));
+		put(o, "last_heard",
+		    p->word_at.ns ? json_string(report_time(n, p->word_at, at))
+				  : json_null());
 		put(o, "error", *why ? json_string(why) : json_null());
 		json_array_append_new(list, o);
 	}

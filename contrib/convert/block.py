@@ -36,10 +36,9 @@ class Mistake(Exception):
 
 def split(line):
     """Words, and braces as words of their own; no comments."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="{}")
+    lexer = shlex.shlex(line.rstrip("\\"), posix=True, punctuation_chars="{}")
     lexer.whitespace_split = True
     lexer.commenters = "#!"
-    lexer.escape = ""
     return [part for word in lexer for part in (
         list(word) if set(word) <= set("{}") else [word])]
 
@@ -94,11 +93,14 @@ class Report:
 
     def __init__(self, verbose):
         self.verbose, self.lost_any = verbose, False
+        self.said = set() # a script may be tracked by several
 
     def _say(self, kind, entry, text):
-        print("%s:%d: %s: %s: %s" % (entry.path, entry.line, kind,
-                                     " ".join(entry.words[:2]), text),
-              file=sys.stderr)
+        line = "%s:%d: %s: %s: %s" % (entry.path, entry.line, kind,
+                                      " ".join(entry.words[:2]), text)
+        if line not in self.said:
+            print(line, file=sys.stderr)
+        self.said.add(line)
 
     def lost(self, entry, text):
         self.lost_any = True
@@ -116,6 +118,20 @@ def quoted(values):
     return "{ %s }" % ", ".join('"%s"' % v for v in values)
 
 
+def single_quoted(text):
+    """As a value of statesync.conf that says just this: between " a ${NAME}
+    is of the environment."""
+    return "'%s'" % re.sub(r"(['\\])", r"\\\1", text)
+
+
+def sh_words(text):
+    """keepalived runs words, statesync has sh read them."""
+    try:
+        return shlex.join(shlex.split(text))
+    except ValueError: # a quote alone
+        return shlex.join(text.split())
+
+
 def block(head, lines):
     return ["%s {" % head] + ["    " + line for line in lines] + ["}"]
 
@@ -125,3 +141,7 @@ def is_address(text):
         return ipaddress.ip_interface(text)
     except ValueError:
         return None
+
+
+def is_network(text):
+    return text in ("default", "default6") or bool(is_address(text))

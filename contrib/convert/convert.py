@@ -28,7 +28,8 @@ def convert(args, report):
     shared, carps, link, filters, top = [], [], [], [], []
     router_id = ""
     if args.keepalived:
-        k = Keepalived(parse(args.keepalived), report, args.etc)
+        k = Keepalived(parse(args.keepalived), report, args.etc,
+                       args.keep_keepalived)
         router_id = k.router_id
         carps, shared, top = k.settle(), k.shared, k.top
         if args.keep_keepalived:

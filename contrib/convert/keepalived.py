@@ -3,15 +3,18 @@
 
 import re
 
-from block import Entry, block, is_address, quoted
+from block import (Entry, block, is_address, is_network, quoted, sh_words,
+                   single_quoted)
+from notify import Notify
 from words import KEEPALIVED_FINE
 
 
 class Keepalived:
     """The addresses: vrrp_instance to carp."""
 
-    def __init__(self, root, report, etc):
+    def __init__(self, root, report, etc, stays=False):
         self.report, self.etc = report, etc
+        self.notify = Notify(report, stays)
         self.instances = root.all("vrrp_instance")
         self.groups = root.all("vrrp_sync_group")
         self.scripts = {e.value(): e for e in root.all("vrrp_script")}
@@ -58,17 +61,10 @@ class Keepalived:
                 self.router_id = e.value()
             elif e.key == "vrrp_garp_master_refresh":
                 self.refresh = e.value()
+            elif e.key == "script_user":
+                self.notify.user = e.words[1:3]
             else:
                 self._unknown(e)
-
-    def _notify(self, e):
-        if re.search(r"conntrackd|primary-backup", " ".join(e.words)):
-            self.report.fine(e, "there is no commit step: the state is in "
-                                "the kernel before the addresses come")
-        else:
-            self.report.lost(e, "commands at a change of the role: "
-                                "on-master, on-backup, on-fault of "
-                                "statesync.conf, or its policies")
 
     def settle(self):
         """What is said of all: preempt, independent, one carp each."""
@@ -83,12 +79,28 @@ class Keepalived:
             self.top.append("preempt-delay = %ss"
                             % max(int(float(e.value("0"))) for e in delays))
         self._settle_groups()
-        return [line for i in self.instances for line in self._carp(i) + [""]]
+        carps = [line for i in self.instances for line in self._carp(i) + [""]]
+        for i in self.instances: # its own are run before those of its group
+            self.notify.take(i, i.value(), "INSTANCE", self._priority(i))
+        for g in self.groups:
+            members = self._members(g)
+            if members: # they move together: once
+                self.notify.take(g, members[0], "GROUP", 0)
+        self.top += self.notify.lines([i.value() for i in self.instances])
+        return carps
+
+    @staticmethod
+    def _priority(i):
+        return int((i.all("priority") or [Entry("", 0, ["", "100"])]
+                    )[-1].value("100"))
+
+    def _members(self, g):
+        names = [w for b in g.all("group") for w in b.lists()]
+        return [i.value() for i in self.instances if i.value() in names]
 
     def _settle_groups(self):
         names = {i.value() for i in self.instances}
-        grouped = [set(b.lists()) for g in self.groups
-                   for b in g.all("group")]
+        grouped = [set(self._members(g)) for g in self.groups]
         together = len(names) < 2 or any(names <= g for g in grouped)
         if not together:
             self.top.append("independent = true")
@@ -97,10 +109,9 @@ class Keepalived:
                 self.report.look(g, "these members move each by itself now; "
                                     "let each track the others' interfaces")
             for e in g.inside:
-                if e.key.startswith("notify"):
-                    self._notify(e)
-                elif e.key not in ("group", "track_script",
-                                   "track_interface", "track_process"):
+                if e.key not in ("group", "track_script",
+                                 "track_interface", "track_process") \
+                        and not e.key.startswith("notify"):
                     self._unknown(e)
 
     # -- one instance
@@ -109,11 +120,9 @@ class Keepalived:
         lines, addresses = [], []
         tracks, routes, rules, peers = [], [], [], []
         interface = (i.all("interface") or [i])[-1].value()
-        priority = int((i.all("priority") or [Entry("", 0, ["", "100"])]
-                        )[-1].value("100"))
         for e in i.inside:
             if e.key in ("virtual_ipaddress", "virtual_ipaddress_excluded"):
-                addresses += self._addresses(e, interface)
+                addresses += self._addresses(e, interface, addresses)
             elif e.key == "virtual_router_id":
                 lines.append("vhid = %s" % e.value())
             elif e.key == "unicast_peer":
@@ -126,18 +135,17 @@ class Keepalived:
             elif e.key == "virtual_rules":
                 rules += [r for n, t in enumerate(e.inside)
                           for r in self._rule(t, n)]
-            elif e.key.startswith("notify"):
-                self._notify(e)
             elif e.key == "authentication":
                 self.report.look(e, "another password in %s/carp.pass; that "
                                     "of VRRP was in every packet" % self.etc)
             elif e.key == "garp_master_refresh":
                 self.refresh = e.value()
             elif e.key not in ("interface", "priority", "advert_int",
-                               "nopreempt", "preempt_delay"):
+                               "nopreempt", "preempt_delay") \
+                    and not e.key.startswith("notify"):
                 self._unknown(e)
         for g in self.groups:
-            if i.value() in [w for b in g.all("group") for w in b.lists()]:
+            if i.value() in self._members(g):
                 for b in g.inside:
                     if b.key.startswith("track_"):
                         tracks += self._tracks(b, interface)
@@ -149,7 +157,7 @@ class Keepalived:
         lines = (['interface = "%s"' % interface] + lines
                  + ["addresses = %s" % quoted(addresses),
                     'pass-file = "%s/carp.pass"' % self.etc]
-                 + self._interval(i, priority))
+                 + self._interval(i, self._priority(i)))
         if peers:
             lines.append("peer = %s" % quoted(peers))
         if self.refresh not in ("", "0"):
@@ -174,7 +182,7 @@ class Keepalived:
                          % (skew, skew * 1000 // 256))
         return ["advbase = 0", "advskew = %d" % skew]
 
-    def _addresses(self, e, interface):
+    def _addresses(self, e, interface, before):
         found = []
         for a in e.inside:
             address = is_address(a.key)
@@ -184,6 +192,9 @@ class Keepalived:
             elif rest.get("dev", interface) != interface:
                 self.report.lost(a, "on another interface; a carp block of "
                                     "its own for %s" % rest["dev"])
+            elif address.ip in [is_address(o).ip for o
+                                in found + before + self.shared]:
+                self.report.look(a, "stands before already")
             else:
                 if "/" not in a.key:
                     self.report.look(a, "has no prefix length: /%d, as in "
@@ -210,6 +221,9 @@ class Keepalived:
                     self.report.lost(t, "there is no vrrp_script of this "
                                         "name")
                     continue
+                if not s.all("script"):
+                    self.report.lost(t, "its vrrp_script has no command")
+                    continue
                 head, lines, weight = self._script(s, weight)
             else:
                 s = self.processes.get(t.key)
@@ -232,11 +246,20 @@ class Keepalived:
 
     def _script(self, s, weight):
         lines = []
+        time = {e.key: max(100, round(float(e.value("1")) * 1000))
+                for e in s.inside if e.key in ("interval", "timeout")}
+        interval = time.get("interval", 1000) # keepalived's default
+        timeout = time.get("timeout", interval)
+        if timeout > interval:
+            self.report.look(s.all("timeout")[-1], "no longer than interval")
+        lines += ["interval = %dms" % interval,
+                  "timeout = %dms" % min(timeout, interval)]
         for e in s.inside:
             if e.key == "script":
-                lines.append('command = "%s"' % e.value().replace('"', "'"))
+                lines.insert(0, "command = %s"
+                             % single_quoted(sh_words(e.value())))
             elif e.key in ("interval", "timeout"):
-                lines.append("%s = %ss" % (e.key, int(float(e.value()))))
+                continue
             elif e.key in ("rise", "fall"):
                 lines.append("%s = %s" % (e.key, e.value()))
             elif e.key == "weight":
@@ -250,10 +273,17 @@ class Keepalived:
         words, lines, to = list(e.words), [], None
         while words:
             key = words.pop(0)
-            if key == "default" or is_address(key):
+            if key == "to" and words:
+                key = words.pop(0)
+                if not is_network(key):
+                    self.report.lost(e, "%s is not a network" % key)
+                    return None, []
+            if is_network(key):
                 to = key
-            elif key == "to" and words:
-                to = words.pop(0)
+            elif key in ("or", "nexthop", "blackhole", "unreachable",
+                         "prohibit"):
+                self.report.lost(e, "%s is not translated" % key)
+                return None, []
             elif key in names and words:
                 lines.append('%s = "%s"' % (names[key], words.pop(0))
                              if names[key] not in (
@@ -269,8 +299,10 @@ class Keepalived:
         to, lines = self._pairs(e, {
             "via": "via", "gw": "via", "dev": "interface", "src": "source",
             "table": "table", "metric": "metric"})
-        if not to:
-            self.report.lost(e, "a route to nowhere")
+        if not to or not any(w.startswith(("via", "interface"))
+                             for w in lines):
+            if lines:
+                self.report.lost(e, "a route to nowhere")
             return []
         if to == "default" and any(":" in w for w in lines):
             to = "default6"
@@ -283,6 +315,8 @@ class Keepalived:
             "preference": "priority"})
         if to:
             lines.append('to = "%s"' % to)
+        if not lines:
+            return []
         if not any(w.startswith("priority") for w in lines):
             lines.append("priority = %d" % (1000 + n))
             self.report.look(e, "priority = %d; keepalived let the kernel "

@@ -23,7 +23,7 @@ KEEPALIVED_FINE = {
     "notification_.*|smtp_.*|email_.*|snmp.*|enable_snmp.*|enable_dbus|"
     "dbus_.*": "mail, SNMP and D-Bus are not; see statesync history and the "
     "metrics",
-    "script_user|enable_script_security|user|init_fail|max_auto_priority|"
+    "enable_script_security|user|init_fail|max_auto_priority|"
     "vrrp_(rlimit|rt|prior|no_swap|process|startup|notify).*|process_names|"
     "nftables.*|vrrp_ipsets|vrrp_iptables|dynamic_interfaces|net_namespace|"
     "instance|use_pid_dir|iptables|checker_.*|lvs_.*|default_interface|"

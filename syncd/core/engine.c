@@ -59,6 +59,7 @@ static int add_peer(struct engine *e, const char *name, mono_t now)
 		.version = e->version,
 		.boot_id = e->boot_id,
 		.resume_bytes = e->resume_bytes,
+		.started = now,
 	};
 
 	snprintf(p->name, sizeof(p->name), "%s", name);
@@ -117,6 +118,7 @@ void engine_free(struct engine *e)
 	for (size_t i = 0; i < e->npeers; i++) {
 		session_free(e->peers[i].session);
 		free(e->peers[i].addresses);
+		ended_clear(&e->peers[i].rx.ended);
 		engine_answer_free(&e->peers[i].audit);
 	}
 	engine_audit_free(e);
@@ -221,6 +223,30 @@ void engine_note(struct engine *e, const char *whom, mono_t now,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	history_note(&e->history, now, whom, text);
+}
+
+/* --- for the screen -------------------------------------------------------- */
+
+void engine_told(const struct engine *e, uint64_t *sent, uint64_t *received)
+{
+	*sent = *received = 0;
+	for (size_t i = 0; i < e->npeers; i++) {
+		const struct session_stats *s =
+			session_stats(e->peers[i].session);
+
+		*sent += s->flows_sent;
+		*received += s->flows_received;
+	}
+}
+
+int64_t engine_peer_uptime_ns(const struct engine *e, unsigned peer, mono_t now)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	if (!p->live || !p->hello.uptime_ms)
+		return -1;
+	return (int64_t)p->hello.uptime_ms * MONO_MS +
+	       mono_diff(now, p->live_since);
 }
 
 /* --- time and answers ----------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "defer.h"
 #include "demotion.h"
 #include "destroys.h"
+#include "ended.h"
 #include "engine_audit.h"
 #include "engine_drift.h"
 #include "engine_sets.h"
@@ -83,6 +84,7 @@ struct engine_vhost {
 	bool gone;	 /* not in the configuration any more */
 	bool unheard;	 /* taken although the link told of a master */
 	bool mute;	 /* the last advert did not get out */
+	mono_t heard_at; /* the last advert of another node; 0: none */
 	uint64_t leases_lost;
 	bool no_preempt; /* after a handover, rules 12 */
 	bool strict;
@@ -117,6 +119,9 @@ struct engine_tx {
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
 	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
 	bool expects;	  /* of a bulk, they alone are still to be told */
+	/* the last whole bulk: how many flows, when (0: none was) */
+	uint64_t told_from, told;
+	mono_t told_at;
 };
 
 /* What a peer tells us. */
@@ -139,6 +144,7 @@ struct engine_rx {
 	uint64_t entries, total;
 	int64_t took_ns;
 	char why[SESSION_REASON_MAX]; /* of BULK_FAILED */
+	struct ended ended;	      /* while it tells */
 };
 
 /* A stream after an interruption of the link. */
@@ -344,12 +350,15 @@ struct engine {
 	unsigned dump_peer;
 	unsigned bulk_peer; /* whose bulk was the last to begin */
 	bool dump_running, dump_abort;
-	mono_t dump_after; /* no dump before; pacing of DUMP_LOWER */
+	mono_t dump_after;    /* no dump before; pacing of DUMP_LOWER */
 	int64_t dump_cost_ns; /* of its last chunk */
-	mono_t lower_at;   /* when it is due */
-	bool bulk_lowers;  /* the bulk that runs does it on its way */
-	bool raise;	   /* DUMP_RAISE is due */
-	bool marked;	   /* copies may still bear the mark */
+	mono_t lower_at;      /* when it is due */
+	bool bulk_lowers;     /* the bulk that runs does it on its way */
+	/* since the chunk of DUMP_LOWER was filled; more than fit in */
+	struct audit_tuples changed;
+	bool changed_many;
+	bool raise;	      /* DUMP_RAISE is due */
+	bool marked;	      /* copies may still bear the mark */
 	/* TCP went on elsewhere since it passed here, and entries are not
 	 * liberal about that yet */
 	bool windows_old;
@@ -575,6 +584,12 @@ bool engine_poll(struct engine *e, struct engine_action *a, mono_t now);
 /* --- for the screen ------------------------------------------------------ */
 
 bool engine_ready(const struct engine *e, mono_t now);
+/* Changes of flows told to all peers and by them, since the start. */
+void engine_told(const struct engine *e, uint64_t *sent, uint64_t *received);
+/* How long the peer's daemon has run; -1: the link is down, or it is of a
+ * version that does not tell. */
+int64_t engine_peer_uptime_ns(const struct engine *e, unsigned peer,
+			      mono_t now);
 bool engine_tx_in_sync(const struct engine *e, unsigned peer);
 bool engine_rx_in_sync(const struct engine *e, unsigned peer);
 /* The peer whose bulk this node waits for; NULL if none. */

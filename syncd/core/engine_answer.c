@@ -7,13 +7,10 @@
  * A copy lives for max(nominal, 3 periods of the audit), as long as each peer
  * that tells us anything looks regularly: the dump for the sums gives what the
  * round before has confirmed its time again, and takes from others what is too
- * much. Where nobody looks (an older peer, none at all, a bulk that goes on) it
- * is an hour at least, and when the looks stop what is here is raised to that
- * before the first copy ends. Where several nodes work a copy has more than any
- * packet gives it (timeouts_copy), and is given that again.
- *
- * What the owner calls otherwise (`names`) is summed, listed and named as it
- * does; in the code that flow is `owners`.
+ * much. Where nobody looks (an older peer, none, a bulk that goes on) it is an
+ * hour, and what is here is raised to that before the first copy ends. Where
+ * several nodes work a copy has more than any packet gives it (timeouts_copy).
+ * `owners` is a flow in the owner's numbers of zones.
  *
  * Invariant: a copy ends early only if its owner did not have it in two looks.
  */
@@ -23,8 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sums are told while less than that waits. */
-#define QUEUE_BYTES (64 * 1024)
+#define QUEUE_BYTES (64 * 1024) /* sums are told while less waits */
 
 /* --- what we answer ------------------------------------------------------ */
 
@@ -84,10 +80,11 @@ static void begin(struct engine *e, unsigned peer,
 	a->round = m->round;
 	a->bits = m->bits;
 	a->urgent = m->urgent;
-	memcpy(a->key, m->key, sizeof(a->key));
 	a->period_ns = m->period_ms * MONO_MS;
-	a->lapses_at =
-		a->period_ns ? mono_add(now, 2 * a->period_ns) : MONO_NEVER;
+	memcpy(a->key, m->key, sizeof(a->key));
+	if (!a->period_ns || !a->lapses_at.ns || mono_is_never(a->lapses_at))
+		a->lapses_at = a->period_ns ? mono_add(now, 2 * a->period_ns)
+					    : MONO_NEVER;
 }
 
 static void verdict(struct audit_answer *a, const struct session_audit *m)
@@ -246,11 +243,11 @@ void engine_answer_settle(struct engine *e, mono_t now)
 /* The owner's entry is as ours, as far as the last round saw. */
 static bool is_confirmed(const struct audit_answer *a, const struct flow *owners)
 {
+	uint64_t tuple = digest_tuple(a->confirmed_key, owners);
+
 	return a->confirmed && audit_compares(owners) &&
-	       !audit_set_has(
-		       &a->differ,
-		       audit_bucket(digest_tuple(a->confirmed_key, owners),
-				    a->confirmed_bits));
+	       !audit_set_has(&a->differ,
+			      audit_bucket(tuple, a->confirmed_bits));
 }
 
 /*
@@ -445,6 +442,9 @@ void engine_answer_dumped(struct engine *e, unsigned peer, mono_t now)
 {
 	struct audit_answer *a = e->peers[peer].audit.answer;
 
+	/* not when it began: a round without an end keeps no copy alive */
+	if (a->phase == ANSWER_SUM && a->period_ns)
+		a->lapses_at = mono_add(now, 2 * a->period_ns);
 	if (a->phase == ANSWER_IDENTIFY) {
 		a->phase = ANSWER_NOTHING;
 		(void)say(e, peer, &a->found, now);

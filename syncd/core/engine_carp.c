@@ -94,8 +94,10 @@ enum carp_refusal engine_advert(struct engine *e, unsigned vhost,
 		from.tie = engine_witness_tie(e, vhost, (unsigned)peer, now);
 	}
 	result = carp_vhost_receive(&e->vhosts[vhost].carp, a, &from, now);
-	if (result == CARP_OK)
+	if (result == CARP_OK) {
+		e->vhosts[vhost].heard_at = now;
 		engine_witness_heard(e, vhost, peer, a, source->family);
+	}
 	return result;
 }
 
@@ -252,32 +254,42 @@ static void handover_words(const struct engine *e, char *text, size_t size)
 			 *e->handover_why ? ": " : "", e->handover_why);
 }
 
+/* What the hold of a new master has to say, if anything. */
+static void add_hold(const struct engine *e, enum engine_took took, char *cause,
+		     size_t size)
+{
+	size_t len = strlen(cause);
+
+	if (e->gate.holds == HOLD_DRIFT)
+		snprintf(cause + len, size - len, " (hold: drift)");
+	else if (took == TOOK_ALONE)
+		snprintf(cause + len, size - len, ", peer never seen");
+	else if (took == TOOK_LESS)
+		snprintf(cause + len, size - len, ", not in sync (hold: %s)",
+			 gate_reason(e->gate.holds));
+}
+
 static void transition(struct engine *e, unsigned i,
 		       const struct carp_action *a, mono_t now)
 {
 	struct engine_vhost *v = &e->vhosts[i];
 	char cause[SESSION_REASON_MAX], words[SESSION_REASON_MAX];
+	bool held = a->transition.to == CARP_MASTER &&
+		    e->gate.holds & ~(uint32_t)HOLD_DRIFT;
+	enum engine_took took = engine_took(e, i);
 	struct engine_action *out;
 
 	handover_words(e, words, sizeof(words));
 	describe(a, words, cause, sizeof(cause));
-	if (a->transition.to == CARP_MASTER && e->gate.holds)
-		snprintf(cause + strlen(cause), sizeof(cause) - strlen(cause),
-			 e->gate.holds == HOLD_DRIFT
-				 ? " (hold: %s)"
-				 : ", not in sync (hold: %s)",
-			 gate_reason(e->gate.holds));
+	if (a->transition.to == CARP_MASTER)
+		add_hold(e, took, cause, sizeof(cause));
 	history_add(&e->history, now, v->name, a->transition.from,
 		    a->transition.to, cause);
 	engine_log(e, LEVEL_NOTICE, "carp \"%s\": %s -> %s: %s", v->name,
 		   carp_state_name(a->transition.from),
 		   carp_state_name(a->transition.to), cause);
-	if (a->transition.to == CARP_MASTER &&
-	    e->gate.holds & ~(uint32_t)HOLD_DRIFT)
-		engine_log(e, LEVEL_WARNING,
-			   "carp \"%s\": taken over without the whole state; "
-			   "connections that are missing break",
-			   v->name);
+	if (held)
+		engine_took_log(e, i, took, now);
 	if (a->transition.to == CARP_MASTER)
 		engine_set_no_preempt(e, i, false);
 	/* its flows go on elsewhere: what is here is a copy (rules 7) */

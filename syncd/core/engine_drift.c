@@ -78,13 +78,35 @@ void engine_drift_each(const struct engine *e, unsigned peer, drift_each *each,
 		each_of(e, peer, not_ignored, &f);
 }
 
+/* A comparison while it goes on. */
+struct counted {
+	struct engine_drift_peer *p;
+	const char *first[DRIFT_KINDS]; /* that differs */
+};
+
+/* Of what it is that differs, whatever the values are. */
+static uint64_t sum_of(enum drift_kind kind, const char *name)
+{
+	uint64_t sum = 0xcbf29ce484222325ULL ^ kind;
+
+	for (; *name; name++)
+		sum = (sum ^ (uint8_t)*name) * 0x100000001b3ULL;
+	return sum;
+}
+
 static void count(void *arg, const struct drift_difference *d)
 {
-	struct engine_drift_peer *p = arg;
+	struct counted *c = arg;
+	struct engine_drift_peer *p = c->p;
+	const char *name = d->ours ? d->ours->name : d->theirs->name;
 
-	p->differs[d->kind] += !d->unknown;
 	p->bites[d->kind] += d->bites;
 	p->unknown[d->kind] += d->unknown;
+	if (d->unknown)
+		return;
+	p->which += sum_of(d->kind, name);
+	if (!p->differs[d->kind]++)
+		c->first[d->kind] = name;
 }
 
 static uint32_t kinds(const struct engine_drift_peer *p)
@@ -96,20 +118,11 @@ static uint32_t kinds(const struct engine_drift_peer *p)
 	return set;
 }
 
-/* Said when other kinds differ than before: what exactly, `check` tells. */
-static void compare(struct engine *e, unsigned peer)
+/* Other kinds than before differ: what exactly, `check` tells. */
+static void log_kinds(struct engine *e, unsigned peer)
 {
-	struct engine_drift_peer *p = &e->drift.peers[peer];
-	struct filtered f = { e, count, p };
-	uint32_t before = kinds(p);
 	char words[SESSION_REASON_MAX];
 
-	memset(p->differs, 0, sizeof(p->differs));
-	memset(p->bites, 0, sizeof(p->bites));
-	memset(p->unknown, 0, sizeof(p->unknown));
-	each_of(e, peer, not_ignored, &f);
-	if (kinds(p) == before)
-		return;
 	engine_drift_words(e, peer, false, words, sizeof(words));
 	if (*words)
 		engine_log(e, LEVEL_WARNING,
@@ -122,26 +135,76 @@ static void compare(struct engine *e, unsigned peer)
 			   e->peers[peer].name);
 }
 
-static void compare_all(struct engine *e)
+/* Into history: what differs now, where that is something else than before. */
+static void note(struct engine *e, unsigned peer, const struct counted *c,
+		 bool before, mono_t now)
+{
+	const struct engine_drift_peer *p = c->p;
+	char text[SESSION_REASON_MAX] = "";
+	bool unknown = false;
+	size_t len = 0;
+
+	for (unsigned i = 1; i < DRIFT_KINDS && len < sizeof(text); i++) {
+		char more[24] = "";
+
+		unknown |= p->unknown[i];
+		if (!p->differs[i])
+			continue;
+		if (p->differs[i] > 1)
+			snprintf(more, sizeof(more), " and %u more",
+				 p->differs[i] - 1);
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+					"%s%s %s%s", len ? ", " : "",
+					drift_kind_name((enum drift_kind)i),
+					c->first[i], more);
+	}
+	if (len)
+		engine_note(e, e->peers[peer].name, now, "drift %s: %s",
+			    before ? "is now" : "begins", text);
+	else
+		engine_note(e, e->peers[peer].name, now, "drift is over%s",
+			    unknown ? ", but not all could be compared" : "");
+}
+
+static void compare(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_drift_peer *p = &e->drift.peers[peer];
+	struct counted c = { .p = p };
+	struct filtered f = { e, count, &c };
+	uint32_t before = kinds(p);
+	uint64_t which = p->which;
+
+	memset(p->differs, 0, sizeof(p->differs));
+	memset(p->bites, 0, sizeof(p->bites));
+	memset(p->unknown, 0, sizeof(p->unknown));
+	p->which = 0;
+	each_of(e, peer, not_ignored, &f);
+	if (kinds(p) != before)
+		log_kinds(e, peer);
+	if (p->which != which)
+		note(e, peer, &c, before, now);
+}
+
+static void compare_all(struct engine *e, mono_t now)
 {
 	for (unsigned i = 0; i < e->npeers; i++)
-		compare(e, i);
+		compare(e, i, now);
 }
 
 /* --- what is given --------------------------------------------------------------- */
 
 void engine_drift_effects(struct engine *e,
 			  const enum drift_effect effects[DRIFT_KINDS],
-			  const char *const *ignore, size_t nignore)
+			  const char *const *ignore, size_t nignore, mono_t now)
 {
 	e->drift.ignore = ignore;
 	e->drift.nignore = nignore;
 	memcpy(e->drift.effects, effects, sizeof(e->drift.effects));
-	compare_all(e);
+	compare_all(e, now);
 }
 
 void engine_drift_aliases(struct engine *e, unsigned peer,
-			  const struct drift_alias *list, size_t n)
+			  const struct drift_alias *list, size_t n, mono_t now)
 {
 	struct engine_drift_peer *p = &e->drift.peers[peer];
 
@@ -150,10 +213,11 @@ void engine_drift_aliases(struct engine *e, unsigned peer,
 	if (n)
 		memcpy(p->aliases, list, n * sizeof(*list));
 	p->naliases = n;
-	compare(e, peer);
+	compare(e, peer, now);
 }
 
-void engine_drift_facts(struct engine *e, struct fact *list, size_t n)
+void engine_drift_facts(struct engine *e, struct fact *list, size_t n,
+			mono_t now)
 {
 	free(e->drift.ours);
 	drift_sort(list, n);
@@ -161,7 +225,7 @@ void engine_drift_facts(struct engine *e, struct fact *list, size_t n)
 	e->drift.n = n;
 	for (unsigned i = 0; i < e->npeers; i++)
 		e->drift.peers[i].say = true;
-	compare_all(e);
+	compare_all(e, now);
 }
 
 /* --- the peer -------------------------------------------------------------------- */
@@ -180,7 +244,7 @@ void engine_drift_peer_down(struct engine *e, unsigned peer)
 }
 
 void engine_drift_heard(struct engine *e, unsigned peer,
-			const struct session_event *ev)
+			const struct session_event *ev, mono_t now)
 {
 	struct engine_drift_peer *p = &e->drift.peers[peer];
 	size_t room = FACTS_MAX;
@@ -202,7 +266,7 @@ void engine_drift_heard(struct engine *e, unsigned peer,
 	p->coming = NULL;
 	p->ncoming = 0;
 	p->known = true;
-	compare(e, peer);
+	compare(e, peer, now);
 }
 
 void engine_drift_say(struct engine *e, unsigned peer)

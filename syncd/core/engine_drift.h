@@ -22,6 +22,7 @@ struct engine_drift_peer {
 	/* by kind, ignored ones not: differences, those that bite us, and what
 	 * could not be compared */
 	unsigned differs[DRIFT_KINDS], bites[DRIFT_KINDS], unknown[DRIFT_KINDS];
+	uint64_t which; /* what differs, as a sum; 0: nothing */
 };
 
 struct engine_drift {
@@ -39,12 +40,14 @@ struct engine;
  * each, perhaps with * at the end. The list stays. */
 void engine_drift_effects(struct engine *e,
 			  const enum drift_effect effects[DRIFT_KINDS],
-			  const char *const *ignore, size_t nignore);
+			  const char *const *ignore, size_t nignore,
+			  mono_t now);
 /* Interfaces that a peer calls otherwise; the texts stay. */
 void engine_drift_aliases(struct engine *e, unsigned peer,
-			  const struct drift_alias *list, size_t n);
+			  const struct drift_alias *list, size_t n, mono_t now);
 /* All facts of this node, FACTS_MAX at most: list is taken over (free). */
-void engine_drift_facts(struct engine *e, struct fact *list, size_t n);
+void engine_drift_facts(struct engine *e, struct fact *list, size_t n,
+			mono_t now);
 
 /* Both sides have said what they are, and the link stands. */
 bool engine_drift_known(const struct engine *e, unsigned peer);

@@ -169,6 +169,15 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 	return engine_answer_wants_dump(e, peer) ? DUMP_ANSWER : DUMP_NONE;
 }
 
+static bool any_backlog(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].live &&
+		    session_backlog(e->peers[i].session) >= BULK_QUEUE_BYTES)
+			return true;
+	return false;
+}
+
 static bool dump_may_go_on(const struct engine *e, mono_t now)
 {
 	switch (e->dump) {
@@ -183,6 +192,9 @@ static bool dump_may_go_on(const struct engine *e, mono_t now)
 			return false;
 		return !is_paced(e) || e->dump_after.ns <= now.ns;
 	case DUMP_LOWER:
+		if (any_backlog(e))
+			return false;
+		return !is_paced(e) || e->dump_after.ns <= now.ns;
 	case DUMP_RAISE:
 	case DUMP_AUDIT:
 		return !is_paced(e) || e->dump_after.ns <= now.ns;
@@ -267,6 +279,7 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 	e->dump_running = running;
 	e->dump_abort = false;
 	e->fresh = 0;
+	engine_lower_chunk(e);
 	e->chunk_offered = e->destroys.offered;
 	if (what == DUMP_AUDIT)
 		engine_audit_dumping(e, started, now);
@@ -298,39 +311,6 @@ static void sweep(struct engine *e, const struct flow *f)
 		engine_op(e, FLOW_DESTROY, f, 0);
 }
 
-/* What it deserves after a takeover; a bulk that was broken off may have cut it.
- * Where several nodes work most are copies still, and are seen to be. */
-static uint32_t deserved(const struct engine *e, const struct flow *f)
-{
-	uint32_t nominal = timeouts_nominal(&e->timeouts, f);
-	uint32_t most = timeouts_raised(&e->timeouts, f);
-
-	if (!engine_all_work(e) || f->status & IPS_FIXED_TIMEOUT)
-		return nominal;
-	if (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
-	    (f->timeout_s > nominal || nominal > TIMEOUT_SUSPECT_S))
-		return timeouts_copy(&e->timeouts, f);
-	return f->timeout_s < most ? f->timeout_s : most;
-}
-
-/* After a takeover no timeout is longer than its state deserves, whichever dump
- * comes by first; those that a bulk marked and never reached get theirs back (rules 7), and TCP is liberal
- * (FLOW_TIMEOUT). */
-static void lower(struct engine *e, const struct flow *f)
-{
-	uint32_t timeout_s = deserved(e, f);
-
-	/* in a flowtable: the kernel keeps and ends it by that one's time */
-	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
-		return;
-	if (f->timeout_s > timeout_s ||
-	    (f->status & IPS_FIXED_TIMEOUT && f->timeout_s < timeout_s / 2) ||
-	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
-	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
-	     timeout_s > TIMEOUT_SUSPECT_S))
-		engine_op(e, FLOW_TIMEOUT, f, timeout_s);
-}
-
 /* What was ours as master's a moment ago is a copy now: nothing refreshes it
  * here, and its windows stand still while it goes on over there. Or it may be:
  * where we are master of others it is seen that it was ours. */
@@ -355,7 +335,7 @@ static bool outdated(const struct engine *e, const struct flow *f)
 	return false;
 }
 
-static void visit(struct engine *e, const struct flow *f)
+static void visit(struct engine *e, const struct flow *f, mono_t now)
 {
 	if (filter_flow(&e->filter, f) != FILTER_PASS)
 		return;
@@ -370,8 +350,11 @@ static void visit(struct engine *e, const struct flow *f)
 		raise_one(e, f);
 		return;
 	case DUMP_LOWER:
+		engine_lower_tell(e, f, now);
+		engine_lower(e, f);
+		return;
 	case DUMP_BULK:
-		lower(e, f);
+		engine_lower(e, f);
 		return;
 	case DUMP_AUDIT:
 	case DUMP_ANSWER:
@@ -380,16 +363,20 @@ static void visit(struct engine *e, const struct flow *f)
 	}
 }
 
-static void visit_all(struct engine *e, const struct flow *list, size_t n)
+static void visit_all(struct engine *e, const struct flow *list, size_t n,
+		      mono_t now)
 {
 	bool skip[ENGINE_OPS_MAX];
 
+	if (e->dump == DUMP_LOWER)
+		audit_tuples_sort(&e->changed);
 	/* all of them before the first op: they share the memory */
 	for (size_t i = 0; i < n; i++)
 		skip[i] = outdated(e, &list[i]);
 	for (size_t i = 0; i < n; i++)
 		if (!skip[i])
-			visit(e, &list[i]);
+			visit(e, &list[i], now);
+	engine_lower_chunk(e);
 }
 
 static void lowered(struct engine *e)
@@ -456,13 +443,13 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	if (what == DUMP_BULK && !failed) {
 		engine_sync_chunk(e, peer, list, n, more, now);
 		if (e->bulk_lowers)
-			visit_all(e, list, n);
+			visit_all(e, list, n, now);
 	} else if (what == DUMP_AUDIT && !failed) {
 		engine_audit_chunk(e, list, n);
 	} else if (what == DUMP_ANSWER && !failed) {
 		engine_answer_chunk(e, peer, list, n, now);
 	} else if (!failed) {
-		visit_all(e, list, n);
+		visit_all(e, list, n, now);
 	}
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;

@@ -9,6 +9,7 @@
  * engine_handover.c  the planned switch, as the old master
  * engine_given.c     and as the new one
  * engine_split.c     which vhosts move together, and who hands over for it
+ * engine_took.c      what a new master has of the state, in words
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
@@ -21,6 +22,7 @@
  * engine_defer.c     first packets that wait until the peers know their flow
  * engine_audit.c     comparing tables, as the owner of the flows
  * engine_judge.c     what differs, and its repair
+ * engine_lower.c     what a takeover gives back
  * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  * engine_expect.c    expectations, out and in
@@ -80,6 +82,18 @@ void engine_witness_addresses(struct engine *e, unsigned peer);
 void engine_witness_said(struct engine *e, unsigned vhost, uint64_t counter,
 			 mono_t now);
 void engine_witness_waits(struct engine *e, unsigned vhost, mono_t now);
+
+/* --- engine_took.c */
+enum engine_took {
+	TOOK_WHOLE, /* nothing is known to be missing */
+	TOOK_ALONE, /* there was never another node */
+	TOOK_LESS,
+};
+/* The vhost becomes master. */
+enum engine_took engine_took(const struct engine *e, unsigned vhost);
+/* Of a node that was on hold. */
+void engine_took_log(struct engine *e, unsigned vhost, enum engine_took took,
+		     mono_t now);
 
 /* --- engine_vhosts.c */
 void engine_vhosts_settle(struct engine *e, mono_t now);
@@ -188,7 +202,7 @@ bool engine_sync_silent(const struct engine *e);
 void engine_drift_peer_live(struct engine *e, unsigned peer);
 void engine_drift_peer_down(struct engine *e, unsigned peer);
 void engine_drift_heard(struct engine *e, unsigned peer,
-			const struct session_event *ev);
+			const struct session_event *ev, mono_t now);
 /* Tells a live peer, if there is anything new. */
 void engine_drift_say(struct engine *e, unsigned peer);
 /* HOLD_DRIFT, or 0; and the demotion. */
@@ -308,6 +322,16 @@ mono_t engine_dump_deadline(const struct engine *e);
 /* What was injected or read costs a rest, where dumping is not urgent. */
 void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
 		      mono_t now);
+
+/* --- engine_lower.c: after a takeover, from a dump of our table */
+/* An op, where it has another time than its state deserves. */
+void engine_lower(struct engine *e, const struct flow *f);
+/* To the peers, where an old master may have lost it. */
+void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now);
+/* An event was read: it is not as in the chunk that waits. */
+void engine_lower_changed(struct engine *e, const struct flow *f);
+/* The kernel fills the next chunk from now on. */
+void engine_lower_chunk(struct engine *e);
 
 /* --- engine_audit.c: comparing, as the owner */
 /* The peer can be told of audits; and a round with it may go on now. */

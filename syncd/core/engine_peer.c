@@ -55,6 +55,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	engine_witness_gone(e, peer, now);
 	p->rest = true;
 	p->say_ack = false;
+	ended_clear(&p->rx.ended); /* it may go on there from now on */
 	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
 	engine_resume_keep(e, peer, now);
 	engine_rx_forget(e, peer, "the link was lost", now);
@@ -259,7 +260,7 @@ static void heard(struct engine *e, unsigned peer,
 		engine_resume_answered(e, peer, ev);
 		return;
 	case SESSION_FACTS:
-		engine_drift_heard(e, peer, ev);
+		engine_drift_heard(e, peer, ev, now);
 		return;
 	case SESSION_SETS:
 		engine_sets_words(e, peer, ev);

@@ -333,5 +333,8 @@ void engine_resume_restore(struct engine *e, unsigned peer,
 		p->resume.epoch = heard->epoch;
 		p->resume.since = now;
 		p->ack_seq = heard->seq;
+		/* they had the time until the next look of a peer, and that
+		 * looks twice before it keeps one alive */
+		e->raise = true;
 	}
 }

@@ -92,6 +92,7 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 		e->torn = e->windows_old = false;
 	rx->state = RX_IDLE;
 	rx->result = BULK_DONE;
+	ended_clear(&rx->ended);
 	p->bulks[BULK_DONE]++;
 	rx->epoch = rx->bulk_epoch;
 	rx->gap[0] = '\0';
@@ -297,6 +298,8 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		p->answered += !ev->flows.bulk &&
 			       (c->op == FLOW_NEW || c->op == FLOW_UPDATE) &&
 			       c->flow.status & IPS_SEEN_REPLY;
+		if (ev->flows.bulk && ended_has(&p->rx.ended, &c->flow))
+			continue;
 		engine_audit_touch(e, &c->flow);
 		engine_answer_told(e, &c->flow);
 		if (!engine_op_told(e, c, peer))

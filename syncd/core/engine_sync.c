@@ -202,10 +202,15 @@ static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
 	}
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
-		int err = told(p) && !(had >> i & 1)
-				  ? session_tell(p->session, &c, now)
-				  : 0;
+		int err;
 
+		/* also after it has failed: the rest of it may come */
+		if (op == FLOW_DESTROY && p->live &&
+		    (p->rx.state != RX_IDLE || p->rx.ended.slots))
+			ended_note(&p->rx.ended, f);
+		err = told(p) && !(had >> i & 1)
+			      ? session_tell(p->session, &c, now)
+			      : 0;
 		if (err)
 			engine_sync_gap(e, i,
 					err == -ENOBUFS
@@ -290,6 +295,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	if (!e->masters)
 		return;
 	engine_audit_touch(e, f);
+	engine_lower_changed(e, f);
 	if (op == FLOW_DESTROY) {
 		destroyed(e, f, portid, now);
 		return;
@@ -364,6 +370,7 @@ void engine_sync_bulk_begins(struct engine *e, unsigned peer, mono_t now)
 
 	p->tx.state = TX_BULK;
 	p->tx.expects = false;
+	p->tx.told_from = session_stats(p->session)->bulk_sent;
 	if (bulk_begin(e, p, e->table, now))
 		engine_sync_gap(e, peer, "memory is short", now);
 }
@@ -394,9 +401,15 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 
 void engine_sync_bulk_ends(struct engine *e, unsigned peer, mono_t now)
 {
-	e->peers[peer].tx.state = TX_STREAM;
-	if (session_bulk_end(e->peers[peer].session, now))
+	struct engine_peer *p = &e->peers[peer];
+
+	p->tx.state = TX_STREAM;
+	if (session_bulk_end(p->session, now)) {
 		engine_sync_gap(e, peer, "memory is short", now);
+		return;
+	}
+	p->tx.told = session_stats(p->session)->bulk_sent - p->tx.told_from;
+	p->tx.told_at = now;
 }
 
 /* --- settling ------------------------------------------------------------------ */

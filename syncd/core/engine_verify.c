@@ -68,30 +68,50 @@ static const char *refusal(const struct engine_peer *p)
 	       "them: conntrack -E there";
 }
 
+/* Into log and history when it begins, however many rounds it stays. */
 static void alarm_set(struct engine *e, unsigned peer, uint64_t n,
-		      const char *what, const char *why)
+		      const char *what, const char *why, mono_t now)
 {
 	struct engine_audit *a = &e->peers[peer].audit;
 	bool had = a->alarm[0];
 
 	snprintf(a->alarm, sizeof(a->alarm), "%llu flows %s: %s",
 		 (unsigned long long)n, what, why);
-	if (!had)
-		engine_log(e, LEVEL_WARNING,
-			   "the audit cannot make %s equal to this node: %s",
-			   e->peers[peer].name, a->alarm);
+	if (had)
+		return;
+	engine_log(e, LEVEL_WARNING,
+		   "the audit cannot make %s equal to this node: %s",
+		   e->peers[peer].name, a->alarm);
+	engine_note(e, e->peers[peer].name, now,
+		    "the audit cannot mend: %llu flows %s. statesync check",
+		    (unsigned long long)n, what);
 }
 
-static void alarm_clear(struct engine *e, unsigned peer)
+/* And when it ends; why: what is known of it now. */
+static void alarm_clear(struct engine *e, unsigned peer, const char *why,
+			mono_t now)
 {
 	struct engine_audit *a = &e->peers[peer].audit;
 
-	if (a->alarm[0])
-		engine_log(e, LEVEL_NOTICE,
-			   "the audit finds no more differences to %s that it "
-			   "could not mend",
-			   e->peers[peer].name);
+	if (!a->alarm[0])
+		return;
 	a->alarm[0] = '\0';
+	engine_log(e, LEVEL_NOTICE, "the audit of %s: %s", e->peers[peer].name,
+		   why);
+	engine_note(e, e->peers[peer].name, now, "the audit: %s", why);
+}
+
+/* Whoever is master compares, and has an alarm of its own. */
+static void forget(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_audit *a = &e->peers[peer].audit;
+
+	alarm_clear(e, peer,
+		    "this node is not master any more, and compares "
+		    "no longer",
+		    now);
+	a->uncured = 0;
+	a->nmemory = 0;
 }
 
 /* What this round repaired is what the next one must find whole. */
@@ -105,14 +125,17 @@ static void learn(struct engine *e, const struct audit_round *r, mono_t now)
 		a->extra_since = now;
 	if (a->uncured)
 		alarm_set(e, r->peer, a->uncured,
-			  "are missing or differ after a repair", refusal(p));
+			  "are missing or differ after a repair", refusal(p),
+			  now);
 	else if (mono_diff(now, a->extra_since) > EXTRA_PERIODS * a->period_ns)
 		alarm_set(e, r->peer, r->report.count[AUDIT_EXTRA],
 			  "stay there that this node has not",
 			  "it forwards them itself; let their hosts use the "
-			  "shared address as gateway");
+			  "shared address as gateway",
+			  now);
 	else
-		alarm_clear(e, r->peer);
+		alarm_clear(e, r->peer,
+			    "no more differences that it could not mend", now);
 	memcpy(a->memory, r->repaired, sizeof(a->memory));
 	a->nmemory = r->nrepaired;
 	memcpy(a->refused, p->tx.refused, sizeof(a->refused));
@@ -327,6 +350,8 @@ void engine_verify_settle(struct engine *e, mono_t now)
 
 		if (!e->peers[i].live)
 			a->asked = false;
+		if (!e->masters && a->alarm[0])
+			forget(e, i, now);
 		if (a->wanted && !e->peers[i].live)
 			conclude(e, i, "the link was lost");
 		else if (a->wanted && e->masters && !engine_audit_may(e, i))

@@ -36,7 +36,19 @@ static struct mistake *new_mistake(struct parser *p, struct place at)
 	p->num_mistakes++;
 	m->at = at;
 	m->lasting = false;
+	*m->shown = '\0';
 	return m;
+}
+
+/* What is behind the place is not shown, it may be anything: who mistypes
+ * pass does not want to read what it was. */
+static void show(const struct parser *p, struct mistake *m)
+{
+	if (!m->at.col ||
+	    conf_text_word(conf_text_line(p->text, m->at.line), "pass"))
+		return;
+	conf_errors_show(p->text, strlen(p->text), m->at.line, m->at.col, false,
+			 m->shown);
 }
 
 void conf_mistake(struct parser *p, struct place at, const char *fmt, ...)
@@ -58,6 +70,7 @@ void conf_mistake(struct parser *p, struct place at, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(m->text + n, sizeof(m->text) - (size_t)n, fmt, ap);
 	va_end(ap);
+	show(p, m);
 }
 
 void conf_mistake_elsewhere(struct parser *p, struct place at,
@@ -153,9 +166,11 @@ int conf_load_by(const struct conf_opener *by, const char *path,
 	rc = load(&p);
 	qsort(p.mistakes, p.num_mistakes, sizeof(p.mistakes[0]),
 	      compare_mistakes);
-	for (unsigned int i = 0; i < p.num_mistakes; i++)
-		memcpy(errors->text[errors->count++], p.mistakes[i].text,
-		       CONF_ERROR_SIZE);
+	for (unsigned int i = 0; i < p.num_mistakes; i++) {
+		memcpy(errors->text[i], p.mistakes[i].text, CONF_ERROR_SIZE);
+		memcpy(errors->shown[i], p.mistakes[i].shown, CONF_SHOWN_SIZE);
+	}
+	errors->count = p.num_mistakes;
 	if (p.no_memory)
 		rc = -ENOMEM;
 	if (!rc && errors->count)

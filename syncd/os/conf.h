@@ -9,6 +9,7 @@
 
 #include "conf_carp.h"
 #include "conf_drift.h"
+#include "conf_errors.h"
 #include "conf_follow.h"
 #include "conf_sync.h"
 
@@ -19,8 +20,6 @@
 #define CONF_KEYS_MAX	  2 /* two while a key is being replaced */
 #define CONF_PATHS_MAX	  4 /* addresses on the link, of one node */
 #define CONF_PEERS_MAX	  8
-#define CONF_ERRORS_MAX	  10
-#define CONF_ERROR_SIZE	  512
 
 enum conf_result {
 	CONF_REFUSED = 1, /* mistakes in the file: see struct conf_errors */
@@ -82,15 +81,6 @@ struct conf {
 	struct conf_drift drift;
 	size_t num_carps; /* at least 1 */
 	struct conf_carp *carps;
-};
-
-/*
- * The mistakes found, in the order of the file, each a full sentence with
- * its place in front ("FILE:LINE:COL: ..."), without a newline.
- */
-struct conf_errors {
-	unsigned int count;
-	char text[CONF_ERRORS_MAX][CONF_ERROR_SIZE];
 };
 
 /*

@@ -27,6 +27,7 @@ struct mistake {
 	struct place at;
 	bool lasting; /* of an earlier pass */
 	char text[CONF_ERROR_SIZE];
+	char shown[CONF_SHOWN_SIZE];
 };
 
 struct draft_peer {

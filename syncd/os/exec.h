@@ -12,12 +12,12 @@
  * of a command or of a file that stands there (exec_conf.h).
  *
  * Each command is run by `sh -c` in a process group of its own, standard input
- * empty, with a time limit; beyond it the whole group is killed. What a
- * command leaves in the background is left alone when it ends by itself.
+ * empty. Beyond its time limit the group gets SIGTERM, 2 s later SIGKILL; that
+ * of a check at once. What is in the background of an ended one stays.
  *
- * When the daemon ends, checks that run are killed. A command of a queue that
- * runs is let finish, within its limit; those that wait are run too if the
- * daemon left in order (exec_close), and dropped if it was killed.
+ * When the daemon ends, checks that run are killed, and commands of a queue let
+ * finish, within their limit; those that wait are run too if the daemon left
+ * in order (exec_close), and dropped if it was killed.
  */
 #ifndef STATESYNC_EXEC_H
 #define STATESYNC_EXEC_H
@@ -37,7 +37,7 @@ enum exec_how {
 	EXEC_LINE,	/* not the end: a line of its output, in text */
 	EXEC_EXITED,	/* status: its exit status */
 	EXEC_SIGNALLED, /* status: the signal that killed it */
-	EXEC_TIMEOUT,	/* killed, its time was up */
+	EXEC_TIMEOUT,	/* its time was up; nothing of it is left */
 	EXEC_NOT_RUN,	/* status: errno; there was no process for it */
 	EXEC_LOST,	/* the helper is gone, nobody knows how it ended */
 };

@@ -32,6 +32,8 @@
 #define PIPE_READS 16 /* what a pipe holds */
 #define NS_PER_S   1000000000LL
 #define NS_PER_MS  1000000LL
+#define GRACE_NS   (2 * NS_PER_S)    /* between SIGTERM and SIGKILL */
+#define LOOK_NS	   (100 * NS_PER_MS) /* is what was left behind gone? */
 
 struct job {
 	uint64_t id; /* 0: free; ascending, so the order, too */
@@ -42,6 +44,8 @@ struct job {
 	pid_t pid; /* 0: it waits */
 	int out;   /* its output; -1 */
 	bool ended, timed_out;
+	bool killed; /* all of it, by SIGKILL */
+	bool reaped; /* it ended in its grace, what it began did not */
 	struct exec_answer end; /* once it ended: to be sent */
 	unsigned lines, dropped;
 	size_t len;
@@ -121,6 +125,10 @@ static void close_output(struct job *j)
 
 static void end_job(struct job *j, enum exec_how how, int status)
 {
+	for (int i = 0; i < PIPE_READS; i++)
+		if (j->out < 0 || !read_output(j))
+			break;
+	close_output(j);
 	j->ended = true;
 	j->end = (struct exec_answer){ j->id, how, status };
 }
@@ -195,6 +203,30 @@ static bool is_first(const struct helper *h, const struct job *j)
 	return true;
 }
 
+/* Anything of its group; the number is not another's as long as there is. */
+static bool lives(const struct job *j)
+{
+	return kill(-j->pid, 0) == 0;
+}
+
+/*
+ * Whose time is up is asked to end, then made to. A check is made to at once:
+ * who waits for its answer should not wait longer than for any.
+ */
+static void limit(struct job *j, int64_t now)
+{
+	if (j->reaped && !lives(j))
+		end_job(j, EXEC_TIMEOUT, 0);
+	if (j->ended || j->killed || now < j->deadline_ns)
+		return;
+	j->killed = j->timed_out || j->queue == EXEC_CHECK;
+	j->timed_out = true;
+	j->deadline_ns = now + GRACE_NS;
+	(void)kill(-j->pid, j->killed ? SIGKILL : SIGTERM);
+	if (j->reaped)
+		end_job(j, EXEC_TIMEOUT, 0);
+}
+
 static void reap(struct helper *h)
 {
 	int status;
@@ -204,13 +236,11 @@ static void reap(struct helper *h)
 		for (size_t i = 0; i < EXEC_JOBS_MAX; i++) {
 			struct job *j = &h->jobs[i];
 
-			if (!j->id || j->pid != pid || j->ended)
+			if (!j->id || j->pid != pid || j->ended || j->reaped)
 				continue;
-			for (int k = 0; k < PIPE_READS; k++)
-				if (j->out < 0 || !read_output(j))
-					break;
-			close_output(j);
-			if (j->timed_out)
+			if (j->timed_out && !j->killed && lives(j))
+				j->reaped = true;
+			else if (j->timed_out)
 				end_job(j, EXEC_TIMEOUT, 0);
 			else if (WIFSIGNALED(status))
 				end_job(j, EXEC_SIGNALLED, WTERMSIG(status));
@@ -319,7 +349,7 @@ struct waiting {
 /* Starts, kills and reports what is due. */
 static void settle(struct helper *h, struct waiting *w)
 {
-	int64_t now = now_ns();
+	int64_t now = now_ns(), due;
 	bool unsent = false;
 
 	*w = (struct waiting){ .n = FIRST_JOB };
@@ -330,6 +360,8 @@ static void settle(struct helper *h, struct waiting *w)
 			continue;
 		if (!j->pid && !j->ended && is_first(h, j))
 			start(j);
+		if (j->pid && !j->ended)
+			limit(j, now);
 		if (j->ended &&
 		    (h->orphan || exec_send(SOCKET_FD, &j->end, sizeof(j->end),
 					    "", 0) >= 0)) {
@@ -342,13 +374,11 @@ static void settle(struct helper *h, struct waiting *w)
 		unsent |= j->ended;
 		if (!j->pid || j->ended)
 			continue;
-		if (!j->timed_out && now >= j->deadline_ns) {
-			j->timed_out = true;
-			(void)kill(-j->pid, SIGKILL);
-		}
-		if (!j->timed_out &&
-		    (!w->deadline_ns || j->deadline_ns < w->deadline_ns))
-			w->deadline_ns = j->deadline_ns;
+		due = j->deadline_ns;
+		if (j->reaped && due > now + LOOK_NS)
+			due = now + LOOK_NS;
+		if (!j->killed && (!w->deadline_ns || due < w->deadline_ns))
+			w->deadline_ns = due;
 		if (j->out < 0)
 			continue;
 		w->jobs[w->n - FIRST_JOB] = j;

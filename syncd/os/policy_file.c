@@ -45,56 +45,56 @@ static void list_vhosts(const struct conf *conf, char *out, size_t size)
 					conf->carps[i].vhid);
 }
 
-static void no_vhost(const struct conf *conf, const struct policy_link *l,
-		     struct conf_errors *errors)
+static void no_vhost(const struct conf *conf, const struct policy_text *of,
+		     const struct policy_link *l, struct conf_errors *errors)
 {
 	char list[256];
 
 	list_vhosts(conf, list, sizeof(list));
 	if (strncmp(l->name, "carp:", 5) == 0)
-		policy_say(errors, conf->follow.policy_file, l->at,
+		policy_say(errors, of, l->at,
 			   "no carp vhost \"%s\"; vhosts here: %s. write one "
 			   "of them behind carp:",
 			   l->name + 5, list);
 	else
-		policy_say(errors, conf->follow.policy_file, l->at,
+		policy_say(errors, of, l->at,
 			   "no carp vhost or interface \"%s\"; vhosts here: "
 			   "%s. add alias = \"%s\" to carp \"%s\"",
 			   l->name, list, l->name, conf->carps[0].name);
 }
 
-static void found(const struct conf *conf, const struct policy_link *l,
-		  enum policy_found what, struct policy_report *report)
+static void found(const struct conf *conf, const struct policy_text *of,
+		  const struct policy_link *l, enum policy_found what,
+		  struct policy_report *report)
 {
-	const char *file = conf->follow.policy_file;
 	const char *vhost = conf->carps[l->vhost].name;
 
 	switch (what) {
 	case POLICY_FOUND_INTERFACE:
-		policy_say(&report->notes, file, l->at,
-			   "\"%s\" is the interface", l->name);
+		policy_say(&report->notes, of, l->at, "\"%s\" is the interface",
+			   l->name);
 		return;
 	case POLICY_FOUND_VHOST:
-		policy_say(&report->notes, file, l->at, "\"%s\" is carp \"%s\"",
+		policy_say(&report->notes, of, l->at, "\"%s\" is carp \"%s\"",
 			   l->name, vhost);
 		return;
 	case POLICY_FOUND_VHID:
-		policy_say(&report->notes, file, l->at,
+		policy_say(&report->notes, of, l->at,
 			   "\"%s\" is carp \"%s\", by its vhid", l->name,
 			   vhost);
 		return;
 	case POLICY_FOUND_NOTHING:
 		report->missing = true;
-		policy_say(&report->warnings, file, l->at,
+		policy_say(&report->warnings, of, l->at,
 			   "no interface \"%s\" here; it counts as down until "
 			   "it appears",
 			   l->name);
 		return;
 	case POLICY_FOUND_NO_VHOST:
-		no_vhost(conf, l, &report->errors);
+		no_vhost(conf, of, l, &report->errors);
 		return;
 	case POLICY_FOUND_SEVERAL:
-		policy_say(&report->errors, file, l->at,
+		policy_say(&report->errors, of, l->at,
 			   "\"%s\" may be several vhosts; write carp:NAME, or "
 			   "give one of them an alias",
 			   l->name);
@@ -103,7 +103,7 @@ static void found(const struct conf *conf, const struct policy_link *l,
 }
 
 static int resolve(struct conf *conf, struct policy *p,
-		   struct policy_report *report)
+		   const struct policy_text *of, struct policy_report *report)
 {
 	struct policy_vhost_name *names =
 		calloc(conf->num_carps, sizeof(*names));
@@ -122,7 +122,7 @@ static int resolve(struct conf *conf, struct policy *p,
 
 		if (what == POLICY_FOUND_VHOST || what == POLICY_FOUND_VHID)
 			l->means = POLICY_VHOST;
-		found(conf, l, what, report);
+		found(conf, of, l, what, report);
 	}
 	free(names);
 	return report->errors.count ? CONF_REFUSED : 0;
@@ -172,40 +172,6 @@ static const char *why_not(int err)
 	}
 }
 
-int policy_file_load(const struct conf_opener *by, struct conf *conf,
-		     const struct policy_macros *macros,
-		     struct policy_report *report)
-{
-	const char *path = conf->follow.policy_file;
-	struct policy *p = NULL;
-	char *text;
-	size_t len = 0;
-	int err;
-
-	if (!path)
-		return 0;
-	text = malloc(FILE_MAX);
-	if (!text)
-		return -ENOMEM;
-	err = read_file(conf_open(by, path), text, &len);
-	if (err) {
-		policy_say(&report->errors, path, whole,
-			   "%s; not loaded. ls -l %s", why_not(err), path);
-		err = CONF_REFUSED;
-	} else {
-		err = policy_parse(path, text, len, macros, &p, &report->errors,
-				   &report->notes);
-	}
-	free(text);
-	if (!err)
-		err = resolve(conf, p, report);
-	if (err)
-		policy_free(p);
-	else
-		conf->follow.policy = p;
-	return err;
-}
-
 /* --- what would not work ---------------------------------------------------- */
 
 static bool in_dir(const char *dir, size_t dir_len, const char *name,
@@ -249,8 +215,9 @@ static bool is_builtin(const char *name, size_t len)
 }
 
 /* A command that begins with anything but a plain word is not judged. */
-static void look_command(const struct conf *conf, struct policy_report *report,
-			 struct policy_place at, const char *command)
+static void look_command(const struct policy_text *of,
+			 struct policy_report *report, struct policy_place at,
+			 const char *command)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -263,14 +230,14 @@ static void look_command(const struct conf *conf, struct policy_report *report,
 	/* ours stands in for it */
 	if (len == strlen("ifconfig") && !strncmp(command, "ifconfig", len))
 		return;
-	policy_say(&report->warnings, conf->follow.policy_file, at,
+	policy_say(&report->warnings, of, at,
 		   "there is no program \"%.*s\" here; the command will fail. "
 		   "install it, or write what this system has instead",
 		   (int)len, command);
 }
 
 struct look {
-	const struct conf *conf;
+	const struct policy_text *of;
 	struct policy_report *report;
 };
 
@@ -280,25 +247,61 @@ static void look_step(unsigned state, struct policy_step *step, void *arg)
 
 	(void)state;
 	if (step->what == POLICY_RUN)
-		look_command(l->conf, l->report, step->at, step->text);
+		look_command(l->of, l->report, step->at, step->text);
 }
 
-void policy_file_look(const struct conf *conf, struct policy_report *report)
+static void look(const struct policy *p, const struct policy_text *of,
+		 struct policy_report *report)
 {
-	const struct policy *p = conf->follow.policy;
-	struct look l = { conf, report };
+	struct look l = { of, report };
 	unsigned state = POLICY_GLOBAL;
 
-	if (!p)
-		return;
 	policy_each_step(p, look_step, &l);
 	for (size_t i = 0; i < p->ntests; i++)
-		look_command(conf, report, p->states[p->tests[i].state].at,
+		look_command(of, report, p->states[p->tests[i].state].at,
 			     p->tests[i].command);
 	while ((state = policy_unreached(p, state)) != POLICY_GLOBAL)
-		policy_say(&report->warnings, conf->follow.policy_file,
-			   p->states[state].at,
+		policy_say(&report->warnings, of, p->states[state].at,
 			   "state \"%s\" is never entered; no set-state on the "
 			   "way from the first one leads to it",
 			   p->states[state].name);
+}
+
+/* --- all of it ------------------------------------------------------------- */
+
+int policy_file_load(const struct conf_opener *by, struct conf *conf,
+		     const struct policy_macros *macros,
+		     struct policy_report *report)
+{
+	const char *path = conf->follow.policy_file;
+	struct policy_text of = { path, NULL, 0 };
+	struct policy *p = NULL;
+	char *text;
+	int err;
+
+	if (!path)
+		return 0;
+	text = malloc(FILE_MAX);
+	if (!text)
+		return -ENOMEM;
+	err = read_file(conf_open(by, path), text, &of.len);
+	if (err) {
+		policy_say(&report->errors, &of, whole,
+			   "%s; not loaded. ls -l %s", why_not(err), path);
+		err = CONF_REFUSED;
+	} else {
+		of.text = text;
+		err = policy_parse(path, text, of.len, macros, &p,
+				   &report->errors, &report->notes);
+	}
+	if (!err)
+		err = resolve(conf, p, &of, report);
+	if (!err && report->look)
+		look(p, &of, report);
+	free(text);
+	if (err)
+		policy_free(p);
+	else
+		conf->follow.policy = p;
+	return err;
 }

@@ -15,21 +15,19 @@ struct policy_report {
 	struct conf_errors warnings; /* it runs all the same */
 	struct conf_errors notes;    /* which name means what */
 	bool missing;		     /* interfaces, among the warnings */
+	bool look; /* to be set before: warn of what would not work here */
 };
 
 /*
  * Reads conf->follow.policy_file, opened by (NULL: us), into
  * conf->follow.policy, its names resolved: the vhost of
  * a link is an index into conf->carps. 0, also where no file is named;
- * CONF_REFUSED with errors, -ENOMEM. The report is added to.
+ * CONF_REFUSED with errors, -ENOMEM. The report is added to; with look, also
+ * commands whose program is not in PATH, states that are never entered.
  */
 int policy_file_load(const struct conf_opener *by, struct conf *conf,
 		     const struct policy_macros *macros,
 		     struct policy_report *report)
 	__attribute__((warn_unused_result));
-
-/* Commands whose program is not in PATH, states that are never entered: to
- * the warnings. */
-void policy_file_look(const struct conf *conf, struct policy_report *report);
 
 #endif

@@ -56,33 +56,35 @@ char *policy_join(struct policy_parser *p, const char *a, const char *b)
 
 /* --- mistakes -------------------------------------------------------------- */
 
-__attribute__((format(printf, 4, 0))) static void say(struct conf_errors *list,
-						      const char *path,
-						      struct policy_place at,
-						      const char *fmt,
-						      va_list ap)
+__attribute__((format(printf, 4, 0))) static void say(
+	struct conf_errors *list, const struct policy_text *of,
+	struct policy_place at, const char *fmt, va_list ap)
 {
 	char place[32] = "";
-	char *text;
+	unsigned i = list->count;
 	int n;
 
-	if (list->count == CONF_ERRORS_MAX)
+	if (i == CONF_ERRORS_MAX)
 		return;
-	text = list->text[list->count++];
+	list->count++;
+	*list->shown[i] = '\0';
 	if (at.col)
 		snprintf(place, sizeof(place), "%d:%d: ", at.line, at.col);
-	n = snprintf(text, CONF_ERROR_SIZE, "%.250s:%s%s", path, place,
-		     *place ? "" : " ");
-	vsnprintf(text + n, CONF_ERROR_SIZE - (size_t)n, fmt, ap);
+	n = snprintf(list->text[i], CONF_ERROR_SIZE, "%.250s:%s%s", of->path,
+		     place, *place ? "" : " ");
+	vsnprintf(list->text[i] + n, CONF_ERROR_SIZE - (size_t)n, fmt, ap);
+	if (of->text && at.col)
+		conf_errors_show(of->text, of->len, at.line, at.col, true,
+				 list->shown[i]);
 }
 
-void policy_say(struct conf_errors *list, const char *path,
+void policy_say(struct conf_errors *list, const struct policy_text *of,
 		struct policy_place at, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(list, path, at, fmt, ap);
+	say(list, of, at, fmt, ap);
 	va_end(ap);
 }
 
@@ -92,14 +94,14 @@ void policy_mistake(struct policy_parser *p, struct policy_place at,
 	va_list ap;
 
 	va_start(ap, fmt);
-	say(p->errors, p->path, at, fmt, ap);
+	say(p->errors, &p->of, at, fmt, ap);
 	va_end(ap);
 }
 
 static void line_of(const struct policy_parser *p, int number, char *out,
 		    size_t size)
 {
-	const char *s = p->text, *end = s + p->len;
+	const char *s = p->of.text, *end = s + p->of.len;
 	size_t len = 0;
 
 	while (--number > 0 && (s = memchr(s, '\n', (size_t)(end - s))))
@@ -411,7 +413,7 @@ static int parse(struct policy_parser *p, const struct policy_macros *macros)
 	if (setjmp(p->no_memory))
 		return -ENOMEM;
 	give_macros(p, macros);
-	if (!policy_lex__scan_bytes(p->text, (int)p->len, p->scanner))
+	if (!policy_lex__scan_bytes(p->of.text, (int)p->of.len, p->scanner))
 		return -ENOMEM;
 	p->at = (struct policy_place){ 1, 1 };
 	(void)policy_gram_parse(p->scanner, p);
@@ -427,7 +429,7 @@ static void name_unused(const struct policy_parser *p,
 {
 	for (const struct policy_macro *m = p->macros; m; m = m->next)
 		if (!m->used)
-			policy_say(warnings, p->path, m->at,
+			policy_say(warnings, &p->of, m->at,
 				   "macro \"%s\" is never used", m->name);
 }
 
@@ -447,9 +449,7 @@ int policy_parse(const char *path, const char *text, size_t len,
 		/* the last line may lack its end */
 		memcpy(whole, text, len);
 		whole[len] = '\n';
-		p->path = path;
-		p->text = whole;
-		p->len = len + 1;
+		p->of = (struct policy_text){ path, whole, len + 1 };
 		p->errors = errors;
 		err = parse(p, macros);
 		policy_lex_lex_destroy(p->scanner);

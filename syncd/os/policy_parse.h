@@ -18,6 +18,11 @@ struct policy_macros {
 	const char *const *list;
 };
 
+struct policy_text {
+	const char *path, *text; /* text NULL: it cannot be shown */
+	size_t len;
+};
+
 /*
  * 0 and a tree in *out that the caller gives back with policy_free();
  * CONF_REFUSED with at least one sentence in *errors, each with
@@ -32,8 +37,9 @@ int policy_parse(const char *path, const char *text, size_t len,
 /* Is it NAME=VALUE, with a name that a macro can have? */
 bool policy_macro_ok(const char *text);
 
-/* One more sentence, "PATH:LINE:COL: ..."; the eleventh is dropped. */
-void policy_say(struct conf_errors *list, const char *path,
+/* One more sentence, "PATH:LINE:COL: ...", with its line of the text; the
+ * eleventh is dropped. */
+void policy_say(struct conf_errors *list, const struct policy_text *of,
 		struct policy_place at, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

@@ -19,8 +19,7 @@ struct policy_macro {
 };
 
 struct policy_parser {
-	const char *path, *text;
-	size_t len;
+	struct policy_text of;
 	struct conf_errors *errors;
 	struct policy *policy;
 	struct policy_macro *macros;

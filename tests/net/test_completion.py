@@ -23,15 +23,15 @@ SCREEN = """fw1 is MASTER of lan and wan. fw2 is in sync and may take over now.
 
 NODE      READY  DEMOTION     VERSION  UPTIME
 fw1       yes    0            0.1.0    25 s     this node
-fw2       yes    0            0.1.0    -        10.9.0.2
+fw2       yes    0            0.1.0    21 s     10.9.0.2
 
 CARP      VHID   IF           fw1      fw2      SINCE    ADDRESSES
 lan          1   eth0         MASTER   backup   8 s      10.1.0.1/24
                                                          2001:db8:1::1/64
 wan          2   eth1         MASTER   backup   8 s      192.0.2.1/28
 
-SYNC      STATE  IN SYNC  LAG          QUEUE    BULK
-fw2       live   yes      0.0 ms       0        sent
+SYNC      STATE  IN SYNC  LAG          QUEUE    BULK                  COMPARED
+fw2       live   yes      0.0 ms       0        1 sent 8 s ago        -
 """
 # what was typed, and what has to be offered
 CASES = [

@@ -20,6 +20,7 @@ CASES = {
     "unicast": ["--conntrackd", "multicast.conntrackd.conf",
                 "--peer-address", "192.168.100.101"],
     "active": ["--conntrackd", "pair.conntrackd.conf"],
+    "notify": [],
     "keep": ["--conntrackd", "pair.conntrackd.conf", "--keep-keepalived"],
 }
 
@@ -67,8 +68,8 @@ def accepted(etc, text):
 @pytest.mark.parametrize("case", CASES)
 def test_the_result_is_a_configuration(etc, case):
     code, text, said = run(case, etc)
-    assert code == (1 if case in ("unicast", "active") else 0), said
-    vhosts = {"pair": 2, "unicast": 1, "active": 2, "keep": 1}[case]
+    assert code == (0 if case in ("pair", "keep") else 1), said
+    vhosts = {"unicast": 1, "keep": 1}.get(case, 2)
     assert "%d vhost" % vhosts in accepted(etc, text)
     # nothing is said without saying where
     for line in said.splitlines():
@@ -107,9 +108,9 @@ def test_more_values(etc):
 def test_what_is_lost_is_said(etc):
     said = run("unicast", etc)[2]
     source = (FROM / "unicast.keepalived.conf").read_text().splitlines()
-    for word in ("notify /usr", "virtual_server"):
+    for word, kind in (("notify /usr", "look"), ("virtual_server", "lost")):
         line = 1 + next(i for i, s in enumerate(source) if word in s)
-        assert "unicast.keepalived.conf:%d: lost: " % line in said, said
+        assert "unicast.keepalived.conf:%d: %s: " % (line, kind) in said, said
     assert "multicast.conntrackd.conf:25: lost: Protocol Ignore: protocol " \
            "OSPF" in said
     assert "lost: Helper" in said
@@ -118,6 +119,95 @@ def test_what_is_lost_is_said(etc):
     code, text, said = convert(etc, "--conntrackd",
                                "multicast.conntrackd.conf")
     assert code == 1 and "--peer-address" in said
+
+
+def command_of(text, role):
+    """What statesyncd makes of the value."""
+    value = re.search(r"^%s = '((?:[^'\\]|\\.)*)'$" % role, text, re.M)
+    return re.sub(r"\\(['\\])", r"\1", value[1]) if value else None
+
+
+def told(tmp_path, command, carp):
+    """How the programs that a command runs were called: name and words."""
+    bin = tmp_path / "bin"
+    bin.mkdir(exist_ok=True)
+    for name in ("TELL", "runuser"):
+        (bin / name).write_text(
+            "#!/bin/sh\nprintf '%%s' %s >>\"$OUT\"\n"
+            "printf '|%%s' \"$@\" >>\"$OUT\"\necho >>\"$OUT\"\n" % name)
+        (bin / name).chmod(0o755)
+    out = tmp_path / "out"
+    out.write_text("")
+    subprocess.run(["sh", "-c", command], check=True, env={
+        "PATH": "%s:/usr/bin:/bin" % bin, "OUT": str(out), "HOME": "/x",
+        "STATESYNC_CARP": carp})
+    return out.read_text().splitlines()
+
+
+def test_notify_goes_on_as_it_was(etc, tmp_path):
+    """Each with the words that keepalived gave it, in its order: those of an
+    instance before those of its group, and `notify` last."""
+    _, text, said = run("notify", etc)
+    assert told(tmp_path, command_of(text, "on-master"), "lan") == [
+        "runuser|-u|nobody|--|TELL|it is|q|backslash|${x}|5%",
+        "TELL|group|$HOME|two words",
+        "TELL|lan|INSTANCE|lan|MASTER|150",
+        "TELL|any|GROUP|both|MASTER|0"]
+    assert told(tmp_path, command_of(text, "on-backup"), "lan") == [
+        "TELL|group", "TELL|lan|INSTANCE|lan|BACKUP|150",
+        "TELL|any|GROUP|both|BACKUP|0"]
+    assert told(tmp_path, command_of(text, "on-fault"), "lan") == [
+        "TELL|a;b", "TELL|lan|INSTANCE|lan|FAULT|150",
+        "TELL|any|GROUP|both|FAULT|0"]
+    # the group moves at once, and the other member has none of its own
+    assert told(tmp_path, command_of(text, "on-master"), "wan") == []
+    for line in ("notify_master TELL 'it is'", "STATESYNC_CARP, _FROM, _TO",
+                 "name, state and priority"):
+        assert re.search("^#.*" + re.escape(line), text, re.M), line
+    assert "lost: notify_deleted" in said and "46: lost: notify_stop" in said
+    assert ":24:" not in said # what runs on-backup anyhow
+
+
+def test_notify_of_one_instance(etc, tmp_path):
+    text = run("unicast", etc)[1].replace("/usr/local/bin/tell-cloud.sh",
+                                          "TELL")
+    assert command_of(text, "on-fault") == \
+        'TELL INSTANCE "$STATESYNC_CARP" FAULT 110'
+    assert told(tmp_path, command_of(text, "on-backup"), "VI_1") == [
+        "TELL|INSTANCE|VI_1|BACKUP|110"]
+    # conntrackd's own have nothing to do any more; keepalived's stay its own
+    assert command_of(run("pair", etc)[1], "on-master") is None
+    code, text, said = convert(etc, "--keepalived", "notify.keepalived.conf",
+                               "--keep-keepalived")
+    assert "\non-" not in text and ": notify" not in said
+
+
+def test_notify_too_long(etc, tmp_path):
+    path = tmp_path / "long.keepalived.conf"
+    path.write_text((FROM / "unicast.keepalived.conf").read_text().replace(
+        "tell-cloud.sh", "tell-cloud.sh" + 1000 * "x"))
+    code, text, said = convert(etc, "--keepalived", str(path))
+    assert "more than 1023 bytes; a script" in said
+    assert command_of(text, "on-master") is None
+    assert "1 vhost" in accepted(etc, text)
+
+
+SAMPLES = sorted(p for p in Path("/usr/share/doc/keepalived/samples").glob(
+    "keepalived.conf.*") if "vrrp_instance" in p.read_text(errors="replace"))
+
+
+@pytest.mark.skipif(not SAMPLES, reason="no samples of keepalived")
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda p: p.name[16:])
+def test_samples_of_keepalived(etc, sample):
+    """What its authors show, mistakes and all: what cannot go over is lost,
+    the rest is a configuration."""
+    code, text, said = convert(etc, "--keepalived", str(sample))
+    accepted(etc, text)
+    assert (code == 1) == (": lost: " in said)
+    wanted = re.findall(r"^\s*notify_(master|backup|fault)\s+\"(\S+)",
+                        sample.read_text(), re.M)
+    for role, program in wanted:
+        assert program in command_of(text, "on-" + role)
 
 
 def test_what_cannot_be_read(etc, tmp_path):
@@ -132,7 +222,7 @@ def test_what_cannot_be_read(etc, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("keepalived"), reason="no keepalived")
-@pytest.mark.parametrize("case", ["pair", "unicast", "active"])
+@pytest.mark.parametrize("case", ["pair", "unicast", "active", "notify"])
 def test_keepalived_knows_the_words_of_the_samples(case, tmp_path):
     """They are what they pretend to be. Interfaces and scripts need not be
     there."""

@@ -50,6 +50,12 @@ def wait_differs(pair, kind, name):
     return ours, theirs
 
 
+def drifts(node):
+    """What history says of differences, the newest first."""
+    return [h["cause"] for h in node.status()["history"]
+            if h["cause"].startswith("drift ")]
+
+
 def check(node):
     """What `check` finds: (words in front, its whole text). Adverts that are
     late are the machine's business."""
@@ -84,10 +90,16 @@ def test_a_ruleset_that_differs(lab, alike):
     assert "drift: fw1 and fw2 differ in ruleset" in \
         alike.one.tool("status")[1]
     assert alike.two.status()["ready"], "it is a warning, no more"
+    time.sleep(3)
+    for node in alike.both():
+        assert drifts(node)[0] == "drift begins: ruleset table inet fw"
     lab.nft("gw1", "insert rule inet fw input tcp dport 22 counter accept")
     wait_alike(alike)
     assert check(alike.two)[0] == []
     assert "drift:" not in alike.one.tool("status")[1]
+    for node in alike.both():
+        assert drifts(node)[:2] == [
+            "drift is over", "drift begins: ruleset table inet fw"]
 
 
 @pytest.mark.full

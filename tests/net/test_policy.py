@@ -281,12 +281,15 @@ def test_the_check_says_what_would_not_work(lab, tmp_path):
 
     code, out = check()
     assert code == 1 and 'add alias = "carp410"' in out, out
+    assert "\n    if carp410.link.up\n       ^^^^^^^" in out, out
     file = node.dir / "ifstated.conf"
     file.write_text("if $x\n\trun \"pfctl -d\"\n")
     code, out = check()
     assert code == 1 and "ifstated.conf:1:4: " in out, out
+    assert "\n    if $x\n       ^^\n" in out, out
     code, out = check("-D", "x=carp0.link.up")
     assert code == 0 and 'no program "pfctl"' in out, out
+    assert "\n    \trun \"pfctl -d\"\n    \t^^^\n" in out, out
     code, out = check("-D", "x=ppp7.link.up")
     assert code == 0 and 'no interface "ppp7"' in out, out
     node.conf.write_text("strict-interfaces = true\n" + node.conf.read_text())

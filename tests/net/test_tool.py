@@ -8,6 +8,8 @@ import stat
 import subprocess
 import time
 
+import pytest
+
 from lab import wait_for
 
 
@@ -43,6 +45,53 @@ def test_handover_and_history(pair):
     assert code == 0 and "MASTER" in out
     assert pair.two.tool("handover")[0] == 0
     pair.wait_master(pair.one)
+
+
+def row(node, block, name):
+    """The words of that row of that block of the screen."""
+    lines = node.tool("status")[1].splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(block))
+    return next(line for line in lines[start:]
+                if line.startswith(name + " ")).split()
+
+
+def rates(node):
+    """Changes of flows each second, as the screen has them."""
+    out, into = re.search(r"^FLOWS .*  ([\d.?]+)/s out   ([\d.?]+)/s in   "
+                          r"\d+ refused$", node.tool("status")[1],
+                          re.M).groups()
+    return out, into
+
+
+def test_the_screen_tells_of_the_peer(lab, pair):
+    """How long it runs while it is heard, when it was heard last afterwards,
+    and how much goes over."""
+    pair.configure()
+    pair.one.launch().wait_up()
+    assert row(pair.one, "NODE", "fw2")[1:5] == ["-"] * 4
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    pair.two.launch().wait_up()
+    pair.wait_sync()
+    up = row(pair.two, "NODE", "fw1")
+    assert int(up[4]) >= 1 and up[5] == "s" and up[6] == "10.9.0.1", up
+    assert pair.two.peer()["uptime_s"] > pair.one.peer()["uptime_s"]
+    wait_for("rates", lambda: "?" not in str([rates(n) for n in pair.both()]))
+    lab.tools.fill(2000)
+    wait_for("2000 are told", lambda: float(rates(pair.one)[0]) > 50
+             and float(rates(pair.two)[1]) > 50, 10, 0.1)
+    assert pair.one.status()["flows"]["sent_per_s"] > 0
+    pair.two.kill()
+    wait_for("the link's end is seen", lambda: not pair.one.in_sync())
+    gone = row(pair.one, "NODE", "fw2")
+    assert gone[1:3] + gone[4:8] == ["?", "?", "?", "10.9.0.2,", "last",
+                                     "heard"], gone
+    at = time.strptime(gone[8], "%H:%M:%S")
+    late = (time.time() - time.mktime(time.localtime()[:3] + at[3:6]
+                                      + (0, 0, -1))) % 86400
+    assert late < 10, gone
+    assert " none since " in " ".join(row(pair.one, "SYNC", "fw2"))
+    assert pair.one.peer()["uptime_s"] is None
+    assert pair.one.peer()["last_heard"].endswith("Z")
 
 
 def test_forced_handover(lab, pair):

@@ -297,6 +297,8 @@ static void act(struct sim *s, unsigned i, const struct engine_action *a)
 		return;
 	case ENGINE_LOG:
 		sim_say(s, "%s: %s", n->name, a->log.text);
+		memcpy(n->said[n->nsaid++ % SIM_SAID], a->log.text,
+		       sizeof(a->log.text));
 		return;
 	case ENGINE_TRANSITION:
 		n->transitions++;
@@ -407,8 +409,8 @@ static void dump_read(struct sim *s, unsigned i)
 	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 
 	n->busy_until = end;
-	engine_dumped(n->engine, list, len, more, false,
-		      mono_diff(end, s->now), end);
+	engine_dumped(n->engine, list, len, more, false, mono_diff(end, s->now),
+		      end);
 }
 
 static void events_turn(struct sim *s, unsigned i, size_t room)

@@ -20,6 +20,7 @@
 #define SIM_SEGMENTS	512
 #define SIM_UNTOLD_MAX	8192
 #define SIM_HELD_MAX	256
+#define SIM_SAID	64
 
 struct sim_conf {
 	uint64_t seed;
@@ -106,6 +107,9 @@ struct sim_node {
 	mono_t passed_at[SIM_HELD_MAX];
 	unsigned verified, verify_failed;
 	char handover_why[ENGINE_TEXT_MAX];
+	/* the last messages, the newest at (nsaid - 1) % SIM_SAID */
+	char said[SIM_SAID][ENGINE_TEXT_MAX];
+	size_t nsaid;
 	bool handover_forced;
 	unsigned spins;
 };

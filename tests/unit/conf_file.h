@@ -67,7 +67,7 @@ static int load_as(const char *node, const char *text)
 	return conf_load(path, node, &conf, &errors);
 }
 
-static void accepted(const char *text)
+__attribute__((unused)) static void accepted(const char *text)
 {
 	int rc = load_as("fw1", text);
 

@@ -112,6 +112,15 @@ static inline const char *cause(unsigned i, unsigned vhost)
 	return h ? h->cause : "nothing";
 }
 
+/* One of its last messages has these words. */
+static inline bool said(unsigned i, const char *words)
+{
+	for (size_t k = 0; k < SIM_SAID; k++)
+		if (strstr(sim->node[i].said[k], words))
+			return true;
+	return false;
+}
+
 static inline struct engine_rx *rx(unsigned i)
 {
 	return &engine(i)->peers[0].rx;

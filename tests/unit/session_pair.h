@@ -18,8 +18,10 @@
 #define WIRE_MAX (4 * 1024 * 1024)
 
 static const uint8_t key[DIGEST_KEY_LEN] = "0123456789abcdef";
-static const struct session_conf conf_a = { "fw1", "fw2", "0.1", 11, 1 << 20 };
-static const struct session_conf conf_b = { "fw2", "fw1", "0.2", 22, 1 << 20 };
+static const struct session_conf conf_a = { "fw1", "fw2",   "0.1",
+					    11,	   1 << 20, { 900 * MONO_S } };
+static const struct session_conf conf_b = { "fw2", "fw1",   "0.2",
+					    22,	   1 << 20, { 0 } };
 static struct session *a, *b;
 static struct session_event ev;
 static struct queue raw; /* frames made by hand */

@@ -203,6 +203,10 @@ START_TEST(what_follows_a_role)
 	ck_assert(conf->follow.strict_interfaces && !conf->follow.policy);
 	ck_assert_str_eq(conf->follow.on_role[CONF_ON_MASTER], "a b");
 	ck_assert_ptr_null(conf->follow.on_role[CONF_ON_FAULT]);
+	/* as contrib/convert writes it */
+	accepted("on-fault = 'a \\'b c\\' \"d\" ${HOME} $x \\\\n'\n" CARP);
+	ck_assert_str_eq(conf->follow.on_role[CONF_ON_FAULT],
+			 "a 'b c' \"d\" ${HOME} $x \\n");
 	refused("on-fault = \"\"\n" CARP,
 		"1:1: on-fault is 0 bytes long; 1 to 1023, or a script in a "
 		"file");

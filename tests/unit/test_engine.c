@@ -18,9 +18,97 @@ START_TEST(alone_it_takes_over_with_what_it_has)
 	ck_assert(engine(A)->env.holding);
 	run(300 * MS);
 	ck_assert_int_eq(sim_master(sim), A);
-	ck_assert_str_eq(cause(A, LAN),
-			 "no master alive, not in sync (hold: link)");
+	ck_assert_str_eq(cause(A, LAN), "no master alive, peer never seen");
 	ck_assert_uint_eq(engine(A)->gate.holds, 0);
+	ck_assert(said(A, "no other node was heard since the start"));
+	ck_assert(!said(A, "without the whole state"));
+}
+END_TEST
+
+/* Nothing is lost when a master ends whose peer is in sync, however that is:
+ * the link ends with it, which is no reason to alarm anybody. */
+START_TEST(who_was_in_sync_takes_over_with_the_whole_state)
+{
+	pair();
+	(_i ? sim_lose : sim_kill)(sim, A);
+	run(5 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	ck_assert_ptr_nonnull(strstr(cause(B, LAN), "no adverts for "));
+	for (unsigned i = LAN; i <= WAN; i++)
+		ck_assert_ptr_null(strstr(cause(B, i), "not in sync"));
+	ck_assert(said(B, "with the whole state (in sync until "));
+	ck_assert(said(B, "on fw1: systemctl status statesyncd"));
+	ck_assert(!said(B, "without the whole state"));
+}
+END_TEST
+
+/* What the master told after the link's end is missing. */
+START_TEST(who_lost_the_link_before_does_not)
+{
+	pair();
+	sim_link(sim, true);
+	run(10 * S);
+	sim_kill(sim, A);
+	run(5 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	ck_assert(strstr(cause(B, LAN), "not in sync (hold: link)") ||
+		  strstr(cause(B, WAN), "not in sync (hold: link)"));
+	ck_assert(said(B, "without the whole state: this node was in sync last "
+			  "1"));
+	ck_assert(!said(B, "with the whole state"));
+}
+END_TEST
+
+/* Nor does what was told before the end was noticed count. */
+START_TEST(nor_who_lost_it_just_before)
+{
+	pair();
+	sim_link(sim, true);
+	run(1700 * MS);
+	sim_kill(sim, A);
+	run(5 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	ck_assert(said(B, "without the whole state: this node was in sync"));
+}
+END_TEST
+
+/* Also not when it has forgotten since who was master. */
+START_TEST(nor_with_a_carrier_that_was_gone_meanwhile)
+{
+	struct sim_conf conf = witnessed();
+
+	pair_of(&conf);
+	sim_link(sim, true);
+	run(10 * S);
+	sim_carrier(sim, B, LAN, false);
+	sim_kill(sim, A);
+	run(1 * S);
+	sim_carrier(sim, B, LAN, true);
+	run(5 * S);
+	ck_assert_str_eq(cause(B, LAN),
+			 "no master alive, not in sync (hold: link)");
+	ck_assert(said(B, "without the whole state: this node was in sync"));
+}
+END_TEST
+
+START_TEST(nor_in_the_middle_of_the_bulk)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.link_bytes_s = 2000;
+	world(&conf);
+	sim_fill(sim, A, 200);
+	sim_start(sim, A);
+	run(5 * S);
+	sim_start(sim, B);
+	while (!engine(B) || rx(B)->entries < 50)
+		run(10 * MS);
+	sim_link(sim, true);
+	sim_lose(sim, A);
+	run(5 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	ck_assert(said(B, "connections of fw1 had come; what is missing "
+			  "breaks"));
 }
 END_TEST
 
@@ -103,6 +191,34 @@ START_TEST(lost_events_move_nothing_and_are_repaired)
 	ck_assert_uint_eq(sim->changes[LAN], 0);
 	ck_assert_uint_eq(demotion_total(&engine(A)->demotion), 0);
 	quiet();
+}
+END_TEST
+
+/* For the screen: how long the other one runs, and what went over. */
+START_TEST(the_peer_tells_how_long_it_runs)
+{
+	uint64_t sent, received;
+	int64_t told;
+
+	pair();
+	for (unsigned i = A; i <= B; i++) {
+		int64_t is = mono_diff(sim->now, engine(1 - i)->started);
+
+		told = engine_peer_uptime_ns(engine(i), 0, sim->now);
+		ck_assert_int_le(told, is);
+		ck_assert_int_gt(told, is - 10 * MS);
+	}
+	engine_told(engine(A), &sent, &received);
+	ck_assert_uint_gt(sent, 200);
+	ck_assert_uint_eq(received, 0);
+	ck_assert_uint_gt(engine(A)->peers[0].tx.told, 150);
+	ck_assert_uint_eq(engine(A)->peers[0].tx.told, rx(B)->entries);
+	sim_kill(sim, A);
+	run(3 * S);
+	ck_assert_int_lt(engine_peer_uptime_ns(engine(B), 0, sim->now), 0);
+	sim_start(sim, A);
+	run(3 * S);
+	ck_assert_int_le(engine_peer_uptime_ns(engine(B), 0, sim->now), 3 * S);
 }
 END_TEST
 
@@ -327,8 +443,13 @@ static TCase *mastership(Suite *s)
 {
 	const TTest *const list[] = {
 		alone_it_takes_over_with_what_it_has,
+		who_lost_the_link_before_does_not,
+		nor_who_lost_it_just_before,
+		nor_with_a_carrier_that_was_gone_meanwhile,
+		nor_in_the_middle_of_the_bulk,
 		a_better_node_waits_for_the_state_and_is_handed_over_to,
 		a_cut_link_moves_nothing,
+		the_peer_tells_how_long_it_runs,
 		lost_events_move_nothing_and_are_repaired,
 		a_lost_lease_goes_to_a_peer_that_has_the_state,
 		a_lost_lease_comes_back_at_once_if_nobody_takes_it,
@@ -356,6 +477,8 @@ int main(void)
 	int failed;
 
 	t = mastership(s);
+	tcase_add_loop_test(t, who_was_in_sync_takes_over_with_the_whole_state,
+			    0, 2);
 	tcase_add_loop_test(
 		t, two_that_start_at_once_change_master_once_at_most, 0, 10);
 	sr = srunner_create(s);

@@ -153,6 +153,17 @@ START_TEST(who_lost_its_table_gets_a_bulk)
 }
 END_TEST
 
+/* How often history has these words. */
+static unsigned noted(unsigned i, const char *words)
+{
+	const struct history_entry *h;
+	unsigned n = 0;
+
+	for (size_t k = 0; (h = history_get(&engine(i)->history, k)); k++)
+		n += history_is_note(h) && strstr(h->cause, words);
+	return n;
+}
+
 /* It comes back whatever one does: told once, with a reason. */
 START_TEST(what_cannot_be_mended_is_an_alarm)
 {
@@ -168,8 +179,38 @@ START_TEST(what_cannot_be_mended_is_an_alarm)
 	}
 	ck_assert_uint_eq(audit(A)->uncured, 1);
 	ck_assert_ptr_nonnull(strstr(audit(A)->alarm, "after a repair"));
+	for (int i = 0; i < 40; i++) {
+		kernel_find(&sim->node[B].kernel, &f)->flow.mark = 99;
+		run(PERIOD / 10);
+	}
+	ck_assert_uint_eq(noted(A, "1 flows are missing or differ after"), 1);
+	ck_assert_uint_eq(noted(A, "the audit"), 1);
 	run(3 * PERIOD);
 	ck_assert_str_eq(audit(A)->alarm, "");
+	ck_assert_uint_eq(noted(A, "no more differences"), 1);
+	ck_assert_uint_eq(noted(A, "the audit"), 2);
+}
+END_TEST
+
+/* Else its `check` would complain of it for ever: it compares no more. */
+START_TEST(an_alarm_ends_with_the_mastership)
+{
+	struct flow f;
+
+	audited_pair();
+	sim->traffic = false;
+	sim->tampered_once = true;
+	f = some_tcp(B)->flow;
+	for (int i = 0; i < 80 && !audit(A)->alarm[0]; i++) {
+		kernel_find(&sim->node[B].kernel, &f)->flow.mark = 99;
+		run(PERIOD / 10);
+	}
+	ck_assert_str_ne(audit(A)->alarm, "");
+	ck_assert_int_eq(sim_handover(sim, A, true), 0);
+	run(1 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	ck_assert_str_eq(audit(A)->alarm, "");
+	ck_assert_uint_eq(noted(A, "this node is not master any more"), 1);
 }
 END_TEST
 
@@ -205,6 +246,31 @@ START_TEST(copies_live_while_they_are_confirmed)
 	kernel_subscribe(a, true);
 	run((TIMEOUT_PERIODS + 3) * PERIOD);
 	ck_assert_ptr_null(kernel_find(b, &f));
+}
+END_TEST
+
+/* The next process knows of no look, and the first one keeps none alive. */
+START_TEST(an_upgraded_standby_gives_its_copies_time)
+{
+	struct kernel *b;
+	size_t few = 0;
+
+	audited_pair();
+	run(4 * PERIOD);
+	sim->traffic = false;
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < b->n; i++)
+		few += b->entries[i].flow.orig.src.b[0] == 10 &&
+		       left_ns(&b->entries[i]) < 600 * S;
+	ck_assert_uint_gt(few, 0);
+	ck_assert(sim_upgrade(sim, B));
+	run(500 * MS);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	ck_assert_uint_eq(engine(B)->ids, 0); /* without a bulk */
+	for (size_t i = 0; i < b->n; i++)
+		if (b->entries[i].flow.orig.src.b[0] == 10)
+			ck_assert_int_gt(left_ns(&b->entries[i]), 600 * S);
+	quiet();
 }
 END_TEST
 
@@ -267,7 +333,9 @@ int main(void)
 		what_is_told_costs_the_audit_nothing,
 		who_lost_its_table_gets_a_bulk,
 		what_cannot_be_mended_is_an_alarm,
+		an_alarm_ends_with_the_mastership,
 		copies_live_while_they_are_confirmed,
+		an_upgraded_standby_gives_its_copies_time,
 		without_an_audit_copies_live_for_an_hour,
 		an_older_peer_is_told_nothing,
 		it_gives_way,

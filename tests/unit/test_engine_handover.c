@@ -3,6 +3,8 @@
  * core/engine: handovers, both parts, and every way in which they end (rules
  * 12), in scenes.
  */
+#include <linux/netfilter/nf_conntrack_common.h>
+
 #include "engine_scene.h"
 
 START_TEST(a_handover_fences_before_it_gives)
@@ -58,6 +60,33 @@ START_TEST(after_a_handover_the_old_masters_entries_live_on)
 		     mono_diff(k->entries[i].expires, sim->now) <
 			     (TIMEOUT_STANDBY_S - 10) * S;
 	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
+/* It had less time left than the old master took to raise it. */
+START_TEST(what_ran_out_on_the_old_master_is_told_again)
+{
+	struct kernel_entry *udp = NULL;
+	struct kernel *a;
+	struct flow f;
+
+	pair();
+	ck_assert_int_eq(sim_handover(sim, A, false), 0);
+	run(200 * MS);
+	sim->traffic = false;
+	a = &sim->node[A].kernel;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->entries[i].flow.l4proto == IPPROTO_UDP &&
+		    a->entries[i].flow.status & IPS_ASSURED &&
+		    kernel_look(&sim->node[B].kernel, &a->entries[i].flow))
+			udp = &a->entries[i];
+	ck_assert_ptr_nonnull(udp);
+	f = udp->flow;
+	kernel_remove(a, udp, false, 0, sim->now);
+	run(5 * S);
+	ck_assert_ptr_nonnull(kernel_look(&sim->node[B].kernel, &f));
+	ck_assert_ptr_nonnull(kernel_look(a, &f));
+	quiet();
 }
 END_TEST
 
@@ -281,6 +310,7 @@ int main(void)
 		what_a_failed_handover_kept_back_is_repaired,
 		a_handover_fences_before_it_gives,
 		after_a_handover_the_old_masters_entries_live_on,
+		what_ran_out_on_the_old_master_is_told_again,
 		the_old_master_is_in_sync_when_its_entries_are_copies,
 		who_is_master_again_at_once_mends_its_windows,
 		a_handover_is_refused_with_a_reason,

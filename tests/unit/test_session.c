@@ -18,6 +18,7 @@ START_TEST(test_hello)
 	ck_assert(next(b, SESSION_HELLO));
 	ck_assert_str_eq(ev.hello.version, "0.1");
 	ck_assert_uint_eq(ev.hello.boot_id, 11);
+	ck_assert_uint_eq(ev.hello.uptime_ms, 100 * 1000);
 }
 END_TEST
 

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * After a takeover: each entry of a copy gets the time that its state deserves,
+ * and the old master what it may have lost. The dump that comes by is
+ * engine_dump.c's.
+ *
+ * Implements rules 7. Invariant: nothing is told here that an event has told
+ * otherwise since it was read.
+ */
+#include "engine_int.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/in.h>
+
+/* What lives longer does not run out before the old master has raised it. */
+#define SHORT_S 600
+
+static const uint8_t key[DIGEST_KEY_LEN] = "lower: changed.";
+
+/* --- times --------------------------------------------------------------- */
+
+/* What it deserves after a takeover; a bulk that was broken off may have cut it.
+ * Where several nodes work most are copies still, and are seen to be. */
+static uint32_t deserved(const struct engine *e, const struct flow *f)
+{
+	uint32_t nominal = timeouts_nominal(&e->timeouts, f);
+	uint32_t most = timeouts_raised(&e->timeouts, f);
+
+	if (!engine_all_work(e) || f->status & IPS_FIXED_TIMEOUT)
+		return nominal;
+	if (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
+	    (f->timeout_s > nominal || nominal > TIMEOUT_SUSPECT_S))
+		return timeouts_copy(&e->timeouts, f);
+	return f->timeout_s < most ? f->timeout_s : most;
+}
+
+/* No timeout is longer than its state deserves, whichever dump comes by first;
+ * those that a bulk marked and never reached get theirs back, and TCP is
+ * liberal (FLOW_TIMEOUT). */
+void engine_lower(struct engine *e, const struct flow *f)
+{
+	uint32_t timeout_s = deserved(e, f);
+
+	/* in a flowtable: the kernel keeps and ends it by that one's time */
+	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
+		return;
+	if (f->timeout_s > timeout_s ||
+	    (f->status & IPS_FIXED_TIMEOUT && f->timeout_s < timeout_s / 2) ||
+	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
+	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
+	     timeout_s > TIMEOUT_SUSPECT_S))
+		engine_op(e, FLOW_TIMEOUT, f, timeout_s);
+}
+
+/* --- the old master ------------------------------------------------------ */
+
+void engine_lower_changed(struct engine *e, const struct flow *f)
+{
+	if (e->dump_running && e->dump == DUMP_LOWER &&
+	    !audit_tuples_add(&e->changed, digest_tuple(key, f)))
+		e->changed_many = true;
+}
+
+void engine_lower_chunk(struct engine *e)
+{
+	e->changed.n = 0;
+	e->changed_many = false;
+}
+
+/*
+ * An old master raises its entries when it has handed over, and those that had
+ * little time left have run out before that: some of them go on here, and have
+ * no event that would say so. What changed since the kernel filled this chunk
+ * was told then, and is not as it stands here.
+ */
+void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now)
+{
+	const struct flow_change c = { .op = FLOW_COPY, .flow = *f };
+
+	if (engine_all_work(e) || engine_sync_silent(e) || e->changed_many ||
+	    timeouts_nominal(&e->timeouts, f) > SHORT_S || !audit_compares(f) ||
+	    audit_tuples_has(&e->changed, digest_tuple(key, f)))
+		return;
+	engine_audit_touch(e, f);
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (engine_tx_in_sync(e, i) &&
+		    session_tell(e->peers[i].session, &c, now))
+			engine_sync_gap(e, i, "memory is short", now);
+}
