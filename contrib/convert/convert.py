@@ -16,6 +16,8 @@ import argparse
 import re
 import sys
 
+sys.dont_write_bytecode = True  # beside it nothing is ours to leave
+
 from block import Mistake, Report, block, parse, quoted
 from conntrackd import Conntrackd
 from keepalived import Keepalived

@@ -10,6 +10,7 @@ and packages are the real ones, and no change gets out.
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -56,7 +57,7 @@ def root(directory, hostname):
 
 
 class Unit:
-    """A service: its file, its process."""
+    """A service: its file, its process. Or a socket: what listens."""
 
     def __init__(self, name):
         self.name = name
@@ -64,9 +65,15 @@ class Unit:
                           if Path(d, self.name).exists()), None)
         self.main = 0
         self.ready = False
+        self.listener = None
 
     def lines(self, key):
         return re.findall(r"^%s=(.*)" % key, self.path.read_text(), re.M)
+
+    def wants(self):
+        """The links that it is enabled by."""
+        return [Path("/etc/systemd/system/%s.wants" % target, self.name)
+                for target in " ".join(self.lines("WantedBy")).split()]
 
     def environment(self):
         return dict(os.environ, NOTIFY_SOCKET="/run/notify",
@@ -78,46 +85,75 @@ class Unit:
         words = shlex.split(line[len(marks):])
         users = self.lines("User")
         if users and not {"+", "!"} & set(marks):
-            words = ["setpriv", "--reuid", users[0], "--regid",
+            words = ["chrt", "-r", self.lines("CPUSchedulingPriority")[0],
+                     "setpriv", "--reuid", users[0], "--regid",
                      (self.lines("Group") or users)[0], "--init-groups",
-                     *self.capabilities(), *words]
+                     "--no-new-privs", *self.capabilities(), *words]
         return "-" in marks, [w.replace("$MAINPID", str(self.main))
                               for w in words]
 
     def capabilities(self):
         names = " ".join(self.lines("AmbientCapabilities")).split()
-        wanted = ",".join("+" + n.lower()[len("CAP_"):] for n in names)
-        return ["--inh-caps", wanted, "--ambient-caps", wanted] if names else []
+        wanted = ",".join(["-all"] + ["+" + n.lower()[len("CAP_"):]
+                                      for n in names])
+        return ["--inh-caps", wanted, "--ambient-caps", wanted,
+                "--bounding-set", wanted]
 
     def run(self, key):
         """The commands of this key, one after the other: True if all went."""
         for line in self.lines(key):
             may_fail, words = self.command(line)
             with open(JOURNAL, "a") as log:
-                p = subprocess.Popen(words, stdout=log, stderr=log,
-                                     stdin=subprocess.DEVNULL,
-                                     env=self.environment())
-                if MANAGER.wait_for(p.pid) and not may_fail:
+                pid = MANAGER.spawn(words, log, env=self.environment())
+                if MANAGER.wait_for(pid) and not may_fail:
                     return False
         return True
 
+    def listen(self):
+        path = self.lines("ListenSequentialPacket")[0]
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(path)
+        shutil.chown(path, self.lines("SocketUser")[0])
+        os.chmod(path, int(self.lines("SocketMode")[0], 8))
+        self.listener.listen()
+        self.listener.setblocking(False)
+
+    def accept(self):
+        """Accept=yes: a process for whoever connects."""
+        try:
+            talk, _ = self.listener.accept()
+        except BlockingIOError:
+            return
+        unit = MANAGER.unit(self.name.replace(".socket", "@.service"))
+        with talk, open(JOURNAL, "a") as log:
+            MANAGER.spawn(unit.command(unit.lines("ExecStart")[0])[1], log,
+                          stdin=talk)
+
     def start(self):
-        if self.main:
+        if self.main or self.listener:
             return True
+        if not all(MANAGER.unit(name).start() for name in
+                   " ".join(self.lines("Requires")).split()):
+            return False
         if not all(os.path.exists(p) for p in
                    self.lines("ConditionPathExists")):
             return True
         for key, parent in (("RuntimeDirectory", "/run"),
                             ("StateDirectory", "/var/lib")):
             for name in " ".join(self.lines(key)).split():
-                os.makedirs("%s/%s" % (parent, name), exist_ok=True)
+                path = "%s/%s" % (parent, name)
+                os.makedirs(path, exist_ok=True)
+                os.chmod(path, int(self.lines(key + "Mode")[0], 8))
+                shutil.chown(path, *self.lines("User"), *self.lines("Group"))
+        if self.name.endswith(".socket"):
+            self.listen()
+            return True
         if not self.run("ExecStartPre"):
             return False
         with open(JOURNAL, "a") as log:
-            self.main = subprocess.Popen(
-                self.command(self.lines("ExecStart")[0])[1],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                env=self.environment()).pid
+            self.main = MANAGER.spawn(
+                self.command(self.lines("ExecStart")[0])[1], log,
+                env=self.environment())
         self.ready = False
         end = time.monotonic() + 20
         while self.main and not self.ready and time.monotonic() < end:
@@ -125,6 +161,10 @@ class Unit:
         return bool(self.main)
 
     def stop(self):
+        if self.listener:
+            os.unlink(self.listener.getsockname())
+            self.listener.close()
+            self.listener = None
         if self.main:
             os.kill(self.main, signal.SIGTERM)
         end = time.monotonic() + 15
@@ -140,6 +180,7 @@ class Manager:
     def __init__(self):
         self.units = {}
         self.ended = {}
+        self.spawned = []  # kept: who forgets one buries it, too
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind("/run/notify")
         os.chmod("/run/notify", 0o666)
@@ -148,8 +189,16 @@ class Manager:
         self.listener.bind(SOCKET)
         self.listener.listen()
 
+    def spawn(self, words, log, stdin=subprocess.DEVNULL, env=None):
+        self.spawned.append(subprocess.Popen(words, stdout=log, stderr=log,
+                                             stdin=stdin, env=env))
+        return self.spawned[-1].pid
+
     def turn(self, timeout):
-        """Hears what services say, and buries the dead."""
+        """Hears what services say and who connects, and buries the dead."""
+        for unit in list(self.units.values()):
+            if unit.listener:
+                unit.accept()
         try:
             for line in self.notify.recv(4096).decode().splitlines():
                 for unit in self.units.values():
@@ -184,27 +233,29 @@ class Manager:
         """(exit status, what to print)."""
         words = [w for w in argv if not w.startswith("-")]
         verb, names = (words + [""])[0], words[1:]
-        unit = self.unit(names[0]) if names else None
-        wants = Path("/etc/systemd/system/multi-user.target.wants")
+        units = [self.unit(name) for name in names]
+        unit = units[0] if units else None
         if verb == "show":
             return 0, str(unit.main)
         if verb == "is-active":
-            return (0, "active") if unit.main else (3, "inactive")
+            return ((0, "active") if unit.main or unit.listener else
+                    (3, "inactive"))
         if verb == "is-enabled":
-            on = unit.path and (wants / unit.name).is_symlink()
+            on = unit.path and any(link.is_symlink() for link in unit.wants())
             return (0, "enabled") if on else (1, "disabled")
-        if verb == "enable":
+        if verb in ("enable", "preset"):
             if not unit.path:
                 return 1, "no such unit"
-            wants.mkdir(parents=True, exist_ok=True)
-            if not (wants / unit.name).is_symlink():
-                (wants / unit.name).symlink_to(unit.path)
+            for link in unit.wants():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.is_symlink():
+                    link.symlink_to(unit.path)
             return (0 if "--now" not in argv or unit.start() else 1), ""
         if verb == "restart":
             return (0 if unit.stop() and unit.start() else 1), ""
         if verb in ("start", "stop", "reload"):
-            return (0 if getattr(unit, verb)() else 1), ""
-        return (0, "") if verb in ("daemon-reload", "preset", "mask", "unmask",
+            return (0 if all([getattr(u, verb)() for u in units]) else 1), ""
+        return (0, "") if verb in ("daemon-reload", "mask", "unmask",
                                    "disable") else (1, "what is " + verb)
 
     def serve(self):

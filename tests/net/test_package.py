@@ -104,6 +104,7 @@ class Pair:
         """fw1 is master, fw2 in sync."""
         for machine in self.both():
             machine.sh("systemctl start statesyncd")
+        for machine in self.both():
             machine.sh("statesync wait in-sync --timeout 60")
         if self.fw1.sh("statesync wait master --timeout 1", check=False)[0]:
             self.fw2.sh("statesync handover")
@@ -127,7 +128,8 @@ def machines():
         pytest.skip(reason)
     net = Net()
     for machine in net.machines.values():
-        machine.sh("dpkg -P statesync >/dev/null 2>&1; rm -rf /etc/statesync;"
+        machine.sh("dpkg -P statesync >/dev/null 2>&1; rm -rf /etc/statesync"
+                   " /usr/sbin/policy-rc.d;"
                    "echo 'APT::Get::Assume-Yes yes;' >/etc/apt/apt.conf.d/99y")
     yield Pair(net)
     net.close()
