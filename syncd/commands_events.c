@@ -150,7 +150,7 @@ void commands_events(struct node *n, struct stats_client *c, int argc,
 			before = strtoull(argv[++i], NULL, 10);
 	}
 	for (f = n->followers; f; f = f->next)
-		followers++;
+		followers += !statsock_is_gone(f->client);
 	f = followers < FOLLOWERS_MAX ? calloc(1, sizeof(*f)) : NULL;
 	if (!f) {
 		statsock_end(c, STATS_NO,

@@ -78,9 +78,8 @@ int statsock_printf(struct stats_client *client, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Ends the answer to one command; `sentence` (no newline) is for NO and
- * ERROR, else NULL. The caller forgets the client: the handle is no longer
- * its own, the close function is not called.
+ * Ends the answer to one command; `sentence` (no newline) is for NO and ERROR,
+ * else NULL. The handle is no longer the caller's.
  */
 void statsock_end(struct stats_client *client, enum stats_verdict verdict,
 		  const char *sentence);
@@ -88,10 +87,12 @@ void statsock_end(struct stats_client *client, enum stats_verdict verdict,
 /*
  * For a command that takes longer: fn(ctx, client) is called once when the
  * client goes away (or was too slow) before statsock_end(); after it the
- * handle is dead. NULL takes the function back.
+ * handle is dead. NULL takes the function back. It comes up to 250 ms late;
+ * who counts clients asks.
  */
 void statsock_on_close(struct stats_client *client, statsock_close_fn *fn,
 		       void *ctx);
+bool statsock_is_gone(const struct stats_client *client);
 
 /*
  * For an answer without a bound: fn(ctx, client) is called whenever all that
@@ -107,12 +108,11 @@ bool statsock_client_may_change(const struct stats_client *client);
 uint64_t statsock_count(const struct statsock *ss, enum statsock_counter c);
 
 /*
- * Pure. Takes the next command off a request: words separated by blanks,
- * "..." for a word with blanks in it, ';' ends the command. The words are
- * cut out of `line` in place (`len` bytes, which are changed; line[len]
- * must be writable) and put into argv, at most STATSOCK_ARGS_MAX. Returns
- * the number of words, 0 for an empty command, or -EINVAL (control byte,
- * quote left open), -E2BIG (too many words). *used: bytes taken.
+ * Pure. Takes the next command off a request: words separated by blanks, "..."
+ * for one with blanks in it, ';' ends the command. They are cut out of `line`
+ * in place (`len` bytes; line[len] must be writable) and put into argv, at most
+ * STATSOCK_ARGS_MAX. The number of words, 0 for an empty command, or -EINVAL
+ * (control byte, open quote), -E2BIG (too many words). *used: bytes taken.
  */
 int statsock_split(char *line, size_t len, char **argv, size_t *used)
 	__attribute__((warn_unused_result));

@@ -314,7 +314,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 }
 
 /* Both directions shut: not just the end of its requests. */
-static bool hung_up(const struct stats_client *c)
+bool statsock_is_gone(const struct stats_client *c)
 {
 	struct pollfd p = { .fd = bufferevent_getfd(c->bev) };
 
@@ -337,7 +337,7 @@ static bool check_limits(struct stats_client *c)
 		refuse(c, STATSOCK_TIMEOUT, "no request within 10 s");
 		return false;
 	}
-	if (hung_up(c)) {
+	if (statsock_is_gone(c)) {
 		client_drop(c, STATSOCK_VANISHED);
 		return true;
 	}

@@ -80,6 +80,11 @@ class Vrrp:
         self.proc.terminate()
         self.proc.wait(30)
 
+    def reload(self):
+        """keepalived reads its configuration again, and starts the script
+        that follows it anew."""
+        self.proc.send_signal(signal.SIGHUP)
+
     def kill(self):
         """keepalived is gone without a word; the addresses stay."""
         for pid in (self.dir / "pid", self.dir / "vrrp.pid"):

@@ -113,6 +113,22 @@ def test_a_daemon_restarted_is_told_its_role(lab, vrrp):
 
 
 @pytest.mark.full
+def test_keepalived_reloads(lab, vrrp):
+    """The role is the same before and after, and what comes then is told."""
+    vrrp.start()
+    seen = [v.node.carp("gateway")["transitions"]
+            for v in (vrrp.one, vrrp.two)]
+    for v in (vrrp.one, vrrp.two):
+        v.reload()
+    time.sleep(4)
+    vrrp.wait_roles(vrrp.one, vrrp.two, 1)
+    assert seen == [v.node.carp("gateway")["transitions"]
+                    for v in (vrrp.one, vrrp.two)]
+    vrrp.one.resign()
+    vrrp.wait_roles(vrrp.two, vrrp.one)
+
+
+@pytest.mark.full
 def test_keepalived_killed(lab, vrrp):
     """Without its voice a node is no master, whatever addresses it keeps."""
     vrrp.start()
@@ -130,7 +146,8 @@ def test_what_keepalived_decides_statesync_does_not(lab, vrrp):
     assert code == 2 and "no carp block" in err
     out = vrrp.one.node.tool("status")[1]
     assert "fw1 is MASTER of gateway" in out and "external" in out
-    history = vrrp.one.node.status()["history"]
+    history = [h for h in vrrp.one.node.status()["history"]
+               if h["name"] == "gateway"]
     assert history[0]["cause"].startswith("told by the elector")
     # its own death moves nothing
     assert vrrp.one.node.stop() == 0
