@@ -330,12 +330,15 @@ static void tell_aliases(struct node *n, unsigned peer)
 static struct drift_watch_conf watch_conf(const struct node *n,
 					  const char *sets[SETS_MAX])
 {
-	return (struct drift_watch_conf){
-		.files = (const char *const *)n->conf->drift.files,
+	struct drift_watch_conf conf = {
 		.nfiles = n->conf->drift.num_files,
 		.sets = sets,
 		.nsets = (size_t)node_sets_names(n, sets),
 	};
+
+	if (conf.nfiles)
+		exec_watched(n->exec, n->conf->drift.files[0], &conf.files);
+	return conf;
 }
 
 static void tell_engine(struct node *n)
@@ -364,6 +367,7 @@ int node_drift_open(struct node *n)
 	const char *sets[SETS_MAX];
 	struct drift_watch_conf conf = watch_conf(n, sets);
 	struct node_drift *d;
+	int channel;
 
 	if (!n->engine->npeers)
 		return 0;
@@ -371,7 +375,15 @@ int node_drift_open(struct node *n)
 	if (!d)
 		return -ENOMEM;
 	n->drift = d;
-	d->watch = drift_watch_open(&conf);
+	channel = exec_channel(n->exec);
+	if (channel < 0) {
+		log_msg(LOG_ERR,
+			"the helper gives no way to compare files: %s; not "
+			"started. restart statesyncd",
+			log_errno(-channel));
+		return channel;
+	}
+	d->watch = drift_watch_open(&conf, channel);
 	if (!d->watch) {
 		int err = -errno;
 

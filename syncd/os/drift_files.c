@@ -8,8 +8,6 @@
 #include "drift_gather.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -107,26 +105,20 @@ static int digest_fd(int fd, struct drift_file *f, bool (*stop)(void *arg),
 
 /* --- one file, one pattern, all -------------------------------------------------- */
 
-/* 0, 1: it is no regular file, or -errno. */
-static int look(struct drift_file *f, bool (*stop)(void *arg), void *arg)
+/* fd: or why there is none. 0 or -errno. */
+static int look(struct drift_file *f, int fd, bool (*stop)(void *arg),
+		void *arg)
 {
 	struct stat st;
-	int fd, err = 0;
+	int err = 0;
 
-	if (stat(f->path, &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return 1;
-	if (unchanged(f, &st))
-		return 0;
-	fd = drift_open(f->path);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st))
-		err = -errno;
-	if (!err)
-		err = digest_fd(fd, f, stop, arg);
-	close(fd);
+		return -errno;
+	if (unchanged(f, &st))
+		return 0;
+	err = S_ISREG(st.st_mode) ? digest_fd(fd, f, stop, arg) : -EISDIR;
 	f->st = st;
 	f->read = !err;
 	return err;
@@ -140,7 +132,8 @@ static void add_file(struct gather *g, const struct drift_file *f, int err)
 		gather_add(g, DRIFT_FILES, f->path, "absent", NULL);
 	} else if (err) {
 		gather_add(g, DRIFT_FILES, f->path, "",
-			   err > 0 ? "it is no regular file" : log_errno(-err));
+			   err == -EISDIR ? "it is no regular file"
+					  : log_errno(-err));
 	} else {
 		snprintf(value, sizeof(value), "%s %04o %u:%u", f->digest,
 			 f->st.st_mode & 07777U, f->st.st_uid, f->st.st_gid);
@@ -151,17 +144,34 @@ static void add_file(struct gather *g, const struct drift_file *f, int err)
 }
 
 static void take(struct gather *g, struct drift_files *files, const char *path,
-		 bool (*stop)(void *arg), void *arg)
+		 int fd, bool (*stop)(void *arg), void *arg)
 {
-	struct drift_file *f;
+	struct drift_file *f = file_of(files, path);
 
-	if (strlen(path) >= FACT_NAME_MAX)
-		return;
-	f = file_of(files, path);
 	if (!f || f->seen)
 		return;
 	f->seen = true;
-	add_file(g, f, look(f, stop, arg));
+	add_file(g, f, look(f, fd, stop, arg));
+}
+
+/* All files of a pattern. 0, or -errno: nothing is to be had. */
+static int take_all(struct gather *g, struct drift_files *f, size_t pattern,
+		    bool (*stop)(void *arg), void *arg)
+{
+	for (uint32_t match = 0; !stop(arg); match++) {
+		char name[FACT_NAME_MAX];
+		int fd = exec_open_watched(&f->by, pattern, match, name);
+
+		if (fd == -ENODATA)
+			return 0;
+		if (*name)
+			take(g, f, name, fd, stop, arg);
+		else if (fd != -ENAMETOOLONG)
+			return fd;
+		if (fd >= 0)
+			close(fd);
+	}
+	return 0;
 }
 
 static void forget_unseen(struct drift_files *f)
@@ -179,21 +189,21 @@ static void forget_unseen(struct drift_files *f)
 	f->n = kept;
 }
 
-void gather_files(struct gather *g, struct drift_files *f,
-		  const char *const *patterns, size_t npatterns,
+void gather_files(struct gather *g, struct drift_files *f, size_t npatterns,
 		  bool (*stop)(void *arg), void *arg)
 {
-	gather_head(g, DRIFT_FILES, NULL);
-	for (size_t i = 0; i < npatterns && !stop(arg); i++) {
-		glob_t found = { 0 };
-		int r = glob(patterns[i], GLOB_NOSORT, NULL, &found);
+	size_t before = g->n;
+	int err = 0;
 
-		for (size_t k = 0; !r && k < found.gl_pathc; k++)
-			take(g, f, found.gl_pathv[k], stop, arg);
-		/* what is named is to be there */
-		if (r == GLOB_NOMATCH && !strpbrk(patterns[i], "*?["))
-			take(g, f, patterns[i], stop, arg);
-		globfree(&found);
+	gather_head(g, DRIFT_FILES, NULL);
+	for (size_t i = 0; i < npatterns && !err && !stop(arg); i++)
+		err = take_all(g, f, i, stop, arg);
+	if (err) {
+		g->n = before;
+		gather_head(g, DRIFT_FILES,
+			    err == -ESTALE ? "the configuration was changed, "
+					     "and not reloaded"
+					   : "the helper does not answer");
 	}
 	forget_unseen(f);
 }

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "drift.h"
+#include "exec_conf.h"
 #include "nl.h"
 
 /* Room is left for the facts that the daemon itself adds. */
@@ -48,21 +49,16 @@ void gather_rules(struct gather *g, struct drift_rules *r,
 		  const char *const *skip, size_t nskip);
 void drift_rules_close(struct drift_rules *r);
 
-/* drift_files.c: files. What was read of a file is kept while it does not
- * change (device, number, size, times). */
+/* drift_files.c: files, opened by the helper. What was read of a file is kept
+ * while it does not change (device, number, size, times). */
 struct drift_files {
+	struct exec_watched by;
 	struct drift_file *list;
 	size_t n;
 };
 /* stop: asked while a file is read. */
-void gather_files(struct gather *g, struct drift_files *f,
-		  const char *const *patterns, size_t npatterns,
+void gather_files(struct gather *g, struct drift_files *f, size_t npatterns,
 		  bool (*stop)(void *arg), void *arg);
 void drift_files_close(struct drift_files *f);
-
-/* drift_open.c: opens a file for reading; a descriptor, or -errno. The only
- * place where a watched file is opened. The thread has descriptors of its own:
- * a socket to somebody who opens it has to be kept for it in drift_watch.c. */
-int drift_open(const char *path);
 
 #endif

@@ -34,9 +34,12 @@ struct drift_watch {
 	pthread_cond_t changed;
 	/* guarded by the mutex */
 	bool ending, look;
-	struct texts files, sets;
+	struct exec_watched files;
+	size_t nfiles;
+	struct texts sets;
 	struct fact *list; /* to be taken */
 	size_t n;
+	int channel; /* to the helper, who opens files */
 	/* the thread's own */
 	struct drift_rules rules;
 	struct drift_files watched;
@@ -83,12 +86,12 @@ static bool is_ending(void *arg)
 	return ending;
 }
 
-static void gather_all(struct drift_watch *w, struct gather *g,
-		       const struct texts *files, const struct texts *sets)
+static void gather_all(struct drift_watch *w, struct gather *g, size_t nfiles,
+		       const struct texts *sets)
 {
 	gather_rules(g, &w->rules, texts(sets), sets->n);
 	gather_proc(g);
-	gather_files(g, &w->watched, texts(files), files->n, is_ending, w);
+	gather_files(g, &w->watched, nfiles, is_ending, w);
 }
 
 static void hand_over(struct drift_watch *w, struct gather *g)
@@ -103,20 +106,18 @@ static void hand_over(struct drift_watch *w, struct gather *g)
 		return; /* it is readable already */
 }
 
-/* Nothing of the daemon but the one descriptor that tells it of results, and
- * the standard ones. */
-static bool keep_only(int fd)
+/* Nothing of the daemon but the descriptor that tells it of results, the one to
+ * the helper, and the standard ones. The first call unshares. */
+static bool keep_only(int a, int b)
 {
-	unsigned first = 3, flag = CLOSE_RANGE_UNSHARE;
+	unsigned low = (unsigned)(a < b ? a : b);
+	unsigned high = (unsigned)(a < b ? b : a);
 
-	if (fd < 3)
+	if (low < 3 || close_range(high + 1, ~0U, CLOSE_RANGE_UNSHARE))
 		return false;
-	if (fd > 3) {
-		if (close_range(first, (unsigned)fd - 1, (int)flag))
-			return false;
-		flag = 0;
-	}
-	return close_range((unsigned)fd + 1, ~0U, (int)flag) == 0;
+	if (high > low + 1 && close_range(low + 1, high - 1, 0))
+		return false;
+	return low == 3 || close_range(3, low - 1, 0) == 0;
 }
 
 static void *run(void *arg)
@@ -124,12 +125,13 @@ static void *run(void *arg)
 	struct drift_watch *w = arg;
 
 	/* where it cannot be so, it runs like any other thread */
-	if (keep_only(w->fd))
+	if (keep_only(w->fd, w->channel))
 		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
 	pthread_mutex_lock(&w->mutex);
 	while (!w->ending) {
 		struct gather g = { 0 };
-		struct texts files, sets;
+		struct texts sets;
+		size_t nfiles;
 		int err;
 
 		if (!w->look) {
@@ -137,16 +139,15 @@ static void *run(void *arg)
 			continue;
 		}
 		w->look = false;
-		err = texts_copy(&files, texts(&w->files), w->files.n);
-		if (!err)
-			err = texts_copy(&sets, texts(&w->sets), w->sets.n);
-		else
-			sets = (struct texts){ 0 };
+		err = texts_copy(&sets, texts(&w->sets), w->sets.n);
+		nfiles = w->nfiles;
+		w->watched.by.channel = w->channel;
+		w->watched.by.first = w->files.first;
+		memcpy(w->watched.by.of, w->files.of, sizeof(w->files.of));
 		pthread_mutex_unlock(&w->mutex);
 		g.list = err ? NULL : calloc(FACTS_MAX, sizeof(*g.list));
 		if (g.list)
-			gather_all(w, &g, &files, &sets);
-		texts_free(&files);
+			gather_all(w, &g, nfiles, &sets);
 		texts_free(&sets);
 		pthread_mutex_lock(&w->mutex);
 		if (g.list && !w->ending)
@@ -174,13 +175,18 @@ static int start(struct drift_watch *w)
 	return -err;
 }
 
-struct drift_watch *drift_watch_open(const struct drift_watch_conf *conf)
+struct drift_watch *drift_watch_open(const struct drift_watch_conf *conf,
+				     int channel)
 {
 	struct drift_watch *w = calloc(1, sizeof(*w));
 	int err;
 
-	if (!w)
+	if (!w) {
+		close(channel);
+		errno = ENOMEM;
 		return NULL;
+	}
+	w->channel = channel;
 	pthread_mutex_init(&w->mutex, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	w->look = true;
@@ -192,7 +198,7 @@ struct drift_watch *drift_watch_open(const struct drift_watch_conf *conf)
 		return w;
 	if (w->fd >= 0)
 		close(w->fd);
-	texts_free(&w->files);
+	close(channel);
 	texts_free(&w->sets);
 	free(w);
 	errno = -err;
@@ -210,27 +216,23 @@ void drift_watch_close(struct drift_watch *w)
 	pthread_join(w->thread, NULL);
 	pthread_cond_destroy(&w->changed);
 	pthread_mutex_destroy(&w->mutex);
-	texts_free(&w->files);
 	texts_free(&w->sets);
 	free(w->list);
 	close(w->fd);
+	close(w->channel);
 	free(w);
 }
 
 int drift_watch_set(struct drift_watch *w, const struct drift_watch_conf *conf)
 {
-	struct texts files, sets;
+	struct texts sets;
 
-	if (texts_copy(&files, conf->files, conf->nfiles))
+	if (texts_copy(&sets, conf->sets, conf->nsets))
 		return -ENOMEM;
-	if (texts_copy(&sets, conf->sets, conf->nsets)) {
-		texts_free(&files);
-		return -ENOMEM;
-	}
 	pthread_mutex_lock(&w->mutex);
-	texts_free(&w->files);
 	texts_free(&w->sets);
-	w->files = files;
+	w->files = conf->files;
+	w->nfiles = conf->nfiles;
 	w->sets = sets;
 	pthread_mutex_unlock(&w->mutex);
 	return 0;

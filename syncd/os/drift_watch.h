@@ -10,18 +10,21 @@
 #include <stddef.h>
 
 #include "drift.h"
+#include "exec_conf.h"
 
 struct drift_watch;
 
 struct drift_watch_conf {
-	const char *const *files; /* patterns */
-	size_t nfiles;
+	struct exec_watched files; /* without a channel */
+	size_t nfiles;		   /* patterns */
 	const char *const *sets; /* whose elements do not count */
 	size_t nsets;
 };
 
-/* Starts the thread; conf is copied. NULL with errno set. */
-struct drift_watch *drift_watch_open(const struct drift_watch_conf *conf);
+/* Starts the thread; conf is copied, channel (exec_channel()) is the thread's
+ * from now on. NULL with errno set. */
+struct drift_watch *drift_watch_open(const struct drift_watch_conf *conf,
+				     int channel);
 /* Waits until the thread has ended; NULL is fine. */
 void drift_watch_close(struct drift_watch *w);
 /* Other patterns, from the next round on. 0 or -ENOMEM: the old ones stay. */

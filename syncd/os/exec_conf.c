@@ -6,8 +6,8 @@
  *
  * Implements rules 14: files are opened and commands run by number.
  *
- * Invariant: whatever the daemon gives to exec_run() or exec_open_file() is
- * added in add_names().
+ * Invariant: whatever the daemon gives to exec_run(), exec_open_file() or
+ * exec_watched() is added in add_names().
  */
 #include "exec_conf.h"
 
@@ -55,6 +55,19 @@ static int add_tracks(struct exec_names *n, const struct conf_carp *c)
 	return r < 0 ? r : 0;
 }
 
+/* One after the other, which counts on. */
+static int add_watched(struct exec_names *n, const struct conf_drift *d)
+{
+	char text[FACT_NAME_MAX + sizeof(EXEC_WATCHED)];
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < d->num_files; i++) {
+		snprintf(text, sizeof(text), EXEC_WATCHED "%s", d->files[i]);
+		r = exec_list_add(&n->files, text);
+	}
+	return r < 0 ? r : 0;
+}
+
 struct steps {
 	struct exec_list *commands;
 	int r;
@@ -92,6 +105,8 @@ static int add_names(struct exec_names *n, const struct conf *conf)
 
 	for (size_t i = 0; !err && i < conf->num_carps; i++)
 		err = add_tracks(n, &conf->carps[i]);
+	if (!err)
+		err = add_watched(n, &conf->drift);
 	return err ? err : exec_names_seal(n);
 }
 

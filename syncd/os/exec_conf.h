@@ -9,6 +9,7 @@
 #include "conf.h"
 #include "exec.h"
 #include "exec_names.h"
+#include "fact.h"
 #include "policy_file.h"
 
 /*
@@ -38,6 +39,35 @@ int exec_open_file(void *x, const char *path)
 /* The same for a process of this name that is tracked: a pidfd; -ENOENT: none
  * runs. */
 int exec_find_process(struct exec *x, const char *name)
+	__attribute__((warn_unused_result));
+
+/*
+ * Files that are compared (drift {}), for a thread that has nothing of the
+ * daemon but a socket to the helper. To be made where the configuration is
+ * used: a socket, of the caller to close, in place of the last one, or -errno.
+ */
+int exec_channel(struct exec *x) __attribute__((warn_unused_result));
+
+struct exec_watched {
+	int channel;
+	uint32_t last;	/* question */
+	uint32_t first; /* pattern; the others follow in their order */
+	uint8_t of[EXEC_DIGEST];
+};
+
+/* Of the configuration in use; pattern is the first of it. */
+void exec_watched(const struct exec *x, const char *pattern,
+		  struct exec_watched *out);
+
+/*
+ * In the thread: has the match-th file, from 0, of a pattern opened; its path
+ * is in name. A descriptor, or -errno of this file, with a name, -EISDIR: it is
+ * no regular file; without a name: -ENODATA: there are no more, -ENAMETOOLONG:
+ * it is left out, else nothing is to be had. A pattern without * ? [ always has
+ * one.
+ */
+int exec_open_watched(struct exec_watched *w, size_t pattern, uint32_t match,
+		      char name[FACT_NAME_MAX])
 	__attribute__((warn_unused_result));
 
 /* In the helper: reads the file by itself; its text is in *fd, of the caller

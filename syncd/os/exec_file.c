@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -75,10 +76,9 @@ ssize_t exec_recv_fd(int fd, void *data, size_t len, int *given)
 }
 
 /* Of this question; a descriptor or -errno. */
-static int wait_answer(struct exec *x, uint32_t id)
+static int wait_answer(int files, uint32_t id, struct exec_file_answer *a)
 {
-	struct pollfd p = { .fd = x->files, .events = POLLIN };
-	struct exec_file_answer a;
+	struct pollfd p = { .fd = files, .events = POLLIN };
 	int fd, r;
 
 	for (;;) {
@@ -87,10 +87,10 @@ static int wait_answer(struct exec *x, uint32_t id)
 			continue;
 		if (r <= 0)
 			return r ? -errno : -ETIMEDOUT;
-		if (exec_recv_fd(x->files, &a, sizeof(a), &fd) != sizeof(a))
+		if (exec_recv_fd(files, a, sizeof(*a), &fd) != sizeof(*a))
 			return -EPIPE;
-		if (a.id == id)
-			return a.err ? -a.err : fd >= 0 ? fd : -EPROTO;
+		if (a->id == id)
+			return a->err ? -a->err : fd >= 0 ? fd : -EPROTO;
 		if (fd >= 0)
 			close(fd);
 	}
@@ -98,12 +98,14 @@ static int wait_answer(struct exec *x, uint32_t id)
 
 static int ask(struct exec *x, struct exec_file_request *r)
 {
+	struct exec_file_answer a;
+
 	r->id = ++x->last_file;
 	if (x->files < 0)
 		return -EPIPE;
 	if (exec_send_fd(x->files, r, sizeof(*r), -1) < 0)
 		return -errno;
-	return wait_answer(x, r->id);
+	return wait_answer(x->files, r->id, &a);
 }
 
 /* The first file of a configuration is itself. */
@@ -140,4 +142,44 @@ int exec_open_file(void *arg, const char *path)
 	r.number = (uint32_t)number;
 	memcpy(r.of, n->conf_id, sizeof(r.of));
 	return ask(x, &r);
+}
+
+/* --- files that are compared ------------------------------------------------- */
+
+int exec_channel(struct exec *x)
+{
+	struct exec_file_request r = { .number = EXEC_CHANNEL };
+
+	return ask(x, &r);
+}
+
+void exec_watched(const struct exec *x, const char *pattern,
+		  struct exec_watched *out)
+{
+	char text[FACT_NAME_MAX + sizeof(EXEC_WATCHED)];
+	int number;
+
+	snprintf(text, sizeof(text), EXEC_WATCHED "%s", pattern);
+	number = x->used ? exec_list_find(&x->used->files, text) : -ENOENT;
+	out->first = (uint32_t)number;
+	if (number >= 0)
+		memcpy(out->of, x->used->conf_id, sizeof(out->of));
+}
+
+int exec_open_watched(struct exec_watched *w, size_t pattern, uint32_t match,
+		      char name[FACT_NAME_MAX])
+{
+	struct exec_file_request r = { .id = ++w->last,
+				       .number = w->first + (uint32_t)pattern,
+				       .match = match };
+	struct exec_file_answer a = { .name = "" };
+	int fd;
+
+	memcpy(r.of, w->of, sizeof(r.of));
+	*name = '\0';
+	if (exec_send_fd(w->channel, &r, sizeof(r), -1) < 0)
+		return -errno;
+	fd = wait_answer(w->channel, r.id, &a);
+	snprintf(name, FACT_NAME_MAX, "%s", a.name);
+	return fd;
 }

@@ -25,9 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exec_table.h"
+
 #define SOCKET_FD  3
 #define FILES_FD   4
-#define FIRST_JOB  3 /* of what is waited for */
+#define FIRST_JOB  4 /* of what is waited for */
 #define READ_SIZE  4096
 #define PIPE_READS 16 /* what a pipe holds */
 #define NS_PER_S   1000000000LL
@@ -390,6 +392,7 @@ static void settle(struct helper *h, struct waiting *w)
 				 .events = unsent ? POLLIN | POLLOUT : POLLIN };
 	w->fds[1] = (struct pollfd){ .fd = h->signals, .events = POLLIN };
 	w->fds[2] = (struct pollfd){ .fd = h->files, .events = POLLIN };
+	w->fds[3] = (struct pollfd){ .fd = h->table.channel, .events = POLLIN };
 }
 
 static void turn(struct helper *h, struct waiting *w)
@@ -409,6 +412,12 @@ static void turn(struct helper *h, struct waiting *w)
 		while (read(h->signals, &info, sizeof(info)) > 0)
 			;
 		reap(h);
+	}
+	/* before what may put another one in its place */
+	if (w->fds[3].revents &&
+	    !exec_table_serve(&h->table, h->table.channel)) {
+		close(h->table.channel);
+		h->table.channel = -1;
 	}
 	if (w->fds[2].revents && !exec_table_serve(&h->table, h->files))
 		h->files = -1;
@@ -463,8 +472,9 @@ void exec_helper(int fd, int files, exec_loader *load, const char *path,
 	if (!h || !drop_files(fd, files))
 		_exit(EXIT_FAILURE);
 	h->files = FILES_FD;
-	h->table =
-		(struct exec_table){ .load = load, .path = path, .arg = arg };
+	h->table = (struct exec_table){
+		.load = load, .path = path, .arg = arg, .channel = -1
+	};
 	exec_env_path();
 	h->signals = take_signals();
 	for (size_t i = 0; i < EXEC_JOBS_MAX; i++)

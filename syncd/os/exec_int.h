@@ -12,6 +12,7 @@
 
 #include "exec.h"
 #include "exec_names.h"
+#include "fact.h"
 
 #define EXEC_FINISH 0 /* instead of an id: the daemon leaves in order */
 
@@ -36,16 +37,24 @@ struct exec_answer {
  * (all 0: none is). */
 struct exec_file_request {
 	uint32_t id, number;
+	uint32_t match; /* of a pattern: the how-manieth file, from 0 */
 	uint8_t of[EXEC_DIGEST];
 };
 
+/* Instead of a number: another socket for files, in place of the one that was
+ * asked for before. */
+#define EXEC_CHANNEL UINT32_MAX
+
 /* Before a name in the list of files: the pidfd of such a process. */
 #define EXEC_PROCESS "process "
+/* The same: a pattern of files that are compared. */
+#define EXEC_WATCHED "watched "
 
 /* err: errno; 0: the descriptor comes along. */
 struct exec_file_answer {
 	uint32_t id;
 	int err;
+	char name[FACT_NAME_MAX]; /* of a pattern: this file's */
 };
 
 struct exec_asked {
@@ -83,21 +92,7 @@ ssize_t exec_recv_fd(int fd, void *data, size_t len, int *given);
 
 /* To a helper that is there already: the first message, with its end of the
  * pair for files. */
-#define EXEC_HELLO "statesync helper 1"
-
-/* --- the helper: what may be asked for */
-struct exec_table {
-	exec_loader *load;
-	const char *path;
-	const void *arg;
-	struct exec_names *used, *read; /* in use; read last. NULL */
-};
-
-/* Of the commands with this digest; NULL: it has no such. */
-const char *exec_table_command(struct exec_table *t,
-			       const uint8_t of[EXEC_DIGEST], uint32_t number);
-/* Answers all requests that wait on fd; false when the daemon is gone. */
-bool exec_table_serve(struct exec_table *t, int fd);
+#define EXEC_HELLO "statesync helper 2"
 
 /* The helper's life, with its ends of the pairs. */
 void exec_helper(int fd, int files, exec_loader *load, const char *path,

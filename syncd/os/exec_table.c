@@ -9,14 +9,17 @@
  * Invariant: nothing is opened or run that does not stand in a configuration
  * that the helper has read by itself.
  */
-#include "exec_int.h"
+#include "exec_table.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "exec_int.h"
 #include "keyfile.h"
 #include "track_process.h"
 
@@ -85,8 +88,34 @@ static int open_conf(struct exec_table *t, const uint8_t in_use[EXEC_DIGEST])
 	return err < 0 ? err : fd >= 0 ? fd : -EIO;
 }
 
-static int open_number(const struct exec_table *t,
-		       const struct exec_file_request *r)
+/* One after the other is asked for: the first looks which ones there are. */
+static int open_watched(struct exec_table *t, const char *pattern,
+			uint32_t match, char name[FACT_NAME_MAX])
+{
+	const char *path = pattern;
+	struct stat st;
+
+	if (!match) {
+		globfree(&t->found);
+		t->found = (glob_t){ 0 };
+		if (glob(pattern, GLOB_NOSORT, NULL, &t->found))
+			t->found.gl_pathc = 0;
+	}
+	if (match < t->found.gl_pathc)
+		path = t->found.gl_pathv[match];
+	else if (match || strpbrk(pattern, "*?["))
+		return -ENODATA;
+	/* else what is named is to be there */
+	if (strlen(path) >= FACT_NAME_MAX)
+		return -ENAMETOOLONG;
+	strcpy(name, path);
+	if (stat(path, &st))
+		return -errno;
+	return S_ISREG(st.st_mode) ? keyfile_open(path) : -EISDIR;
+}
+
+static int open_number(struct exec_table *t, const struct exec_file_request *r,
+		       char name[FACT_NAME_MAX])
 {
 	const struct exec_names *n = is_conf(t->read, r->of)   ? t->read
 				     : is_conf(t->used, r->of) ? t->used
@@ -100,7 +129,23 @@ static int open_number(const struct exec_table *t,
 	text = n->files.text[r->number];
 	if (!strncmp(text, EXEC_PROCESS, strlen(EXEC_PROCESS)))
 		return track_process_find(text + strlen(EXEC_PROCESS));
+	if (!strncmp(text, EXEC_WATCHED, strlen(EXEC_WATCHED)))
+		return open_watched(t, text + strlen(EXEC_WATCHED), r->match,
+				    name);
 	return keyfile_open(text);
+}
+
+/* The other end of it. */
+static int open_channel(struct exec_table *t)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	if (t->channel >= 0)
+		close(t->channel);
+	t->channel = ends[0];
+	return ends[1];
 }
 
 bool exec_table_serve(struct exec_table *t, int fd)
@@ -115,8 +160,14 @@ bool exec_table_serve(struct exec_table *t, int fd)
 
 		if (n < 0)
 			return errno == EAGAIN;
-		file = r.number ? open_number(t, &r) : open_conf(t, r.of);
-		a = (struct exec_file_answer){ r.id, file < 0 ? -file : 0 };
+		a = (struct exec_file_answer){ .id = r.id };
+		if (!r.number)
+			file = open_conf(t, r.of);
+		else if (r.number == EXEC_CHANNEL)
+			file = open_channel(t);
+		else
+			file = open_number(t, &r, a.name);
+		a.err = file < 0 ? -file : 0;
 		(void)exec_send_fd(fd, &a, sizeof(a), file < 0 ? -1 : file);
 		if (file >= 0)
 			close(file);

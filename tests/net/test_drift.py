@@ -2,12 +2,15 @@
 """Two nodes that are not alike: each kind of difference is made on a running
 pair, is told by `check`, has its effect, and goes away again."""
 
+import os
 import re
+import signal
 import time
 
 import pytest
 
 from lab import wait_for
+from upgrades import processes
 
 PERIOD = 'drift {\n\tperiod = "1s"\n\t%s\n}'
 
@@ -92,14 +95,15 @@ def test_a_ruleset_that_differs(lab, alike):
     assert alike.two.status()["ready"], "it is a warning, no more"
     time.sleep(3)
     for node in alike.both():
-        assert drifts(node)[0] == "drift begins: ruleset table inet fw"
+        assert drifts(node)[0].endswith(": ruleset table inet fw")
     lab.nft("gw1", "insert rule inet fw input tcp dport 22 counter accept")
     wait_alike(alike)
     assert check(alike.two)[0] == []
     assert "drift:" not in alike.one.tool("status")[1]
     for node in alike.both():
-        assert drifts(node)[:2] == [
-            "drift is over", "drift begins: ruleset table inet fw"]
+        over, other = drifts(node)[:2]
+        assert over == "drift is over"
+        assert other.endswith(": ruleset table inet fw")
 
 
 @pytest.mark.full
@@ -247,6 +251,52 @@ def test_files(lab, pair, tmp_path):
     wait_differs(pair, "files", str(place / "b.conf"))
     (folders[1] / "b.conf").unlink()
     wait_alike(pair)
+
+
+@pytest.mark.full
+def test_files_of_root(lab, pair, tmp_path):
+    """The daemon is nobody, the files and their folder are root's alone: what
+    a pattern finds is compared, and what changes behind it."""
+    lab.dir.chmod(0o711)
+    place = tmp_path / "etc"
+    for node in pair.both():
+        node.user = "nobody"
+        folder = tmp_path / node.name
+        folder.mkdir()
+        (folder / "hidden").mkdir(mode=0o700)
+        for name in ("a.key", "b.key"):
+            (folder / "hidden" / name).touch(mode=0o600)
+            (folder / "hidden" / name).write_text("same\n")
+        place.mkdir(exist_ok=True)
+        in_a_place_of_its_own(node, folder, place)
+    theirs = tmp_path / "fw2/hidden"
+    pattern = str(place / "hidden/*.key")
+    pair.start(top=drift('files = { "%s", "%s" }'
+                         % (pattern, place / "hidden/c")))
+    wait_alike(pair)
+    assert "same files" in check(pair.one)[1]
+    (theirs / "b.key").write_text("other\n")
+    wait_differs(pair, "files", str(place / "hidden/b.key"))
+    (theirs / "b.key").write_text("same\n")
+    wait_alike(pair)
+    (theirs / "c").touch(mode=0o600)
+    wait_differs(pair, "files", str(place / "hidden/c"))
+    (theirs / "c").unlink()
+    wait_alike(pair)
+    # of another list after a reload
+    (theirs / "d").touch(mode=0o600)
+    for node in pair.both():
+        text = node.conf.read_text()
+        node.conf.write_text(text.replace(pattern, str(place / "hidden/d")))
+        assert node.tool("reload")[0] == 0, node.tail()
+    wait_differs(pair, "files", str(place / "hidden/d"))
+    # a helper that is gone is said, and nothing is called alike
+    for pid, name in processes(pair.one).items():
+        if name == "statesync-exec":
+            os.kill(pid, signal.SIGKILL)
+    wait_for("nothing is known", lambda: "the helper does not answer" in
+             check(pair.one)[1], 15, 0.2)
+    assert "same files" not in check(pair.one)[1]
 
 
 def in_a_place_of_its_own(node, source, target):

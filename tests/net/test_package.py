@@ -276,6 +276,40 @@ def test_a_service_on_a_shared_address(pair):
     pair.settled()
 
 
+def test_files_that_only_root_reads(pair):
+    """drift {} in the unit, whose user may not look into /etc/statesync."""
+    pair.settled()
+    for machine in pair.both():
+        machine.sh("cp /etc/statesync/statesync.conf /root/was; echo 'drift "
+                   "{ period = \"1s\" files = { \"/etc/statesync/*\" } }' "
+                   ">>/etc/statesync/statesync.conf")
+        pair.type(machine.name, "systemctl reload statesyncd")
+
+    def said():
+        return pair.fw1.sh("statesync check", check=False)[1]
+    wait_for("alike", lambda: "same files" in said(), 15, 0.5)
+    pair.fw2.sh("umask 077; echo 1 >/etc/statesync/extra.key")
+    wait_for("it is seen", lambda: "file /etc/statesync/extra.key: only on fw2"
+             in said(), 15, 0.5)
+    pair.fw2.sh("rm /etc/statesync/extra.key")
+    for machine in pair.both():
+        machine.sh("cp /root/was /etc/statesync/statesync.conf")
+        pair.type(machine.name, "systemctl reload statesyncd")
+    pair.settled()
+
+
+def test_a_drill_by_its_unit(pair):
+    """As the user of statesync-drill.service."""
+    pair.settled()
+    said = pair.fw1.sh("setpriv --reuid statesync --regid statesync --groups "
+                       "statesync,statesync-admin --no-new-privs statesync "
+                       "drill --for 1", check=False)[1]
+    # nobody talked meanwhile
+    assert "NOT PROVEN: fw2 was master" in said, said
+    pair.fw1.sh("statesync wait master --timeout 10")
+    pair.settled()
+
+
 def left(machine):
     """What a daemon could leave: tables, routes, addresses, MACs."""
     return machine.sh("nft list tables; ip -o addr; ip route show table all;"
