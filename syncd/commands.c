@@ -322,6 +322,9 @@ static const struct command commands[] = {
 	{ "set-role", true, commands_set_role,
 	  "set-role master|backup [NAME...]" },
 	{ "reload", true, cmd_reload, "reload" },
+	{ "schema", false, commands_schema, "schema" },
+	{ "prompt", false, commands_prompt, "prompt [i]" },
+	{ "quit", false, commands_quit, "quit" },
 	{ "help", false, cmd_help, "help" },
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

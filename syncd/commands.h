@@ -18,6 +18,14 @@ void commands_drill(struct node *n, struct stats_client *c, int argc,
 void commands_maintenance(struct node *n, struct stats_client *c, int argc,
 			  char **argv);
 
+/* Line after line on one connection, and its end; what JSON answers have. */
+void commands_prompt(struct node *n, struct stats_client *c, int argc,
+		     char **argv);
+void commands_quit(struct node *n, struct stats_client *c, int argc,
+		   char **argv);
+void commands_schema(struct node *n, struct stats_client *c, int argc,
+		     char **argv);
+
 void commands_demote(struct node *n, struct stats_client *c, int argc,
 		     char **argv);
 /* One vhost, by any name that it has in a policy, as ifconfig of OpenBSD. */

@@ -78,6 +78,7 @@ static void put_json(struct node *n, const struct history_entry *h,
 	json_t *o = report_history_entry(n, h);
 	char *text;
 
+	put(o, "schema", json_integer(1));
 	put(o, "n", json_integer((json_int_t)number));
 	put(o, "kind", json_string(kind(h)));
 	put(o, "node", json_string(n->engine->node));
@@ -102,7 +103,8 @@ static void tell(struct node *n, const struct follower *f, uint64_t count)
 		count = h->count;
 	if (count > HISTORY_MAX) {
 		fprintf(out,
-			f->json ? "{\"kind\":\"lost\",\"lines\":%" PRIu64 "}\n"
+			f->json ? "{\"schema\":1,\"kind\":\"lost\","
+				  "\"lines\":%" PRIu64 "}\n"
 				: "lost %" PRIu64 "\n",
 			count - HISTORY_MAX);
 		count = HISTORY_MAX;

@@ -69,6 +69,7 @@ static void print_json(const struct listing *l, const struct flow *f,
 					       [FLOW_CLOSING] = "closing" };
 	json_t *o = json_object();
 
+	put(o, "schema", json_integer(1));
 	put(o, "protocol", json_integer(f->l4proto));
 	put(o, "original", tuple(f, &f->orig));
 	put(o, "reply", tuple(f, &f->reply));

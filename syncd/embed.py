@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""usage: embed.py PAGE.html OUT.h
+"""usage: embed.py PAGE.html|NAME.json OUT.h
 A page with places to be filled (@NAME@) as C strings, page_parts[], and
 page_headers, the Content-Security-Policy under which only its own style and
-script run."""
+script run. Or a JSON document in one line, NAME_json[]."""
 
 import base64
 import hashlib
+import json
 import re
 import sys
+from pathlib import Path
 
 
 def digest(tag, text):
@@ -25,14 +27,18 @@ def array(name, text):
         name, "\n\t".join(lines))
 
 
-with open(sys.argv[1], encoding="ascii") as f:
-    page = f.read()
+source, out = map(Path, sys.argv[1:])
+page = source.read_text(encoding="ascii")
+if source.suffix == ".json":
+    line = json.dumps(json.loads(page), separators=(",", ":"))
+    out.write_text(array(source.stem + "_json", line), encoding="ascii")
+    sys.exit(0)
 headers = ("Content-Security-Policy: default-src 'none'; base-uri 'none'; "
            "form-action 'none'; frame-ancestors 'none'; connect-src 'self'; "
            "img-src data:; style-src %s; script-src %s\r\n"
            % (digest("style", page), digest("script", page)))
 parts = re.split(r"@[A-Z]+@", page)
-with open(sys.argv[2], "w", encoding="ascii") as f:
+with out.open("w", encoding="ascii") as f:
     f.write(array("page_headers", headers))
     for i, part in enumerate(parts):
         f.write(array("page_part%d" % i, part))

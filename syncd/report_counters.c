@@ -64,6 +64,18 @@ static void set_counter(void *arg, uint64_t value, const char *what,
 	counter(s->out, s->all, "sets", value, what, of);
 }
 
+static void socket_counters(const struct node *n, bool all, FILE *out)
+{
+	for (int i = 0; i < STATSOCK_COUNTERS; i++) {
+		enum statsock_counter c = (enum statsock_counter)i;
+
+		counter(out, all, "socket", statsock_count(n->statsock, c),
+			c == STATSOCK_CLIENTS ? "clients of the socket"
+					      : "clients turned away or lost",
+			c == STATSOCK_CLIENTS ? "" : statsock_counter_name(c));
+	}
+}
+
 void report_counters(struct node *n, bool all, FILE *out)
 {
 	struct sets sets = { .out = out, .all = all };
@@ -142,4 +154,5 @@ void report_counters(struct node *n, bool all, FILE *out)
 			peersock_count(n->peersock, (enum peersock_reason)i),
 			"connections refused or ended",
 			peersock_reason_name((enum peersock_reason)i));
+	socket_counters(n, all, out);
 }

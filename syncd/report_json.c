@@ -395,6 +395,17 @@ static json_t *link_refusals(const struct node *n)
 	return o;
 }
 
+static json_t *socket_counters(const struct node *n)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < STATSOCK_COUNTERS; i++)
+		put(o, statsock_counter_name((enum statsock_counter)i),
+		    number(statsock_count(n->statsock,
+					  (enum statsock_counter)i)));
+	return o;
+}
+
 json_t *report_json(struct node *n)
 {
 	const struct engine *e = n->engine;
@@ -415,6 +426,7 @@ json_t *report_json(struct node *n)
 	put(o, "flows", report_flows_json(n));
 	put(o, "sets", report_sets_json(n));
 	put(o, "link", link_refusals(n));
+	put(o, "socket", socket_counters(n));
 	put(o, "http", node_http_json(n));
 	put(o, "maintenance", report_maintenance_json(n));
 	put(o, "drill", report_drill_json(n));

@@ -319,10 +319,11 @@ static int run_check(const struct command *cmd, int argc, char **argv)
 	return argc == 1 ? ask_screen("check") : usage(cmd);
 }
 
-static int run_metrics(const struct command *cmd, int argc, char **argv)
+/* The daemon's command of the same name. */
+static int run_plain(const struct command *cmd, int argc, char **argv)
 {
 	(void)argv;
-	return argc == 1 ? ask("metrics") : usage(cmd);
+	return argc == 1 ? ask(cmd->name) : usage(cmd);
 }
 
 /* Block characters and colours where the terminal has them. */
@@ -388,7 +389,9 @@ static const struct command commands[] = {
 	{ "history", "[-n N] [--json] [--follow]",
 	  "the last transitions and why; or each as it happens", run_history },
 	{ "counters", "[-a]", "what was counted, in sentences", run_counters },
-	{ "metrics", "", "everything in numbers, for Prometheus", run_metrics },
+	{ "metrics", "", "everything in numbers, for Prometheus", run_plain },
+	{ "schema", "", "what the answers in JSON have, as a JSON schema",
+	  run_plain },
 	{ "wait", "in-sync|master|backup [--timeout S]", "return when it is so",
 	  run_wait },
 	{ "reload", "", "read the configuration again and use it", run_reload },

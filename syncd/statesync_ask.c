@@ -41,9 +41,37 @@ static void print_event(void *arg, char *line)
 	fflush(stdout);
 }
 
+static void keep_version(void *arg, char *line)
+{
+	(void)sscanf(line, "statesyncd %31s", (char *)arg);
+}
+
+/* A tool that is newer than its daemon: true if it was told. */
+static bool tell_versions(const char *sentence)
+{
+	static const char unknown[] = "unknown command \"";
+	const char *command = sentence + strlen(unknown);
+	char version[32] = "";
+	struct answer answer;
+
+	if (strncmp(sentence, unknown, strlen(unknown)) ||
+	    client_ask("version", CLIENT_SILENCE_S, keep_version, version,
+		       &answer) ||
+	    !*version)
+		return false;
+	fprintf(stderr,
+		"statesync: this daemon is %s and does not know \"%.*s\"; "
+		"restart it (systemctl reload statesyncd), or use the tool of "
+		"its version\n",
+		version, (int)strcspn(command, "\""), command);
+	return true;
+}
+
 int conclude(const struct answer *answer, bool said)
 {
 	fflush(stdout);
+	if (answer->status == EXIT_USAGE && tell_versions(answer->sentence))
+		return answer->status;
 	if (answer->status != EXIT_YES && *answer->sentence && !said)
 		fprintf(stderr, "statesync: %s\n", answer->sentence);
 	return answer->status;

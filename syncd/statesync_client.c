@@ -12,6 +12,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,21 +114,80 @@ static bool read_answer(FILE *f, struct answer *answer, client_line_fn *fn,
 	return complete;
 }
 
+/* 0, or -errno. */
+static int ask_on(FILE *f, const char *request, client_line_fn *fn, void *arg,
+		  struct answer *answer)
+{
+	char line[CLIENT_REQUEST_MAX + 2];
+	size_t len;
+
+	len = (size_t)snprintf(line, sizeof(line), "%s\n", request);
+	errno = 0;
+	if (send(fileno(f), line, len, MSG_NOSIGNAL) == (ssize_t)len &&
+	    read_answer(f, answer, fn, arg))
+		return 0;
+	return errno == EAGAIN ? -EAGAIN : -EPIPE;
+}
+
+static void forget_line(void *arg, char *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+/* There is an end to be read, or a farewell. */
+static bool has_ended(FILE *f)
+{
+	struct pollfd p = { .fd = fileno(f), .events = POLLIN };
+
+	return poll(&p, 1, 0) != 0;
+}
+
+/* A stream that stays, or NULL. */
+static FILE *open_stream(int silence_s)
+{
+	struct answer answer;
+	FILE *f;
+
+	if (open_daemon(silence_s, &f))
+		return NULL;
+	if (!ask_on(f, "prompt i", forget_line, NULL, &answer) &&
+	    answer.status == EXIT_YES)
+		return f;
+	fclose(f);
+	return NULL;
+}
+
+int client_ask_again(FILE **stream, const char *request, int silence_s,
+		     client_line_fn *fn, void *arg, struct answer *answer)
+{
+	int rc;
+
+	if (*stream && has_ended(*stream)) {
+		fclose(*stream);
+		*stream = NULL;
+	}
+	if (!*stream)
+		*stream = open_stream(silence_s);
+	if (!*stream)
+		return client_ask(request, silence_s, fn, arg, answer);
+	rc = ask_on(*stream, request, fn, arg, answer);
+	if (rc) {
+		fclose(*stream);
+		*stream = NULL;
+	}
+	return rc;
+}
+
 int client_ask(const char *request, int silence_s, client_line_fn *fn,
 	       void *arg, struct answer *answer)
 {
-	char line[CLIENT_REQUEST_MAX + 2];
 	FILE *f;
-	size_t len;
 	int rc = open_daemon(silence_s, &f);
 
 	if (rc)
 		return rc;
-	len = (size_t)snprintf(line, sizeof(line), "%s\n", request);
-	errno = 0;
-	if (send(fileno(f), line, len, MSG_NOSIGNAL) != (ssize_t)len ||
-	    !read_answer(f, answer, fn, arg))
-		rc = errno == EAGAIN ? -EAGAIN : -EPIPE;
+	rc = ask_on(f, request, fn, arg, answer);
 	fclose(f);
 	return rc;
 }

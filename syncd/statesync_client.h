@@ -6,6 +6,7 @@
 #define STATESYNC_CLIENT_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #define CLIENT_REQUEST_MAX 1024
 #define CLIENT_SILENCE_S   5 /* for whatever the daemon knows at once */
@@ -32,6 +33,15 @@ const char *client_path(void);
  */
 int client_ask(const char *request, int silence_s, client_line_fn *fn,
 	       void *arg, struct answer *answer)
+	__attribute__((warn_unused_result));
+
+/*
+ * The same over one connection, which stays for the next request: *stream is
+ * NULL at first, and again after a failure or where the daemon cannot; to be
+ * closed with fclose().
+ */
+int client_ask_again(FILE **stream, const char *request, int silence_s,
+		     client_line_fn *fn, void *arg, struct answer *answer)
 	__attribute__((warn_unused_result));
 
 /* Says on standard error why client_ask() failed; EXIT_NO_DAEMON. */

@@ -44,6 +44,7 @@ struct screen {
 	bool asked_handover, help;
 	pid_t child;
 	int child_out; /* -1: no command runs */
+	FILE *daemon;  /* one connection for all questions, or NULL */
 	char partial[WATCH_LINE];
 	size_t npartial;
 };
@@ -157,7 +158,8 @@ static int ask_status(struct screen *s)
 {
 	struct answer answer;
 	json_t *doc = NULL;
-	int rc = client_ask("status json", SILENCE_S, keep_line, &doc, &answer);
+	int rc = client_ask_again(&s->daemon, "status json", SILENCE_S,
+				  keep_line, &doc, &answer);
 
 	if (!rc && !json_is_object(doc))
 		rc = -EPIPE;
@@ -413,6 +415,8 @@ int watch(bool ascii, bool color)
 	signal_number = loop(s);
 	terminal_restore(s);
 	json_decref(s->w.status);
+	if (s->daemon)
+		fclose(s->daemon);
 	free(s);
 	if (signal_number) {
 		signal(signal_number, SIG_DFL);

@@ -39,6 +39,20 @@ struct event *statsock_event(struct statsock *ss, int fd, short what,
 	return ev;
 }
 
+const char *statsock_counter_name(enum statsock_counter n)
+{
+	static const char *const names[STATSOCK_COUNTERS] = {
+		[STATSOCK_CLIENTS] = "clients",
+		[STATSOCK_LIMIT] = "limit",
+		[STATSOCK_GARBAGE] = "garbage",
+		[STATSOCK_TIMEOUT] = "timeout",
+		[STATSOCK_STUCK] = "stuck",
+		[STATSOCK_VANISHED] = "vanished",
+	};
+
+	return names[n];
+}
+
 uint64_t statsock_count(const struct statsock *ss, enum statsock_counter n)
 {
 	return ss->counts[n];

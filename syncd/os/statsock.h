@@ -3,11 +3,11 @@
  * The stats socket: a UNIX stream socket on which an operator's line gets
  * an answer. One request line of at most 1024 bytes with commands separated
  * by ';'; for each command 0..n lines, one status line ("ok", "no: ...",
- * "error: ...") and an empty line; then it is closed.
+ * "error: ...") and an empty line; then it is closed (statsock_prompt.h: or
+ * not). What the commands mean is not known here. The program ignores SIGPIPE.
  *
  * Limits: 32 clients and 2 more for uid 0, 10 s for the line, 256 KiB of
- * answer, 10 s to read it. What the commands mean is not known here. The
- * program ignores SIGPIPE.
+ * answer, 10 s to read it.
  */
 #ifndef STATESYNC_STATSOCK_H
 #define STATESYNC_STATSOCK_H
@@ -32,7 +32,7 @@ enum statsock_counter {
 	STATSOCK_CLIENTS,  /* accepted */
 	STATSOCK_LIMIT,	   /* refused, too many */
 	STATSOCK_GARBAGE,  /* request too long or not text */
-	STATSOCK_TIMEOUT,  /* no line within 10 s */
+	STATSOCK_TIMEOUT,  /* no line within 10 s, or 60 s */
 	STATSOCK_STUCK,	   /* answer not read within 10 s */
 	STATSOCK_VANISHED, /* gone before its answer was complete */
 	STATSOCK_COUNTERS
@@ -104,8 +104,8 @@ void statsock_on_room(struct stats_client *client, statsock_close_fn *fn,
 /* Who asks: the user, and whether he is uid 0 or in statesync-admin. */
 uid_t statsock_client_uid(const struct stats_client *client);
 bool statsock_client_may_change(const struct stats_client *client);
-
 uint64_t statsock_count(const struct statsock *ss, enum statsock_counter c);
+const char *statsock_counter_name(enum statsock_counter c);
 
 /*
  * Pure. Takes the next command off a request: words separated by blanks, "..."

@@ -4,7 +4,7 @@
  * is not the commands, and it does not know who may come in.
  *
  * Implements section 4 of the operator's manual (protocol of the socket):
- * one line then close; the interactive modes are not there yet.
+ * one line then close, or, once a command has asked for it, line after line.
  *
  * Invariant: a client costs at most its request line, STATSOCK_OUTPUT_MAX of
  * answer and a timer, and ends: by its own doing, or by a time limit in each
@@ -25,9 +25,10 @@
 #include <unistd.h>
 
 #define LINE_LIMIT_MS  10000
+#define IDLE_LIMIT_MS  60000 /* of who is interactive */
 #define DRAIN_LIMIT_MS 10000
 #define TICK_MS	       250
-#define BETWEEN_MS     50 /* commands of one request */
+#define BETWEEN_MS     50 /* commands of one request, or lines at once */
 
 static int64_t now_ms(void)
 {
@@ -135,11 +136,16 @@ static void put_status(struct stats_client *c, enum stats_verdict verdict,
 	c->in_line = false;
 }
 
-void statsock_end(struct stats_client *c, enum stats_verdict verdict,
-		  const char *sentence)
+static void pause_between(struct stats_client *c)
 {
 	const struct timeval between = { .tv_usec = BETWEEN_MS * 1000 };
 
+	event_add(c->timer, &between);
+}
+
+void statsock_end(struct stats_client *c, enum stats_verdict verdict,
+		  const char *sentence)
+{
 	if (c->overflow)
 		put_status(c, STATS_ERROR,
 			   "the answer is longer than 262144 bytes; read it "
@@ -151,7 +157,7 @@ void statsock_end(struct stats_client *c, enum stats_verdict verdict,
 	c->state = CLIENT_NEXT;
 	/* the next one of a row waits: who asks without end harms nobody */
 	if (c->line_used < c->line_len)
-		event_add(c->timer, &between);
+		pause_between(c);
 	else
 		event_active(c->timer, EV_TIMEOUT, 0);
 }
@@ -166,6 +172,18 @@ void statsock_on_room(struct stats_client *c, statsock_close_fn *fn, void *ctx)
 {
 	c->on_room = fn;
 	c->on_room_ctx = ctx;
+}
+
+void statsock_prompt(struct stats_client *c, statsock_prompt_fn *fn, void *ctx)
+{
+	c->interactive = true;
+	c->prompt = fn;
+	c->prompt_ctx = ctx;
+}
+
+void statsock_quit(struct stats_client *c)
+{
+	c->interactive = false;
 }
 
 uid_t statsock_client_uid(const struct stats_client *c)
@@ -210,15 +228,55 @@ static void client_drop(struct stats_client *c, enum statsock_counter why)
 	stats_client_free(c);
 }
 
+static bool has_input(const struct stats_client *c)
+{
+	return evbuffer_get_length(bufferevent_get_input(c->bev));
+}
+
+/* The next line is read when all answers were: so they do not pile up. */
+static void await_line(struct stats_client *c)
+{
+	if (unread(c))
+		return; /* on_written() */
+	if (has_input(c))
+		pause_between(c);
+	else
+		bufferevent_enable(c->bev, EV_READ);
+}
+
+/* The line is done: who is interactive may send another one, others go. */
+static void line_ends(struct stats_client *c)
+{
+	char text[STATSOCK_PROMPT_MAX] = "";
+
+	c->line_used = c->line_len = 0;
+	c->state = c->interactive ? CLIENT_READING : CLIENT_ENDING;
+	if (!c->interactive)
+		return;
+	c->since_ms = now_ms();
+	if (c->prompt)
+		c->prompt(c->prompt_ctx, text, sizeof(text));
+	bufferevent_write(c->bev, text, strlen(text));
+	await_line(c);
+}
+
 /* Refuses the whole request; the client then reads that and goes. */
 static void refuse(struct stats_client *c, enum statsock_counter why,
 		   const char *sentence)
 {
 	c->ss->counts[why]++;
 	put_status(c, STATS_ERROR, sentence);
-	c->line_used = c->line_len = 0;
-	c->state = CLIENT_ENDING;
+	c->interactive = false;
+	line_ends(c);
 	bufferevent_disable(c->bev, EV_READ);
+}
+
+/* The same of what a person may have mistyped, who then may try again. */
+static void refuse_line(struct stats_client *c, const char *sentence)
+{
+	c->ss->counts[STATSOCK_GARBAGE]++;
+	put_status(c, STATS_ERROR, sentence);
+	line_ends(c);
 }
 
 static void run_next(struct stats_client *c)
@@ -236,19 +294,21 @@ static void run_next(struct stats_client *c)
 		c->state = CLIENT_RUNNING;
 		c->ss->handler(c->ss->arg, c, argc, argv);
 	} else if (argc < 0) {
-		refuse(c, STATSOCK_GARBAGE,
-		       argc == -E2BIG
-			       ? "the request has more than 32 words"
-			       : "the request holds a control byte or an open "
-				 "quote; one line of words: help");
+		refuse_line(c, argc == -E2BIG
+				       ? "the request has more than 32 words"
+				       : "the request holds a control byte or "
+					 "an open quote; one line of words: "
+					 "help");
 	} else {
-		c->state = CLIENT_ENDING;
+		line_ends(c);
 	}
 }
 
-static void take_line(struct stats_client *c, size_t len)
+/* used: its bytes of the input, with the newline. */
+static void take_line(struct stats_client *c, size_t len, size_t used)
 {
 	bufferevent_disable(c->bev, EV_READ);
+	evbuffer_drain(bufferevent_get_input(c->bev), used);
 	if (len && c->line[len - 1] == '\r')
 		len--;
 	if (len > STATSOCK_LINE_MAX) {
@@ -258,6 +318,10 @@ static void take_line(struct stats_client *c, size_t len)
 	}
 	c->line[len] = '\0';
 	c->line_len = len;
+	if (strspn(c->line, " \t;") == len && c->interactive) {
+		line_ends(c);
+		return;
+	}
 	if (strspn(c->line, " \t;") == len) {
 		refuse(c, STATSOCK_GARBAGE,
 		       "the request is empty; one line of words: help");
@@ -267,7 +331,17 @@ static void take_line(struct stats_client *c, size_t len)
 	run_next(c);
 }
 
-/* With `eof` a line without its newline counts as one. */
+/* It says no more: the rest of what it was told is still read. */
+static void end_when_read(struct stats_client *c)
+{
+	c->interactive = false;
+	c->state = CLIENT_ENDING;
+	if (!unread(c))
+		stats_client_free(c);
+}
+
+/* With `eof` a line without its newline counts as one; else the client may be
+ * gone afterwards. */
 static void look_for_line(struct stats_client *c, bool eof)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
@@ -275,11 +349,16 @@ static void look_for_line(struct stats_client *c, bool eof)
 	const char *end = len > 0 ? memchr(c->line, '\n', len) : NULL;
 
 	if (end)
-		take_line(c, (size_t)(end - c->line));
+		take_line(c, (size_t)(end - c->line),
+			  (size_t)(end - c->line) + 1);
 	else if (len > STATSOCK_LINE_MAX || (eof && len > 0))
-		take_line(c, (size_t)len);
+		take_line(c, (size_t)len, (size_t)len);
+	else if (eof && c->interactive)
+		end_when_read(c);
 	else if (eof)
 		client_drop(c, STATSOCK_VANISHED);
+	else
+		bufferevent_enable(c->bev, EV_READ);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
@@ -300,6 +379,8 @@ static void on_written(struct bufferevent *bev, void *arg)
 		stats_client_free(c);
 	else if (c->state == CLIENT_RUNNING && c->on_room && !unread(c))
 		c->on_room(c->on_room_ctx, c);
+	else if (c->state == CLIENT_READING && c->interactive)
+		await_line(c);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -332,9 +413,12 @@ static void arm_tick(struct stats_client *c)
 static bool check_limits(struct stats_client *c)
 {
 	const int64_t now = now_ms();
+	const int64_t limit = c->interactive ? IDLE_LIMIT_MS : LINE_LIMIT_MS;
 
-	if (c->state == CLIENT_READING && now - c->since_ms >= LINE_LIMIT_MS) {
-		refuse(c, STATSOCK_TIMEOUT, "no request within 10 s");
+	if (c->state == CLIENT_READING && now - c->since_ms >= limit) {
+		refuse(c, STATSOCK_TIMEOUT,
+		       c->interactive ? "no request within 60 s"
+				      : "no request within 10 s");
 		return false;
 	}
 	if (statsock_is_gone(c)) {
@@ -362,6 +446,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (c->state == CLIENT_NEXT)
 		run_next(c);
+	else if (c->state == CLIENT_READING && c->interactive && has_input(c) &&
+		 !unread(c))
+		look_for_line(c, false);
 	if (c->state == CLIENT_ENDING && !unread(c))
 		stats_client_free(c);
 }

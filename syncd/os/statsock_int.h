@@ -6,7 +6,7 @@
 #ifndef STATESYNC_STATSOCK_INT_H
 #define STATESYNC_STATSOCK_INT_H
 
-#include "statsock.h"
+#include "statsock_prompt.h"
 
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -25,7 +25,7 @@ struct stats_client {
 	struct bufferevent *bev;
 	struct event *timer;
 	enum client_state state;
-	int64_t since_ms;  /* accepted */
+	int64_t since_ms;  /* it may send a line */
 	int64_t unread_ms; /* something to read is there since; 0: nothing */
 	bool overflow;	   /* the answer was too long */
 	bool in_line;	   /* the body's last byte was not a newline */
@@ -36,6 +36,9 @@ struct stats_client {
 	void *on_close_ctx;
 	statsock_close_fn *on_room;
 	void *on_room_ctx;
+	bool interactive; /* its next line is read, too */
+	statsock_prompt_fn *prompt;
+	void *prompt_ctx;
 	size_t line_len, line_used;
 	char line[STATSOCK_LINE_MAX + 2]; /* room for CR or NUL */
 };

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import time
 
+import schema
+
 KEY = "00" * 32
 VIRTUAL_MAC = {"lan": "00:00:5e:00:01:01", "wan": "00:00:5e:00:01:02"}
 VHID = {"lan": 1, "wan": 2}
@@ -243,7 +245,7 @@ class Node:
         """`status --json` as a dictionary, None without a daemon."""
         code, out, err = self.tool("status", "--json", timeout=5)
         if code in (0, 1) and out.lstrip().startswith("{"):
-            return json.loads(out)
+            return schema.check(json.loads(out), "status")
         if quiet or code == 3:
             return None
         raise AssertionError("status: exit %d: %s" % (code, err))
