@@ -70,6 +70,7 @@ void conf_mistake(struct parser *p, struct place at, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(m->text + n, sizeof(m->text) - (size_t)n, fmt, ap);
 	va_end(ap);
+	conf_errors_plain(m->text);
 	show(p, m);
 }
 
@@ -78,8 +79,10 @@ void conf_mistake_elsewhere(struct parser *p, struct place at,
 {
 	struct mistake *m = new_mistake(p, at);
 
-	if (m)
-		snprintf(m->text, sizeof(m->text), "%s", sentence);
+	if (!m)
+		return;
+	snprintf(m->text, sizeof(m->text), "%s", sentence);
+	conf_errors_plain(m->text);
 }
 
 void *conf_grow(struct parser *p, void *array, size_t count, size_t size)

@@ -45,6 +45,13 @@ static size_t word_len(const char *s, size_t left)
 	return n ? n : 1;
 }
 
+void conf_errors_plain(char *sentence)
+{
+	for (; *sentence; sentence++)
+		if (iscntrl((unsigned char)*sentence))
+			*sentence = '?';
+}
+
 static char *put(char *out, const char *s, size_t len)
 {
 	memcpy(out, s, len);
@@ -78,7 +85,7 @@ void conf_errors_show(const char *text, size_t len, int line, int col,
 	to = whole || (size_t)(end - at) < word ? end : at + word;
 	if (to - from > WIDTH)
 		to = from + WIDTH;
-	while (to < end && is_inner(*to))
+	while (to > at && to < end && is_inner(*to))
 		to--;
 
 	out = put(out, INDENT, strlen(INDENT));

@@ -24,6 +24,10 @@ struct conf_errors {
 	char shown[CONF_ERRORS_MAX][CONF_SHOWN_SIZE];
 };
 
+/* Makes it one of a single line that a terminal only shows, whatever of a file
+ * it cites: control characters become "?". */
+void conf_errors_plain(char *sentence);
+
 /*
  * Line and column count from 1, the column in bytes; a text of len bytes. The
  * word there is underlined. What stands behind it is shown only with `whole`.

@@ -438,6 +438,7 @@ int conf_parse(struct parser *p)
 {
 	int rc;
 
+	conf_text_uncomment(p->text);
 	do {
 		rc = run_pass(p);
 	} while (!rc && p->again && p->num_mistakes < CONF_ERRORS_MAX);

@@ -40,18 +40,24 @@ static bool is_word(char c)
 	return isalnum((unsigned char)c) || (c && strchr("_-./:", c));
 }
 
-/* The end of a comment, of a string or of a word that starts here. */
+static bool is_comment(const char *s)
+{
+	return *s == '#' || (*s == '/' && (s[1] == '/' || s[1] == '*'));
+}
+
+/* The end of a comment, of a string, a variable or a word that starts here. */
 static char *skip_piece(char *s)
 {
-	char quote = *s;
+	char quote = *s, *end;
 
-	if (*s == '#' || (*s == '/' && s[1] == '/'))
-		return s + strcspn(s, "\n");
 	if (*s == '/' && s[1] == '*') {
-		char *end = strstr(s + 2, "*/");
-
+		end = strstr(s + 2, "*/");
 		return end ? end + 2 : s + strlen(s);
 	}
+	if (is_comment(s))
+		return s + strcspn(s, "\n");
+	if (*s == '$' && s[1] == '{' && (end = strchr(s, '}')))
+		return end + 1;
 	if (quote == '"' || quote == '\'') {
 		for (s++; *s && *s != quote; s++)
 			if (*s == '\\' && s[1])
@@ -70,8 +76,7 @@ static char *skip_blanks(char *s)
 	while (*s) {
 		if (isspace((unsigned char)*s))
 			s++;
-		else if (*s == '#' ||
-			 (*s == '/' && (s[1] == '/' || s[1] == '*')))
+		else if (is_comment(s))
 			s = skip_piece(s);
 		else
 			break;
@@ -152,6 +157,24 @@ bool conf_text_is_open(char *s)
 	return depth != 0;
 }
 
+static void blank(char *s, const char *end)
+{
+	for (; s < end; s++)
+		if (*s != '\n')
+			*s = ' ';
+}
+
+void conf_text_uncomment(char *s)
+{
+	while (*s) {
+		char *end = skip_piece(s);
+
+		if (is_comment(s))
+			blank(s, end);
+		s = end;
+	}
+}
+
 void conf_text_blank(char *start)
 {
 	char *s = skip_blanks(skip_piece(start));
@@ -167,7 +190,5 @@ void conf_text_blank(char *start)
 		if (*s == '{')
 			s = skip_braces(s);
 	}
-	for (; start < s; start++)
-		if (*start != '\n')
-			*start = ' ';
+	blank(start, s);
 }

@@ -33,6 +33,9 @@ struct place conf_text_block(char *text, int end_line, const char *name,
  */
 bool conf_text_is_open(char *text);
 
+/* Blanks out all comments, which libConfuse 3.3 counts as several lines. */
+void conf_text_uncomment(char *text);
+
 /* Blanks out the statement that starts with this key: lines stay. */
 void conf_text_blank(char *key);
 

@@ -26,6 +26,7 @@ int policy_lex_lex_init_extra(struct policy_parser *p, yyscan_t *scanner);
 struct yy_buffer_state *policy_lex__scan_bytes(const char *text, int len,
 					       yyscan_t scanner);
 char *policy_lex_get_text(yyscan_t scanner);
+void policy_lex_pop_buffer_state(yyscan_t scanner);
 int policy_lex_lex_destroy(yyscan_t scanner);
 
 /* --- memory ---------------------------------------------------------------- */
@@ -73,6 +74,7 @@ __attribute__((format(printf, 4, 0))) static void say(
 	n = snprintf(list->text[i], CONF_ERROR_SIZE, "%.250s:%s%s", of->path,
 		     place, *place ? "" : " ");
 	vsnprintf(list->text[i] + n, CONF_ERROR_SIZE - (size_t)n, fmt, ap);
+	conf_errors_plain(list->text[i]);
 	if (of->text && at.col)
 		conf_errors_show(of->text, of->len, at.line, at.col, true,
 				 list->shown[i]);
@@ -438,7 +440,7 @@ int policy_parse(const char *path, const char *text, size_t len,
 		 struct conf_errors *errors, struct conf_errors *warnings)
 {
 	struct policy_parser *p = calloc(1, sizeof(*p));
-	char *whole = malloc(len + 2);
+	char *whole = malloc(len + 1);
 	int err = -ENOMEM;
 
 	*out = NULL;
@@ -446,12 +448,15 @@ int policy_parse(const char *path, const char *text, size_t len,
 		p->policy = policy_new();
 	if (p && whole && p->policy &&
 	    !policy_lex_lex_init_extra(p, &p->scanner)) {
-		/* the last line may lack its end */
 		memcpy(whole, text, len);
-		whole[len] = '\n';
-		p->of = (struct policy_text){ path, whole, len + 1 };
+		/* the last line may lack its end */
+		if (!len || whole[len - 1] != '\n')
+			whole[len++] = '\n';
+		p->of = (struct policy_text){ path, whole, len };
 		p->errors = errors;
 		err = parse(p, macros);
+		if (p->in_macro) /* it frees one of them only */
+			policy_lex_pop_buffer_state(p->scanner);
 		policy_lex_lex_destroy(p->scanner);
 	}
 	if (!err && warnings)

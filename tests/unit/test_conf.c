@@ -339,6 +339,23 @@ START_TEST(many_mistakes)
 }
 END_TEST
 
+START_TEST(comments_are_no_lines)
+{
+	refused("# a\n/* b\n */\n// c\n" CARP "vhid = 1 # d\n",
+		"6:1: unknown key \"vhid\"; known here: node preempt "
+		"independent preempt-delay witness witness-limit "
+		"router-advertisement strict-peers require-sync event-buffer "
+		"state-dir strict-interfaces policy-file on-master on-backup "
+		"on-fault link carp sync stats drift");
+	refused("/* { */ carp lan { # {\n interface = e /* */ vhid = 300\n"
+		"addresses = { '10.1.0.1/24' } pass = '#x//' }\n",
+		"2:29: vhid 300 is out of range; 1 to 255");
+	accepted(CARP "on-fault = \"#a //b /*c\"\non-master = ${x:-#}\n");
+	ck_assert_str_eq(conf->follow.on_role[CONF_ON_FAULT], "#a //b /*c");
+	ck_assert_str_eq(conf->follow.on_role[CONF_ON_MASTER], "#");
+}
+END_TEST
+
 START_TEST(broken_text)
 {
 	refused("carp \"lan\" {\n  interface \"eth0\"\n}\n",
@@ -451,6 +468,7 @@ int main(void)
 	tcase_add_test(tc, secret_files);
 	tcase_add_test(tc, own_mode);
 	tcase_add_test(tc, many_mistakes);
+	tcase_add_test(tc, comments_are_no_lines);
 	tcase_add_test(tc, broken_text);
 	tcase_add_test(tc, mutilated_text);
 	tcase_add_test(tc, shipped_examples);

@@ -60,6 +60,26 @@ START_TEST(a_long_line)
 }
 END_TEST
 
+/* A line of bytes that begin no character is not looked at from before its
+ * beginning; what steers a terminal is not shown, nor said. */
+START_TEST(of_bytes_that_are_no_text)
+{
+	char *inner = malloc(100), shown[CONF_SHOWN_SIZE];
+
+	ck_assert_ptr_nonnull(inner);
+	memset(inner, 0x80, 100);
+	conf_errors_show(inner, 100, 1, 1, true, shown);
+	ck_assert_str_eq(strchr(shown, '\n'), "\n    ^");
+	free(inner);
+	refused("'a\nb\033[2J' = 1\n" CARP,
+		"2: unknown key \"a?b?[2J\"; known here: node preempt "
+		"independent preempt-delay witness witness-limit "
+		"router-advertisement strict-peers require-sync event-buffer "
+		"state-dir strict-interfaces policy-file on-master on-backup "
+		"on-fault link carp sync stats drift");
+}
+END_TEST
+
 START_TEST(of_the_configuration)
 {
 	carp_line("vhid = 300 # or less",
@@ -129,6 +149,7 @@ int main(void)
 
 	tcase_add_test(tc, a_place);
 	tcase_add_test(tc, a_long_line);
+	tcase_add_test(tc, of_bytes_that_are_no_text);
 	tcase_add_test(tc, of_the_configuration);
 	tcase_add_test(tc, no_password);
 	tcase_add_test(tc, of_a_policy);

@@ -149,6 +149,10 @@ START_TEST(mistakes_of_grammar)
 		1,
 		"p:4:2: \"else\" cannot stand here; there is no else; write "
 		"another if, with ! before it");
+	/* behind the last line, not behind one more */
+	refused("if \"a\" every 10\n", 1,
+		"p:1:16: the line ends too early; here may stand: end of line, "
+		"if, run, set-state, '{'");
 	refused("a = '$b'\nrun $a\n", 1,
 		"p:2:5: $b in the text of a macro is not expanded; write it "
 		"out there");
@@ -250,6 +254,12 @@ START_TEST(too_deep)
 
 	for (int i = 0; i < 100; i++)
 		s += sprintf(s, "if a.link.up {\n");
+	ck_assert_int_eq(play_parse(&p, text, 0, NULL), CONF_REFUSED);
+	/* within a macro: what was read of both texts is given back */
+	s = text + sprintf(text, "m = '");
+	for (int i = 0; i < 100; i++)
+		s += sprintf(s, "if a.link.up ");
+	strcpy(s, "run b'\n$m\n");
 	ck_assert_int_eq(play_parse(&p, text, 0, NULL), CONF_REFUSED);
 	s = text + sprintf(text, "if ");
 	for (int i = 0; i < 100000; i++)
