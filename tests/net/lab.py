@@ -58,7 +58,7 @@ table inet fw {
 	chain input {
 		type filter hook input priority filter; policy drop
 		iifname "lo" accept
-		meta l4proto { 112, ipv6-icmp } accept
+		meta l4proto { 112, icmpv6 } accept
 		iifname "link*" tcp dport 3790 accept
 		iifname "link*" tcp sport 3790 accept
 		ct state invalid drop
@@ -262,7 +262,7 @@ class Lab:
             self.batch(host, *("addr add %s/64 dev %s nodad" % (a, dev)
                                for dev, a in OWN6[host].items()))
             self.nft(host, "insert rule inet fw input"
-                     " meta l4proto { 112, ipv6-icmp } accept")
+                     " meta l4proto { 112, icmpv6 } accept")
         wait_for("link-local addresses", lambda: not any(
             self.ip(host, "-6", "addr", "show", "tentative")
             for host in self.hosts))

@@ -180,7 +180,7 @@ def test_mptcp(lab, pair):
 def test_ipv6(lab, pair, ours, theirs, addresses):
     for gw, address in zip(("gw1", "gw2"), addresses):
         lab.ip(gw, "addr", "add", address + "/64", "dev", "link", "nodad")
-        lab.nft(gw, 'insert rule inet fw input meta l4proto ipv6-icmp accept')
+        lab.nft(gw, 'insert rule inet fw input meta l4proto icmpv6 accept')
     pair.start(link=both_ways(pair, (ours, theirs)))
     assert pair.one.peer()["address"] == theirs[0]
     flows_cross(lab, pair)
@@ -192,7 +192,7 @@ def test_link_local_of_an_interface_that_comes_later(lab, pair):
     again."""
     def there(gw, address):
         lab.ip(gw, "addr", "add", address + "/64", "dev", "link", "nodad")
-        lab.nft(gw, 'insert rule inet fw input meta l4proto ipv6-icmp accept')
+        lab.nft(gw, 'insert rule inet fw input meta l4proto icmpv6 accept')
     there("gw1", "fe80::9:1")
     there("gw2", "fe80::9:2")
     pair.start(link=both_ways(pair, (["fe80::9:1%link"],
