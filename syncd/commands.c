@@ -18,8 +18,6 @@
 #include "report.h"
 #include "statsock_who.h"
 
-#define PROGRESS_US 100000
-
 struct command {
 	const char *name;
 	bool changes;
@@ -194,107 +192,6 @@ static void cmd_reload(struct node *n, struct stats_client *c, int argc,
 	statsock_end(c, done ? STATS_OK : STATS_NO, done ? NULL : text);
 }
 
-static void forget_client(void *arg, struct stats_client *c)
-{
-	struct node *n = arg;
-
-	if (n->bulk_client == c) {
-		n->bulk_client = NULL;
-		event_del(n->progress);
-	}
-}
-
-static void on_progress(evutil_socket_t fd, short what, void *arg)
-{
-	struct node *n = arg;
-	const struct engine_rx *rx = &n->engine->peers[n->bulk_peer].rx;
-
-	(void)fd;
-	(void)what;
-	if (n->bulk_client && rx->result == BULK_RUNNING)
-		(void)statsock_printf(
-			n->bulk_client,
-			"progress %" PRIu64 " %" PRIu64 " %.1f\n", rx->entries,
-			rx->total,
-			(double)mono_diff(node_now(n), rx->started) / 1e9);
-}
-
-int commands_find_peer(const struct node *n, const char *name)
-{
-	for (size_t i = 0; i < n->engine->npeers; i++)
-		if (strcmp(n->engine->peers[i].name, name) == 0)
-			return (int)i;
-	return -1;
-}
-
-/* Where no name is given: one that has a table to tell, or the first. */
-static int find_teller(const struct node *n)
-{
-	for (size_t i = 0; i < n->engine->npeers; i++)
-		if (n->engine->peers[i].heard &&
-		    n->engine->peers[i].word.tx_epoch)
-			return (int)i;
-	return n->engine->npeers ? 0 : -1;
-}
-
-static void cmd_bulk(struct node *n, struct stats_client *c, int argc,
-		     char **argv)
-{
-	const struct timeval period = { .tv_usec = PROGRESS_US };
-	int peer = argc < 2 ? find_teller(n) : commands_find_peer(n, argv[1]);
-
-	if (peer < 0) {
-		statsock_end(c, STATS_ERROR, "no such peer");
-		return;
-	}
-	if (n->bulk_client) {
-		statsock_end(c, STATS_NO,
-			     "a bulk that somebody asked for is "
-			     "already running");
-		return;
-	}
-	if (engine_bulk(n->engine, (unsigned)peer, node_now(n))) {
-		char why[ENGINE_TEXT_MAX];
-
-		snprintf(why, sizeof(why), "no link to %s (%s)",
-			 n->engine->peers[peer].name,
-			 peersock_error(n->peersock, (unsigned)peer));
-		statsock_end(c, STATS_NO, why);
-		return;
-	}
-	n->bulk_client = c;
-	n->bulk_peer = (unsigned)peer;
-	statsock_on_close(c, forget_client, n);
-	event_add(n->progress, &period);
-	node_settle(n);
-}
-
-void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
-			 const char *why)
-{
-	const struct engine_peer *p = &n->engine->peers[peer];
-	struct stats_client *c = n->bulk_client;
-	char sentence[ENGINE_TEXT_MAX + 64];
-
-	if (!c)
-		return;
-	n->bulk_client = NULL;
-	event_del(n->progress);
-	if (ok) {
-		(void)statsock_printf(
-			c,
-			"bulk from %s: %" PRIu64 " of %" PRIu64
-			" in the kernel, %" PRIu64 " missing, %.2f s\n",
-			p->name, p->rx.entries - p->rx.missing, p->rx.total,
-			p->rx.missing, (double)p->rx.took_ns / 1e9);
-		statsock_end(c, p->rx.missing ? STATS_NO : STATS_OK,
-			     p->rx.missing ? "see: statesync counters" : NULL);
-		return;
-	}
-	snprintf(sentence, sizeof(sentence), "bulk from %s: %s", p->name, why);
-	statsock_end(c, STATS_NO, sentence);
-}
-
 /* --- the table -------------------------------------------------------------------- */
 
 static void cmd_help(struct node *n, struct stats_client *c, int argc,
@@ -310,7 +207,7 @@ static const struct command commands[] = {
 	{ "metrics", false, cmd_metrics, "metrics" },
 	{ "version", false, cmd_version, "version" },
 	{ "verify", false, cmd_verify, "verify [PEER]" },
-	{ "bulk", true, cmd_bulk, "bulk [PEER]" },
+	{ "bulk", true, commands_bulk, "bulk [PEER]" },
 	{ "handover", true, commands_handover,
 	  "handover [force] [to=PEER] [NAME...]" },
 	{ "carp", false, commands_carp, "carp [NAME]" },
@@ -399,11 +296,9 @@ int commands_open(struct node *n)
 	snprintf(dir, sizeof(dir), "%s", n->conf->stats_socket);
 	if (mkdir(dirname(dir), 0755) && errno != EEXIST)
 		log_msg(LOG_WARNING, "%s: %s", dir, log_errno(errno));
-	n->progress = event_new(n->base, -1, EV_PERSIST, on_progress, n);
-	if (!n->progress)
-		return -ENOMEM;
-	event_priority_set(n->progress, PRIORITY_NORMAL);
-	err = commands_drill_open(n);
+	err = commands_bulk_open(n);
+	if (!err)
+		err = commands_drill_open(n);
 	if (err)
 		return err;
 	err = statsock_adopt(n->base, n->conf->stats_socket,
@@ -425,7 +320,5 @@ void commands_close(struct node *n)
 	if (n->statsock)
 		statsock_free(n->statsock);
 	n->statsock = NULL;
-	if (n->progress)
-		event_free(n->progress);
-	n->progress = NULL;
+	commands_bulk_close(n);
 }

@@ -6,8 +6,27 @@
 #ifndef STATESYNC_COMMANDS_H
 #define STATESYNC_COMMANDS_H
 
+#include "statsock.h"
+
 struct node;
-struct stats_client;
+struct node_waiters;
+
+/* --- commands_wait.c */
+/* The client waits for the end of it, too. */
+void waiters_add(struct node_waiters *w, struct stats_client *c);
+/* A line for all of them, and the end. */
+void waiters_say(struct node_waiters *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void waiters_end(struct node_waiters *w, enum stats_verdict verdict,
+		 const char *sentence);
+/* The peer of that name; -1: there is none, which the other one says. */
+int commands_find_peer(const struct node *n, const char *name);
+void commands_no_peer(const struct node *n, struct stats_client *c,
+		      const char *name);
+
+/* --- each in a file of its name */
+void commands_bulk(struct node *n, struct stats_client *c, int argc,
+		   char **argv);
 
 void commands_flows(struct node *n, struct stats_client *c, int argc,
 		    char **argv);

@@ -205,7 +205,9 @@ static int begin(struct listing *l)
 	return err ? err : ct_dump_start(&l->dump, AF_UNSPEC);
 }
 
-/* The words behind flows; NULL, or what is wrong with them. */
+static const char usage[] = "flows takes json, skipped and peer NAME";
+
+/* The words behind flows; NULL, usage, or the name of a peer that is none. */
 static const char *read_words(struct listing *l, int argc, char **argv)
 {
 	const struct engine *e = l->n->engine;
@@ -221,9 +223,9 @@ static const char *read_words(struct listing *l, int argc, char **argv)
 				if (!strcmp(e->peers[k].name, argv[i]))
 					l->zones = &e->peers[k].zones;
 			if (!l->zones)
-				return "no such peer";
+				return argv[i];
 		} else {
-			return "flows takes json, skipped and peer NAME";
+			return usage;
 		}
 	}
 	return NULL;
@@ -251,7 +253,10 @@ void commands_flows(struct node *n, struct stats_client *c, int argc,
 	why = read_words(l, argc, argv);
 	if (why) {
 		free(l);
-		statsock_end(c, STATS_ERROR, why);
+		if (why == usage)
+			statsock_end(c, STATS_ERROR, usage);
+		else
+			commands_no_peer(n, c, why);
 		return;
 	}
 	n->listing = l;

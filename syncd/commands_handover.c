@@ -3,8 +3,9 @@
  * The command handover: what is named in it, and the answer when it has ended.
  * What may be handed over to whom is the engine's to say.
  *
- * Invariant: one client at most waits for the end of a handover.
+ * Invariant: whoever asks for the handover that goes on waits for its end.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,8 +37,13 @@ static bool read_names(const struct node *n, int argc, char **argv,
 		if (!strcmp(argv[i], "force") || !strncmp(argv[i], "to=", 3))
 			continue;
 		if (!named) {
-			snprintf(sentence, size, "there is no carp \"%.64s\"",
-				 argv[i]);
+			char names[160];
+
+			snprintf(sentence, size,
+				 "there is no carp \"%.32s\"; here: %s",
+				 argv[i],
+				 report_names(n->engine, UINT32_MAX, names,
+					      sizeof(names)));
 			return false;
 		}
 		for (size_t k = 0; k < n->nvhosts; k++)
@@ -55,14 +61,6 @@ static bool read_names(const struct node *n, int argc, char **argv,
 	return true;
 }
 
-static void forget(void *arg, struct stats_client *c)
-{
-	struct node *n = arg;
-
-	(void)c;
-	n->handover_client = NULL;
-}
-
 static bool has_word(int argc, char **argv, const char *word)
 {
 	for (int i = 1; i < argc; i++)
@@ -71,22 +69,37 @@ static bool has_word(int argc, char **argv, const char *word)
 	return false;
 }
 
-/* The peer after "to=", or -1: the best. False: there is none of this name. */
-static bool read_target(const struct node *n, int argc, char **argv, int *peer,
-			char *sentence, size_t size)
+/* The peer after "to=", or -1: the best. Otherwise a name that no peer has. */
+static const char *read_target(const struct node *n, int argc, char **argv,
+			       int *peer)
 {
 	*peer = -1;
 	for (int i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "to=", 3))
 			continue;
 		*peer = commands_find_peer(n, argv[i] + 3);
-		if (*peer >= 0)
-			continue;
-		snprintf(sentence, size, "there is no peer \"%.64s\"",
-			 argv[i] + 3);
-		return false;
+		if (*peer < 0)
+			return argv[i] + 3;
 	}
-	return true;
+	return NULL;
+}
+
+/* The one that goes on is what is asked for. */
+static bool is_the_same(const struct engine *e, uint32_t set, int peer)
+{
+	return (!set || set == e->handover_set) &&
+	       (peer < 0 || (unsigned)peer == e->handover_peer);
+}
+
+static const char *remedy(const struct engine *e, int err, uint32_t set)
+{
+	if (err == -EALREADY)
+		return "when it is over, again";
+	if (!e->masters || (set && !(set & e->master_set)))
+		return "on the master: statesync handover";
+	if (engine_is_external(e))
+		return "keepalived or whatever elects: its priority";
+	return "statesync wait in-sync; or --force and lose what is missing";
 }
 
 void commands_handover(struct node *n, struct stats_client *c, int argc,
@@ -95,33 +108,30 @@ void commands_handover(struct node *n, struct stats_client *c, int argc,
 	bool force = has_word(argc, argv, "force");
 	char why[SESSION_REASON_MAX], sentence[SESSION_REASON_MAX + 96];
 	char reason[SESSION_REASON_MAX], author[STATSOCK_AUTHOR_SIZE];
+	const char *unknown;
 	uint32_t set;
-	int peer;
+	int peer, err;
 
-	if (!read_names(n, argc, argv, &set, sentence, sizeof(sentence)) ||
-	    !read_target(n, argc, argv, &peer, sentence, sizeof(sentence))) {
+	if (!read_names(n, argc, argv, &set, sentence, sizeof(sentence))) {
 		statsock_end(c, STATS_ERROR, sentence);
 		return;
 	}
-	if (n->handover_client) {
-		statsock_end(c, STATS_NO, "one is already going on");
+	unknown = read_target(n, argc, argv, &peer);
+	if (unknown) {
+		commands_no_peer(n, c, unknown);
 		return;
 	}
 	snprintf(reason, sizeof(reason), "by %s",
 		 statsock_client_author(c, author));
-	if (engine_handover_for(n->engine, peer, force, set, reason, why,
-				node_now(n))) {
+	err = engine_handover_for(n->engine, peer, force, set, reason, why,
+				  node_now(n));
+	if (err && (err != -EALREADY || !is_the_same(n->engine, set, peer))) {
 		snprintf(sentence, sizeof(sentence), "handover refused: %s. %s",
-			 why,
-			 n->engine->masters ? "wait, or --force and lose what "
-					      "is missing"
-					    : "on the master: statesync "
-					      "handover");
+			 why, remedy(n->engine, err, set));
 		statsock_end(c, STATS_NO, sentence);
 		return;
 	}
-	n->handover_client = c;
-	statsock_on_close(c, forget, n);
+	waiters_add(&n->handover_clients, c);
 	node_settle(n);
 }
 
@@ -129,27 +139,23 @@ void commands_handover_ended(struct node *n, bool ok, const char *why)
 {
 	const struct engine *e = n->engine;
 	const struct handover *h = &e->handover;
-	struct stats_client *c = n->handover_client;
 	char sentence[ENGINE_TEXT_MAX + 32], names[256];
 
-	if (!c)
-		return;
-	n->handover_client = NULL;
 	if (ok) {
-		(void)statsock_printf(
-			c,
-			"%s -> %s: %s handed over in %.0f ms, "
-			"%s.\n",
-			e->node, e->peers[e->handover_peer].name,
+		waiters_say(
+			&n->handover_clients,
+			"%s -> %s: %s handed over in %.0f ms, %s.", e->node,
+			e->peers[e->handover_peer].name,
 			report_names(e, e->handover_set, names, sizeof(names)),
 			(double)(h->drain_ns + h->fence_ns + h->ack_ns +
 				 h->take_ns) /
 				1e6,
 			h->complete ? "0 flows unacknowledged"
 				    : "without all of the state");
-		statsock_end(c, STATS_OK, NULL);
+		waiters_end(&n->handover_clients, STATS_OK, NULL);
 		return;
 	}
-	snprintf(sentence, sizeof(sentence), "handover failed: %s", why);
-	statsock_end(c, STATS_NO, sentence);
+	snprintf(sentence, sizeof(sentence),
+		 "handover failed: %s. statesync status", why);
+	waiters_end(&n->handover_clients, STATS_NO, sentence);
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "commands.h"
 #include "report.h"
 
 static void forget_client(void *arg, struct stats_client *c)
@@ -166,11 +167,14 @@ void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv)
 	for (int i = 0; i < NODE_VERIFIES && !v; i++)
 		if (!n->verifies[i].client)
 			v = &n->verifies[i];
-	if (peer < 0 || !v) {
-		statsock_end(c, peer < 0 ? STATS_ERROR : STATS_NO,
-			     peer < 0 ? "no such peer"
-				      : "too many wait for a comparison; try "
-					"again");
+	if (peer < 0) {
+		commands_no_peer(n, c, argc > 1 ? argv[1] : "");
+		return;
+	}
+	if (!v) {
+		statsock_end(c, STATS_NO,
+			     "8 wait for a comparison, at most 8; when one "
+			     "has ended, again");
 		return;
 	}
 	*v = (struct node_verify){ .client = c };

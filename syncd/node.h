@@ -61,6 +61,13 @@ struct node_ra {
 	bool silent;	   /* the interface does not forward: told once */
 };
 
+/* Who waits for the end of a bulk, or of a handover. */
+#define NODE_WAITERS 8
+struct node_waiters {
+	struct stats_client *list[NODE_WAITERS];
+	size_t n;
+};
+
 /* Who waits for verify. */
 #define NODE_VERIFIES 8
 struct node_verify {
@@ -205,7 +212,7 @@ struct node {
 	struct statsock *statsock;
 	struct node_http *http;
 	bool reload_refused; /* the last one */
-	struct stats_client *bulk_client, *handover_client;
+	struct node_waiters bulk_clients, handover_clients;
 	struct listing *listing; /* the one that somebody reads now */
 	unsigned bulk_peer;
 	struct node_verify verifies[NODE_VERIFIES];
@@ -506,12 +513,14 @@ void node_sets_work(struct node *n);
 /* --- commands.c */
 int commands_open(struct node *n) __attribute__((warn_unused_result));
 void commands_close(struct node *n);
-void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
-			 const char *why);
 /* After all actions of a turn; true if the engine has more of them. */
 bool commands_settle(struct node *n);
-/* The peer of that name; -1: there is none. */
-int commands_find_peer(const struct node *n, const char *name);
+
+/* --- commands_bulk.c */
+int commands_bulk_open(struct node *n) __attribute__((warn_unused_result));
+void commands_bulk_close(struct node *n);
+void commands_bulk_ended(struct node *n, unsigned peer, bool ok,
+			 const char *why);
 
 /* --- commands_handover.c */
 void commands_handover(struct node *n, struct stats_client *c, int argc,

@@ -326,7 +326,8 @@ def test_flows(lab, pair, talk):
     assert code == 0 and ":7001 " not in out
     assert re.search(r'^filter "dns": udp 10\.1\.0\.100:\d+ -> '
                      r"10\.2\.0\.100:53 ", out, re.M)
-    assert pair.one.tool("flows", "fw3") == (2, "", "statesync: no such peer\n")
+    assert pair.one.tool("flows", "fw3") == (
+        2, "", 'statesync: there is no peer "fw3"; here: fw2\n')
     assert pair.one.tool("flows", "--what")[0] == 2
     assert pair.one.tool("flows", "fw2", "fw2")[0] == 2
 

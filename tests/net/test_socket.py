@@ -192,3 +192,36 @@ def test_watch_keeps_one_connection(pair, tmp_path):
     seen = watched([tool[0], "-s", str(old.path)], 4)
     assert "fw1 is MASTER of lan and wan" in seen
     assert old.asked.count("status json") >= 2, old.asked
+
+
+def both(node, *argv):
+    """Two persons at once; what each was answered."""
+    answers = []
+    people = [threading.Thread(target=lambda: answers.append(
+        node.tool(*argv))) for _ in range(2)]
+    for person in people:
+        person.start()
+        time.sleep(0.2)
+    for person in people:
+        person.join()
+    return answers
+
+
+def test_who_presses_twice_waits_for_the_same(lab, pair):
+    """The second one sees how the first one's goes on and ends."""
+    pair.start()
+    lab.tools.fill(20000)
+    wait_for("all are told", lambda: pair.two.status()["flows"]["kernel"]
+             >= 20000, 20, 0.2)
+    lab.slow("link", "1mbit")
+    answers = both(pair.two, "--bulk")
+    lab.fast("link")
+    assert answers[0] == answers[1] and answers[0][0] == 0, answers
+    assert re.match(r"bulk from fw1: (\d+) of \1 in the kernel, 0 missing",
+                    answers[0][1]), answers
+    pair.two.hang()
+    answers = both(pair.one, "handover", "--force")
+    pair.two.wake()
+    assert answers[0] == answers[1] and answers[0][0] == 1, answers
+    assert answers[0][2].startswith("statesync: handover failed: "), answers
+    assert pair.one.is_all("MASTER")
