@@ -17,7 +17,7 @@ struct drift_watch;
 struct drift_watch_conf {
 	struct exec_watched files; /* without a channel */
 	size_t nfiles;		   /* patterns */
-	const char *const *sets; /* whose elements do not count */
+	const char *const *sets;   /* whose elements do not count */
 	size_t nsets;
 };
 
