@@ -118,7 +118,8 @@ static bool is_paced(const struct engine *e)
 void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
 		      mono_t now)
 {
-	int64_t factor = !is_audit(e) ? 9 : injected ? 4 : 1;
+	/* half of what DUMP_LOWER costs is what it tells */
+	int64_t factor = !is_audit(e) ? 19 : injected ? 4 : 1;
 
 	e->dump_cost_ns = cost_ns + (injected ? e->dump_cost_ns : 0);
 	/* not while connections stand still for it */
@@ -388,6 +389,8 @@ static void lowered(struct engine *e)
 static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		     mono_t now)
 {
+	bool again;
+
 	switch (what) {
 	case DUMP_MARK:
 		engine_rx_marked(e, peer, now);
@@ -400,7 +403,10 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 		engine_rx_raised(e);
 		return;
 	case DUMP_LOWER:
+		again = e->windows_old; /* it told nobody, in its haste */
 		lowered(e);
+		if (again)
+			e->lower_at = now;
 		return;
 	case DUMP_AUDIT:
 		engine_audit_dumped(e, now);

@@ -77,8 +77,9 @@ void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now)
 {
 	const struct flow_change c = { .op = FLOW_COPY, .flow = *f };
 
-	if (engine_all_work(e) || engine_sync_silent(e) || e->changed_many ||
-	    timeouts_nominal(&e->timeouts, f) > SHORT_S || !audit_compares(f) ||
+	if (engine_all_work(e) || engine_sync_silent(e) || e->windows_old ||
+	    e->changed_many || timeouts_nominal(&e->timeouts, f) > SHORT_S ||
+	    !audit_compares(f) ||
 	    audit_tuples_has(&e->changed, digest_tuple(key, f)))
 		return;
 	engine_audit_touch(e, f);
