@@ -362,11 +362,112 @@ def test_every_file_is_in_the_package(deb):
     assert conffiles == ["/etc/needrestart/conf.d/statesync.conf"]
 
 
+def test_the_same_bytes(deb, tmp_path):
+    """Built again, elsewhere, by somebody with other habits."""
+    if not shutil.which("dh"):
+        pytest.skip("debhelper is not installed")
+    out = tmp_path / "another/place"
+    out.mkdir(parents=True)
+    p = subprocess.run(
+        ["sh", "-c", "umask 077; exec \"$0\" \"$@\"",
+         ROOT / "contrib/debian/build", out, "-b"], text=True,
+        capture_output=True, env=dict(
+            os.environ, TZ="Asia/Kolkata", LC_ALL="C.UTF-8", HOME="/nowhere",
+            DEB_BUILD_OPTIONS="nocheck parallel=1"))
+    assert p.returncode == 0, p.stdout[-2000:] + p.stderr[-2000:]
+    assert (next(out.glob("statesync_*.deb")).read_bytes()
+            == deb.read_bytes()), "diffoscope says what differs"
+
+
 def test_lintian(deb):
     if not shutil.which("lintian"):
         pytest.skip("lintian is not installed")
     changes = next(deb.parent.glob("*.changes"), deb)
-    p = subprocess.run(["lintian", "--fail-on", "error", "--allow-root",
-                        changes], text=True, capture_output=True)
+    p = subprocess.run(["lintian", "--fail-on", "error,warning",
+                        "--allow-root", changes], text=True,
+                       capture_output=True)
     print(p.stdout)
     assert p.returncode == 0, p.stdout + p.stderr
+
+
+# --- a machine with nothing else on it
+
+STATE = r"""
+find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o \
+    -path /tmp -o -path /var/cache -o -path /var/log -o -path /var/lib/dpkg \
+    -o -path /var/lib/apt -o -path /root \) -prune -o \
+    -printf '%p %M %u:%g %l\n' | sort
+getent passwd; getent group
+"""
+
+
+class Root:
+    """A Debian of its own in a directory."""
+
+    def __init__(self, path):
+        self.path = path
+        uri = subprocess.run(["apt-get", "indextargets", "--format",
+                              "$(REPO_URI)"], text=True, capture_output=True)
+        mirrors = [u for u in uri.stdout.split() if u.endswith("/debian/")]
+        p = subprocess.run(
+            ["debootstrap", "--variant=minbase",
+             "--include=systemd,systemd-sysv", "bookworm", path, *mirrors[:1]],
+            text=True, capture_output=True)
+        if p.returncode:
+            pytest.skip("no Debian to be had: " + (p.stdout + p.stderr)[-300:])
+
+    def sh(self, command, good=(0,)):
+        p = subprocess.run(
+            ["unshare", "-m", "-p", "-f", "--mount-proc=%s/proc" % self.path,
+             "chroot", self.path, "sh", "-c", command], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={
+                "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
+                "HOME": "/root", "DEBIAN_FRONTEND": "noninteractive"})
+        assert p.returncode in good, command + "\n" + p.stdout
+        return p.stdout
+
+    def state(self):
+        return set(self.sh(STATE).splitlines())
+
+
+def test_on_a_bare_system(deb, tmp_path):
+    """Nothing is missing, nothing starts or is enabled that should not, and
+    after a purge all is as it was, but for what the administrator made."""
+    if os.geteuid() or not shutil.which("debootstrap"):
+        pytest.skip("needs root and debootstrap")
+    root = Root(tmp_path / "root")
+    try:
+        shutil.copy(deb, root.path / "root")
+        name = "/root/" + deb.name
+        # what it needs comes and stays
+        needs = re.findall(r"([a-z0-9.+-]+)(?: \([^)]*\))?(?:,|$)", subprocess.
+                           run(["dpkg-deb", "-f", deb, "Depends"], text=True,
+                               capture_output=True, check=True).stdout.strip())
+        root.sh("apt-get -q update && apt-get -qy --no-install-recommends "
+                "install " + " ".join(n for n in needs if "sysusers" not in n))
+        before = root.state()
+        install = "apt-get -qy --no-install-recommends install " + name
+        assert "not configured yet" in root.sh(install)
+        assert root.sh("systemctl is-enabled statesyncd.service statesync-"
+                       "helper.socket statesync-drill.timer", (0, 1)).split() \
+            == ["enabled", "enabled", "disabled"]
+        said = root.sh("systemd-analyze verify --man=no statesyncd.service "
+                       "statesync-helper.socket statesync-helper@.service "
+                       "statesync-drill.service statesync-drill.timer")
+        assert "statesync" not in said, said
+        assert "statesync 0.1" in root.sh("statesync -V; statesyncd -V")
+        root.sh("nft --version >/dev/null 2>&1 || exit 0; nft -c -f "
+                "/usr/share/doc/statesync/examples/nftables.conf")
+        mine = root.sh("umask 077; cd /etc/statesync; touch statesync.conf "
+                       "link.key; ls -d $PWD $PWD/*").split()
+        root.sh("mkdir -p /var/lib/statesync; touch /var/lib/statesync/x")
+        root.sh("dpkg -P statesync")
+        left = {line.split()[0] for line in root.state() ^ before}
+        assert left == set(mine), left
+        assert "not configured" not in root.sh(install)
+        # who was put into the group keeps it
+        root.sh("useradd anna; usermod -aG statesync anna; dpkg -P statesync")
+        assert ":anna" in root.sh("getent group statesync")
+    finally:
+        subprocess.run(["rm", "-rf", "--one-file-system", root.path],
+                       check=True)
