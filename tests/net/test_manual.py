@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The words of the project say what the code does: keys, commands, examples,
-and the names that ARCHITECTURE.md uses."""
+and the names that the pages of contrib/doc use."""
 
 import os
 import re
@@ -162,10 +162,11 @@ def test_the_example_ruleset_is_accepted():
     assert p.returncode == 0, p.stderr
 
 
-def test_architecture_names_what_exists():
+def test_pages_name_what_exists():
     """Each path and each function in back quotes is there."""
-    words = re.findall(r"`([^`\s]+)`", text("contrib/doc/ARCHITECTURE.md")
-                       + text("contrib/doc/DECISIONS.md"))
+    words = re.findall(r"`([^`\s]+)`", "".join(
+        text("contrib/doc/%s.md" % page)
+        for page in ("ARCHITECTURE", "PARTS", "DECISIONS")))
     source = "\n".join(p.read_text() for d in ("proto", "carp", "syncd")
                        for p in sorted((ROOT / d).rglob("*.[ch]")))
     wrong = [w for w in words
