@@ -1,103 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two gateways that both work (contrib/examples/active.conf): two addresses
-on each side, each gateway master of one, and hosts that use either."""
+on each side, each gateway master of one, and hosts that use either (actives.py)."""
 
 import time
 
 import pytest
 
+from actives import SHARES, Active, Streams
 from lab import wait_for
 from pair import Pair
 from talk import Talk
-from vhosts import configure, vhost
 
-GOOD, WORSE = 80, 100  # advskews: 312 and 391 ms
-A, B = ("lan-a", "wan-a"), ("lan-b", "wan-b")
-ADDRESS = {"lan-a": "10.1.0.1/24", "lan-b": "10.1.0.2/24",
-           "wan-a": "10.2.0.1/24", "wan-b": "10.2.0.2/24"}
-NAT = """
-flush chain ip nat postrouting
-add rule ip nat postrouting oifname "wan" tcp dport 9300-9399 accept
-add rule ip nat postrouting oifname "wan" ip saddr 10.1.0.0/25 snat to 10.2.0.1
-add rule ip nat postrouting oifname "wan" ip saddr 10.1.0.128/25 snat to 10.2.0.2
-"""
-
-
-class Active:
-    def __init__(self, lab):
-        self.lab = lab
-        self.one, self.two = lab.nodes["gw1"], lab.nodes["gw2"]
-        for better, node in ((A, self.one), (B, self.two)):
-            blocks = [self._block(name, GOOD if name in better else WORSE)
-                      for name in A + B]
-            configure(node, *blocks, top="independent = true", preempt=True,
-                      link=True)
-            lab.nft(node.host, NAT)
-        # the second half of the hosts, and what they talk to
-        lab.batch("client", "addr add 10.1.0.200/24 dev eth0",
-                  "route add 10.2.0.101 via 10.1.0.2 src 10.1.0.200")
-        lab.batch("server", "addr add 10.2.0.101/24 dev eth0",
-                  "route add 10.1.0.128/25 via 10.2.0.2")
-
-    @staticmethod
-    def _block(name, skew):
-        side, other = ("lan", "wan") if name.startswith("lan") else (
-            "wan", "lan")
-        text = vhost(name, 1 if name.endswith("a") else 2, (ADDRESS[name],),
-                     advskew=skew, interface=side)
-        return text[:-1] + '\ttrack { interface "%s" { } }\n}' % other
-
-    def start(self):
-        for node in (self.one, self.two):
-            node.launch().wait_up()
-        self.wait_each()
-        return self
-
-    def has(self, node, *names):
-        """The node is master of these and of no others."""
-        states = node.states()
-        return {k for k, v in states.items() if v == "MASTER"} == set(names)
-
-    def wait_each(self, timeout=20):
-        wait_for("each has its own: %s, %s" % (self.one.tail(4),
-                                               self.two.tail(4)),
-                 lambda: self.has(self.one, *A) and self.has(self.two, *B)
-                 and self.one.in_sync() and self.two.in_sync(), timeout)
-
-    def wait_all(self, node):
-        wait_for("%s has all" % node.name, lambda: self.has(node, *A, *B), 10)
-
-
-class Streams:
-    """Connections of both halves, translated and not."""
-
-    def __init__(self, lab):
-        self.all = [lab.tools.streams(1, 1, "%s:%d" % to, str(to[1]),
-                                      rate=200000)
-                    for to in (("10.2.0.100", 9301), ("10.2.0.100", 9001),
-                               ("10.2.0.101", 9302), ("10.2.0.101", 9002))]
-
-    def go_on(self, timeout=10):
-        """All carry bytes both ways again."""
-        end = time.monotonic() + timeout
-        for s in self.all:
-            s.mark("on")
-        while True:
-            time.sleep(0.5)
-            reports = [s.mark("on") for s in self.all]
-            assert not any(r["broken"] for r in reports), reports
-            if all(r["progressed"] == r["conns"] for r in reports):
-                return
-            assert time.monotonic() < end, reports
-
-    def stall(self):
-        """The longest stall since the last look, ms."""
-        return max(s.mark("on")["stall_ms"] for s in self.all)
-
-    def finish(self):
-        for s in self.all:
-            report = s.finish()
-            assert report["lost"] == 0 and report["mismatched"] == 0, report
+A, B = SHARES[:2]
 
 
 @pytest.mark.full
