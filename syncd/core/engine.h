@@ -134,6 +134,7 @@ struct engine_rx {
 	bool asked;	   /* a person wants a bulk */
 	uint64_t id, bulk_epoch; /* asked for */
 	bool open_failure;	 /* of an entry since the bulk began */
+	bool no_room;		 /* each of those was for want of room */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
 	mono_t labels_at; /* the last time that our kernel kept no labels */
 	int64_t retry_full_ns; /* after such a failure, doubled by each */

@@ -6,8 +6,8 @@
  * A bulk in three steps. Before it, every copy that we have is marked: its
  * timeout is cut (TIMEOUT_SUSPECT_S). The bulk, and the stream beside it, set
  * the timeouts of all that lives. After it, what still bears the mark is gone
- * at the owner and is removed. So the kernel's own table is the memory of what
- * the bulk has confirmed.
+ * at the owner and is removed, also where the table was full: that makes room.
+ * So the kernel's own table is the memory of what the bulk has confirmed.
  *
  * Invariant: rx.epoch names an epoch of which this kernel has everything.
  */
@@ -244,6 +244,22 @@ void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 	rx->total = ev->bulk.expected;
 	rx->entries = 0;
 	rx->open_failure = false;
+	rx->no_room = true;
+}
+
+/* All that it has to tell has arrived, and is in our kernel, or is not. */
+static void bulk_ended(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+	char why[SESSION_REASON_MAX];
+
+	if (!rx->open_failure) {
+		complete(e, peer, now);
+		return;
+	}
+	snprintf(why, sizeof(why), "%.90s (%llu missing)", rx->gap,
+		 (unsigned long long)rx->missing);
+	failed_full(e, peer, why, now);
 }
 
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
@@ -265,19 +281,14 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 		failed(e, peer, why, RETRY_SOON_NS, now);
 		return;
 	}
-	if (rx->open_failure) {
-		snprintf(why, sizeof(why), "%.90s (%llu missing)", rx->gap,
-			 (unsigned long long)rx->missing);
-		failed_full(e, peer, why, now);
-		return;
-	}
-	/* who is master of nothing sends nothing: that confirms nothing */
-	if (rx->suspects && rx->bulk_epoch && !e->masters) {
+	/* who is master of nothing sends nothing: that confirms nothing. Where
+	 * there was no room, what goes now makes some. */
+	if (rx->suspects && rx->bulk_epoch && !e->masters && rx->no_room) {
 		rx->state = RX_SWEEP;
 		rx->swept = false;
 		return;
 	}
-	complete(e, peer, now);
+	bulk_ended(e, peer, now);
 }
 
 /* --- flows into our kernel ------------------------------------------------------ */
@@ -369,6 +380,7 @@ static void count_result(struct engine *e, struct engine_peer *p,
 			   p->name, remedy(r));
 	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", open);
 	p->rx.open_failure = true;
+	p->rx.no_room &= r == FLOW_TABLE_FULL || r == FLOW_CHAIN;
 	p->say_word = true;
 }
 
@@ -456,10 +468,10 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	if (rx->state == RX_ASKED &&
 	    mono_diff(now, rx->asked_at) > ASKED_MAX_NS)
 		failed(e, peer, "the peer does not answer the request", 0, now);
-	if (rx->state == RX_SWEEP && rx->open_failure)
+	if (rx->state == RX_SWEEP && rx->open_failure && !rx->no_room)
 		failed_full(e, peer, rx->gap, now);
 	if (rx->state == RX_SWEEP && rx->swept && !e->nops)
-		complete(e, peer, now);
+		bulk_ended(e, peer, now);
 	if (!wants_bulk(e, peer) || !mono_due(rx->retry_at, now))
 		return;
 	rx->id = ++e->ids;

@@ -104,6 +104,34 @@ START_TEST(a_full_table_is_not_in_sync)
 }
 END_TEST
 
+/* Copies of what is gone at the master leave no room for what is there now:
+ * the bulk's sweep makes it. */
+START_TEST(a_table_full_of_old_copies_heals)
+{
+	struct kernel *b;
+	struct flow f;
+
+	pair();
+	sim->traffic = false;
+	run(20 * S); /* what is short has ended */
+	b = &sim->node[B].kernel;
+	f = some_tcp(A)->flow;
+	for (uint16_t i = 0; i < 300; i++) {
+		f.orig.sport = f.reply.dport = (uint16_t)(40000 + i);
+		ck_assert(kernel_create(b, &f, sim->now));
+	}
+	b->max = b->n;
+	sim_fill(sim, A, 400);
+	run(1 * S);
+	ck_assert(!engine_rx_in_sync(engine(B), 0));
+	run(30 * S);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	ck_assert_ptr_null(kernel_look(b, &f));
+	b->max = KERNEL_ENTRIES_MAX;
+	quiet();
+}
+END_TEST
+
 /* A peer that is master of nothing tells nothing: that ends no copy. */
 START_TEST(an_empty_bulk_removes_nothing)
 {
@@ -383,6 +411,7 @@ static TCase *tables(Suite *s)
 		an_interrupted_bulk_begins_anew,
 		a_wrong_digest_is_no_bulk,
 		a_full_table_is_not_in_sync,
+		a_table_full_of_old_copies_heals,
 		an_empty_bulk_removes_nothing,
 		a_flow_that_is_told_anew_is_not_swept,
 		no_bulk_begins_while_the_kernel_drops_events,
