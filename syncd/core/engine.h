@@ -138,6 +138,8 @@ struct engine_rx {
 	uint64_t missing;	 /* of its entries, refused by our kernel */
 	mono_t labels_at; /* the last time that our kernel kept no labels */
 	int64_t retry_full_ns; /* after such a failure, doubled by each */
+	int64_t retry_soon_ns; /* after others, doubled by each in a minute */
+	mono_t failed_at;      /* the last of those */
 	bool swept;	       /* the dump of RX_SWEEP came to its end */
 	uint64_t suspects;     /* entries marked before it */
 	mono_t retry_at, started, asked_at;

@@ -49,7 +49,7 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 	v->unusable = false;
 	if (!up) { /* what it tears away is not told (rules 3) */
 		destroys_clear(&e->destroys);
-		engine_rx_torn(e);
+		engine_rx_torn(e, now);
 	}
 	engine_carp_count_down(e);
 	carp_vhost_link(&v->carp, up && mono_is_never(v->waits_until), now);

@@ -13,7 +13,8 @@
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
- * engine_rx.c        flows in: injection, bulks, what is missing
+ * engine_rx.c        flows in: bulks, what is missing
+ * engine_apply.c     and each of them into our kernel
  * engine_resume.c    streams that go on after their link was down
  * engine_merge.c     whose word counts where several nodes work
  * engine_dump.c      dumps of our table, and whom they serve
@@ -229,15 +230,16 @@ void engine_rx_again(struct engine *e, unsigned peer, const char *why,
 /* DUMP_RAISE is done: what was handed over is a copy now. */
 void engine_rx_raised(struct engine *e);
 /* Entries were torn away: who is no master lacks what the peers have. */
-void engine_rx_torn(struct engine *e);
+void engine_rx_torn(struct engine *e, mono_t now);
 /* A master neither marks nor sweeps; and what it was told it only added to
  * its own, so it is in sync with nobody when it is master no more. */
 void engine_rx_role_changed(struct engine *e, bool master, mono_t now);
 void engine_rx_word(struct engine *e, unsigned peer, mono_t now);
 void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 		   mono_t now);
-void engine_rx_flows(struct engine *e, unsigned peer,
-		     const struct session_event *ev);
+/* An entry is missing that our kernel may take later: why; for want of room? */
+void engine_rx_open(struct engine_peer *p, const char *why, bool no_room,
+		    mono_t now);
 void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 			  const struct session_event *ev, mono_t now);
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
@@ -246,6 +248,10 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now);
 mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
 /* The dump that marks copies is through. */
 void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
+
+/* --- engine_apply.c */
+void engine_rx_flows(struct engine *e, unsigned peer,
+		     const struct session_event *ev);
 
 /* --- engine_filter.c */
 /* What the peer told, in our numbers of zones: c itself, or *here. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a peer tells us about its flows: into our kernel with it, the answer
- * back, and the whole table again when anything is missing.
+ * What a peer tells us about its flows: its table whole, and whole again when
+ * anything is missing. What goes into our kernel is engine_apply.c's.
  *
  * A bulk in three steps. Before it, every copy that we have is marked: its
  * timeout is cut (TIMEOUT_SUSPECT_S). The bulk, and the stream beside it, set
@@ -18,8 +18,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ASKED_MAX_NS	  (10 * MONO_S)
+/* A peer serves one bulk after another. */
+#define ASKED_MAX_NS	  (120 * MONO_S)
 #define RETRY_SOON_NS	  (500 * MONO_MS)
+#define RETRY_SOON_MAX_NS (30 * MONO_S)
+#define RETRY_FORGET_NS	  (60 * MONO_S)
 #define RETRY_FULL_NS	  (10 * MONO_S)
 #define RETRY_FULL_MAX_NS (300 * MONO_S)
 
@@ -65,6 +68,20 @@ static void failed(struct engine *e, unsigned peer, const char *why,
 	engine_log(e, LEVEL_WARNING, "bulk from %s failed: %s",
 		   e->peers[peer].name, why);
 	answer(e, peer, false, why);
+}
+
+/* What a bulk costs may be what makes it fail: each failure within a minute of
+ * the one before doubles the wait. */
+static int64_t retry_soon(struct engine_rx *rx, mono_t now)
+{
+	bool again = rx->retry_soon_ns &&
+		     mono_diff(now, rx->failed_at) < RETRY_FORGET_NS;
+
+	rx->retry_soon_ns = again ? 2 * rx->retry_soon_ns : RETRY_SOON_NS;
+	if (rx->retry_soon_ns > RETRY_SOON_MAX_NS)
+		rx->retry_soon_ns = RETRY_SOON_MAX_NS;
+	rx->failed_at = now;
+	return rx->retry_soon_ns;
 }
 
 /* Its kernel did not take all: later perhaps, and each try costs a bulk. */
@@ -180,12 +197,19 @@ void engine_rx_raised(struct engine *e)
 	}
 }
 
-void engine_rx_torn(struct engine *e)
+void engine_rx_torn(struct engine *e, mono_t now)
 {
 	e->torn = true;
 	engine_resume_void(e);
 	for (unsigned i = 0; !e->masters && i < e->npeers; i++) {
-		e->peers[i].rx.epoch = 0;
+		struct engine_rx *rx = &e->peers[i].rx;
+
+		/* it may have confirmed what is gone now */
+		if (bulk_expected(rx))
+			failed(e, i, "entries were torn away",
+			       retry_soon(rx, now), now);
+		adopt_not(rx);
+		rx->epoch = 0;
 		e->peers[i].say_word = true;
 	}
 }
@@ -213,22 +237,40 @@ void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 	struct engine_rx *rx = &p->rx;
 
 	adopt(e, peer);
+	/* another one than we gave it to may have taken it */
+	for (unsigned i = 0; p->word.tx_epoch && i < e->npeers; i++)
+		if (i != peer && !e->peers[i].rx.adopting)
+			adopt_not(&e->peers[i].rx);
 	if (bulk_expected(rx) && rx->bulk_epoch != p->word.tx_epoch)
-		failed(e, peer, "it was interrupted at the peer", RETRY_SOON_NS,
-		       now);
+		failed(e, peer, "it was interrupted at the peer",
+		       retry_soon(rx, now), now);
 }
 
 void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 		   mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
+	int64_t wait = retry_soon(&p->rx, now);
 
 	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", reason);
 	adopt_not(&p->rx);
 	engine_resume_void_peer(e, peer);
 	p->say_word = true;
 	if (bulk_expected(&p->rx))
-		failed(e, peer, reason, RETRY_SOON_NS, now);
+		failed(e, peer, reason, wait, now);
+	else if (wait > RETRY_SOON_NS) /* the first is closed at once */
+		p->rx.retry_at = mono_add(now, wait);
+}
+
+void engine_rx_open(struct engine_peer *p, const char *why, bool no_room,
+		    mono_t now)
+{
+	if (!p->rx.gap[0] && p->rx.state == RX_IDLE)
+		p->rx.retry_at = mono_add(now, RETRY_FULL_NS);
+	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", why);
+	p->rx.open_failure = true;
+	p->rx.no_room &= no_room;
+	p->say_word = true;
 }
 
 void engine_rx_bulk_begin(struct engine *e, unsigned peer,
@@ -278,7 +320,7 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 			 "%llu entries were sent, %llu arrived, or they differ",
 			 (unsigned long long)ev->bulk_end.sent,
 			 (unsigned long long)ev->bulk_end.arrived);
-		failed(e, peer, why, RETRY_SOON_NS, now);
+		failed(e, peer, why, retry_soon(rx, now), now);
 		return;
 	}
 	/* who is master of nothing sends nothing: that confirms nothing. Where
@@ -291,126 +333,6 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 	bulk_ended(e, peer, now);
 }
 
-/* --- flows into our kernel ------------------------------------------------------ */
-
-void engine_rx_flows(struct engine *e, unsigned peer,
-		     const struct session_event *ev)
-{
-	struct engine_peer *p = &e->peers[peer];
-	struct flow_change here;
-
-	e->ops_peer = (int)peer;
-	e->ops_seq = ev->flows.seq;
-	e->ops_bulk = ev->flows.bulk;
-	for (size_t i = 0; i < ev->flows.n; i++) {
-		const struct flow_change *c =
-			engine_zone_here(p, &ev->flows.list[i], &here);
-
-		p->answered += !ev->flows.bulk &&
-			       (c->op == FLOW_NEW || c->op == FLOW_UPDATE) &&
-			       c->flow.status & IPS_SEEN_REPLY;
-		if (ev->flows.bulk && ended_has(&p->rx.ended, &c->flow))
-			continue;
-		engine_audit_touch(e, &c->flow);
-		engine_answer_told(e, &c->flow);
-		if (!engine_op_told(e, c, peer))
-			engine_filter_refused(e, peer, c);
-	}
-	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
-		p->rx.entries += ev->flows.n;
-	if (e->nops)
-		return;
-	e->ops_peer = -1;
-	p->ack_seq = ev->flows.seq;
-	p->say_ack = true;
-}
-
-/* The kernel did not take an entry, and may take it later (rules 5). */
-static const char *open_reason(enum flow_result r)
-{
-	switch (r) {
-	case FLOW_TABLE_FULL:
-		return "the connection table is full";
-	case FLOW_CHAIN:
-		return "a hash chain of the connection table is too long";
-	case FLOW_ACK_LOST:
-		return "the kernel's answers were lost";
-	case FLOW_INVALID:
-	case FLOW_OTHER:
-		return "the kernel refuses flows";
-	case FLOW_APPLIED:
-	case FLOW_GONE:
-	case FLOW_CLASH:
-	case FLOW_HELPER:
-	case FLOW_LABELS:
-	case FLOW_KEPT:
-	case FLOW_OUSTED:
-	case FLOW_RESULT_COUNT:
-		break;
-	}
-	return NULL;
-}
-
-static const char *remedy(enum flow_result r)
-{
-	if (r == FLOW_INVALID || r == FLOW_OTHER)
-		return "it lacks what the peer's has: the same nat chains, "
-		       "helpers and modules (nf_nat) on both nodes";
-	return "sysctl -w net.netfilter.nf_conntrack_max (and _buckets) to "
-	       "more than the peer has";
-}
-
-static void count_result(struct engine *e, struct engine_peer *p,
-			 enum flow_result r, mono_t now)
-{
-	const char *open = open_reason(r);
-
-	e->results[r]++;
-	p->refused[r]++;
-	if (r == FLOW_LABELS)
-		p->rx.labels_at = now;
-	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
-	    r != FLOW_HELPER && r != FLOW_LABELS && r < FLOW_KEPT)
-		p->rx.missing++;
-	if (!open)
-		return;
-	if (!p->rx.gap[0])
-		engine_log(e, LEVEL_WARNING,
-			   "%s: flows of %s are missing here. %s", open,
-			   p->name, remedy(r));
-	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", open);
-	p->rx.open_failure = true;
-	p->rx.no_room &= r == FLOW_TABLE_FULL || r == FLOW_CHAIN;
-	p->say_word = true;
-}
-
-void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
-		     mono_t now)
-{
-	struct engine_peer *p;
-	bool had_gap;
-
-	if (e->ops_peer < 0) {
-		engine_dump_rest(e, true, cost_ns, now);
-	} else {
-		p = &e->peers[e->ops_peer];
-		had_gap = p->rx.gap[0];
-		for (size_t i = 0; i < e->nops; i++)
-			count_result(e, p, (enum flow_result)results[i], now);
-		if (p->rx.gap[0] && !had_gap && p->rx.state == RX_IDLE)
-			p->rx.retry_at = mono_add(now, RETRY_FULL_NS);
-		p->ack_seq = e->ops_seq;
-		p->say_ack = true;
-	}
-	e->injected += e->nops;
-	e->touched = true;
-	e->fresh = 0;
-	if (e->ops_peer >= 0 && e->dump_running && e->dump == DUMP_SWEEP)
-		e->fresh = e->nops;
-	e->nops = 0;
-	e->ops_peer = -1;
-}
-
 /* --- asking ------------------------------------------------------------------------- */
 
 static void ask(struct engine *e, unsigned peer, mono_t now)
@@ -421,7 +343,8 @@ static void ask(struct engine *e, unsigned peer, mono_t now)
 	p->rx.state = RX_ASKED;
 	p->rx.asked_at = now;
 	if (session_send_bulk_request(p->session, p->rx.id))
-		failed(e, peer, "memory is short", RETRY_SOON_NS, now);
+		failed(e, peer, "memory is short", retry_soon(&p->rx, now),
+		       now);
 }
 
 void engine_rx_marked(struct engine *e, unsigned peer, mono_t now)

@@ -132,6 +132,54 @@ START_TEST(a_table_full_of_old_copies_heals)
 }
 END_TEST
 
+static uint64_t bulks(unsigned i)
+{
+	const struct engine_peer *p = &engine(i)->peers[0];
+
+	return p->bulks[BULK_DONE] + p->bulks[BULK_FAILED];
+}
+
+/* What a bulk costs may be what makes events get lost. */
+START_TEST(one_gap_after_another_is_closed_with_patience)
+{
+	uint64_t before;
+
+	pair();
+	before = bulks(B);
+	for (int i = 0; i < 30; i++) {
+		sim->node[A].kernel.overrun = true;
+		run(1 * S);
+	}
+	/* at once, and then at most after 1, 2, 4, 8 and 16 s */
+	ck_assert_uint_ge(bulks(B), before + 2);
+	ck_assert_uint_le(bulks(B), before + 6);
+	run(30 * S);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	quiet();
+}
+END_TEST
+
+/* It may have confirmed what is gone now. */
+START_TEST(a_bulk_during_which_entries_are_torn_away_is_none)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.slowness = 100;
+	pair_of(&conf);
+	sim_ask_bulk(sim, B);
+	while (rx(B)->state != RX_RUNNING)
+		run(100 * MONO_US);
+	sim_carrier(sim, B, WAN, false);
+	run(1 * MS);
+	ck_assert_int_ne(rx(B)->state, RX_RUNNING);
+	ck_assert(said(B, "torn away"));
+	sim_carrier(sim, B, WAN, true);
+	run(20 * S);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	quiet();
+}
+END_TEST
+
 /* A peer that is master of nothing tells nothing: that ends no copy. */
 START_TEST(an_empty_bulk_removes_nothing)
 {
@@ -412,6 +460,8 @@ static TCase *tables(Suite *s)
 		a_wrong_digest_is_no_bulk,
 		a_full_table_is_not_in_sync,
 		a_table_full_of_old_copies_heals,
+		one_gap_after_another_is_closed_with_patience,
+		a_bulk_during_which_entries_are_torn_away_is_none,
 		an_empty_bulk_removes_nothing,
 		a_flow_that_is_told_anew_is_not_swept,
 		no_bulk_begins_while_the_kernel_drops_events,

@@ -225,6 +225,17 @@ START_TEST(what_is_told_on_the_way_out)
 }
 END_TEST
 
+/* It was given to fw1, and an advert of fw3 was there first. */
+START_TEST(what_another_one_took_is_not_adopted)
+{
+	says(FW1, CARP_BACKUP, 100);
+	e->peers[FW1].rx.adopt = true;
+	says(FW3, CARP_MASTER, 20);
+	engine_rx_word(e, FW3, now);
+	ck_assert(!e->peers[FW1].rx.adopt);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine_three");
@@ -238,6 +249,7 @@ int main(void)
 	tcase_add_test(t, the_better_copy_goes_first);
 	tcase_add_test(t, a_handover_goes_to_the_best);
 	tcase_add_test(t, what_is_told_on_the_way_out);
+	tcase_add_test(t, what_another_one_took_is_not_adopted);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
