@@ -75,9 +75,16 @@ int session_send_audit(struct session *s, const struct session_audit *a,
 	assert(a->ntuples <= (a->identities ? SESSION_AUDIT_ENTRIES_MAX
 					    : SESSION_AUDIT_TUPLES_MAX));
 	assert(a->ntexts <= SESSION_AUDIT_TEXTS_MAX);
-	r = session_flush(s, now);
-	if (r < 0 || !session_is_open(s))
-		return r;
+	/* with the flows, in order; but a wish and its refusal may come during a
+	 * bulk, where events wait for the chunk before them (rules 4) */
+	if (a->kind != SESSION_AUDIT_WANTED &&
+	    a->kind != SESSION_AUDIT_REFUSED) {
+		r = session_flush(s, now);
+		if (r < 0)
+			return r;
+	}
+	if (!session_is_open(s))
+		return 0;
 	statesync__audit__init(&m);
 	m.kind = (Statesync__Audit__Kind)a->kind;
 	m.round = a->round;

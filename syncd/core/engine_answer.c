@@ -30,7 +30,9 @@ static bool say(struct engine *e, unsigned peer, struct session_audit *m,
 	struct audit_answer *a = e->peers[peer].audit.answer;
 
 	m->round = a->round;
-	if (session_send_audit(e->peers[peer].session, m, now) == 0)
+	/* nor between a bulk's chunk and the events behind it (rules 4) */
+	if (e->peers[peer].tx.state != TX_BULK &&
+	    session_send_audit(e->peers[peer].session, m, now) == 0)
 		return true;
 	a->phase = ANSWER_NOTHING; /* the owner gives it up */
 	return false;
