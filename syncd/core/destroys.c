@@ -8,6 +8,7 @@
  */
 #include "destroys.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -39,6 +40,19 @@ bool destroys_ended(const struct flow *f)
 	return f->l4proto == IPPROTO_TCP &&
 	       (f->tcp_state == TCP_CONNTRACK_CLOSE ||
 		f->tcp_state == TCP_CONNTRACK_TIME_WAIT);
+}
+
+bool destroys_early(const struct flow *f)
+{
+	return f->has & FLOW_HAS_TIMEOUT && !destroys_ended(f);
+}
+
+bool destroys_droppable(const struct flow *f)
+{
+	return !(f->status & IPS_ASSURED) ||
+	       (f->l4proto == IPPROTO_TCP &&
+		f->tcp_state >= TCP_CONNTRACK_FIN_WAIT &&
+		f->tcp_state <= TCP_CONNTRACK_CLOSE);
 }
 
 /* Takes out what waits of one process; the others keep their order. */
@@ -88,7 +102,7 @@ static enum destroys_verdict verdict(struct destroys *d, const struct flow *f,
 {
 	struct destroys_entry *e;
 
-	if (!(f->has & FLOW_HAS_TIMEOUT) || destroys_ended(f))
+	if (!destroys_early(f))
 		return DESTROYS_TELL;
 	if (portid == 0)
 		return DESTROYS_FORCED;

@@ -53,6 +53,11 @@ void destroys_init(struct destroys *d);
 
 /* Its own protocol had ended it: torn away by anybody, it is no loss. */
 bool destroys_ended(const struct flow *f);
+/* It had time left, and its protocol had not ended it. */
+bool destroys_early(const struct flow *f);
+/* Of those that the kernel drops where its table is full (early_drop,
+ * tcp_can_early_drop): nobody misses it. */
+bool destroys_droppable(const struct flow *f);
 
 /*
  * A DESTROY event: portid is that of the process that caused it, 0 for the

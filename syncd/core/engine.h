@@ -116,6 +116,7 @@ struct engine_tx {
 	const char *gap; /* why the present epoch began, or NULL */
 	bool want_bulk;
 	uint64_t want_id;
+	size_t behind; /* bytes that a resumed stream began with */
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
 	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
 	bool expects;	  /* of a bulk, they alone are still to be told */

@@ -100,6 +100,7 @@ bool engine_resume_tell(struct engine *e, unsigned peer, const char **why,
 	p->resume.lost = NULL;
 	if (ok) {
 		p->resume.told++;
+		p->tx.behind = session_backlog(p->session);
 		p->resume.again += changes;
 		went_on(e, p, changes, "sent again", now);
 	} else if (*why) {

@@ -35,6 +35,17 @@ bool engine_rx_in_sync(const struct engine *e, unsigned peer)
 	return !p->word.tx_epoch || p->rx.epoch == p->word.tx_epoch;
 }
 
+bool engine_tx_in_sync(const struct engine *e, unsigned peer)
+{
+	const struct engine_peer *p = &e->peers[peer];
+
+	if (!p->live || !p->heard)
+		return false;
+	if (!p->tx.epoch)
+		return true;
+	return p->tx.state == TX_STREAM && p->word.rx_epoch == p->tx.epoch;
+}
+
 /* --- a bulk ends ---------------------------------------------------------- */
 
 static void answer(struct engine *e, unsigned peer, bool ok, const char *why)

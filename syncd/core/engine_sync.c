@@ -266,7 +266,8 @@ static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
 	/* it was never told */
 	if (filter_is_opening(f) && !e->filter.opening && !e->defers)
 		return;
-	if (any_interface_down(e)) {
+	/* torn away with it; what ran out is told as ever */
+	if (destroys_early(f) && any_interface_down(e)) {
 		e->destroys.counters[DESTROYS_FORCED]++;
 		e->torn = true;
 		return;
@@ -274,9 +275,7 @@ static void destroyed(struct engine *e, const struct flow *f, uint32_t portid,
 	verdict = destroys_offer(&e->destroys, f, portid, e->table, now);
 	if (verdict == DESTROYS_TELL)
 		engine_sync_tell(e, FLOW_DESTROY, f, now);
-	/* where the table is full the kernel drops what is not assured
-	 * (early_drop): nobody misses that */
-	e->torn |= (verdict == DESTROYS_FORCED && f->status & IPS_ASSURED) ||
+	e->torn |= (verdict == DESTROYS_FORCED && !destroys_droppable(f)) ||
 		   e->destroys.flushes != flushes;
 	if (e->destroys.flushes != flushes)
 		engine_log(e, LEVEL_NOTICE,
@@ -427,7 +426,9 @@ void engine_sync_settle(struct engine *e, unsigned peer, mono_t now)
 		if (bulk_begin(e, p, 0, now) == 0)
 			(void)session_bulk_end(p->session, now);
 	}
-	if (session_backlog(p->session) > QUEUE_MAX_BYTES)
+	if (session_backlog(p->session) <= QUEUE_MAX_BYTES)
+		p->tx.behind = 0;
+	if (session_backlog(p->session) > QUEUE_MAX_BYTES + p->tx.behind)
 		engine_sync_gap(e, peer, "the link is slower than the flows",
 				now);
 	if (!dumping && session_filling(p->session) &&
@@ -486,15 +487,4 @@ mono_t engine_sync_deadline(const struct engine *e)
 	for (unsigned i = 0; i < e->npeers; i++)
 		d = mono_min(d, engine_rx_deadline(e, i));
 	return d;
-}
-
-bool engine_tx_in_sync(const struct engine *e, unsigned peer)
-{
-	const struct engine_peer *p = &e->peers[peer];
-
-	if (!p->live || !p->heard)
-		return false;
-	if (!p->tx.epoch)
-		return true;
-	return p->tx.state == TX_STREAM && p->word.rx_epoch == p->tx.epoch;
 }

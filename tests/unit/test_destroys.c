@@ -70,6 +70,20 @@ START_TEST(torn_away_by_the_kernel_is_not)
 }
 END_TEST
 
+/* Where the table is full the kernel drops these first. */
+START_TEST(an_early_drop_is_no_loss)
+{
+	struct flow f = forced(1);
+
+	ck_assert(!destroys_droppable(&f));
+	f.tcp_state = TCP_CONNTRACK_FIN_WAIT;
+	ck_assert(destroys_droppable(&f));
+	f = forced(1);
+	f.status &= ~(uint32_t)IPS_ASSURED;
+	ck_assert(destroys_droppable(&f));
+}
+END_TEST
+
 START_TEST(one_delete_waits_100_ms)
 {
 	struct flow f;
@@ -204,6 +218,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_natural_end_is_told);
 	tcase_add_test(t, torn_away_by_the_kernel_is_not);
+	tcase_add_test(t, an_early_drop_is_no_loss);
 	tcase_add_test(t, one_delete_waits_100_ms);
 	tcase_add_test(t, a_quarter_of_the_table_is_a_flush);
 	tcase_add_test(t, sixteen_of_a_large_table_are_none);

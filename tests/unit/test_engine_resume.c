@@ -173,6 +173,34 @@ START_TEST(who_was_master_meanwhile_does_not_go_on)
 }
 END_TEST
 
+/* More than may wait for a link that is merely slow. */
+START_TEST(a_long_cut_needs_no_bulk)
+{
+	struct sim_conf conf = conf_of();
+	struct kernel *a;
+	uint64_t bulks;
+
+	conf.resume_bytes = 32 << 20;
+	conf.link_bytes_s = 4 << 20;
+	pair_of(&conf);
+	bulks = engine(B)->ids;
+	a = &sim->node[A].kernel;
+	sim_reset_link(sim);
+	sim_link(sim, true);
+	run(2 * S);
+	while (session_held(engine(A)->peers[0].session) < 6 << 20) {
+		for (size_t i = 0; i < a->n; i++)
+			kernel_changed(a, &a->entries[i], sim->now);
+		run(1 * MS);
+	}
+	sim_link(sim, false);
+	run(10 * S);
+	ck_assert_uint_eq(engine(B)->ids, bulks);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	quiet();
+}
+END_TEST
+
 START_TEST(lost_events_are_a_gap_also_while_it_is_down)
 {
 	uint64_t bulks;
@@ -356,6 +384,7 @@ int main(void)
 	tcase_add_test(tc, a_restarted_standby_gets_a_bulk);
 	tcase_add_test(tc, a_restarted_master_gives_a_bulk);
 	tcase_add_test(tc, who_was_master_meanwhile_does_not_go_on);
+	tcase_add_test(tc, a_long_cut_needs_no_bulk);
 	tcase_add_test(tc, lost_events_are_a_gap_also_while_it_is_down);
 	tcase_add_test(tc, what_was_torn_away_is_told_again);
 	tcase_add_test(tc, what_did_not_fit_is_a_bulk);

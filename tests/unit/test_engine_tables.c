@@ -104,82 +104,6 @@ START_TEST(a_full_table_is_not_in_sync)
 }
 END_TEST
 
-/* Copies of what is gone at the master leave no room for what is there now:
- * the bulk's sweep makes it. */
-START_TEST(a_table_full_of_old_copies_heals)
-{
-	struct kernel *b;
-	struct flow f;
-
-	pair();
-	sim->traffic = false;
-	run(20 * S); /* what is short has ended */
-	b = &sim->node[B].kernel;
-	f = some_tcp(A)->flow;
-	for (uint16_t i = 0; i < 300; i++) {
-		f.orig.sport = f.reply.dport = (uint16_t)(40000 + i);
-		ck_assert(kernel_create(b, &f, sim->now));
-	}
-	b->max = b->n;
-	sim_fill(sim, A, 400);
-	run(1 * S);
-	ck_assert(!engine_rx_in_sync(engine(B), 0));
-	run(30 * S);
-	ck_assert(engine_rx_in_sync(engine(B), 0));
-	ck_assert_ptr_null(kernel_look(b, &f));
-	b->max = KERNEL_ENTRIES_MAX;
-	quiet();
-}
-END_TEST
-
-static uint64_t bulks(unsigned i)
-{
-	const struct engine_peer *p = &engine(i)->peers[0];
-
-	return p->bulks[BULK_DONE] + p->bulks[BULK_FAILED];
-}
-
-/* What a bulk costs may be what makes events get lost. */
-START_TEST(one_gap_after_another_is_closed_with_patience)
-{
-	uint64_t before;
-
-	pair();
-	before = bulks(B);
-	for (int i = 0; i < 30; i++) {
-		sim->node[A].kernel.overrun = true;
-		run(1 * S);
-	}
-	/* at once, and then at most after 1, 2, 4, 8 and 16 s */
-	ck_assert_uint_ge(bulks(B), before + 2);
-	ck_assert_uint_le(bulks(B), before + 6);
-	run(30 * S);
-	ck_assert(engine_rx_in_sync(engine(B), 0));
-	quiet();
-}
-END_TEST
-
-/* It may have confirmed what is gone now. */
-START_TEST(a_bulk_during_which_entries_are_torn_away_is_none)
-{
-	struct sim_conf conf = conf_of();
-
-	conf.slowness = 100;
-	pair_of(&conf);
-	sim_ask_bulk(sim, B);
-	while (rx(B)->state != RX_RUNNING)
-		run(100 * MONO_US);
-	sim_carrier(sim, B, WAN, false);
-	run(1 * MS);
-	ck_assert_int_ne(rx(B)->state, RX_RUNNING);
-	ck_assert(said(B, "torn away"));
-	sim_carrier(sim, B, WAN, true);
-	run(20 * S);
-	ck_assert(engine_rx_in_sync(engine(B), 0));
-	quiet();
-}
-END_TEST
-
 /* A peer that is master of nothing tells nothing: that ends no copy. */
 START_TEST(an_empty_bulk_removes_nothing)
 {
@@ -457,15 +381,42 @@ START_TEST(two_masters_do_not_end_each_others_flows)
 }
 END_TEST
 
+/* Both nodes have lost an uplink, for hours: what ran out is told as ever, what
+ * an address that goes tears away is not. */
+START_TEST(what_runs_out_while_an_interface_is_down_is_told)
+{
+	struct kernel *a, *b;
+	struct kernel_entry *e;
+	struct flow f;
+
+	pair();
+	sim->traffic = false;
+	run(20 * S);
+	sim_carrier(sim, B, WAN, false);
+	sim_carrier(sim, A, WAN, false);
+	run(5 * S);
+	ck_assert_int_eq(sim_holder(sim, LAN), A);
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	e = some_tcp(A);
+	f = e->flow;
+	kernel_remove(a, e, true, 0, sim->now);
+	run(1 * S);
+	ck_assert_ptr_nonnull(kernel_look(b, &f));
+	e = some_tcp(A);
+	f = e->flow;
+	kernel_remove(a, e, false, 0, sim->now);
+	run(1 * S);
+	ck_assert_ptr_null(kernel_look(b, &f));
+}
+END_TEST
+
 static TCase *tables(Suite *s)
 {
 	const TTest *const list[] = {
 		an_interrupted_bulk_begins_anew,
 		a_wrong_digest_is_no_bulk,
 		a_full_table_is_not_in_sync,
-		a_table_full_of_old_copies_heals,
-		one_gap_after_another_is_closed_with_patience,
-		a_bulk_during_which_entries_are_torn_away_is_none,
 		an_empty_bulk_removes_nothing,
 		a_flow_that_is_told_anew_is_not_swept,
 		no_bulk_begins_while_the_kernel_drops_events,
@@ -474,6 +425,7 @@ static TCase *tables(Suite *s)
 		a_table_that_fills_up_during_the_sweep_is_a_gap,
 		two_masters_do_not_end_each_others_flows,
 		what_ends_is_told_and_what_is_torn_away_is_not,
+		what_runs_out_while_an_interface_is_down_is_told,
 	};
 
 	return SCENES(s, "tables", list);
