@@ -36,6 +36,12 @@ bool ended_has(const struct ended *x, const struct flow *f)
 	return x->slots[hash % SLOTS] == hash;
 }
 
+void ended_forget(struct ended *x, const struct flow *f)
+{
+	if (ended_has(x, f))
+		x->slots[digest_tuple(hash_key, f) % SLOTS] = 0;
+}
+
 void ended_clear(struct ended *x)
 {
 	free(x->slots);

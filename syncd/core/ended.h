@@ -20,6 +20,8 @@ struct ended {
  * memory it does not. */
 void ended_note(struct ended *x, const struct flow *f);
 bool ended_has(const struct ended *x, const struct flow *f);
+/* There is a new one of its tuple. */
+void ended_forget(struct ended *x, const struct flow *f);
 void ended_clear(struct ended *x);
 
 #endif

@@ -25,6 +25,8 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		p->answered += !ev->flows.bulk &&
 			       (c->op == FLOW_NEW || c->op == FLOW_UPDATE) &&
 			       c->flow.status & IPS_SEEN_REPLY;
+		if (c->op == FLOW_NEW)
+			ended_forget(&p->rx.ended, &c->flow);
 		if (ev->flows.bulk && ended_has(&p->rx.ended, &c->flow))
 			continue;
 		engine_audit_touch(e, &c->flow);

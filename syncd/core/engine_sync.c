@@ -207,6 +207,8 @@ static void tell_others(struct engine *e, uint32_t had, enum flow_op op,
 		if (op == FLOW_DESTROY && p->live &&
 		    (p->rx.state != RX_IDLE || p->rx.ended.slots))
 			ended_note(&p->rx.ended, f);
+		else if (op == FLOW_NEW)
+			ended_forget(&p->rx.ended, f);
 		if (!told(p) || had >> i & 1)
 			continue;
 		err = session_tell(p->session, &c, now);
