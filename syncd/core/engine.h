@@ -133,6 +133,8 @@ struct engine_rx {
 	uint64_t adopting; /* that epoch, while DUMP_RAISE runs; or 0 */
 	bool asked;	   /* a person wants a bulk */
 	uint64_t id, bulk_epoch; /* asked for */
+	bool requested;		 /* and it was said; */
+	uint64_t told_seq;	 /* a master waits for this frame first */
 	bool open_failure;	 /* of an entry since the bulk began */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
 	mono_t labels_at; /* the last time that our kernel kept no labels */

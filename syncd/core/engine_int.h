@@ -247,6 +247,11 @@ mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
 /* The dump that marks copies is through. */
 void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
 
+/* --- engine_result.c */
+/* Our kernel's answer to one entry that the peer told. */
+void engine_rx_result(struct engine *e, struct engine_peer *p,
+		      enum flow_result r, mono_t now);
+
 /* --- engine_filter.c */
 /* What the peer told, in our numbers of zones: c itself, or *here. */
 const struct flow_change *engine_zone_here(struct engine_peer *p,

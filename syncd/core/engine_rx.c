@@ -18,6 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A request overtakes flows. What is being filled is in one of so many frames. */
+#define FILLING_FRAMES	  3
 #define ASKED_MAX_NS	  (10 * MONO_S)
 #define RETRY_SOON_NS	  (500 * MONO_MS)
 #define RETRY_FULL_NS	  (10 * MONO_S)
@@ -314,64 +316,6 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 	p->say_ack = true;
 }
 
-/* The kernel did not take an entry, and may take it later (rules 5). */
-static const char *open_reason(enum flow_result r)
-{
-	switch (r) {
-	case FLOW_TABLE_FULL:
-		return "the connection table is full";
-	case FLOW_CHAIN:
-		return "a hash chain of the connection table is too long";
-	case FLOW_ACK_LOST:
-		return "the kernel's answers were lost";
-	case FLOW_INVALID:
-	case FLOW_OTHER:
-		return "the kernel refuses flows";
-	case FLOW_APPLIED:
-	case FLOW_GONE:
-	case FLOW_CLASH:
-	case FLOW_HELPER:
-	case FLOW_LABELS:
-	case FLOW_KEPT:
-	case FLOW_OUSTED:
-	case FLOW_RESULT_COUNT:
-		break;
-	}
-	return NULL;
-}
-
-static const char *remedy(enum flow_result r)
-{
-	if (r == FLOW_INVALID || r == FLOW_OTHER)
-		return "it lacks what the peer's has: the same nat chains, "
-		       "helpers and modules (nf_nat) on both nodes";
-	return "sysctl -w net.netfilter.nf_conntrack_max (and _buckets) to "
-	       "more than the peer has";
-}
-
-static void count_result(struct engine *e, struct engine_peer *p,
-			 enum flow_result r, mono_t now)
-{
-	const char *open = open_reason(r);
-
-	e->results[r]++;
-	p->refused[r]++;
-	if (r == FLOW_LABELS)
-		p->rx.labels_at = now;
-	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
-	    r != FLOW_HELPER && r != FLOW_LABELS && r < FLOW_KEPT)
-		p->rx.missing++;
-	if (!open)
-		return;
-	if (!p->rx.gap[0])
-		engine_log(e, LEVEL_WARNING,
-			   "%s: flows of %s are missing here. %s", open,
-			   p->name, remedy(r));
-	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", open);
-	p->rx.open_failure = true;
-	p->say_word = true;
-}
-
 void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 		     mono_t now)
 {
@@ -384,7 +328,8 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 		p = &e->peers[e->ops_peer];
 		had_gap = p->rx.gap[0];
 		for (size_t i = 0; i < e->nops; i++)
-			count_result(e, p, (enum flow_result)results[i], now);
+			engine_rx_result(e, p, (enum flow_result)results[i],
+					 now);
 		if (p->rx.gap[0] && !had_gap && p->rx.state == RX_IDLE)
 			p->rx.retry_at = mono_add(now, RETRY_FULL_NS);
 		p->ack_seq = e->ops_seq;
@@ -401,15 +346,39 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 
 /* --- asking ------------------------------------------------------------------------- */
 
+/* Who was master waits until the peer's kernel has what it was told last: it is
+ * in the peer's table then. */
+static bool all_acked(const struct engine_peer *p)
+{
+	return !session_filling(p->session) &&
+	       session_seq_acked(p->session) == session_seq_sent(p->session);
+}
+
+/* What a master told ended before it asked must have ended over there, or the
+ * bulk brings it back; what ends from now on is remembered (rx.ended). */
+static void request(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_peer *p = &e->peers[peer];
+	struct engine_rx *rx = &p->rx;
+
+	if (rx->requested || (e->masters && !all_acked(p) &&
+			      session_seq_acked(p->session) < rx->told_seq))
+		return;
+	rx->requested = true;
+	rx->asked_at = now;
+	if (session_send_bulk_request(p->session, rx->id))
+		failed(e, peer, "memory is short", RETRY_SOON_NS, now);
+}
+
 static void ask(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 
 	p->rx.bulk_epoch = p->word.tx_epoch;
 	p->rx.state = RX_ASKED;
-	p->rx.asked_at = now;
-	if (session_send_bulk_request(p->session, p->rx.id))
-		failed(e, peer, "memory is short", RETRY_SOON_NS, now);
+	p->rx.requested = false;
+	p->rx.told_seq = session_seq_sent(p->session) + FILLING_FRAMES;
+	request(e, peer, now);
 }
 
 void engine_rx_marked(struct engine *e, unsigned peer, mono_t now)
@@ -428,20 +397,12 @@ int engine_bulk(struct engine *e, unsigned peer, mono_t now)
 	return 0;
 }
 
-/* Who was master waits until the peer's kernel has what it was told last: it is
- * in the peer's table then. */
-static bool all_acked(const struct engine *e, const struct engine_peer *p)
-{
-	return e->masters ||
-	       (!session_filling(p->session) &&
-		session_seq_acked(p->session) == session_seq_sent(p->session));
-}
-
 static bool wants_bulk(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
-	if (!p->rx.asked && (!all_acked(e, p) || !engine_sets_ready(e)))
+	if (!p->rx.asked &&
+	    ((!e->masters && !all_acked(p)) || !engine_sets_ready(e)))
 		return false;
 	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
 	       !p->rx.adopt && !engine_resume_running(e, peer) &&
@@ -453,7 +414,9 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	struct engine_rx *rx = &e->peers[peer].rx;
 
 	engine_resume_settle(e, peer, now);
-	if (rx->state == RX_ASKED &&
+	if (rx->state == RX_ASKED)
+		request(e, peer, now);
+	if (rx->state == RX_ASKED && rx->requested &&
 	    mono_diff(now, rx->asked_at) > ASKED_MAX_NS)
 		failed(e, peer, "the peer does not answer the request", 0, now);
 	if (rx->state == RX_SWEEP && rx->open_failure)
@@ -482,6 +445,7 @@ mono_t engine_rx_deadline(const struct engine *e, unsigned peer)
 	const struct engine_rx *rx = &e->peers[peer].rx;
 
 	if (rx->state == RX_ASKED)
-		return mono_add(rx->asked_at, ASKED_MAX_NS + 1);
+		return rx->requested ? mono_add(rx->asked_at, ASKED_MAX_NS + 1)
+				     : MONO_NEVER;
 	return wants_bulk(e, peer) ? rx->retry_at : MONO_NEVER;
 }
