@@ -43,15 +43,17 @@ static void storm(struct sim *s)
 {
 	unsigned usual = s->conf.ops_s;
 	int master = sim_master(s);
+	unsigned standby;
 
 	if (master < 0)
 		return;
 	sim_say(s, "-- storm");
 	s->conf.ops_s = 5000;
+	standby = sim_other(s, (unsigned)master);
 	if (sim_chance(s, 50))
 		sim_reset_link(s);
-	else if (mono_due(s->node[1 - master].frozen_until, s->now))
-		sim_ask_bulk(s, 1 - (unsigned)master);
+	else if (mono_due(s->node[standby].frozen_until, s->now))
+		sim_ask_bulk(s, standby);
 	sim_run(s, (int64_t)up_to(s, 600) * MONO_MS);
 	s->conf.ops_s = usual;
 }
@@ -71,14 +73,18 @@ static void lose_events(struct sim *s, unsigned i)
 void misfortunes_tamper(struct sim *s)
 {
 	int master = sim_master(s);
+	struct sim_node *n;
+	unsigned standby;
 
-	if (master < 0 || !s->conf.audit_ns ||
-	    s->node[1 - master].engine == NULL ||
-	    s->node[1 - master].engine->masters)
+	if (master < 0 || !s->conf.audit_ns)
 		return;
-	sim_say(s, "-- somebody tampers with %s", s->node[1 - master].name);
-	for (uint64_t n = 1 + up_to(s, 5); n; n--)
-		sim_tamper(s, 1 - (unsigned)master);
+	standby = sim_other(s, (unsigned)master);
+	n = &s->node[standby];
+	if (!n->engine || n->engine->masters)
+		return;
+	sim_say(s, "-- somebody tampers with %s", n->name);
+	for (uint64_t left = 1 + up_to(s, 5); left; left--)
+		sim_tamper(s, standby);
 }
 
 void misfortunes_swallow(struct sim *s, unsigned i)
@@ -90,9 +96,21 @@ void misfortunes_swallow(struct sim *s, unsigned i)
 	s->node[i].kernel.swallow = 1 + (unsigned)up_to(s, 10);
 }
 
+static void cut_or_mend(struct sim *s, unsigned i)
+{
+	unsigned other;
+
+	if (s->nodes == 2 || sim_chance(s, 30)) {
+		sim_link(s, !s->link_cut);
+		return;
+	}
+	other = sim_other(s, i);
+	sim_cable(s, i, other, !s->cable_cut[i][other]);
+}
+
 static void befall(struct sim *s, enum misfortune what)
 {
-	unsigned i = (unsigned)sim_random(s, SIM_NODES);
+	unsigned i = (unsigned)sim_random(s, s->nodes);
 	unsigned k = (unsigned)sim_random(s, s->conf.vhosts);
 	bool sleeps = !mono_due(s->node[i].frozen_until, s->now);
 
@@ -133,10 +151,13 @@ static void befall(struct sim *s, enum misfortune what)
 		s->node[i].mute[k] = true;
 		return;
 	case LINK:
-		sim_link(s, !s->link_cut);
+		cut_or_mend(s, i);
 		return;
 	case RESET:
-		sim_reset_link(s);
+		if (s->nodes > 2 && sim_chance(s, 70))
+			sim_reset_cable(s, i, sim_other(s, i));
+		else
+			sim_reset_link(s);
 		return;
 	case HANDOVER:
 		if (!sleeps)
@@ -188,7 +209,7 @@ static void befall(struct sim *s, enum misfortune what)
 
 static void mend_one(struct sim *s, unsigned k)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		s->node[i].mute[k] = s->node[i].unheard[k] = false;
 	for (unsigned f = 0; f < CARP_FAMILIES; f++)
 		s->family_cut[k][f] = false;
@@ -196,7 +217,7 @@ static void mend_one(struct sim *s, unsigned k)
 
 void misfortunes_mend(struct sim *s, unsigned percent)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		struct sim_node *n = &s->node[i];
 
 		if (!n->engine && sim_chance(s, percent))
@@ -219,6 +240,19 @@ void misfortunes_mend(struct sim *s, unsigned percent)
 	}
 	if (sim_chance(s, percent))
 		sim_link(s, false);
+	for (unsigned i = 1; s->nodes > 2 && i < s->nodes; i++)
+		for (unsigned k = 0; k < i; k++)
+			if (sim_chance(s, percent))
+				sim_cable(s, i, k, false);
+}
+
+/* Nobody else is master of anything. */
+static bool is_alone(const struct sim *s, unsigned master)
+{
+	for (unsigned i = 0; i < s->nodes; i++)
+		if (i != master && s->node[i].engine->masters)
+			return false;
+	return true;
 }
 
 /* Whenever both say that they are in sync they must be equal; but for two
@@ -230,7 +264,7 @@ static void look(struct sim *s)
 	s->traffic = false;
 	sim_until_idle(s, 300 * MONO_MS);
 	master = sim_idle(s) ? sim_master(s) : -1;
-	if (!s->tampered && master >= 0 && !s->node[1 - master].engine->masters)
+	if (!s->tampered && master >= 0 && is_alone(s, (unsigned)master))
 		sim_watch_tables(s, (unsigned)master);
 	s->traffic = true;
 }

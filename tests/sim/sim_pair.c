@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Two nodes and many misfortunes, each series from one number. At the end
- * everything is mended and must be as if nothing had been.
+ * Two nodes, or three, and many misfortunes, each series from one number. At
+ * the end everything is mended and must be as if nothing had been.
  *
- * usage: sim_pair [-s SEED] [-n COUNT] [-v] [-t PORT]
+ * usage: sim_pair [-m NODES] [-s SEED] [-n COUNT] [-v] [-t PORT]
  *
  * -v tells what happens, -t also what becomes of the flows of a client port.
  */
@@ -22,7 +22,17 @@ struct totals {
 
 /* --- a world ------------------------------------------------------------- */
 
-static struct sim_conf draw_conf(uint64_t seed, bool verbose)
+/* A third one; nobody has tried three that all work. */
+static void draw_third(struct sim *dice, struct sim_conf *c)
+{
+	c->nodes = 3;
+	c->active = c->crossed = c->independent = false;
+	c->advskew[2] = c->advskew[sim_random(dice, 2)];
+	if (sim_chance(dice, 70))
+		c->advskew[2] = (uint8_t)(20 + sim_random(dice, 30));
+}
+
+static struct sim_conf draw_conf(uint64_t seed, unsigned nodes, bool verbose)
 {
 	struct sim dice = { .random = seed ^ 0x5eed };
 	struct sim_conf c = {
@@ -86,6 +96,8 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 		c.vhosts = 2;
 		c.crossed = c.independent = c.preempt = true;
 	}
+	if (nodes > 2)
+		draw_third(&dice, &c);
 	return c;
 }
 
@@ -116,15 +128,16 @@ static void until_audited(struct sim *s)
 	if (!s->conf.audit_ns || sim_error(s))
 		return;
 	s->traffic = true;
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		misfortunes_swallow(s, i);
 	sim_run(s, 1 * MONO_S);
 	misfortunes_tamper(s);
 	s->traffic = false;
 	sim_run(s, (TIMEOUT_PERIODS + 5) *
 			   (s->conf.audit_ns + AUDIT_PERIOD_LEAST_NS));
-	for (unsigned i = 0; i < SIM_NODES && !sim_error(s); i++)
-		rounds += s->node[i].engine->peers[0].audit.rounds;
+	for (unsigned i = 0; i < s->nodes && !sim_error(s); i++)
+		for (unsigned k = 0; k < s->nodes - 1; k++)
+			rounds += s->node[i].engine->peers[k].audit.rounds;
 	if (!sim_error(s) && rounds < 4)
 		sim_fail(s, "%llu rounds of the audit",
 			 (unsigned long long)rounds);
@@ -158,10 +171,10 @@ static void until_quiet(struct sim *s)
 
 static void the_end(struct sim *s)
 {
-	unsigned before[SIM_NODES];
+	unsigned before[SIM_NODES_MAX];
 
 	misfortunes_mend(s, 100);
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		s->node[i].frozen_until =
 			mono_min(s->node[i].frozen_until, s->now);
 	misfortunes_mend(s, 100);
@@ -174,10 +187,10 @@ static void the_end(struct sim *s)
 	until_quiet(s);
 	s->traffic = true;
 	sim_run(s, 12 * MONO_S); /* a fail-back, if there is to be one */
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		before[i] = s->node[i].transitions;
 	sim_run(s, 10 * MONO_S);
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		if (s->node[i].transitions != before[i])
 			sim_fail(s, "%s changes on a stable network",
 				 s->node[i].name);
@@ -186,11 +199,12 @@ static void the_end(struct sim *s)
 
 static void cold_start(struct sim *s)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++) {
 		sim_start(s, i);
-	if (sim_chance(s, 50))
-		s->node[1].starts_at = mono_add(
-			s->now, (int64_t)sim_random(s, 8000) * MONO_MS);
+		if (i && sim_chance(s, 50))
+			s->node[i].starts_at = mono_add(
+				s->now, (int64_t)sim_random(s, 8000) * MONO_MS);
+	}
 	s->traffic = true;
 	sim_run(s, 12 * MONO_S);
 }
@@ -217,13 +231,13 @@ static void watch_cold_start(struct sim *s)
 static const char *play(struct sim *s, struct totals *t)
 {
 	if (sim_chance(s, 50))
-		sim_fill(s, (unsigned)sim_random(s, SIM_NODES),
+		sim_fill(s, (unsigned)sim_random(s, s->nodes),
 			 sim_random(s, 300));
 	cold_start(s);
 	watch_cold_start(s);
 	misfortunes_befall(s);
 	the_end(s);
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		const struct sim_node *n = &s->node[i];
 
 		t->takes += n->takes[0];
@@ -247,14 +261,17 @@ int main(int argc, char **argv)
 	struct totals t = { 0 };
 	bool verbose = false;
 	uint16_t trace = 0;
+	unsigned nodes = 2;
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "s:n:vt:")) != -1) {
+	while ((c = getopt(argc, argv, "m:s:n:vt:")) != -1) {
 		if (c == 's')
 			seed = strtoull(optarg, NULL, 10);
 		else if (c == 'n')
 			count = strtoull(optarg, NULL, 10);
+		else if (c == 'm')
+			nodes = optarg[0] == '3' ? 3 : 2;
 		else if (c == 'v')
 			verbose = true;
 		else if (c == 't')
@@ -263,7 +280,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	for (uint64_t i = seed; i < seed + count; i++) {
-		struct sim_conf conf = draw_conf(i, verbose);
+		struct sim_conf conf = draw_conf(i, nodes, verbose);
 		struct sim *s;
 		const char *error;
 
