@@ -83,6 +83,15 @@ static void failed_full(struct engine *e, unsigned peer, const char *why,
 	failed(e, peer, why, rx->retry_full_ns, now);
 }
 
+/* What came too late from one that tells nothing any more came with the whole
+ * of another one. */
+static void fill_gaps(struct engine *e)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		if (e->peers[i].heard && !e->peers[i].word.tx_epoch)
+			e->peers[i].rx.gap[0] = '\0';
+}
+
 static void complete(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
@@ -98,6 +107,8 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	p->bulks[BULK_DONE]++;
 	rx->epoch = rx->bulk_epoch;
 	rx->gap[0] = '\0';
+	if (rx->bulk_epoch)
+		fill_gaps(e);
 	rx->total = rx->entries;
 	rx->retry_full_ns = 0;
 	rx->took_ns = mono_diff(now, rx->started);

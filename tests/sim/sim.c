@@ -75,6 +75,7 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 	va_end(ap);
 	if (s->conf.verbose)
 		print_line(s, s->error);
+	sim_describe(s);
 }
 
 const char *sim_error(const struct sim *s)

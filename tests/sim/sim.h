@@ -167,6 +167,8 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void sim_say(const struct sim *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* describe.c: says how each node is. */
+void sim_describe(const struct sim *s);
 /* The vhosts have addresses of that family. */
 bool sim_uses(const struct sim *s, enum carp_family f);
 /* What is from its address, as the others see it. */

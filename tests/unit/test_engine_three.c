@@ -86,6 +86,29 @@ START_TEST(a_dead_peer_holds_only_whose_master_is_not_heard)
 }
 END_TEST
 
+/* A gap of the old master: the new one's bulk has all there is. */
+START_TEST(a_bulk_of_the_new_master_fills_the_gap_of_the_old_one)
+{
+	struct session_event ev = {
+		.type = SESSION_BULK_END,
+		.bulk_end = { .id = 1, .complete = true },
+	};
+	struct engine_rx *rx = &e->peers[FW1].rx;
+
+	for (int telling = 1; telling >= 0; telling--) {
+		says(FW1, CARP_MASTER, 0);
+		says(FW3, telling ? CARP_MASTER : CARP_BACKUP, 100);
+		engine_rx_gap(e, FW3, "the kernel dropped events", now);
+		rx->state = RX_RUNNING;
+		rx->id = 1;
+		rx->bulk_epoch = 7;
+		engine_rx_bulk_end(e, FW1, &ev, now);
+		ck_assert_int_eq(rx->result, BULK_DONE);
+		ck_assert_uint_eq(engine_peer_holds(e), telling ? HOLD_GAP : 0);
+	}
+}
+END_TEST
+
 START_TEST(one_heir_of_a_bow_out)
 {
 	says(FW1, CARP_MASTER, 0);
@@ -234,6 +257,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_dead_peer_holds_only_whose_master_is_not_heard);
+	tcase_add_test(t,
+		       a_bulk_of_the_new_master_fills_the_gap_of_the_old_one);
 	tcase_add_test(t, one_heir_of_a_bow_out);
 	tcase_add_test(t, the_better_copy_goes_first);
 	tcase_add_test(t, a_handover_goes_to_the_best);
