@@ -137,6 +137,8 @@ struct engine_rx {
 	uint64_t told_seq;	 /* a master waits for this frame first */
 	bool open_failure;	 /* of an entry since the bulk began */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
+	uint64_t last_epoch;	 /* of its last word */
+	bool unswept;		 /* another peer told us, too */
 	mono_t labels_at; /* the last time that our kernel kept no labels */
 	int64_t retry_full_ns; /* after such a failure, doubled by each */
 	bool swept;	       /* the dump of RX_SWEEP came to its end */

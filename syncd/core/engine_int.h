@@ -220,6 +220,14 @@ mono_t engine_expects_deadline(const struct engine *e);
 void engine_rx_expects(struct engine *e, unsigned peer,
 		       const struct session_event *ev);
 
+/* --- engine_ask.c: when we ask to be told all */
+bool engine_peer_tells(const struct engine_peer *p);
+bool engine_others_tell(const struct engine *e, unsigned peer);
+void engine_rx_settle(struct engine *e, unsigned peer, mono_t now);
+mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
+/* The dump that marks copies is through. */
+void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
+
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
@@ -242,10 +250,13 @@ void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 			  const struct session_event *ev, mono_t now);
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
 			const struct session_event *ev, mono_t now);
-void engine_rx_settle(struct engine *e, unsigned peer, mono_t now);
-mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
-/* The dump that marks copies is through. */
-void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
+/* A bulk is over: not whole, and asked for again then (_full: our kernel did not
+ * take it all; later each time); or whole. */
+void engine_rx_failed(struct engine *e, unsigned peer, const char *why,
+		      int64_t retry_ns, mono_t now);
+void engine_rx_failed_full(struct engine *e, unsigned peer, const char *why,
+			   mono_t now);
+void engine_rx_complete(struct engine *e, unsigned peer, mono_t now);
 
 /* --- engine_result.c */
 /* Our kernel's answer to one entry that the peer told. */

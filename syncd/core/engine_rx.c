@@ -7,7 +7,8 @@
  * timeout is cut (TIMEOUT_SUSPECT_S). The bulk, and the stream beside it, set
  * the timeouts of all that lives. After it, what still bears the mark is gone
  * at the owner and is removed. So the kernel's own table is the memory of what
- * the bulk has confirmed.
+ * the bulk has confirmed. Where several peers tell, none of them has all, and
+ * nothing is removed until one alone tells.
  *
  * Invariant: rx.epoch names an epoch of which this kernel has everything.
  */
@@ -18,9 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A request overtakes flows. What is being filled is in one of so many frames. */
-#define FILLING_FRAMES	  3
-#define ASKED_MAX_NS	  (10 * MONO_S)
 #define RETRY_SOON_NS	  (500 * MONO_MS)
 #define RETRY_FULL_NS	  (10 * MONO_S)
 #define RETRY_FULL_MAX_NS (300 * MONO_S)
@@ -49,8 +47,8 @@ static void answer(struct engine *e, unsigned peer, bool ok, const char *why)
 	snprintf(a->log.text, sizeof(a->log.text), "%s", why);
 }
 
-static void failed(struct engine *e, unsigned peer, const char *why,
-		   int64_t retry_ns, mono_t now)
+void engine_rx_failed(struct engine *e, unsigned peer, const char *why,
+		      int64_t retry_ns, mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
@@ -70,8 +68,8 @@ static void failed(struct engine *e, unsigned peer, const char *why,
 }
 
 /* Its kernel did not take all: later perhaps, and each try costs a bulk. */
-static void failed_full(struct engine *e, unsigned peer, const char *why,
-			mono_t now)
+void engine_rx_failed_full(struct engine *e, unsigned peer, const char *why,
+			   mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
@@ -80,7 +78,7 @@ static void failed_full(struct engine *e, unsigned peer, const char *why,
 		rx->retry_full_ns = RETRY_FULL_NS;
 	if (rx->retry_full_ns > RETRY_FULL_MAX_NS)
 		rx->retry_full_ns = RETRY_FULL_MAX_NS;
-	failed(e, peer, why, rx->retry_full_ns, now);
+	engine_rx_failed(e, peer, why, rx->retry_full_ns, now);
 }
 
 /* What came too late from one that tells nothing any more came with the whole
@@ -92,7 +90,7 @@ static void fill_gaps(struct engine *e)
 			e->peers[i].rx.gap[0] = '\0';
 }
 
-static void complete(struct engine *e, unsigned peer, mono_t now)
+void engine_rx_complete(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
@@ -127,7 +125,7 @@ void engine_rx_again(struct engine *e, unsigned peer, const char *why,
 	struct engine_rx *rx = &e->peers[peer].rx;
 
 	if (rx->state != RX_IDLE)
-		failed(e, peer, why, 0, now);
+		engine_rx_failed(e, peer, why, 0, now);
 	rx->epoch = 0;
 	engine_resume_void_peer(e, peer);
 }
@@ -143,8 +141,9 @@ void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
+	rx->last_epoch = 0;
 	if (rx->state != RX_IDLE)
-		failed(e, peer, why, 0, now);
+		engine_rx_failed(e, peer, why, 0, now);
 	answer(e, peer, false, why);
 	rx->epoch = 0;
 	rx->gap[0] = '\0';
@@ -209,9 +208,10 @@ void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
 		struct engine_rx *rx = &e->peers[i].rx;
 
 		if (master && (rx->state == RX_MARK || rx->state == RX_SWEEP))
-			failed(e, i, "this node became master", 0, now);
+			engine_rx_failed(e, i, "this node became master", 0,
+					 now);
 		if (!master && bulk_expected(rx))
-			failed(e, i, "this node was master", 0, now);
+			engine_rx_failed(e, i, "this node was master", 0, now);
 		if (master)
 			adopt_not(rx);
 		else
@@ -220,15 +220,29 @@ void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
 	}
 }
 
+/* It tells no more, and we do not have it all, or some that is over: who goes
+ * on telling knows, by now. */
+static void ceased(struct engine *e, unsigned peer, mono_t now)
+{
+	e->peers[peer].rx.unswept = false;
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer && engine_peer_tells(&e->peers[i]))
+			engine_rx_again(e, i, "it has more by now", now);
+}
+
 void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
 
+	if (rx->last_epoch && !p->word.tx_epoch &&
+	    (rx->epoch != rx->last_epoch || rx->unswept))
+		ceased(e, peer, now);
+	rx->last_epoch = p->word.tx_epoch;
 	adopt(e, peer);
 	if (bulk_expected(rx) && rx->bulk_epoch != p->word.tx_epoch)
-		failed(e, peer, "it was interrupted at the peer", RETRY_SOON_NS,
-		       now);
+		engine_rx_failed(e, peer, "it was interrupted at the peer",
+				 RETRY_SOON_NS, now);
 }
 
 void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
@@ -241,7 +255,7 @@ void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 	engine_resume_void_peer(e, peer);
 	p->say_word = true;
 	if (bulk_expected(&p->rx))
-		failed(e, peer, reason, RETRY_SOON_NS, now);
+		engine_rx_failed(e, peer, reason, RETRY_SOON_NS, now);
 }
 
 void engine_rx_bulk_begin(struct engine *e, unsigned peer,
@@ -275,22 +289,26 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 			 "%llu entries were sent, %llu arrived, or they differ",
 			 (unsigned long long)ev->bulk_end.sent,
 			 (unsigned long long)ev->bulk_end.arrived);
-		failed(e, peer, why, RETRY_SOON_NS, now);
+		engine_rx_failed(e, peer, why, RETRY_SOON_NS, now);
 		return;
 	}
 	if (rx->open_failure) {
 		snprintf(why, sizeof(why), "%.90s (%llu missing)", rx->gap,
 			 (unsigned long long)rx->missing);
-		failed_full(e, peer, why, now);
+		engine_rx_failed_full(e, peer, why, now);
 		return;
 	}
 	/* who is master of nothing sends nothing: that confirms nothing */
+	rx->unswept = rx->bulk_epoch && engine_others_tell(e, peer);
 	if (rx->suspects && rx->bulk_epoch && !e->masters) {
-		rx->state = RX_SWEEP;
-		rx->swept = false;
-		return;
+		if (!rx->unswept) {
+			rx->state = RX_SWEEP;
+			rx->swept = false;
+			return;
+		}
+		e->raise = true;
 	}
-	complete(e, peer, now);
+	engine_rx_complete(e, peer, now);
 }
 
 /* --- flows into our kernel ------------------------------------------------------ */
@@ -353,110 +371,4 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 		e->fresh = e->nops;
 	e->nops = 0;
 	e->ops_peer = -1;
-}
-
-/* --- asking ------------------------------------------------------------------------- */
-
-/* Who was master waits until the peer's kernel has what it was told last: it is
- * in the peer's table then. */
-static bool all_acked(const struct engine_peer *p)
-{
-	return !session_filling(p->session) &&
-	       session_seq_acked(p->session) == session_seq_sent(p->session);
-}
-
-/* What a master told ended before it asked must have ended over there, or the
- * bulk brings it back; what ends from now on is remembered (rx.ended). */
-static void request(struct engine *e, unsigned peer, mono_t now)
-{
-	struct engine_peer *p = &e->peers[peer];
-	struct engine_rx *rx = &p->rx;
-
-	if (rx->requested || (e->masters && !all_acked(p) &&
-			      session_seq_acked(p->session) < rx->told_seq))
-		return;
-	rx->requested = true;
-	rx->asked_at = now;
-	if (session_send_bulk_request(p->session, rx->id))
-		failed(e, peer, "memory is short", RETRY_SOON_NS, now);
-}
-
-static void ask(struct engine *e, unsigned peer, mono_t now)
-{
-	struct engine_peer *p = &e->peers[peer];
-
-	p->rx.bulk_epoch = p->word.tx_epoch;
-	p->rx.state = RX_ASKED;
-	p->rx.requested = false;
-	p->rx.told_seq = session_seq_sent(p->session) + FILLING_FRAMES;
-	request(e, peer, now);
-}
-
-void engine_rx_marked(struct engine *e, unsigned peer, mono_t now)
-{
-	ask(e, peer, now);
-}
-
-int engine_bulk(struct engine *e, unsigned peer, mono_t now)
-{
-	struct engine_peer *p = &e->peers[peer];
-
-	if (!p->live)
-		return -ENOTCONN;
-	p->rx.asked = true;
-	p->rx.retry_at = now;
-	return 0;
-}
-
-static bool wants_bulk(const struct engine *e, unsigned peer)
-{
-	const struct engine_peer *p = &e->peers[peer];
-
-	if (!p->rx.asked &&
-	    ((!e->masters && !all_acked(p)) || !engine_sets_ready(e)))
-		return false;
-	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
-	       !p->rx.adopt && !engine_resume_running(e, peer) &&
-	       (p->rx.asked || !engine_rx_in_sync(e, peer));
-}
-
-void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
-{
-	struct engine_rx *rx = &e->peers[peer].rx;
-
-	engine_resume_settle(e, peer, now);
-	if (rx->state == RX_ASKED)
-		request(e, peer, now);
-	if (rx->state == RX_ASKED && rx->requested &&
-	    mono_diff(now, rx->asked_at) > ASKED_MAX_NS)
-		failed(e, peer, "the peer does not answer the request", 0, now);
-	if (rx->state == RX_SWEEP && rx->open_failure)
-		failed_full(e, peer, rx->gap, now);
-	if (rx->state == RX_SWEEP && rx->swept && !e->nops)
-		complete(e, peer, now);
-	if (!wants_bulk(e, peer) || !mono_due(rx->retry_at, now))
-		return;
-	rx->id = ++e->ids;
-	rx->started = now;
-	rx->result = BULK_RUNNING;
-	rx->entries = rx->total = rx->suspects = rx->missing = 0;
-	e->raise &= e->masters > 0; /* it sets timeouts anew */
-	/* a master's entries are its own, and those of one that was; who has
-	 * nothing to tell confirms nothing; an empty table has nothing to
-	 * mark */
-	if (engine_telling(e) || !e->peers[peer].word.tx_epoch ||
-	    (!e->table && !e->touched))
-		ask(e, peer, now);
-	else
-		rx->state = RX_MARK;
-}
-
-mono_t engine_rx_deadline(const struct engine *e, unsigned peer)
-{
-	const struct engine_rx *rx = &e->peers[peer].rx;
-
-	if (rx->state == RX_ASKED)
-		return rx->requested ? mono_add(rx->asked_at, ASKED_MAX_NS + 1)
-				     : MONO_NEVER;
-	return wants_bulk(e, peer) ? rx->retry_at : MONO_NEVER;
 }

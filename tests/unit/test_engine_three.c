@@ -6,6 +6,8 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +108,117 @@ START_TEST(a_bulk_of_the_new_master_fills_the_gap_of_the_old_one)
 		ck_assert_int_eq(rx->result, BULK_DONE);
 		ck_assert_uint_eq(engine_peer_holds(e), telling ? HOLD_GAP : 0);
 	}
+}
+END_TEST
+
+static void bulk_ends(unsigned peer)
+{
+	const struct session_event ev = {
+		.type = SESSION_BULK_END,
+		.bulk_end = { .id = e->peers[peer].rx.id, .complete = true },
+	};
+
+	e->peers[peer].rx.state = RX_RUNNING;
+	e->peers[peer].rx.bulk_epoch = e->peers[peer].word.tx_epoch;
+	engine_rx_bulk_end(e, peer, &ev, now);
+}
+
+/* While two tell, what one of them does not have is not gone. */
+START_TEST(nothing_is_swept_while_two_tell)
+{
+	struct engine_rx *rx = &e->peers[FW1].rx;
+
+	e->table = 10;
+	says(FW1, CARP_MASTER, 0);
+	says(FW3, CARP_MASTER, 100);
+	rx->epoch = 0;
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_eq(rx->state, RX_ASKED); /* no copy is marked */
+	rx->suspects = 5; /* it was, before the other one began to tell */
+	bulk_ends(FW1);
+	ck_assert_int_eq(rx->result, BULK_DONE);
+	ck_assert(e->raise);
+	ck_assert(engine_rx_in_sync(e, FW1));
+	/* one alone is left, and this node is no worse for the bulk after it */
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_eq(rx->state, RX_IDLE);
+	says(FW3, CARP_BACKUP, 100);
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_eq(rx->state, RX_MARK);
+	ck_assert_uint_eq(engine_peer_holds(e), 0);
+	rx->suspects = 5;
+	bulk_ends(FW1);
+	ck_assert_int_eq(rx->state, RX_SWEEP);
+}
+END_TEST
+
+/* The marks of a second one would be swept by the first. */
+START_TEST(copies_are_marked_for_one_bulk)
+{
+	e->table = 10;
+	says(FW1, CARP_MASTER, 0);
+	says(FW3, CARP_BACKUP, 100);
+	e->peers[FW1].rx.epoch = 0;
+	e->peers[FW3].rx.state = RX_SWEEP;
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_eq(e->peers[FW1].rx.state, RX_IDLE);
+	e->peers[FW3].rx.state = RX_IDLE;
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_eq(e->peers[FW1].rx.state, RX_MARK);
+}
+END_TEST
+
+static void tells_no_more(unsigned peer)
+{
+	e->peers[peer].word.tx_epoch = 9;
+	engine_rx_word(e, peer, now);
+	e->peers[peer].word.tx_epoch = 0;
+	engine_rx_word(e, peer, now);
+}
+
+/* What it had to tell the master has by now, and did not tell as its own. */
+START_TEST(who_tells_no_more_has_told_the_master)
+{
+	says(FW1, CARP_MASTER, 0);
+	says(FW3, CARP_BACKUP, 100);
+	e->peers[FW3].rx.epoch = 9; /* we have it, too */
+	tells_no_more(FW3);
+	ck_assert(engine_rx_in_sync(e, FW1));
+	e->peers[FW3].rx.unswept = true; /* and maybe some that was over */
+	tells_no_more(FW3);
+	ck_assert(!engine_rx_in_sync(e, FW1));
+	says(FW1, CARP_MASTER, 0);
+	e->peers[FW3].rx.epoch = 8;
+	tells_no_more(FW3);
+	ck_assert(!engine_rx_in_sync(e, FW1));
+}
+END_TEST
+
+/* It was master, slept, and has what went on elsewhere as it was then. */
+START_TEST(a_master_knows_better_than_one_that_was)
+{
+	struct flow_change c = { .op = FLOW_COPY };
+
+	c.flow = (struct flow){
+		.family = AF_INET,
+		.l4proto = IPPROTO_UDP,
+		.status = IPS_CONFIRMED,
+		.orig = { .src = { .b = { 10, 1, 0, 7 } },
+			  .dst = { .b = { 198, 51, 100, 7 } },
+			  .sport = 1000,
+			  .dport = 53 },
+	};
+	flow_tuple_invert(&c.flow, &c.flow.orig, &c.flow.reply);
+	says(FW1, CARP_BACKUP, 0);
+	says(FW3, CARP_MASTER, 100);
+	e->ops_bulk = true;
+	ck_assert(engine_op_told(e, &c, FW1));
+	ck_assert_int_eq(e->ops[0].merge, FLOW_MERGE_ADD);
+	ck_assert(engine_op_told(e, &c, FW3));
+	ck_assert_int_eq(e->ops[1].merge, FLOW_MERGE_NOT);
+	says(FW3, CARP_BACKUP, 100);
+	ck_assert(engine_op_told(e, &c, FW1));
+	ck_assert_int_eq(e->ops[2].merge, FLOW_MERGE_NOT);
 }
 END_TEST
 
@@ -259,6 +372,10 @@ int main(void)
 	tcase_add_test(t, a_dead_peer_holds_only_whose_master_is_not_heard);
 	tcase_add_test(t,
 		       a_bulk_of_the_new_master_fills_the_gap_of_the_old_one);
+	tcase_add_test(t, nothing_is_swept_while_two_tell);
+	tcase_add_test(t, copies_are_marked_for_one_bulk);
+	tcase_add_test(t, who_tells_no_more_has_told_the_master);
+	tcase_add_test(t, a_master_knows_better_than_one_that_was);
 	tcase_add_test(t, one_heir_of_a_bow_out);
 	tcase_add_test(t, the_better_copy_goes_first);
 	tcase_add_test(t, a_handover_goes_to_the_best);
