@@ -220,11 +220,16 @@ void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
 	}
 }
 
-/* It tells no more, and we do not have it all, or some that is over: who goes
- * on telling knows, by now. */
+/* It tells no more. If we do not have it all, or some that is over, who goes on
+ * telling knows by now. */
 static void ceased(struct engine *e, unsigned peer, mono_t now)
 {
-	e->peers[peer].rx.unswept = false;
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	engine_sets_ceased(e, now);
+	if (rx->epoch == rx->last_epoch && !rx->unswept)
+		return;
+	rx->unswept = false;
 	for (unsigned i = 0; i < e->npeers; i++)
 		if (i != peer && engine_peer_tells(&e->peers[i]))
 			engine_rx_again(e, i, "it has more by now", now);
@@ -235,8 +240,7 @@ void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
 
-	if (rx->last_epoch && !p->word.tx_epoch &&
-	    (rx->epoch != rx->last_epoch || rx->unswept))
+	if (rx->last_epoch && !p->word.tx_epoch)
 		ceased(e, peer, now);
 	rx->last_epoch = p->word.tx_epoch;
 	adopt(e, peer);

@@ -109,10 +109,22 @@ void sim_cable(struct sim *s, unsigned a, unsigned b, bool cut)
 	retransmit(s, b, a);
 }
 
+/* Of what is on its way a part arrives: a frame that is cut short. */
+static void cut_short(struct sim *s, unsigned i, unsigned from)
+{
+	struct sim_node *n = &s->node[i];
+	struct sim_pipe *p = &n->inbox[from];
+
+	if (n->attached[from] && p->nsegments && sim_chance(s, 50))
+		engine_peer_data(n->engine, sim_peer(i, from), p->bytes,
+				 sim_random(s, p->segments[0].len), s->now);
+}
+
 static void reset_end(struct sim *s, unsigned i, unsigned from)
 {
 	if (!s->node[i].engine || i == from)
 		return;
+	cut_short(s, i, from);
 	world_detach(s, i, from, "reset");
 	world_actions(s, i);
 }

@@ -25,8 +25,12 @@ static bool is_in_sync(const struct sim *s, unsigned i)
 	return true;
 }
 
+/* And all cables are whole. */
 static bool in_sync(const struct sim *s)
 {
+	for (unsigned i = 0; i < s->nodes * s->nodes; i++)
+		if (s->cable_cut[i / s->nodes][i % s->nodes])
+			return false;
 	for (unsigned i = 0; i < s->nodes; i++)
 		if (!is_in_sync(s, i))
 			return false;
@@ -73,7 +77,7 @@ void sim_cut(struct sim *s)
 {
 	unsigned usual = s->conf.ops_s;
 	int master = sim_master(s);
-	uint64_t before, bulks;
+	uint64_t before, bulks, calm;
 	unsigned standby;
 	struct engine *e;
 
@@ -83,6 +87,7 @@ void sim_cut(struct sim *s)
 	e = s->node[standby].engine;
 	if (e->masters)
 		return;
+	calm = sim_watch_calm(s);
 	before = reasons(s);
 	bulks = e->ids;
 	if (sim_chance(s, 30))
@@ -97,6 +102,8 @@ void sim_cut(struct sim *s)
 		sim_run(s, (int64_t)sim_random(s, 1000) * MONO_MS);
 	}
 	s->conf.ops_s = usual;
+	if (calm && sim_watch_calm(s) != calm)
+		sim_fail(s, "a cut of the link moved a virtual host");
 	watch_no_bulk(s, standby, before, bulks);
 }
 

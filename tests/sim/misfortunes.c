@@ -34,7 +34,9 @@ enum misfortune {
 	TAMPER,	 /* a standby's table is not what it was told */
 	SWALLOW, /* an event that the kernel never tells */
 	VERIFY,
-	CUT, /* of the link, and nothing else */
+	CUT,	/* of the link, and nothing else */
+	STRIKE, /* in the middle of a step */
+	SLEEP,	/* a long one: to a node the clock jumps */
 	UPGRADE,
 	MISFORTUNES
 };
@@ -68,6 +70,19 @@ static void lose_events(struct sim *s, unsigned i)
 	for (unsigned n = 0; n < 30 && sim_master(s) == (int)i; n++)
 		sim_traffic(s, i);
 	k->room = room;
+}
+
+/* A node that misses events stays what it is: its peers are on hold. */
+static void overrun(struct sim *s, unsigned i)
+{
+	uint64_t before = sim_watch_calm(s);
+
+	lose_events(s, i);
+	if (!before)
+		return;
+	sim_run(s, 2 * MONO_S);
+	if (sim_watch_calm(s) != before)
+		sim_fail(s, "lost events moved a virtual host");
 }
 
 void misfortunes_tamper(struct sim *s)
@@ -172,7 +187,7 @@ static void befall(struct sim *s, enum misfortune what)
 			sim_ask_bulk(s, i);
 		return;
 	case OVERRUN:
-		lose_events(s, i);
+		overrun(s, i);
 		return;
 	case FLUSH:
 		sim_flush(s, i, sim_chance(s, 50) ? 4711 : 0);
@@ -196,6 +211,13 @@ static void befall(struct sim *s, enum misfortune what)
 		return;
 	case CUT:
 		sim_cut(s);
+		return;
+	case STRIKE:
+		misfortunes_strike(s);
+		return;
+	case SLEEP:
+		if (sim_chance(s, 25))
+			sim_freeze(s, i, (int64_t)up_to(s, 40) * MONO_S);
 		return;
 	case UPGRADE:
 		if (!sleeps)
@@ -240,7 +262,7 @@ void misfortunes_mend(struct sim *s, unsigned percent)
 	}
 	if (sim_chance(s, percent))
 		sim_link(s, false);
-	for (unsigned i = 1; s->nodes > 2 && i < s->nodes; i++)
+	for (unsigned i = 1; i < s->nodes; i++)
 		for (unsigned k = 0; k < i; k++)
 			if (sim_chance(s, percent))
 				sim_cable(s, i, k, false);
@@ -269,12 +291,17 @@ static void look(struct sim *s)
 	s->traffic = true;
 }
 
+void misfortunes_one(struct sim *s)
+{
+	befall(s, (enum misfortune)sim_random(s, MISFORTUNES));
+}
+
 void misfortunes_befall(struct sim *s)
 {
 	unsigned n = 3 + (unsigned)sim_random(s, 15);
 
 	for (unsigned i = 0; i < n && !sim_error(s); i++) {
-		befall(s, (enum misfortune)sim_random(s, MISFORTUNES));
+		misfortunes_one(s);
 		sim_run(s, (int64_t)up_to(s, sim_chance(s, 30) ? 100 : 4000) *
 				   MONO_MS);
 		if (sim_chance(s, 50))

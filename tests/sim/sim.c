@@ -134,6 +134,25 @@ unsigned sim_other(struct sim *s, unsigned i)
 	return sim_node_of(i, (unsigned)peer);
 }
 
+static void break_packet(struct sim *s, struct sim_packet *p)
+{
+	size_t at = sim_random(s, CARP_ADVERT_LEN);
+
+	p->broken = true;
+	if (sim_chance(s, 50))
+		p->len = at;
+	else
+		p->bytes[at] ^= (uint8_t)(1 + sim_random(s, 255));
+}
+
+static void again(struct sim *s, struct sim_packet *copy,
+		  const struct sim_packet *p)
+{
+	*copy = *p;
+	copy->at = mono_add(p->at, (int64_t)sim_random(s, 3000) * MONO_US);
+	copy->again = true;
+}
+
 static void family_send(struct sim *s, unsigned from, unsigned vhost,
 			enum carp_family f,
 			const uint8_t bytes[CARP_ADVERT_LEN])
@@ -150,11 +169,19 @@ static void family_send(struct sim *s, unsigned from, unsigned vhost,
 		    to->npackets == SIM_PACKETS_MAX)
 			continue;
 		p = &to->packets[to->npackets++];
-		p->at = mono_add(s->now, delay);
-		p->vhost = vhost;
-		p->from = from;
-		p->family = f;
+		*p = (struct sim_packet){
+			.at = mono_add(s->now, delay),
+			.vhost = vhost,
+			.from = from,
+			.family = f,
+			.len = CARP_ADVERT_LEN,
+		};
 		memcpy(p->bytes, bytes, CARP_ADVERT_LEN);
+		if (sim_random(s, 1000) < s->conf.lan_broken)
+			break_packet(s, p);
+		if (sim_random(s, 1000) < s->conf.lan_twice &&
+		    to->npackets < SIM_PACKETS_MAX)
+			again(s, &to->packets[to->npackets++], p);
 	}
 }
 
@@ -190,9 +217,15 @@ static bool lan_receive(struct sim *s, unsigned i)
 		if (!n->carrier[p.vhost])
 			continue;
 		any = true;
-		n->heard[p.vhost][p.family] = s->now;
-		if (carp_wire_parse(p.bytes, CARP_ADVERT_LEN, &a))
-			sim_fail(s, "a broken advert");
+		if (carp_wire_parse(p.bytes, p.len, &a)) {
+			if (!p.broken)
+				sim_fail(s, "a broken advert");
+			continue;
+		}
+		if (p.broken)
+			sim_fail(s, "a broken advert is taken for whole");
+		if (!p.again)
+			n->heard[p.vhost][p.family] = s->now;
 		engine_advert(n->engine, p.vhost, &a, &source, s->now);
 		world_actions(s, i);
 	}

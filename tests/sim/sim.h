@@ -39,6 +39,8 @@ struct sim_conf {
 	enum require_sync require;
 	int64_t require_ns;
 	unsigned lan_loss;     /* of 1000 adverts */
+	unsigned lan_twice;    /* arrive again, maybe after later ones */
+	unsigned lan_broken;   /* are cut short, or have a wrong byte */
 	int64_t lan_delay_ns;  /* at most */
 	int64_t link_delay_ns; /* each way */
 	uint64_t link_bytes_s; /* 0: no limit */
@@ -59,6 +61,8 @@ struct sim_packet {
 	unsigned vhost, from;
 	enum carp_family family;
 	uint8_t bytes[CARP_ADVERT_LEN];
+	size_t len;
+	bool again, broken;
 };
 
 /* One direction of a connection. */
@@ -148,6 +152,7 @@ struct sim {
 	struct sim_two {
 		mono_t both_since[SIM_VHOSTS_MAX];
 		mono_t hear_since[SIM_VHOSTS_MAX], told_since[SIM_VHOSTS_MAX];
+		mono_t apart_since, lacks_since;
 	} two[SIM_NODES_MAX][SIM_NODES_MAX]; /* of nodes, the first the lower */
 	int64_t longest_both_ns, longest_none_ns;
 	char error[512];
@@ -226,6 +231,11 @@ void sim_tamper(struct sim *s, unsigned node);
 /* conntrack -F by a process, or devices gone: untold. */
 void sim_flush(struct sim *s, unsigned node, uint32_t portid);
 
+/* --- watch_peers.c: of the link between two nodes ---------------------------- */
+
+/* No session is stuck, and what waits is bounded. */
+void sim_watch_sessions(struct sim *s);
+
 /* --- watch.c --------------------------------------------------------------- */
 
 void sim_watch(struct sim *s);
@@ -238,6 +248,9 @@ bool sim_holds(const struct sim *s, unsigned node, unsigned vhost);
 int sim_master(const struct sim *s);
 /* The node to which frames for a vhost go, or -1. */
 int sim_holder(const struct sim *s, unsigned vhost);
+/* 0: something else than the link may move a vhost; or a number that is another
+ * one after anything moved. */
+uint64_t sim_watch_calm(const struct sim *s);
 /* The new master takes over from one that handed over. */
 void sim_watch_handover(struct sim *s, unsigned from, unsigned to);
 void sim_watch_transition(struct sim *s, unsigned node, unsigned vhost);

@@ -3,10 +3,11 @@
  * Two nodes, or three, and many misfortunes, each series from one number. At
  * the end everything is mended and must be as if nothing had been.
  *
- * usage: sim_pair [-m NODES] [-s SEED] [-n COUNT] [-v] [-t PORT]
+ * usage: sim_pair [-m NODES] [-d HOURS] [-s SEED] [-n COUNT] [-v] [-t PORT]
  *
- * -v tells what happens, -t also what becomes of the flows of a client port.
+ * -d lets a series last so long, with hours of work between misfortunes. -v tells what happens, -t also what becomes of the flows of a client port.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "misfortunes.h"
 
 #define QUIET_MAX_NS (90 * MONO_S)
+/* What a round of the audit or a memory of ended flows may take. */
+#define CHURN_BYTES (1024 * 1024)
 
 struct totals {
 	uint64_t takes, handovers, refused, flows, changed, cuts, resumed;
@@ -95,6 +98,10 @@ static struct sim_conf draw_conf(uint64_t seed, unsigned nodes, bool verbose)
 	if (c.active) {
 		c.vhosts = 2;
 		c.crossed = c.independent = c.preempt = true;
+	}
+	if (sim_chance(&dice, 25)) {
+		c.lan_twice = (unsigned)sim_random(&dice, 200);
+		c.lan_broken = (unsigned)sim_random(&dice, 20);
 	}
 	if (nodes > 2)
 		draw_third(&dice, &c);
@@ -178,7 +185,7 @@ static void the_end(struct sim *s)
 		s->node[i].frozen_until =
 			mono_min(s->node[i].frozen_until, s->now);
 	misfortunes_mend(s, 100);
-	s->conf.lan_loss = 0;
+	s->conf.lan_loss = s->conf.lan_broken = 0;
 	sim_say(s, "-- all is whole");
 	sim_run(s, 15 * MONO_S);
 	/* also who was told to stop and took his time */
@@ -218,7 +225,7 @@ static void watch_cold_start(struct sim *s)
 {
 	const struct sim_conf *c = &s->conf;
 
-	if ((c->lan_loss && !c->witness_limit) ||
+	if (((c->lan_loss || c->lan_broken) && !c->witness_limit) ||
 	    (c->crossed && !c->independent && c->preempt &&
 	     c->require == REQUIRE_SYNC_OFF))
 		return;
@@ -243,10 +250,12 @@ static void say_conf(const struct sim *s)
 		c->active ? ", both active" : "", c->sets ? ", sets" : "",
 		c->witness_limit, (int)c->require);
 	sim_say(s,
-		"LAN: %u of 1000 lost, %lld us; link: %lld us, %llu bytes/s, "
+		"LAN: of 1000 %u lost, %u twice, %u broken, %lld us; link: "
+		"%lld us, %llu bytes/s, "
 		"%zu bytes kept; %u ops/s of %u tuples, slow %u, chunk %zu, "
 		"%zu events, audit %lld s",
-		c->lan_loss, (long long)(c->lan_delay_ns / MONO_US),
+		c->lan_loss, c->lan_twice, c->lan_broken,
+		(long long)(c->lan_delay_ns / MONO_US),
 		(long long)(c->link_delay_ns / MONO_US),
 		(unsigned long long)c->link_bytes_s,
 		c->no_resume ? 0 : c->resume_bytes, c->ops_s, c->tuples,
@@ -254,7 +263,43 @@ static void say_conf(const struct sim *s)
 		(long long)(c->audit_ns / MONO_S));
 }
 
-static const char *play(struct sim *s, struct totals *t)
+/* Bytes that this process holds; 0 where the allocator does not say. */
+static size_t heap(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+/* Traffic by the hour, one misfortune in some minutes, and nothing grows. */
+static void churn(struct sim *s, unsigned hours)
+{
+	size_t before = 0;
+
+	for (unsigned n = 0; n < hours && !sim_error(s); n++) {
+		mono_t end = mono_add(s->now, 3600 * MONO_S);
+
+		while (!sim_error(s) && s->now.ns < end.ns) {
+			int64_t seconds = (int64_t)(60 + sim_random(s, 600));
+
+			sim_run(s, seconds * MONO_S);
+			misfortunes_one(s);
+			sim_run(s, (int64_t)sim_random(s, 20) * MONO_S);
+			misfortunes_mend(s, 100);
+			sim_run(s, 60 * MONO_S);
+			misfortunes_mend(s, 100);
+			sim_run(s, 30 * MONO_S);
+		}
+		until_quiet(s);
+		s->traffic = true;
+		before = before ? before : heap();
+		if (heap() > before + CHURN_BYTES)
+			sim_fail(s, "%zu bytes more than hours ago",
+				 heap() - before);
+	}
+}
+
+static const char *play(struct sim *s, unsigned hours, struct totals *t)
 {
 	say_conf(s);
 	if (sim_chance(s, 50))
@@ -262,7 +307,10 @@ static const char *play(struct sim *s, struct totals *t)
 			 sim_random(s, 300));
 	cold_start(s);
 	watch_cold_start(s);
-	misfortunes_befall(s);
+	if (hours)
+		churn(s, hours);
+	else
+		misfortunes_befall(s);
 	the_end(s);
 	for (unsigned i = 0; i < s->nodes; i++) {
 		const struct sim_node *n = &s->node[i];
@@ -282,21 +330,38 @@ static const char *play(struct sim *s, struct totals *t)
 	return sim_error(s);
 }
 
+/* False: it failed, and that was said. */
+static bool run_one(const struct sim_conf *conf, unsigned hours,
+		    struct totals *t)
+{
+	struct sim *s = sim_new(conf);
+	const char *error = play(s, hours, t);
+	bool ok = !error;
+
+	if (error)
+		printf("seed %llu: %s\n", (unsigned long long)conf->seed,
+		       error);
+	sim_free(s);
+	return ok;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed = 1, count = 1, bad = 0;
 	struct totals t = { 0 };
 	bool verbose = false;
 	uint16_t trace = 0;
-	unsigned nodes = 2;
+	unsigned nodes = 2, hours = 0;
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "m:s:n:vt:")) != -1) {
+	while ((c = getopt(argc, argv, "d:m:s:n:vt:")) != -1) {
 		if (c == 's')
 			seed = strtoull(optarg, NULL, 10);
 		else if (c == 'n')
 			count = strtoull(optarg, NULL, 10);
+		else if (c == 'd')
+			hours = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'm')
 			nodes = optarg[0] == '3' ? 3 : 2;
 		else if (c == 'v')
@@ -308,16 +373,11 @@ int main(int argc, char **argv)
 	}
 	for (uint64_t i = seed; i < seed + count; i++) {
 		struct sim_conf conf = draw_conf(i, nodes, verbose);
-		struct sim *s;
-		const char *error;
 
 		conf.trace = trace;
-		s = sim_new(&conf);
-		error = play(s, &t);
-		if (error)
-			printf("seed %llu: %s\n", (unsigned long long)i, error);
-		bad += error != NULL;
-		sim_free(s);
+		if (hours)
+			conf.ops_s = 30;
+		bad += !run_one(&conf, hours, &t);
 	}
 	printf("%llu seeds, %llu failed; %llu takeovers, %llu handovers "
 	       "(%llu failed), %llu connections, %llu changed while they "

@@ -4,9 +4,6 @@
  * when everything is whole again. Text: rules.md 1, 5, 8, 11, 12. It only
  * looks. Invariant: a bound that is checked here is explained here.
  */
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "sim.h"
@@ -186,13 +183,24 @@ static void watch_both(struct sim *s, const unsigned two[2], unsigned k)
 			 (long long)(ns / MONO_MS));
 }
 
+static bool lets_pass(const struct sim *s, unsigned i, unsigned k)
+{
+	const bool *let = able(s, i, k)
+				  ? s->node[i].engine->vhosts[k].carp.let_pass
+				  : NULL;
+
+	return let && (let[CARP_V4] || let[CARP_V6]);
+}
+
 /*
  * Nobody holds it: a node that could waits one master-down time, with the
  * extra 1/8 interval of rules 11, counted from the last advert; or it is an
  * old master that waits 50 ms and three intervals for one that never answers.
+ * Who knows of a backup with a better copy waits a second such time for it.
  */
 static void watch_none(struct sim *s, unsigned k)
 {
+	int64_t intervals = 4;
 	mono_t since = MONO_NEVER;
 	int64_t ns;
 
@@ -200,11 +208,13 @@ static void watch_none(struct sim *s, unsigned k)
 	for (unsigned i = 0; i < s->nodes; i++) {
 		track(&s->node[i].able_since[k], able(s, i, k), s->now);
 		since = mono_min(since, s->node[i].able_since[k]);
+		if (lets_pass(s, i, k))
+			intervals = 8;
 	}
 	ns = lasts_ns(s->none_since[k], since, s->now);
 	if (ns > s->longest_none_ns)
 		s->longest_none_ns = ns;
-	if (ns > 4 * sim_interval_ns(s) + SLACK_NS)
+	if (ns > intervals * sim_interval_ns(s) + SLACK_NS)
 		sim_fail(s, "nobody has held vhost %u for %lld ms", k,
 			 (long long)(ns / MONO_MS));
 }
@@ -282,6 +292,7 @@ void sim_watch(struct sim *s)
 		watch_none(s, k);
 		count_changes(s, k);
 	}
+	sim_watch_sessions(s);
 	for (unsigned i = 0; i < s->nodes; i++) {
 		for (unsigned peer = 0; peer < s->nodes - 1; peer++)
 			watch_audit(s, i, peer);
@@ -326,82 +337,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 		sim_fail(s, "%s did not wait for a master-down time", n->name);
 }
 
-/* --- tables ------------------------------------------------------------------ */
-
-static bool same_identity(const struct flow *a, const struct flow *b)
-{
-	uint8_t x[FLOW_IDENTITY_MAX], y[FLOW_IDENTITY_MAX];
-	size_t n = flow_identity(a, x);
-
-	return n == flow_identity(b, y) && memcmp(x, y, n) == 0;
-}
-
-/* Of the same client: what is left of the old one may get the new one's
- * updates. */
-static bool untold(const struct sim *s, const struct flow *f)
-{
-	for (size_t i = 0; i < s->nuntold; i++)
-		if (s->untold[i].l4proto == f->l4proto &&
-		    flow_tuple_equal(&s->untold[i].orig, &f->orig))
-			return true;
-	return false;
-}
-
-static void complain(struct sim *s, const char *what, const struct flow *f,
-		     unsigned where)
-{
-	char text[160];
-
-	flow_format(f, text, sizeof(text));
-	sim_fail(s, "%s at %s: %s", what, s->node[where].name, text);
-}
-
-/* A packet may prolong it at the owner, and the audit does not look at it. */
-static bool over(const struct sim *s, const struct flow *f)
-{
-	return s->conf.audit_ns &&
-	       (destroys_ended(f) ||
-		(s->tampered_once && flow_class(f) == FLOW_CLOSING));
-}
-
-/* Everything of the owner's is there, as it is; but an owner may have been
- * the standby of one that lost a flow and did not tell. */
-static void watch_missing(struct sim *s, unsigned owner, unsigned other)
-{
-	const struct sim_node *n = &s->node[owner];
-
-	for (size_t i = 0; i < n->kernel.n; i++) {
-		const struct flow *f = &n->kernel.entries[i].flow;
-		const struct kernel_entry *e;
-
-		if (filter_flow(&n->engine->filter, f) != FILTER_PASS ||
-		    untold(s, f))
-			continue;
-		e = kernel_look(&s->node[other].kernel, f);
-		if (over(s, f))
-			continue;
-		if (!e)
-			complain(s, "missing", f, other);
-		else if (!same_identity(&e->flow, f))
-			complain(s, "another than the owner's", &e->flow,
-				 other);
-	}
-}
-
-static void watch_stale(struct sim *s, unsigned owner, unsigned other)
-{
-	const struct sim_node *n = &s->node[other];
-
-	for (size_t i = 0; i < n->kernel.n; i++) {
-		const struct flow *f = &n->kernel.entries[i].flow;
-
-		if (filter_flow(&n->engine->filter, f) != FILTER_PASS ||
-		    untold(s, f) || over(s, f))
-			continue;
-		if (!kernel_look(&s->node[owner].kernel, f))
-			complain(s, "stale copy", f, other);
-	}
-}
+/* --- at the end -------------------------------------------------------------- */
 
 static void watch_own(struct sim *s, unsigned i)
 {
@@ -413,53 +349,6 @@ static void watch_own(struct sim *s, unsigned i)
 	if (n != 3)
 		sim_fail(s, "%s has %u of its 3 own connections",
 			 s->node[i].name, n);
-}
-
-void sim_watch_handover(struct sim *s, unsigned from, unsigned to)
-{
-	if (!s->tampered)
-		watch_missing(s, from, to);
-}
-
-void sim_watch_tables(struct sim *s, unsigned master)
-{
-	for (unsigned i = 0; i < s->nodes; i++) {
-		if (i == master)
-			continue;
-		watch_missing(s, master, i);
-		watch_stale(s, master, i);
-	}
-}
-
-void sim_watch_both(struct sim *s)
-{
-	watch_missing(s, 0, 1);
-	watch_missing(s, 1, 0);
-}
-
-/* Rules 9: what a packet has brought forward here no word takes back, but for
- * a SYN, or a delete, that was seen there. */
-void sim_watch_merge(struct sim *s, unsigned i, const struct flow_change *c,
-		     const struct kernel_entry *before)
-{
-	const struct flow *f = &before->flow;
-	const struct kernel_entry *e = kernel_look(&s->node[i].kernel, f);
-	bool over = f->tcp_state > TCP_CONNTRACK_ESTABLISHED;
-
-	if (!before->passed || c->merge != FLOW_MERGE_PREVAIL)
-		return;
-	if (c->op == FLOW_DESTROY && c->flow.has & FLOW_HAS_TIMEOUT)
-		return;
-	/* whose tuples or translation another one has now */
-	if (over &&
-	    (c->op == FLOW_NEW || !flow_tuple_equal(&c->flow.reply, &f->reply)))
-		return;
-	if (!e)
-		complain(s, "a peer's word ended", f, i);
-	else if (f->status & ~e->flow.status)
-		complain(s, "a peer's word took a bit from", f, i);
-	else if (e->flow.tcp_state < f->tcp_state)
-		complain(s, "a peer's word took back", f, i);
 }
 
 void sim_watch_quiet(struct sim *s)

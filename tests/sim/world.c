@@ -80,7 +80,7 @@ static mono_t due_from(const struct sim *s, unsigned i, unsigned from)
 	const struct sim_node *n = &s->node[i];
 	const struct sim_pipe *p = &n->inbox[from];
 
-	if (from == i || !n->attached[from] ||
+	if (from == i || !n->attached[from] || is_cut(s, i, from) ||
 	    engine_peer_full(n->engine, sim_peer(i, from)))
 		return MONO_NEVER;
 	if (p->nsegments)
@@ -102,7 +102,7 @@ static bool receive_from(struct sim *s, unsigned i, unsigned from)
 	struct sim_pipe *p = &s->node[i].inbox[from];
 	bool any = false;
 
-	while (!is_cut(s, i, from) && mono_due(due_from(s, i, from), s->now)) {
+	while (mono_due(due_from(s, i, from), s->now)) {
 		size_t len;
 
 		any = true;
@@ -426,6 +426,7 @@ struct sim *sim_new(const struct sim_conf *conf)
 
 			two->both_since[k] = MONO_NEVER;
 			two->hear_since[k] = two->told_since[k] = MONO_NEVER;
+			two->apart_since = two->lacks_since = MONO_NEVER;
 		}
 	}
 	return s;

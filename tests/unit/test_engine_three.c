@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine_int.h"
+#include "engine_sets_int.h"
 
 #define FW1 0 /* the peers of fw2 */
 #define FW3 1
@@ -19,8 +19,9 @@
 static struct engine *e;
 static const mono_t now = { 5 * MONO_S };
 
-static void setup(void)
+static void setup_with(size_t nsets)
 {
+	static const char *const sets[] = { "inet t blocked" };
 	static const uint32_t address = 0x0a010001;
 	const char *peers[2] = { "fw1", "fw3" }, *why;
 	const struct engine_vhost_conf vhost = {
@@ -40,11 +41,18 @@ static void setup(void)
 		.npeers = 2,
 		.vhosts = &vhost,
 		.peers = peers,
+		.nsets = nsets,
+		.sets = sets,
 	};
 
 	e = calloc(1, sizeof(*e));
 	ck_assert_int_eq(engine_init(e, &conf, &why, (mono_t){ MONO_S }), 0);
 	e->vhosts[0].carp.state = CARP_BACKUP;
+}
+
+static void setup(void)
+{
+	setup_with(0);
 }
 
 static void teardown(void)
@@ -191,6 +199,26 @@ START_TEST(who_tells_no_more_has_told_the_master)
 	e->peers[FW3].rx.epoch = 8;
 	tells_no_more(FW3);
 	ck_assert(!engine_rx_in_sync(e, FW1));
+}
+END_TEST
+
+/* Nor are elements of a set removed while two tell, but then. */
+START_TEST(a_set_is_told_again_by_who_is_left)
+{
+	struct engine_set *t;
+
+	teardown();
+	setup_with(1);
+	t = &e->sets->set[0];
+	says(FW1, CARP_MASTER, 0);
+	says(FW3, CARP_BACKUP, 100);
+	e->peers[FW3].rx.epoch = 9;
+	tells_no_more(FW3);
+	ck_assert(mono_is_never(t->wish));
+	t->unswept = true;
+	tells_no_more(FW3);
+	ck_assert(mono_due(t->wish, now));
+	ck_assert(!t->unswept);
 }
 END_TEST
 
@@ -375,6 +403,7 @@ int main(void)
 	tcase_add_test(t, nothing_is_swept_while_two_tell);
 	tcase_add_test(t, copies_are_marked_for_one_bulk);
 	tcase_add_test(t, who_tells_no_more_has_told_the_master);
+	tcase_add_test(t, a_set_is_told_again_by_who_is_left);
 	tcase_add_test(t, a_master_knows_better_than_one_that_was);
 	tcase_add_test(t, one_heir_of_a_bow_out);
 	tcase_add_test(t, the_better_copy_goes_first);
