@@ -121,6 +121,15 @@ static bool wants_bulk(const struct engine *e, unsigned peer)
 		 engine_live_peers(e) == e->npeers));
 }
 
+/* What a peer was handed is being made copies of its own. */
+static bool adopts(const struct engine *e)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		if (e->peers[i].rx.adopting)
+			return true;
+	return false;
+}
+
 void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
@@ -143,7 +152,8 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	rx->started = now;
 	rx->result = BULK_RUNNING;
 	rx->entries = rx->total = rx->suspects = rx->missing = 0;
-	e->raise &= e->masters > 0; /* it sets timeouts anew */
+	/* it sets timeouts anew, but not of what was handed to another one */
+	e->raise &= e->masters > 0 || adopts(e);
 	if (marks(e, peer))
 		rx->state = RX_MARK;
 	else

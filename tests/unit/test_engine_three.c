@@ -222,6 +222,26 @@ START_TEST(a_set_is_told_again_by_who_is_left)
 }
 END_TEST
 
+/* We hand over to one, and another one tells something, too: to ask that one
+ * puts an end to nothing. */
+START_TEST(a_bulk_beside_a_handover)
+{
+	e->table = 10;
+	says(FW3, CARP_MASTER, 20);
+	e->peers[FW3].rx.epoch = 0;
+	e->peers[FW3].rx.adopt = true;
+	engine_rx_word(e, FW3, now);
+	ck_assert(e->raise);
+	says(FW1, CARP_BACKUP, 0);
+	e->peers[FW1].word.tx_epoch = 9;
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_eq(e->peers[FW1].rx.state, RX_ASKED);
+	ck_assert(e->raise);
+	engine_rx_raised(e);
+	ck_assert(engine_rx_in_sync(e, FW3));
+}
+END_TEST
+
 /* It was master, slept, and has what went on elsewhere as it was then. */
 START_TEST(a_master_knows_better_than_one_that_was)
 {
@@ -404,6 +424,7 @@ int main(void)
 	tcase_add_test(t, copies_are_marked_for_one_bulk);
 	tcase_add_test(t, who_tells_no_more_has_told_the_master);
 	tcase_add_test(t, a_set_is_told_again_by_who_is_left);
+	tcase_add_test(t, a_bulk_beside_a_handover);
 	tcase_add_test(t, a_master_knows_better_than_one_that_was);
 	tcase_add_test(t, one_heir_of_a_bow_out);
 	tcase_add_test(t, the_better_copy_goes_first);
