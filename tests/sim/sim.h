@@ -235,6 +235,10 @@ void sim_flush(struct sim *s, unsigned node, uint32_t portid);
 
 /* No session is stuck, and what waits is bounded. */
 void sim_watch_sessions(struct sim *s);
+/* Nothing but a fault of a node or of the LAN may move a vhost now. */
+bool sim_is_calm(const struct sim *s);
+/* How often any moved. */
+uint64_t sim_moves(const struct sim *s);
 
 /* --- watch.c --------------------------------------------------------------- */
 
@@ -248,9 +252,6 @@ bool sim_holds(const struct sim *s, unsigned node, unsigned vhost);
 int sim_master(const struct sim *s);
 /* The node to which frames for a vhost go, or -1. */
 int sim_holder(const struct sim *s, unsigned vhost);
-/* 0: something else than the link may move a vhost; or a number that is another
- * one after anything moved. */
-uint64_t sim_watch_calm(const struct sim *s);
 /* The new master takes over from one that handed over. */
 void sim_watch_handover(struct sim *s, unsigned from, unsigned to);
 void sim_watch_transition(struct sim *s, unsigned node, unsigned vhost);

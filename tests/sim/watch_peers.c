@@ -97,6 +97,18 @@ void sim_watch_sessions(struct sim *s)
 
 /* --- what the link may not move ------------------------------------------- */
 
+/* It is master, or has heard the last adverts of the master. */
+static bool hears(const struct sim *s, unsigned i, unsigned k)
+{
+	const struct sim_node *n = &s->node[i];
+
+	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
+		if (sim_uses(s, f) && mono_diff(s->now, n->heard[k][f]) >
+					      sim_interval_ns(s) * 3 / 2)
+			return sim_master(s) == (int)i;
+	return true;
+}
+
 static bool is_calm(const struct sim *s, unsigned i)
 {
 	const struct sim_node *n = &s->node[i];
@@ -107,22 +119,29 @@ static bool is_calm(const struct sim *s, unsigned i)
 
 	for (unsigned k = 0; calm && k < s->conf.vhosts; k++)
 		calm = n->carrier[k] && !n->mute[k] && !n->unheard[k] &&
+		       hears(s, i, k) &&
 		       !n->engine->vhosts[k].carp.env.demotion &&
 		       n->engine->vhosts[k].carp.state != CARP_INIT;
 	return calm;
 }
 
-uint64_t sim_watch_calm(const struct sim *s)
+uint64_t sim_moves(const struct sim *s)
+{
+	uint64_t moves = 0;
+
+	for (unsigned i = 0; i < s->nodes; i++)
+		moves += s->node[i].transitions;
+	return moves;
+}
+
+bool sim_is_calm(const struct sim *s)
 {
 	bool calm = !s->conf.preempt && !s->conf.lan_loss &&
 		    !s->conf.lan_broken && !s->conf.active &&
 		    sim_master(s) >= 0;
-	uint64_t moves = 1;
 
-	for (unsigned i = 0; i < s->nodes; i++) {
+	for (unsigned i = 0; i < s->nodes; i++)
 		calm &= is_calm(s, i);
-		moves += s->node[i].transitions;
-	}
 	for (unsigned k = 0; k < s->conf.vhosts; k++) {
 		calm &= !s->lan_cut[k];
 		for (unsigned f = 0; f < CARP_FAMILIES; f++)
@@ -131,5 +150,5 @@ uint64_t sim_watch_calm(const struct sim *s)
 	/* two that took it meanwhile settle that still */
 	for (unsigned i = 0; calm && i < s->nodes; i++)
 		calm = (int)i == sim_master(s) || !s->node[i].engine->masters;
-	return calm ? moves : 0;
+	return calm;
 }
