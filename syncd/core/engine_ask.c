@@ -130,10 +130,22 @@ static bool adopts(const struct engine *e)
 	return false;
 }
 
+/* We are master, and who handed over to us has less than we. */
+static void tell_unswept(struct engine *e, mono_t now)
+{
+	for (unsigned i = 0; i < e->npeers; i++) {
+		e->peers[i].rx.unswept = false;
+		engine_sync_gap(e, i, "several nodes told different things",
+				now);
+	}
+}
+
 void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
+	if (rx->unswept && e->masters)
+		tell_unswept(e, now);
 	engine_resume_settle(e, peer, now);
 	if (rx->state == RX_ASKED)
 		request(e, peer, now);

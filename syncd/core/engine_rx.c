@@ -303,7 +303,8 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 		return;
 	}
 	/* who is master of nothing sends nothing: that confirms nothing */
-	rx->unswept = rx->bulk_epoch && engine_others_tell(e, peer);
+	rx->unswept =
+		rx->bulk_epoch && !e->masters && engine_others_tell(e, peer);
 	if (rx->suspects && rx->bulk_epoch && !e->masters) {
 		if (!rx->unswept) {
 			rx->state = RX_SWEEP;

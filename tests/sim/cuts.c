@@ -12,7 +12,7 @@ static bool is_in_sync(const struct sim *s, unsigned i)
 	const struct sim_node *n = &s->node[i];
 
 	if (!n->engine || !mono_due(n->frozen_until, s->now) ||
-	    n->kernel.max != KERNEL_ENTRIES_MAX)
+	    n->kernel.max != KERNEL_ENTRIES_MAX || n->refuse)
 		return false;
 	for (unsigned k = 0; k < n->engine->npeers; k++) {
 		const struct engine_rx *rx = &n->engine->peers[k].rx;

@@ -30,6 +30,7 @@ enum misfortune {
 	OVERRUN,
 	FLUSH,
 	FULL,
+	REFUSE,
 	STORM,	 /* a bulk in the middle of much traffic */
 	TAMPER,	 /* a standby's table is not what it was told */
 	SWALLOW, /* an event that the kernel never tells */
@@ -197,6 +198,10 @@ static void befall(struct sim *s, enum misfortune what)
 		s->lossy = true;
 		s->node[i].kernel.max = s->node[i].kernel.n + 1;
 		return;
+	case REFUSE:
+		s->lossy = true;
+		s->node[i].refuse = 1 + (unsigned)up_to(s, 20);
+		return;
 	case STORM:
 		storm(s);
 		return;
@@ -245,8 +250,10 @@ void misfortunes_mend(struct sim *s, unsigned percent)
 
 		if (!n->engine && sim_chance(s, percent))
 			sim_start(s, i);
-		if (sim_chance(s, percent))
+		if (sim_chance(s, percent)) {
 			n->kernel.max = KERNEL_ENTRIES_MAX;
+			n->refuse = 0;
+		}
 		if (!mono_due(n->frozen_until, s->now))
 			continue;
 		for (unsigned k = 0; k < s->conf.vhosts; k++)

@@ -429,6 +429,17 @@ bool world_events(struct sim *s, unsigned i, size_t room)
 	return true;
 }
 
+/* A hash chain is too long, or an answer was lost on the way. */
+static bool refuses(struct sim_node *n, const struct flow_change *c,
+		    uint8_t *result)
+{
+	if (!n->refuse || n->engine->ops_peer < 0 || c->op == FLOW_DESTROY)
+		return false;
+	*result = n->refuse % 2 ? FLOW_CHAIN : FLOW_ACK_LOST;
+	n->refuse--;
+	return true;
+}
+
 static void inject(struct sim *s, unsigned i)
 {
 	uint8_t results[ENGINE_OPS_MAX];
@@ -441,6 +452,8 @@ static void inject(struct sim *s, unsigned i)
 			kernel_find(&n->kernel, &e->ops[k].flow);
 		struct kernel_entry before = { 0 };
 
+		if (refuses(n, &e->ops[k], &results[k]))
+			continue;
 		if (have)
 			before = *have;
 		results[k] =

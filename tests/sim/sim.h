@@ -103,9 +103,10 @@ struct sim_node {
 	struct gate gate; /* as it was after its last turn */
 	/* end of the last comparison that was watched, with each peer */
 	mono_t audited[SIM_NODES_MAX];
-	bool stopped; /* ENGINE_STOPPED came */
-	bool any;     /* the last turn did something: look again */
-	bool paused;  /* no events are read: an upgrade is under way */
+	bool stopped;	 /* ENGINE_STOPPED came */
+	bool any;	 /* the last turn did something: look again */
+	bool paused;	 /* no events are read: an upgrade is under way */
+	unsigned refuse; /* so many entries of a peer are not taken */
 	/* for a test to look at */
 	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
 	unsigned handovers_ok, handovers_failed;

@@ -119,6 +119,18 @@ START_TEST(a_bulk_of_the_new_master_fills_the_gap_of_the_old_one)
 }
 END_TEST
 
+/* We are master, and both have all of it. */
+static void master(void)
+{
+	e->vhosts[0].carp.state = CARP_MASTER;
+	e->masters = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		e->peers[i].tx.state = TX_STREAM;
+		e->peers[i].tx.epoch = 3;
+		e->peers[i].word.rx_epoch = 3;
+	}
+}
+
 static void bulk_ends(unsigned peer)
 {
 	const struct session_event ev = {
@@ -199,6 +211,23 @@ START_TEST(who_tells_no_more_has_told_the_master)
 	e->peers[FW3].rx.epoch = 8;
 	tells_no_more(FW3);
 	ck_assert(!engine_rx_in_sync(e, FW1));
+}
+END_TEST
+
+/* Then we are master, and the one that handed over to us lacks some of it. */
+START_TEST(who_has_more_than_one_told_tells_it)
+{
+	says(FW1, CARP_BACKUP, 0);
+	says(FW3, CARP_BACKUP, 100);
+	master();
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_eq(e->peers[FW1].tx.state, TX_STREAM);
+	e->peers[FW3].rx.unswept = true;
+	engine_rx_settle(e, FW1, now);
+	engine_rx_settle(e, FW3, now);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert_int_eq(e->peers[i].tx.state, TX_NONE);
+	ck_assert(!e->peers[FW3].rx.unswept);
 }
 END_TEST
 
@@ -339,18 +368,6 @@ START_TEST(the_better_copy_goes_first)
 }
 END_TEST
 
-/* We are master, and both have all of it. */
-static void master(void)
-{
-	e->vhosts[0].carp.state = CARP_MASTER;
-	e->masters = 1;
-	for (unsigned i = 0; i < 2; i++) {
-		e->peers[i].tx.state = TX_STREAM;
-		e->peers[i].tx.epoch = 3;
-		e->peers[i].word.rx_epoch = 3;
-	}
-}
-
 static int heir(int wanted)
 {
 	char why[SESSION_REASON_MAX];
@@ -423,6 +440,7 @@ int main(void)
 	tcase_add_test(t, nothing_is_swept_while_two_tell);
 	tcase_add_test(t, copies_are_marked_for_one_bulk);
 	tcase_add_test(t, who_tells_no_more_has_told_the_master);
+	tcase_add_test(t, who_has_more_than_one_told_tells_it);
 	tcase_add_test(t, a_set_is_told_again_by_who_is_left);
 	tcase_add_test(t, a_bulk_beside_a_handover);
 	tcase_add_test(t, a_master_knows_better_than_one_that_was);
