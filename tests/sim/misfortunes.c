@@ -125,6 +125,22 @@ static void cut_or_mend(struct sim *s, unsigned i)
 	sim_cable(s, i, other, !s->cable_cut[i][other]);
 }
 
+static void reset(struct sim *s, unsigned i)
+{
+	if (s->nodes > 2 && sim_chance(s, 70))
+		sim_reset_cable(s, i, sim_other(s, i));
+	else
+		sim_reset_link(s);
+}
+
+/* With the device its flows may go. */
+static void carrier(struct sim *s, unsigned i, unsigned k)
+{
+	sim_carrier(s, i, k, !s->node[i].carrier[k]);
+	if (!s->node[i].carrier[k] && sim_chance(s, 50))
+		sim_flush(s, i, 0);
+}
+
 static void befall(struct sim *s, enum misfortune what)
 {
 	unsigned i = (unsigned)sim_random(s, s->nodes);
@@ -146,11 +162,8 @@ static void befall(struct sim *s, enum misfortune what)
 		sim_freeze(s, i, (int64_t)up_to(s, 4000) * MONO_MS);
 		return;
 	case CARRIER:
-		if (sleeps)
-			return;
-		sim_carrier(s, i, k, !s->node[i].carrier[k]);
-		if (!s->node[i].carrier[k] && sim_chance(s, 50))
-			sim_flush(s, i, 0);
+		if (!sleeps)
+			carrier(s, i, k);
 		return;
 	case LAN:
 		sim_lan(s, k, !s->lan_cut[k]);
@@ -171,10 +184,7 @@ static void befall(struct sim *s, enum misfortune what)
 		cut_or_mend(s, i);
 		return;
 	case RESET:
-		if (s->nodes > 2 && sim_chance(s, 70))
-			sim_reset_cable(s, i, sim_other(s, i));
-		else
-			sim_reset_link(s);
+		reset(s, i);
 		return;
 	case HANDOVER:
 		if (!sleeps)
