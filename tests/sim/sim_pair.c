@@ -29,7 +29,8 @@ struct totals {
 static void draw_third(struct sim *dice, struct sim_conf *c)
 {
 	c->nodes = 3;
-	c->active = c->crossed = c->independent = false;
+	c->active = c->crossed = false;
+	c->independent = getenv("SIM_IND") != NULL;
 	c->advskew[2] = c->advskew[sim_random(dice, 2)];
 	if (sim_chance(dice, 70))
 		c->advskew[2] = (uint8_t)(20 + sim_random(dice, 30));
@@ -114,11 +115,13 @@ static struct sim_conf draw_conf(uint64_t seed, unsigned nodes, bool verbose)
 static void unite(struct sim *s)
 {
 	for (unsigned n = 0; n < 60 && s->conf.independent; n++) {
-		const struct engine *e = s->node[1].engine;
+		unsigned last = s->nodes - 1;
 
 		if (sim_error(s) || sim_master(s) >= 0)
 			return;
-		(void)sim_handover(s, e->masters ? 1 : 0, false);
+		while (last && !s->node[last].engine->masters)
+			last--;
+		(void)sim_handover(s, last, false);
 		sim_run(s, 1 * MONO_S);
 	}
 }

@@ -271,6 +271,19 @@ START_TEST(a_bulk_beside_a_handover)
 }
 END_TEST
 
+/* Where all may work, and one does: a copy that is marked for its bulk looks like
+ * one whose packets pass here. */
+START_TEST(who_alone_works_is_right)
+{
+	e->independent = true;
+	says(FW1, CARP_MASTER, 0);
+	says(FW3, CARP_BACKUP, 100);
+	ck_assert_int_eq(engine_merge(e, FW1), FLOW_MERGE_NOT);
+	says(FW3, CARP_MASTER, 100);
+	ck_assert_int_ne(engine_merge(e, FW1), FLOW_MERGE_NOT);
+}
+END_TEST
+
 /* It was master, slept, and has what went on elsewhere as it was then. */
 START_TEST(a_master_knows_better_than_one_that_was)
 {
@@ -443,6 +456,7 @@ int main(void)
 	tcase_add_test(t, who_has_more_than_one_told_tells_it);
 	tcase_add_test(t, a_set_is_told_again_by_who_is_left);
 	tcase_add_test(t, a_bulk_beside_a_handover);
+	tcase_add_test(t, who_alone_works_is_right);
 	tcase_add_test(t, a_master_knows_better_than_one_that_was);
 	tcase_add_test(t, one_heir_of_a_bow_out);
 	tcase_add_test(t, the_better_copy_goes_first);
