@@ -134,9 +134,13 @@ struct engine_rx {
 	uint64_t adopting; /* that epoch, while DUMP_RAISE runs; or 0 */
 	bool asked;	   /* a person wants a bulk */
 	uint64_t id, bulk_epoch; /* asked for */
+	bool requested;		 /* and it was said; */
+	uint64_t told_seq;	 /* a master waits for this frame first */
 	bool open_failure;	 /* of an entry since the bulk began */
-	bool no_room;		 /* each of those was for want of room */
+	bool refused;		 /* one of them, and not for want of room */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
+	uint64_t last_epoch;	 /* of its last word */
+	bool unswept;		 /* another peer told us, too */
 	mono_t labels_at; /* the last time that our kernel kept no labels */
 	int64_t retry_full_ns; /* after such a failure, doubled by each */
 	int64_t retry_soon_ns; /* after others, doubled by each in a minute */

@@ -195,11 +195,6 @@ static bool looks(const struct engine_audit *a, mono_t now)
 	       a->answer->lapses_at.ns > now.ns;
 }
 
-static bool tells(const struct engine_peer *p)
-{
-	return p->live && p->heard && p->word.tx_epoch;
-}
-
 static uint32_t floor_s(const struct engine *e, mono_t now)
 {
 	int64_t period_ns = 0;
@@ -210,7 +205,7 @@ static uint32_t floor_s(const struct engine *e, mono_t now)
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
 
-		if (tells(p) && !looks(&p->audit, now))
+		if (engine_peer_tells(p) && !looks(&p->audit, now))
 			return TIMEOUT_STANDBY_S;
 		if (looks(&p->audit, now) &&
 		    period_ns < p->audit.answer->period_ns)
@@ -279,10 +274,7 @@ static void refresh(struct engine *e, struct audit_answer *a,
 /* Who else tells us has what the owner lacks. */
 static bool may_cut(const struct engine *e, unsigned peer)
 {
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (i != peer && tells(&e->peers[i]))
-			return false;
-	return !e->masters;
+	return !engine_others_tell(e, peer) && !e->masters;
 }
 
 static void cut(struct engine *e, unsigned peer, const struct flow *f)

@@ -63,6 +63,15 @@ static uint32_t timeout(const struct engine *e, const struct flow_change *c)
 			  : timeouts_standby(&e->timeouts, f, e->standby_s);
 }
 
+/* It was master, and another one is: that one knows better. */
+static bool was_master(const struct engine *e, unsigned peer)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (engine_peer_is_master(&e->peers[i]))
+			return !engine_peer_is_master(&e->peers[peer]);
+	return false;
+}
+
 /* A table has also what it was told. That is no news of any packet, but of
  * those that are lacking here. */
 static enum flow_merge merge(const struct engine *e, unsigned peer,
@@ -70,6 +79,8 @@ static enum flow_merge merge(const struct engine *e, unsigned peer,
 {
 	enum flow_merge m = engine_merge(e, peer);
 
+	if (!m && e->ops_bulk && was_master(e, peer))
+		return FLOW_MERGE_ADD;
 	if (m && c->op == FLOW_COPY && engine_all_work(e) &&
 	    !merge_mine(&c->flow, &e->timeouts))
 		return FLOW_MERGE_ADD;

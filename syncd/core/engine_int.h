@@ -13,8 +13,9 @@
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
  * engine_sync.c      flows out: events, gaps, bulks
- * engine_rx.c        flows in: bulks, what is missing
- * engine_apply.c     and each of them into our kernel
+ * engine_rx.c        flows in: injection, bulks, what is missing
+ * engine_ask.c       when we ask to be told all
+ * engine_result.c    what our kernel says to what we are told
  * engine_resume.c    streams that go on after their link was down
  * engine_merge.c     whose word counts where several nodes work
  * engine_dump.c      dumps of our table, and whom they serve
@@ -221,6 +222,14 @@ mono_t engine_expects_deadline(const struct engine *e);
 void engine_rx_expects(struct engine *e, unsigned peer,
 		       const struct session_event *ev);
 
+/* --- engine_ask.c: when we ask to be told all */
+bool engine_peer_tells(const struct engine_peer *p);
+bool engine_others_tell(const struct engine *e, unsigned peer);
+void engine_rx_settle(struct engine *e, unsigned peer, mono_t now);
+mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
+/* The dump that marks copies is through. */
+void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
+
 /* --- engine_rx.c: what we are told */
 void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 		      mono_t now);
@@ -244,14 +253,18 @@ void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 			  const struct session_event *ev, mono_t now);
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
 			const struct session_event *ev, mono_t now);
-void engine_rx_settle(struct engine *e, unsigned peer, mono_t now);
-mono_t engine_rx_deadline(const struct engine *e, unsigned peer);
-/* The dump that marks copies is through. */
-void engine_rx_marked(struct engine *e, unsigned peer, mono_t now);
-
-/* --- engine_apply.c */
+/* A bulk is over: not whole, and asked for again then. */
+void engine_rx_failed(struct engine *e, unsigned peer, const char *why,
+		      int64_t retry_ns, mono_t now);
+/* It is over and was told whole, which our kernel has taken, or has not. */
+void engine_rx_ended(struct engine *e, unsigned peer, mono_t now);
 void engine_rx_flows(struct engine *e, unsigned peer,
 		     const struct session_event *ev);
+
+/* --- engine_result.c */
+/* Our kernel's answer to one entry that the peer told. */
+void engine_rx_result(struct engine *e, struct engine_peer *p,
+		      enum flow_result r, mono_t now);
 
 /* --- engine_filter.c */
 /* What the peer told, in our numbers of zones: c itself, or *here. */

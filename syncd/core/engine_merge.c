@@ -27,8 +27,9 @@ enum flow_merge engine_merge(const struct engine *e, unsigned peer)
 	const struct engine_peer *p = &e->peers[peer];
 	bool prevails;
 
-	/* of several peers that all work two may see one flow */
-	if (!e->masters && !(engine_all_work(e) && e->npeers > 1))
+	/* two that work, both or each beside this one, may see one flow; who
+	 * alone tells is right, also of copies that are marked */
+	if (!e->masters && !(engine_all_work(e) && engine_others_tell(e, peer)))
 		return FLOW_MERGE_NOT;
 	/* two that did not hear each other may have the same number */
 	prevails = e->owner != p->word.owner ? e->owner > p->word.owner

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a peer tells us about its flows: its table whole, and whole again when
- * anything is missing. What goes into our kernel is engine_apply.c's.
+ * What a peer tells us about its flows: into our kernel with it, the answer
+ * back, and the whole table again when anything is missing.
  *
  * A bulk in three steps. Before it, every copy that we have is marked: its
  * timeout is cut (TIMEOUT_SUSPECT_S). The bulk, and the stream beside it, set
  * the timeouts of all that lives. After it, what still bears the mark is gone
  * at the owner and is removed, also where the table was full: that makes room.
- * So the kernel's own table is the memory of what the bulk has confirmed.
+ * So the kernel's own table is the memory of what the bulk has confirmed. Where
+ * several peers tell, none of them has all, and
+ * nothing is removed until one alone tells.
  *
  * Invariant: rx.epoch names an epoch of which this kernel has everything.
  */
@@ -18,8 +20,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A peer serves one bulk after another. */
-#define ASKED_MAX_NS	  (120 * MONO_S)
 #define RETRY_SOON_NS	  (500 * MONO_MS)
 #define RETRY_SOON_MAX_NS (30 * MONO_S)
 #define RETRY_FORGET_NS	  (60 * MONO_S)
@@ -61,8 +61,8 @@ static void answer(struct engine *e, unsigned peer, bool ok, const char *why)
 	snprintf(a->log.text, sizeof(a->log.text), "%s", why);
 }
 
-static void failed(struct engine *e, unsigned peer, const char *why,
-		   int64_t retry_ns, mono_t now)
+void engine_rx_failed(struct engine *e, unsigned peer, const char *why,
+		      int64_t retry_ns, mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
@@ -106,7 +106,16 @@ static void failed_full(struct engine *e, unsigned peer, const char *why,
 		rx->retry_full_ns = RETRY_FULL_NS;
 	if (rx->retry_full_ns > RETRY_FULL_MAX_NS)
 		rx->retry_full_ns = RETRY_FULL_MAX_NS;
-	failed(e, peer, why, rx->retry_full_ns, now);
+	engine_rx_failed(e, peer, why, rx->retry_full_ns, now);
+}
+
+/* What came too late from one that tells nothing any more came with the whole
+ * of another one. */
+static void fill_gaps(struct engine *e)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		if (e->peers[i].heard && !e->peers[i].word.tx_epoch)
+			e->peers[i].rx.gap[0] = '\0';
 }
 
 static void complete(struct engine *e, unsigned peer, mono_t now)
@@ -124,6 +133,8 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	p->bulks[BULK_DONE]++;
 	rx->epoch = rx->bulk_epoch;
 	rx->gap[0] = '\0';
+	if (rx->bulk_epoch)
+		fill_gaps(e);
 	rx->total = rx->entries;
 	rx->retry_full_ns = 0;
 	rx->took_ns = mono_diff(now, rx->started);
@@ -136,13 +147,27 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	answer(e, peer, true, "");
 }
 
+void engine_rx_ended(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+	char why[SESSION_REASON_MAX];
+
+	if (!rx->open_failure) {
+		complete(e, peer, now);
+		return;
+	}
+	snprintf(why, sizeof(why), "%.90s (%llu missing)", rx->gap,
+		 (unsigned long long)rx->missing);
+	failed_full(e, peer, why, now);
+}
+
 void engine_rx_again(struct engine *e, unsigned peer, const char *why,
 		     mono_t now)
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
 	if (rx->state != RX_IDLE)
-		failed(e, peer, why, 0, now);
+		engine_rx_failed(e, peer, why, 0, now);
 	rx->epoch = 0;
 	engine_resume_void_peer(e, peer);
 }
@@ -158,8 +183,9 @@ void engine_rx_forget(struct engine *e, unsigned peer, const char *why,
 {
 	struct engine_rx *rx = &e->peers[peer].rx;
 
+	rx->last_epoch = 0;
 	if (rx->state != RX_IDLE)
-		failed(e, peer, why, 0, now);
+		engine_rx_failed(e, peer, why, 0, now);
 	answer(e, peer, false, why);
 	rx->epoch = 0;
 	rx->gap[0] = '\0';
@@ -217,8 +243,8 @@ void engine_rx_torn(struct engine *e, mono_t now)
 
 		/* it may have confirmed what is gone now */
 		if (bulk_expected(rx))
-			failed(e, i, "entries were torn away",
-			       retry_soon(rx, now), now);
+			engine_rx_failed(e, i, "entries were torn away",
+					 retry_soon(rx, now), now);
 		adopt_not(rx);
 		rx->epoch = 0;
 		e->peers[i].say_word = true;
@@ -231,9 +257,10 @@ void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
 		struct engine_rx *rx = &e->peers[i].rx;
 
 		if (master && (rx->state == RX_MARK || rx->state == RX_SWEEP))
-			failed(e, i, "this node became master", 0, now);
+			engine_rx_failed(e, i, "this node became master", 0,
+					 now);
 		if (!master && bulk_expected(rx))
-			failed(e, i, "this node was master", 0, now);
+			engine_rx_failed(e, i, "this node was master", 0, now);
 		if (master)
 			adopt_not(rx);
 		else
@@ -242,19 +269,33 @@ void engine_rx_role_changed(struct engine *e, bool master, mono_t now)
 	}
 }
 
+/* It tells no more. If we do not have it all, or some that is over, who goes on
+ * telling knows by now. */
+static void ceased(struct engine *e, unsigned peer, mono_t now)
+{
+	struct engine_rx *rx = &e->peers[peer].rx;
+
+	engine_sets_ceased(e, now);
+	if (rx->epoch == rx->last_epoch && !rx->unswept)
+		return;
+	rx->unswept = false;
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer && engine_peer_tells(&e->peers[i]))
+			engine_rx_again(e, i, "it has more by now", now);
+}
+
 void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
 
+	if (rx->last_epoch && !p->word.tx_epoch)
+		ceased(e, peer, now);
+	rx->last_epoch = p->word.tx_epoch;
 	adopt(e, peer);
-	/* another one than we gave it to may have taken it */
-	for (unsigned i = 0; p->word.tx_epoch && i < e->npeers; i++)
-		if (i != peer && !e->peers[i].rx.adopting)
-			adopt_not(&e->peers[i].rx);
 	if (bulk_expected(rx) && rx->bulk_epoch != p->word.tx_epoch)
-		failed(e, peer, "it was interrupted at the peer",
-		       retry_soon(rx, now), now);
+		engine_rx_failed(e, peer, "it was interrupted at the peer",
+				 retry_soon(rx, now), now);
 }
 
 void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
@@ -268,7 +309,7 @@ void engine_rx_gap(struct engine *e, unsigned peer, const char *reason,
 	engine_resume_void_peer(e, peer);
 	p->say_word = true;
 	if (bulk_expected(&p->rx))
-		failed(e, peer, reason, wait, now);
+		engine_rx_failed(e, peer, reason, wait, now);
 	else if (wait > RETRY_SOON_NS) /* the first is closed at once */
 		p->rx.retry_at = mono_add(now, wait);
 }
@@ -280,7 +321,7 @@ void engine_rx_open(struct engine_peer *p, const char *why, bool no_room,
 		p->rx.retry_at = mono_add(now, RETRY_FULL_NS);
 	snprintf(p->rx.gap, sizeof(p->rx.gap), "%s", why);
 	p->rx.open_failure = true;
-	p->rx.no_room &= no_room;
+	p->rx.refused |= !no_room;
 	p->say_word = true;
 }
 
@@ -297,22 +338,7 @@ void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 	rx->total = ev->bulk.expected;
 	rx->entries = 0;
 	rx->open_failure = false;
-	rx->no_room = true;
-}
-
-/* All that it has to tell has arrived, and is in our kernel, or is not. */
-static void bulk_ended(struct engine *e, unsigned peer, mono_t now)
-{
-	struct engine_rx *rx = &e->peers[peer].rx;
-	char why[SESSION_REASON_MAX];
-
-	if (!rx->open_failure) {
-		complete(e, peer, now);
-		return;
-	}
-	snprintf(why, sizeof(why), "%.90s (%llu missing)", rx->gap,
-		 (unsigned long long)rx->missing);
-	failed_full(e, peer, why, now);
+	rx->refused = false;
 }
 
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
@@ -331,103 +357,80 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 			 "%llu entries were sent, %llu arrived, or they differ",
 			 (unsigned long long)ev->bulk_end.sent,
 			 (unsigned long long)ev->bulk_end.arrived);
-		failed(e, peer, why, retry_soon(rx, now), now);
+		engine_rx_failed(e, peer, why, retry_soon(rx, now), now);
 		return;
 	}
 	/* who is master of nothing sends nothing: that confirms nothing. Where
 	 * there was no room, what goes now makes some. */
-	if (rx->suspects && rx->bulk_epoch && !e->masters && rx->no_room) {
-		rx->state = RX_SWEEP;
-		rx->swept = false;
-		return;
+	rx->unswept =
+		rx->bulk_epoch && !e->masters && engine_others_tell(e, peer);
+	if (rx->suspects && rx->bulk_epoch && !e->masters && !rx->refused) {
+		if (!rx->unswept) {
+			rx->state = RX_SWEEP;
+			rx->swept = false;
+			return;
+		}
+		e->raise = true;
 	}
-	bulk_ended(e, peer, now);
+	engine_rx_ended(e, peer, now);
 }
 
-/* --- asking ------------------------------------------------------------------------- */
+/* --- flows into our kernel ------------------------------------------------------ */
 
-static void ask(struct engine *e, unsigned peer, mono_t now)
+void engine_rx_flows(struct engine *e, unsigned peer,
+		     const struct session_event *ev)
 {
 	struct engine_peer *p = &e->peers[peer];
+	struct flow_change here;
 
-	p->rx.bulk_epoch = p->word.tx_epoch;
-	p->rx.state = RX_ASKED;
-	p->rx.asked_at = now;
-	if (session_send_bulk_request(p->session, p->rx.id))
-		failed(e, peer, "memory is short", retry_soon(&p->rx, now),
-		       now);
-}
+	e->ops_peer = (int)peer;
+	e->ops_seq = ev->flows.seq;
+	e->ops_bulk = ev->flows.bulk;
+	for (size_t i = 0; i < ev->flows.n; i++) {
+		const struct flow_change *c =
+			engine_zone_here(p, &ev->flows.list[i], &here);
 
-void engine_rx_marked(struct engine *e, unsigned peer, mono_t now)
-{
-	ask(e, peer, now);
-}
-
-int engine_bulk(struct engine *e, unsigned peer, mono_t now)
-{
-	struct engine_peer *p = &e->peers[peer];
-
-	if (!p->live)
-		return -ENOTCONN;
-	p->rx.asked = true;
-	p->rx.retry_at = now;
-	return 0;
-}
-
-/* Who was master waits until the peer's kernel has what it was told last: it is
- * in the peer's table then. */
-static bool all_acked(const struct engine *e, const struct engine_peer *p)
-{
-	return e->masters ||
-	       (!session_filling(p->session) &&
-		session_seq_acked(p->session) == session_seq_sent(p->session));
-}
-
-static bool wants_bulk(const struct engine *e, unsigned peer)
-{
-	const struct engine_peer *p = &e->peers[peer];
-
-	if (!p->rx.asked && (!all_acked(e, p) || !engine_sets_ready(e)))
-		return false;
-	return p->live && p->heard && p->rx.state == RX_IDLE && !e->stopping &&
-	       !p->rx.adopt && !engine_resume_running(e, peer) &&
-	       (p->rx.asked || !engine_rx_in_sync(e, peer));
-}
-
-void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
-{
-	struct engine_rx *rx = &e->peers[peer].rx;
-
-	engine_resume_settle(e, peer, now);
-	if (rx->state == RX_ASKED &&
-	    mono_diff(now, rx->asked_at) > ASKED_MAX_NS)
-		failed(e, peer, "the peer does not answer the request", 0, now);
-	if (rx->state == RX_SWEEP && rx->open_failure && !rx->no_room)
-		failed_full(e, peer, rx->gap, now);
-	if (rx->state == RX_SWEEP && rx->swept && !e->nops)
-		bulk_ended(e, peer, now);
-	if (!wants_bulk(e, peer) || !mono_due(rx->retry_at, now))
+		p->answered += !ev->flows.bulk &&
+			       (c->op == FLOW_NEW || c->op == FLOW_UPDATE) &&
+			       c->flow.status & IPS_SEEN_REPLY;
+		if (c->op == FLOW_NEW)
+			ended_forget(&p->rx.ended, &c->flow);
+		if (ev->flows.bulk && ended_has(&p->rx.ended, &c->flow))
+			continue;
+		engine_audit_touch(e, &c->flow);
+		engine_answer_told(e, &c->flow);
+		if (!engine_op_told(e, c, peer))
+			engine_filter_refused(e, peer, c);
+	}
+	if (ev->flows.bulk && p->rx.state == RX_RUNNING)
+		p->rx.entries += ev->flows.n;
+	if (e->nops)
 		return;
-	rx->id = ++e->ids;
-	rx->started = now;
-	rx->result = BULK_RUNNING;
-	rx->entries = rx->total = rx->suspects = rx->missing = 0;
-	e->raise &= e->masters > 0; /* it sets timeouts anew */
-	/* a master's entries are its own, and those of one that was; who has
-	 * nothing to tell confirms nothing; an empty table has nothing to
-	 * mark */
-	if (engine_telling(e) || !e->peers[peer].word.tx_epoch ||
-	    (!e->table && !e->touched))
-		ask(e, peer, now);
-	else
-		rx->state = RX_MARK;
+	e->ops_peer = -1;
+	p->ack_seq = ev->flows.seq;
+	p->say_ack = true;
 }
 
-mono_t engine_rx_deadline(const struct engine *e, unsigned peer)
+void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
+		     mono_t now)
 {
-	const struct engine_rx *rx = &e->peers[peer].rx;
+	struct engine_peer *p;
 
-	if (rx->state == RX_ASKED)
-		return mono_add(rx->asked_at, ASKED_MAX_NS + 1);
-	return wants_bulk(e, peer) ? rx->retry_at : MONO_NEVER;
+	if (e->ops_peer < 0) {
+		engine_dump_rest(e, true, cost_ns, now);
+	} else {
+		p = &e->peers[e->ops_peer];
+		for (size_t i = 0; i < e->nops; i++)
+			engine_rx_result(e, p, (enum flow_result)results[i],
+					 now);
+		p->ack_seq = e->ops_seq;
+		p->say_ack = true;
+	}
+	e->injected += e->nops;
+	e->touched = true;
+	e->fresh = 0;
+	if (e->ops_peer >= 0 && e->dump_running && e->dump == DUMP_SWEEP)
+		e->fresh = e->nops;
+	e->nops = 0;
+	e->ops_peer = -1;
 }

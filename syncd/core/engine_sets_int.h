@@ -52,6 +52,8 @@ void engine_sets_words(struct engine *e, unsigned peer,
 		       const struct session_event *ev);
 void engine_sets_heard(struct engine *e, unsigned peer,
 		       const struct session_event *ev, mono_t now);
+/* A peer tells no more. */
+void engine_sets_ceased(struct engine *e, mono_t now);
 /* Something is to be applied first. */
 bool engine_sets_busy(const struct engine *e);
 /* sets->ops are done with, and who told them is answered. */

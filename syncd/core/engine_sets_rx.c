@@ -172,6 +172,7 @@ static void part_of(struct engine *e, unsigned peer, unsigned set,
 {
 	struct engine_set *t = &e->sets->set[set];
 	struct engine_set_peer *sp = &e->sets->peers[peer].of[set];
+	bool whole;
 
 	switch (m->part) {
 	case SET_PART_STREAM:
@@ -182,11 +183,24 @@ static void part_of(struct engine *e, unsigned peer, unsigned set,
 		set_memo_mention(&t->memo);
 		return;
 	case SET_PART_END:
-		t->sweep = m->want && sp->hears == m->want && t->read &&
-			   !e->masters && one_tells(e) &&
-			   !t->results[SET_CROWD];
+		whole = m->want && sp->hears == m->want && t->read &&
+			!e->masters && !t->results[SET_CROWD];
+		t->sweep = whole && one_tells(e);
+		t->unswept = whole && !t->sweep;
 		sp->hears = 0;
 		return;
+	}
+}
+
+/* Of several one is left, and has all: what it does not mention now goes. */
+void engine_sets_ceased(struct engine *e, mono_t now)
+{
+	for (unsigned i = 0; e->sets && one_tells(e) && i < e->sets->n; i++) {
+		struct engine_set *t = &e->sets->set[i];
+
+		if (t->unswept)
+			t->wish = mono_min(t->wish, now);
+		t->unswept = false;
 	}
 }
 

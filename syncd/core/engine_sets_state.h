@@ -35,6 +35,7 @@ struct engine_set {
 	mono_t wish;	 /* when all elements are to be asked for */
 	uint64_t want;	 /* the last wish; 0: none yet */
 	bool sweep;	 /* all were told: what was not is to go */
+	bool unswept;	 /* or stays for now: several peers tell */
 	struct set_memo memo;
 	uint64_t sent, received, applied, removed, looks;
 	uint64_t results[SET_RESULTS];

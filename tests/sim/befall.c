@@ -75,31 +75,74 @@ void sim_lan(struct sim *s, unsigned vhost, bool cut)
 	s->lan_cut[vhost] = cut;
 }
 
+static void retransmit(struct sim *s, unsigned i, unsigned from)
+{
+	struct sim_pipe *p = &s->node[i].inbox[from];
+	mono_t at = mono_add(s->now, RETRANSMIT_NS);
+
+	for (size_t k = 0; k < p->nsegments; k++)
+		if (p->segments[k].at.ns < at.ns)
+			p->segments[k].at = at;
+}
+
 void sim_link(struct sim *s, bool cut)
 {
 	if (s->link_cut == cut)
 		return;
 	sim_say(s, "-- link %s", cut ? "cut" : "whole");
 	s->link_cut = cut;
-	for (unsigned i = 0; i < SIM_NODES && !cut; i++) {
-		struct sim_pipe *p = &s->node[i].inbox;
-		mono_t at = mono_add(s->now, RETRANSMIT_NS);
+	for (unsigned i = 0; i < s->nodes && !cut; i++)
+		for (unsigned from = 0; from < s->nodes; from++)
+			retransmit(s, i, from);
+}
 
-		for (size_t k = 0; k < p->nsegments; k++)
-			if (p->segments[k].at.ns < at.ns)
-				p->segments[k].at = at;
-	}
+void sim_cable(struct sim *s, unsigned a, unsigned b, bool cut)
+{
+	if (s->cable_cut[a][b] == cut)
+		return;
+	sim_say(s, "-- cable of %s and %s %s", s->node[a].name, s->node[b].name,
+		cut ? "cut" : "whole");
+	s->cable_cut[a][b] = s->cable_cut[b][a] = cut;
+	if (cut)
+		return;
+	retransmit(s, a, b);
+	retransmit(s, b, a);
+}
+
+/* Of what is on its way a part arrives: a frame that is cut short. */
+static void cut_short(struct sim *s, unsigned i, unsigned from)
+{
+	struct sim_node *n = &s->node[i];
+	struct sim_pipe *p = &n->inbox[from];
+
+	if (n->attached[from] && p->nsegments && sim_chance(s, 50))
+		engine_peer_data(n->engine, sim_peer(i, from), p->bytes,
+				 sim_random(s, p->segments[0].len), s->now);
+}
+
+static void reset_end(struct sim *s, unsigned i, unsigned from)
+{
+	if (!s->node[i].engine || i == from)
+		return;
+	cut_short(s, i, from);
+	world_detach(s, i, from, "reset");
+	world_actions(s, i);
 }
 
 void sim_reset_link(struct sim *s)
 {
 	sim_say(s, "-- link reset");
-	for (unsigned i = 0; i < SIM_NODES; i++) {
-		if (!s->node[i].engine)
-			continue;
-		world_detach(s, i, "reset");
-		world_actions(s, i);
-	}
+	for (unsigned i = 0; i < s->nodes; i++)
+		for (unsigned from = 0; from < s->nodes; from++)
+			reset_end(s, i, from);
+}
+
+void sim_reset_cable(struct sim *s, unsigned a, unsigned b)
+{
+	sim_say(s, "-- cable of %s and %s: reset", s->node[a].name,
+		s->node[b].name);
+	reset_end(s, a, b);
+	reset_end(s, b, a);
 }
 
 int sim_handover(struct sim *s, unsigned i, bool force)
@@ -134,7 +177,7 @@ void sim_verify(struct sim *s, unsigned i)
 
 	if (!e)
 		return;
-	if (engine_verify(e, 0, why, s->now))
+	if (engine_verify(e, sim_peer(i, sim_other(s, i)), why, s->now))
 		sim_say(s, "%s: no verify: %s", s->node[i].name, why);
 	world_actions(s, i);
 }
@@ -143,7 +186,8 @@ void sim_ask_bulk(struct sim *s, unsigned i)
 {
 	if (!s->node[i].engine)
 		return;
-	(void)engine_bulk(s->node[i].engine, 0, s->now);
+	(void)engine_bulk(s->node[i].engine, sim_peer(i, sim_other(s, i)),
+			  s->now);
 	world_actions(s, i);
 	s->node[i].any = true;
 }

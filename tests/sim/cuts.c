@@ -10,20 +10,28 @@
 static bool is_in_sync(const struct sim *s, unsigned i)
 {
 	const struct sim_node *n = &s->node[i];
-	const struct engine_rx *rx;
 
 	if (!n->engine || !mono_due(n->frozen_until, s->now) ||
-	    n->kernel.max != KERNEL_ENTRIES_MAX)
+	    n->kernel.max != KERNEL_ENTRIES_MAX || n->refuse)
 		return false;
-	rx = &n->engine->peers[0].rx;
-	return rx->state == RX_IDLE && !rx->asked &&
-	       engine_tx_in_sync(n->engine, 0) &&
-	       engine_rx_in_sync(n->engine, 0);
+	for (unsigned k = 0; k < n->engine->npeers; k++) {
+		const struct engine_rx *rx = &n->engine->peers[k].rx;
+
+		if (rx->state != RX_IDLE || rx->asked ||
+		    !engine_tx_in_sync(n->engine, k) ||
+		    !engine_rx_in_sync(n->engine, k))
+			return false;
+	}
+	return true;
 }
 
+/* And all cables are whole. */
 static bool in_sync(const struct sim *s)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes * s->nodes; i++)
+		if (s->cable_cut[i / s->nodes][i % s->nodes])
+			return false;
+	for (unsigned i = 0; i < s->nodes; i++)
 		if (!is_in_sync(s, i))
 			return false;
 	return true;
@@ -34,12 +42,13 @@ static uint64_t reasons(const struct sim *s)
 {
 	uint64_t n = 0;
 
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		const struct engine *e = s->node[i].engine;
 
 		n += s->node[i].transitions;
-		if (e)
-			n += e->overruns + e->peers[0].resume.dropped;
+		n += e ? e->overruns : 0;
+		for (unsigned k = 0; e && k < e->npeers; k++)
+			n += e->peers[k].resume.dropped;
 	}
 	return n;
 }
@@ -67,15 +76,20 @@ static void watch_no_bulk(struct sim *s, unsigned standby, uint64_t before,
 void sim_cut(struct sim *s)
 {
 	unsigned usual = s->conf.ops_s;
-	unsigned standby = 1 - (unsigned)sim_master(s);
-	uint64_t before, bulks;
+	int master = sim_master(s);
+	uint64_t before, bulks, moves;
+	bool calm;
+	unsigned standby;
 	struct engine *e;
 
-	if (sim_master(s) < 0 || !in_sync(s) || s->link_cut)
+	if (master < 0 || !in_sync(s) || s->link_cut)
 		return;
+	standby = sim_other(s, (unsigned)master);
 	e = s->node[standby].engine;
 	if (e->masters)
 		return;
+	calm = sim_is_calm(s);
+	moves = sim_moves(s);
 	before = reasons(s);
 	bulks = e->ids;
 	if (sim_chance(s, 30))
@@ -90,21 +104,28 @@ void sim_cut(struct sim *s)
 		sim_run(s, (int64_t)sim_random(s, 1000) * MONO_MS);
 	}
 	s->conf.ops_s = usual;
+	if (calm && sim_moves(s) != moves)
+		sim_fail(s, "a cut of the link moved a virtual host");
 	watch_no_bulk(s, standby, before, bulks);
 }
 
 /* Nor after an upgrade, if the old process could hand its streams on. */
 void sim_upgrade_watched(struct sim *s, unsigned i)
 {
-	bool whole = sim_master(s) >= 0 && in_sync(s) && !s->link_cut;
-	unsigned standby = 1 - (unsigned)sim_master(s);
+	int master = sim_master(s);
+	bool whole = master >= 0 && in_sync(s) && !s->link_cut;
+	unsigned standby = i;
 	const struct engine_peer *p;
 
-	if (whole)
+	if (whole) {
+		if ((int)i == master)
+			standby = sim_other(s, i);
 		whole = !s->node[standby].engine->masters;
+	}
 	if (!sim_upgrade(s, i) || !whole || sim_error(s))
 		return;
-	p = &s->node[i].engine->peers[0];
+	p = &s->node[i].engine->peers[sim_peer(
+		i, i == standby ? (unsigned)master : standby)];
 	if (i == standby ? !p->resume.epoch : !session_parked(p->session))
 		return;
 	watch_no_bulk(s, standby, reasons(s), s->node[standby].engine->ids);

@@ -30,11 +30,14 @@ enum misfortune {
 	OVERRUN,
 	FLUSH,
 	FULL,
+	REFUSE,
 	STORM,	 /* a bulk in the middle of much traffic */
 	TAMPER,	 /* a standby's table is not what it was told */
 	SWALLOW, /* an event that the kernel never tells */
 	VERIFY,
-	CUT, /* of the link, and nothing else */
+	CUT,	/* of the link, and nothing else */
+	STRIKE, /* in the middle of a step */
+	SLEEP,	/* a long one: to a node the clock jumps */
 	UPGRADE,
 	MISFORTUNES
 };
@@ -43,15 +46,17 @@ static void storm(struct sim *s)
 {
 	unsigned usual = s->conf.ops_s;
 	int master = sim_master(s);
+	unsigned standby;
 
 	if (master < 0)
 		return;
 	sim_say(s, "-- storm");
 	s->conf.ops_s = 5000;
+	standby = sim_other(s, (unsigned)master);
 	if (sim_chance(s, 50))
 		sim_reset_link(s);
-	else if (mono_due(s->node[1 - master].frozen_until, s->now))
-		sim_ask_bulk(s, 1 - (unsigned)master);
+	else if (mono_due(s->node[standby].frozen_until, s->now))
+		sim_ask_bulk(s, standby);
 	sim_run(s, (int64_t)up_to(s, 600) * MONO_MS);
 	s->conf.ops_s = usual;
 }
@@ -68,17 +73,35 @@ static void lose_events(struct sim *s, unsigned i)
 	k->room = room;
 }
 
+/* A node that misses events stays what it is: its peers are on hold. */
+static void overrun(struct sim *s, unsigned i)
+{
+	bool calm = sim_is_calm(s);
+	uint64_t before = sim_moves(s);
+
+	lose_events(s, i);
+	if (!calm)
+		return;
+	sim_run(s, 2 * MONO_S);
+	if (sim_moves(s) != before)
+		sim_fail(s, "lost events moved a virtual host");
+}
+
 void misfortunes_tamper(struct sim *s)
 {
 	int master = sim_master(s);
+	struct sim_node *n;
+	unsigned standby;
 
-	if (master < 0 || !s->conf.audit_ns ||
-	    s->node[1 - master].engine == NULL ||
-	    s->node[1 - master].engine->masters)
+	if (master < 0 || !s->conf.audit_ns)
 		return;
-	sim_say(s, "-- somebody tampers with %s", s->node[1 - master].name);
-	for (uint64_t n = 1 + up_to(s, 5); n; n--)
-		sim_tamper(s, 1 - (unsigned)master);
+	standby = sim_other(s, (unsigned)master);
+	n = &s->node[standby];
+	if (!n->engine || n->engine->masters)
+		return;
+	sim_say(s, "-- somebody tampers with %s", n->name);
+	for (uint64_t left = 1 + up_to(s, 5); left; left--)
+		sim_tamper(s, standby);
 }
 
 void misfortunes_swallow(struct sim *s, unsigned i)
@@ -90,9 +113,37 @@ void misfortunes_swallow(struct sim *s, unsigned i)
 	s->node[i].kernel.swallow = 1 + (unsigned)up_to(s, 10);
 }
 
+static void cut_or_mend(struct sim *s, unsigned i)
+{
+	unsigned other;
+
+	if (s->nodes == 2 || sim_chance(s, 30)) {
+		sim_link(s, !s->link_cut);
+		return;
+	}
+	other = sim_other(s, i);
+	sim_cable(s, i, other, !s->cable_cut[i][other]);
+}
+
+static void reset(struct sim *s, unsigned i)
+{
+	if (s->nodes > 2 && sim_chance(s, 70))
+		sim_reset_cable(s, i, sim_other(s, i));
+	else
+		sim_reset_link(s);
+}
+
+/* With the device its flows may go. */
+static void carrier(struct sim *s, unsigned i, unsigned k)
+{
+	sim_carrier(s, i, k, !s->node[i].carrier[k]);
+	if (!s->node[i].carrier[k] && sim_chance(s, 50))
+		sim_flush(s, i, 0);
+}
+
 static void befall(struct sim *s, enum misfortune what)
 {
-	unsigned i = (unsigned)sim_random(s, SIM_NODES);
+	unsigned i = (unsigned)sim_random(s, s->nodes);
 	unsigned k = (unsigned)sim_random(s, s->conf.vhosts);
 	bool sleeps = !mono_due(s->node[i].frozen_until, s->now);
 
@@ -111,11 +162,8 @@ static void befall(struct sim *s, enum misfortune what)
 		sim_freeze(s, i, (int64_t)up_to(s, 4000) * MONO_MS);
 		return;
 	case CARRIER:
-		if (sleeps)
-			return;
-		sim_carrier(s, i, k, !s->node[i].carrier[k]);
-		if (!s->node[i].carrier[k] && sim_chance(s, 50))
-			sim_flush(s, i, 0);
+		if (!sleeps)
+			carrier(s, i, k);
 		return;
 	case LAN:
 		sim_lan(s, k, !s->lan_cut[k]);
@@ -133,10 +181,10 @@ static void befall(struct sim *s, enum misfortune what)
 		s->node[i].mute[k] = true;
 		return;
 	case LINK:
-		sim_link(s, !s->link_cut);
+		cut_or_mend(s, i);
 		return;
 	case RESET:
-		sim_reset_link(s);
+		reset(s, i);
 		return;
 	case HANDOVER:
 		if (!sleeps)
@@ -151,7 +199,7 @@ static void befall(struct sim *s, enum misfortune what)
 			sim_ask_bulk(s, i);
 		return;
 	case OVERRUN:
-		lose_events(s, i);
+		overrun(s, i);
 		return;
 	case FLUSH:
 		sim_flush(s, i, sim_chance(s, 50) ? 4711 : 0);
@@ -159,6 +207,10 @@ static void befall(struct sim *s, enum misfortune what)
 	case FULL:
 		s->lossy = true;
 		s->node[i].kernel.max = s->node[i].kernel.n + 1;
+		return;
+	case REFUSE:
+		s->lossy = true;
+		s->node[i].refuse = 1 + (unsigned)up_to(s, 20);
 		return;
 	case STORM:
 		storm(s);
@@ -176,6 +228,13 @@ static void befall(struct sim *s, enum misfortune what)
 	case CUT:
 		sim_cut(s);
 		return;
+	case STRIKE:
+		misfortunes_strike(s);
+		return;
+	case SLEEP:
+		if (sim_chance(s, 25))
+			sim_freeze(s, i, (int64_t)up_to(s, 40) * MONO_S);
+		return;
 	case UPGRADE:
 		if (!sleeps)
 			sim_upgrade_watched(s, i);
@@ -188,7 +247,7 @@ static void befall(struct sim *s, enum misfortune what)
 
 static void mend_one(struct sim *s, unsigned k)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		s->node[i].mute[k] = s->node[i].unheard[k] = false;
 	for (unsigned f = 0; f < CARP_FAMILIES; f++)
 		s->family_cut[k][f] = false;
@@ -196,13 +255,15 @@ static void mend_one(struct sim *s, unsigned k)
 
 void misfortunes_mend(struct sim *s, unsigned percent)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		struct sim_node *n = &s->node[i];
 
 		if (!n->engine && sim_chance(s, percent))
 			sim_start(s, i);
-		if (sim_chance(s, percent))
+		if (sim_chance(s, percent)) {
 			n->kernel.max = KERNEL_ENTRIES_MAX;
+			n->refuse = 0;
+		}
 		if (!mono_due(n->frozen_until, s->now))
 			continue;
 		for (unsigned k = 0; k < s->conf.vhosts; k++)
@@ -219,6 +280,19 @@ void misfortunes_mend(struct sim *s, unsigned percent)
 	}
 	if (sim_chance(s, percent))
 		sim_link(s, false);
+	for (unsigned i = 1; i < s->nodes; i++)
+		for (unsigned k = 0; k < i; k++)
+			if (sim_chance(s, percent))
+				sim_cable(s, i, k, false);
+}
+
+/* Nobody else is master of anything. */
+static bool is_alone(const struct sim *s, unsigned master)
+{
+	for (unsigned i = 0; i < s->nodes; i++)
+		if (i != master && s->node[i].engine->masters)
+			return false;
+	return true;
 }
 
 /* Whenever both say that they are in sync they must be equal; but for two
@@ -230,9 +304,14 @@ static void look(struct sim *s)
 	s->traffic = false;
 	sim_until_idle(s, 300 * MONO_MS);
 	master = sim_idle(s) ? sim_master(s) : -1;
-	if (!s->tampered && master >= 0 && !s->node[1 - master].engine->masters)
+	if (!s->tampered && master >= 0 && is_alone(s, (unsigned)master))
 		sim_watch_tables(s, (unsigned)master);
 	s->traffic = true;
+}
+
+void misfortunes_one(struct sim *s)
+{
+	befall(s, (enum misfortune)sim_random(s, MISFORTUNES));
 }
 
 void misfortunes_befall(struct sim *s)
@@ -240,7 +319,7 @@ void misfortunes_befall(struct sim *s)
 	unsigned n = 3 + (unsigned)sim_random(s, 15);
 
 	for (unsigned i = 0; i < n && !sim_error(s); i++) {
-		befall(s, (enum misfortune)sim_random(s, MISFORTUNES));
+		misfortunes_one(s);
 		sim_run(s, (int64_t)up_to(s, sim_chance(s, 30) ? 100 : 4000) *
 				   MONO_MS);
 		if (sim_chance(s, 50))

@@ -168,6 +168,15 @@ static void renew(struct sim *s, unsigned i, unsigned set)
 		tell(k, NEWS_RENEWED, set, NULL);
 }
 
+/* Of who is no master. */
+static void renew_other(struct sim *s, unsigned i, unsigned set)
+{
+	unsigned other = sim_other(s, i);
+
+	if (s->node[other].engine)
+		renew(s, other, set);
+}
+
 void sim_sets_traffic(struct sim *s, unsigned i)
 {
 	unsigned set = (unsigned)sim_random(s, SIM_SETS);
@@ -188,8 +197,8 @@ void sim_sets_traffic(struct sim *s, unsigned i)
 			delete_one(s, i, set, false);
 	else if (dice < 146)
 		renew(s, i, set);
-	else if (dice < 147 && s->node[1 - i].engine)
-		renew(s, 1 - i, set); /* of who is no master */
+	else if (dice < 147)
+		renew_other(s, i, set);
 }
 
 /* --- the engine's side ----------------------------------------------------------------- */
@@ -353,13 +362,15 @@ static bool differ(struct sim *s, bool complain)
 	uint8_t key = 0;
 
 	for (unsigned set = 0; set < SIM_SETS; set++)
-		for (unsigned i = 0; i < SIM_NODES && !what; i++) {
-			what = lacks(s, i, 1 - i, set, &key);
+		for (unsigned two = 0; two < s->nodes * s->nodes && !what;
+		     two++) {
+			unsigned from = two / s->nodes, to = two % s->nodes;
+
+			what = lacks(s, from, to, set, &key);
 			if (what && complain)
-				sim_fail(s,
-					 "set %u: element %u of %s %s on the "
-					 "other node",
-					 set, key, s->node[i].name, what);
+				sim_fail(s, "set %u: element %u of %s %s on %s",
+					 set, key, s->node[from].name, what,
+					 s->node[to].name);
 		}
 	return what;
 }

@@ -75,6 +75,7 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 	va_end(ap);
 	if (s->conf.verbose)
 		print_line(s, s->error);
+	sim_describe(s);
 }
 
 const char *sim_error(const struct sim *s)
@@ -116,6 +117,42 @@ struct carp_address sim_address(unsigned i, enum carp_family f)
 	return a;
 }
 
+unsigned sim_peer(unsigned of, unsigned i)
+{
+	return i < of ? i : i - 1;
+}
+
+unsigned sim_node_of(unsigned of, unsigned peer)
+{
+	return peer < of ? peer : peer + 1;
+}
+
+unsigned sim_other(struct sim *s, unsigned i)
+{
+	uint64_t peer = s->nodes > 2 ? sim_random(s, s->nodes - 1) : 0;
+
+	return sim_node_of(i, (unsigned)peer);
+}
+
+static void break_packet(struct sim *s, struct sim_packet *p)
+{
+	size_t at = sim_random(s, CARP_ADVERT_LEN);
+
+	p->broken = true;
+	if (sim_chance(s, 50))
+		p->len = at;
+	else
+		p->bytes[at] ^= (uint8_t)(1 + sim_random(s, 255));
+}
+
+static void again(struct sim *s, struct sim_packet *copy,
+		  const struct sim_packet *p)
+{
+	*copy = *p;
+	copy->at = mono_add(p->at, (int64_t)sim_random(s, 3000) * MONO_US);
+	copy->again = true;
+}
+
 static void family_send(struct sim *s, unsigned from, unsigned vhost,
 			enum carp_family f,
 			const uint8_t bytes[CARP_ADVERT_LEN])
@@ -123,7 +160,7 @@ static void family_send(struct sim *s, unsigned from, unsigned vhost,
 	int64_t delay = 20 * MONO_US;
 
 	delay += (int64_t)sim_random(s, (uint64_t)s->conf.lan_delay_ns + 1);
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		struct sim_node *to = &s->node[i];
 		struct sim_packet *p;
 
@@ -132,11 +169,19 @@ static void family_send(struct sim *s, unsigned from, unsigned vhost,
 		    to->npackets == SIM_PACKETS_MAX)
 			continue;
 		p = &to->packets[to->npackets++];
-		p->at = mono_add(s->now, delay);
-		p->vhost = vhost;
-		p->from = from;
-		p->family = f;
+		*p = (struct sim_packet){
+			.at = mono_add(s->now, delay),
+			.vhost = vhost,
+			.from = from,
+			.family = f,
+			.len = CARP_ADVERT_LEN,
+		};
 		memcpy(p->bytes, bytes, CARP_ADVERT_LEN);
+		if (sim_random(s, 1000) < s->conf.lan_broken)
+			break_packet(s, p);
+		if (sim_random(s, 1000) < s->conf.lan_twice &&
+		    to->npackets < SIM_PACKETS_MAX)
+			again(s, &to->packets[to->npackets++], p);
 	}
 }
 
@@ -172,9 +217,15 @@ static bool lan_receive(struct sim *s, unsigned i)
 		if (!n->carrier[p.vhost])
 			continue;
 		any = true;
-		n->heard[p.vhost][p.family] = s->now;
-		if (carp_wire_parse(p.bytes, CARP_ADVERT_LEN, &a))
-			sim_fail(s, "a broken advert");
+		if (carp_wire_parse(p.bytes, p.len, &a)) {
+			if (!p.broken)
+				sim_fail(s, "a broken advert");
+			continue;
+		}
+		if (p.broken)
+			sim_fail(s, "a broken advert is taken for whole");
+		if (!p.again)
+			n->heard[p.vhost][p.family] = s->now;
 		engine_advert(n->engine, p.vhost, &a, &source, s->now);
 		world_actions(s, i);
 	}
@@ -183,20 +234,29 @@ static bool lan_receive(struct sim *s, unsigned i)
 
 /* --- actions ---------------------------------------------------------------------- */
 
+/* That node hands all over to this one, and is its copy from now on. */
+static bool hands_over(const struct sim *s, unsigned from, unsigned to)
+{
+	const struct engine *e = s->node[from].engine;
+	unsigned peer = sim_peer(from, to);
+
+	/* who keeps others goes on telling */
+	return e && e->handover.state == HANDOVER_SAID &&
+	       e->handover_peer == peer && !e->independent &&
+	       !s->node[from].handover_forced && e->peers[peer].rx.adopt;
+}
+
 static void take(struct sim *s, unsigned i, unsigned vhost)
 {
 	struct sim_node *n = &s->node[i];
-	unsigned other = 1 - i;
-	const struct engine *e = s->node[other].engine;
 
 	sim_say(s, "%s takes vhost %u", n->name, vhost);
 	n->lease_until[vhost] = mono_add(s->now, n->lease_ns[vhost]);
 	n->announcing[vhost] = true;
 	n->takes[vhost]++;
-	/* who keeps others goes on telling */
-	if (e && e->handover.state == HANDOVER_SAID && !e->independent &&
-	    !s->node[other].handover_forced && e->peers[0].rx.adopt)
-		sim_watch_handover(s, other, i);
+	for (unsigned k = 0; k < s->nodes; k++)
+		if (k != i && hands_over(s, k, i))
+			sim_watch_handover(s, k, i);
 }
 
 static void advert(struct sim *s, unsigned i, const struct engine_action *a)
@@ -293,7 +353,7 @@ static void act(struct sim *s, unsigned i, const struct engine_action *a)
 		n->lease_ns[a->index] = a->lease_ns;
 		return;
 	case ENGINE_CLOSE:
-		world_detach(s, i, a->log.text);
+		world_detach(s, i, sim_node_of(i, a->index), a->log.text);
 		return;
 	case ENGINE_LOG:
 		sim_say(s, "%s: %s", n->name, a->log.text);
@@ -369,6 +429,17 @@ bool world_events(struct sim *s, unsigned i, size_t room)
 	return true;
 }
 
+/* A hash chain is too long, or an answer was lost on the way. */
+static bool refuses(struct sim_node *n, const struct flow_change *c,
+		    uint8_t *result)
+{
+	if (!n->refuse || n->engine->ops_peer < 0 || c->op == FLOW_DESTROY)
+		return false;
+	*result = n->refuse % 2 ? FLOW_CHAIN : FLOW_ACK_LOST;
+	n->refuse--;
+	return true;
+}
+
 static void inject(struct sim *s, unsigned i)
 {
 	uint8_t results[ENGINE_OPS_MAX];
@@ -381,6 +452,8 @@ static void inject(struct sim *s, unsigned i)
 			kernel_find(&n->kernel, &e->ops[k].flow);
 		struct kernel_entry before = { 0 };
 
+		if (refuses(n, &e->ops[k], &results[k]))
+			continue;
 		if (have)
 			before = *have;
 		results[k] =
@@ -408,6 +481,8 @@ static void dump_read(struct sim *s, unsigned i)
 	bool more = kernel_dump_read(&n->kernel, list, &len, s->now);
 	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 
+	for (size_t k = 0; k < len; k++)
+		trace(s, i, "dumped", FLOW_COPY, &list[k]);
 	n->busy_until = end;
 	engine_dumped(n->engine, list, len, more, false, mono_diff(end, s->now),
 		      end);
@@ -515,8 +590,9 @@ static void turn(struct sim *s, unsigned i)
 
 /* --- time ------------------------------------------------------------------------------ */
 
-static mono_t node_wakes(const struct sim_node *n)
+static mono_t node_wakes(const struct sim *s, unsigned i)
 {
+	const struct sim_node *n = &s->node[i];
 	mono_t t = MONO_NEVER;
 
 	if (!n->engine)
@@ -524,7 +600,7 @@ static mono_t node_wakes(const struct sim_node *n)
 	t = mono_min(t, engine_deadline(n->engine));
 	for (size_t k = 0; k < n->npackets; k++)
 		t = mono_min(t, n->packets[k].at);
-	t = mono_min(t, world_link_due(n));
+	t = mono_min(t, world_link_due(s, i));
 	if (n->kernel.queued || n->kernel.overrun || n->any)
 		t = n->busy_until;
 	if (t.ns < n->busy_until.ns)
@@ -548,17 +624,32 @@ static void step_node(struct sim *s, unsigned i)
 
 static bool both_masters(const struct sim *s)
 {
-	const struct engine *a = s->node[0].engine, *b = s->node[1].engine;
+	unsigned masters = 0;
 
-	return a && b && a->masters && b->masters;
+	for (unsigned i = 0; i < s->nodes; i++)
+		masters += s->node[i].engine && s->node[i].engine->masters;
+	return masters > 1;
 }
 
-/* What runs out here has passed there: only an audit could tell. */
-static bool passes(const struct kernel *there, const struct flow *f)
+/* What runs out here has passed elsewhere: only an audit could tell. */
+static bool passes(const struct sim *s, unsigned node, const struct flow *f)
 {
-	const struct kernel_entry *e = kernel_look(there, f);
+	for (unsigned i = 0; i < s->nodes; i++) {
+		const struct kernel_entry *e =
+			i == node ? NULL : kernel_look(&s->node[i].kernel, f);
 
-	return e && e->passed;
+		if (e && e->passed)
+			return true;
+	}
+	return false;
+}
+
+static bool adopts(const struct engine *e)
+{
+	for (size_t i = 0; i < e->npeers; i++)
+		if (e->peers[i].rx.adopt)
+			return true;
+	return false;
 }
 
 /*
@@ -570,19 +661,18 @@ static bool passes(const struct kernel *there, const struct flow *f)
 static void expire(struct sim *s, unsigned node)
 {
 	struct sim_node *n = &s->node[node];
-	const struct kernel *other = &s->node[1 - node].kernel;
 	bool between =
-		n->engine && (n->engine->raise ||
-			      n->engine->handover.state == HANDOVER_FENCED ||
-			      n->engine->handover.state == HANDOVER_SAID ||
-			      n->engine->peers[0].rx.adopt ||
-			      (both_masters(s) && !s->conf.active));
+		n->engine &&
+		(n->engine->raise ||
+		 n->engine->handover.state == HANDOVER_FENCED ||
+		 n->engine->handover.state == HANDOVER_SAID ||
+		 adopts(n->engine) || (both_masters(s) && !s->conf.active));
 
 	for (size_t i = 0; i < n->kernel.n; i++) {
 		const struct kernel_entry *e = &n->kernel.entries[i];
 
 		if (mono_due(e->expires, s->now) &&
-		    (between || (both_masters(s) && passes(other, &e->flow))))
+		    (between || (both_masters(s) && passes(s, node, &e->flow))))
 			sim_untold(s, &e->flow);
 	}
 	kernel_expire(&n->kernel, s->now);
@@ -592,7 +682,7 @@ static void step_world(struct sim *s)
 {
 	int master = sim_master(s);
 
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		expire(s, i);
 	if (s->traffic && s->conf.active)
 		sim_traffic_both(s);
@@ -602,7 +692,7 @@ static void step_world(struct sim *s)
 		sim_sets_traffic(s, (unsigned)master);
 	if (mono_due(s->next_table, s->now)) {
 		s->next_table = mono_add(s->now, TABLE_EVERY_NS);
-		for (unsigned i = 0; i < SIM_NODES; i++)
+		for (unsigned i = 0; i < s->nodes; i++)
 			if (s->node[i].engine &&
 			    mono_due(s->node[i].frozen_until, s->now))
 				engine_table(s->node[i].engine,
@@ -618,10 +708,10 @@ void sim_run(struct sim *s, int64_t ns)
 
 	while (!s->error[0]) {
 		mono_t next = mono_min(s->next_traffic, s->connect_at);
-		mono_t wake[SIM_NODES];
+		mono_t wake[SIM_NODES_MAX];
 
-		for (unsigned i = 0; i < SIM_NODES; i++) {
-			wake[i] = node_wakes(&s->node[i]);
+		for (unsigned i = 0; i < s->nodes; i++) {
+			wake[i] = node_wakes(s, i);
 			next = mono_min(next, wake[i]);
 		}
 		if (next.ns > end.ns)
@@ -632,7 +722,7 @@ void sim_run(struct sim *s, int64_t ns)
 			step_world(s);
 		if (mono_due(s->connect_at, s->now))
 			world_connect(s);
-		for (unsigned i = 0; i < SIM_NODES; i++)
+		for (unsigned i = 0; i < s->nodes; i++)
 			if (mono_due(wake[i], s->now))
 				step_node(s, i);
 		sim_watch(s);

@@ -13,7 +13,7 @@
 #include "kernel.h"
 #include "sets.h"
 
-#define SIM_NODES	2
+#define SIM_NODES_MAX	3
 #define SIM_VHOSTS_MAX	2
 #define SIM_PACKETS_MAX 256
 #define SIM_PIPE_BYTES	(64 * 1024)
@@ -24,9 +24,10 @@
 
 struct sim_conf {
 	uint64_t seed;
+	unsigned nodes;	 /* 2, as 0, or 3: each has a link to each other one */
 	unsigned vhosts; /* 1 or 2 */
-	uint8_t advbase, advskew[SIM_NODES];
-	bool crossed; /* the second vhost has the other node's advskew */
+	uint8_t advbase, advskew[SIM_NODES_MAX];
+	bool crossed; /* the second vhost has the advskews the other way round */
 	bool preempt, independent, strict;
 	bool no_v4, v6; /* the families of the vhosts */
 	int64_t preempt_delay_ns;
@@ -38,6 +39,8 @@ struct sim_conf {
 	enum require_sync require;
 	int64_t require_ns;
 	unsigned lan_loss;     /* of 1000 adverts */
+	unsigned lan_twice;    /* arrive again, maybe after later ones */
+	unsigned lan_broken;   /* are cut short, or have a wrong byte */
 	int64_t lan_delay_ns;  /* at most */
 	int64_t link_delay_ns; /* each way */
 	uint64_t link_bytes_s; /* 0: no limit */
@@ -58,6 +61,8 @@ struct sim_packet {
 	unsigned vhost, from;
 	enum carp_family family;
 	uint8_t bytes[CARP_ADVERT_LEN];
+	size_t len;
+	bool again, broken;
 };
 
 /* One direction of a connection. */
@@ -89,16 +94,19 @@ struct sim_node {
 	mono_t boots_at; /* a lost machine, not before */
 	struct sim_packet packets[SIM_PACKETS_MAX];
 	size_t npackets;
-	bool attached;	       /* its end of the connection */
-	struct sim_pipe inbox; /* bytes on their way to it */
+	/* its end of the connection to each other node, and what comes by it */
+	bool attached[SIM_NODES_MAX];
+	struct sim_pipe inbox[SIM_NODES_MAX];
 	/* an advert was given to it */
 	mono_t heard[SIM_VHOSTS_MAX][CARP_FAMILIES];
 	mono_t able_since[SIM_VHOSTS_MAX];
 	struct gate gate; /* as it was after its last turn */
-	mono_t audited;	  /* end of the last comparison that was watched */
-	bool stopped;	  /* ENGINE_STOPPED came */
-	bool any;	  /* the last turn did something: look again */
-	bool paused;	  /* no events are read: an upgrade is under way */
+	/* end of the last comparison that was watched, with each peer */
+	mono_t audited[SIM_NODES_MAX];
+	bool stopped;	 /* ENGINE_STOPPED came */
+	bool any;	 /* the last turn did something: look again */
+	bool paused;	 /* no events are read: an upgrade is under way */
+	unsigned refuse; /* so many entries of a peer are not taken */
 	/* for a test to look at */
 	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
 	unsigned handovers_ok, handovers_failed;
@@ -119,8 +127,10 @@ struct sim {
 	mono_t now;
 	uint64_t random;
 	struct flow_timeouts timeouts;
-	struct sim_node node[SIM_NODES];
-	bool lan_cut[SIM_VHOSTS_MAX], link_cut;
+	unsigned nodes;
+	struct sim_node node[SIM_NODES_MAX];
+	bool lan_cut[SIM_VHOSTS_MAX], link_cut; /* every cable of the link */
+	bool cable_cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* that of two nodes */
 	bool family_cut[SIM_VHOSTS_MAX][CARP_FAMILIES];
 	mono_t connect_at;
 	mono_t next_traffic, next_table;
@@ -139,8 +149,12 @@ struct sim {
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
 	mono_t sole_since[SIM_VHOSTS_MAX];
 	unsigned changes[SIM_VHOSTS_MAX]; /* of master */
-	mono_t both_since[SIM_VHOSTS_MAX], none_since[SIM_VHOSTS_MAX];
-	mono_t hear_since[SIM_VHOSTS_MAX], told_since[SIM_VHOSTS_MAX];
+	mono_t none_since[SIM_VHOSTS_MAX];
+	struct sim_two {
+		mono_t both_since[SIM_VHOSTS_MAX];
+		mono_t hear_since[SIM_VHOSTS_MAX], told_since[SIM_VHOSTS_MAX];
+		mono_t apart_since, lacks_since;
+	} two[SIM_NODES_MAX][SIM_NODES_MAX]; /* of nodes, the first the lower */
 	int64_t longest_both_ns, longest_none_ns;
 	char error[512];
 };
@@ -159,10 +173,17 @@ void sim_fail(struct sim *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void sim_say(const struct sim *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* describe.c: says how each node is. */
+void sim_describe(const struct sim *s);
 /* The vhosts have addresses of that family. */
 bool sim_uses(const struct sim *s, enum carp_family f);
 /* What is from its address, as the others see it. */
 struct carp_address sim_address(unsigned node, enum carp_family f);
+/* Where a node is among the peers of another one, and the node of a peer. */
+unsigned sim_peer(unsigned of, unsigned node);
+unsigned sim_node_of(unsigned of, unsigned peer);
+/* A node that is not this one; by chance, where there are several. */
+unsigned sim_other(struct sim *s, unsigned node);
 
 /* --- befall.c: what befalls them ------------------------------------------ */
 
@@ -175,8 +196,10 @@ bool sim_upgrade(struct sim *s, unsigned node);
 void sim_freeze(struct sim *s, unsigned node, int64_t ns);
 void sim_carrier(struct sim *s, unsigned node, unsigned vhost, bool up);
 void sim_lan(struct sim *s, unsigned vhost, bool cut);
-void sim_link(struct sim *s, bool cut);
+void sim_link(struct sim *s, bool cut); /* of all to all */
+void sim_cable(struct sim *s, unsigned a, unsigned b, bool cut);
 void sim_reset_link(struct sim *s);
+void sim_reset_cable(struct sim *s, unsigned a, unsigned b);
 /* As engine_handover; the reason of a refusal is logged. */
 int sim_handover(struct sim *s, unsigned node, bool force);
 void sim_demote(struct sim *s, unsigned node, int32_t by);
@@ -208,6 +231,15 @@ void sim_untold(struct sim *s, const struct flow *f);
 void sim_tamper(struct sim *s, unsigned node);
 /* conntrack -F by a process, or devices gone: untold. */
 void sim_flush(struct sim *s, unsigned node, uint32_t portid);
+
+/* --- watch_peers.c: of the link between two nodes ---------------------------- */
+
+/* No session is stuck, and what waits is bounded. */
+void sim_watch_sessions(struct sim *s);
+/* Nothing but a fault of a node or of the LAN may move a vhost now. */
+bool sim_is_calm(const struct sim *s);
+/* How often any moved. */
+uint64_t sim_moves(const struct sim *s);
 
 /* --- watch.c --------------------------------------------------------------- */
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Two nodes and many misfortunes, each series from one number. At the end
- * everything is mended and must be as if nothing had been.
+ * Two nodes, or three, and many misfortunes, each series from one number. At
+ * the end everything is mended and must be as if nothing had been.
  *
- * usage: sim_pair [-s SEED] [-n COUNT] [-v] [-t PORT]
+ * usage: sim_pair [-m NODES] [-d HOURS] [-s SEED] [-n COUNT] [-v] [-t PORT]
  *
- * -v tells what happens, -t also what becomes of the flows of a client port.
+ * -d lets a series last so long, with hours of work between misfortunes. -v tells what happens, -t also what becomes of the flows of a client port.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,6 +15,8 @@
 #include "misfortunes.h"
 
 #define QUIET_MAX_NS (90 * MONO_S)
+/* What a round of the audit or a memory of ended flows may take. */
+#define CHURN_BYTES (1024 * 1024)
 
 struct totals {
 	uint64_t takes, handovers, refused, flows, changed, cuts, resumed;
@@ -22,7 +25,18 @@ struct totals {
 
 /* --- a world ------------------------------------------------------------- */
 
-static struct sim_conf draw_conf(uint64_t seed, bool verbose)
+/* A third one; nobody has tried three that all work. */
+static void draw_third(struct sim *dice, struct sim_conf *c)
+{
+	c->nodes = 3;
+	c->active = c->crossed = false;
+	c->independent = getenv("SIM_IND") != NULL;
+	c->advskew[2] = c->advskew[sim_random(dice, 2)];
+	if (sim_chance(dice, 70))
+		c->advskew[2] = (uint8_t)(20 + sim_random(dice, 30));
+}
+
+static struct sim_conf draw_conf(uint64_t seed, unsigned nodes, bool verbose)
 {
 	struct sim dice = { .random = seed ^ 0x5eed };
 	struct sim_conf c = {
@@ -86,6 +100,12 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 		c.vhosts = 2;
 		c.crossed = c.independent = c.preempt = true;
 	}
+	if (sim_chance(&dice, 25)) {
+		c.lan_twice = (unsigned)sim_random(&dice, 200);
+		c.lan_broken = (unsigned)sim_random(&dice, 20);
+	}
+	if (nodes > 2)
+		draw_third(&dice, &c);
 	return c;
 }
 
@@ -95,11 +115,13 @@ static struct sim_conf draw_conf(uint64_t seed, bool verbose)
 static void unite(struct sim *s)
 {
 	for (unsigned n = 0; n < 60 && s->conf.independent; n++) {
-		const struct engine *e = s->node[1].engine;
+		unsigned last = s->nodes - 1;
 
 		if (sim_error(s) || sim_master(s) >= 0)
 			return;
-		(void)sim_handover(s, e->masters ? 1 : 0, false);
+		while (last && !s->node[last].engine->masters)
+			last--;
+		(void)sim_handover(s, last, false);
 		sim_run(s, 1 * MONO_S);
 	}
 }
@@ -116,15 +138,16 @@ static void until_audited(struct sim *s)
 	if (!s->conf.audit_ns || sim_error(s))
 		return;
 	s->traffic = true;
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		misfortunes_swallow(s, i);
 	sim_run(s, 1 * MONO_S);
 	misfortunes_tamper(s);
 	s->traffic = false;
 	sim_run(s, (TIMEOUT_PERIODS + 5) *
 			   (s->conf.audit_ns + AUDIT_PERIOD_LEAST_NS));
-	for (unsigned i = 0; i < SIM_NODES && !sim_error(s); i++)
-		rounds += s->node[i].engine->peers[0].audit.rounds;
+	for (unsigned i = 0; i < s->nodes && !sim_error(s); i++)
+		for (unsigned k = 0; k < s->nodes - 1; k++)
+			rounds += s->node[i].engine->peers[k].audit.rounds;
 	if (!sim_error(s) && rounds < 4)
 		sim_fail(s, "%llu rounds of the audit",
 			 (unsigned long long)rounds);
@@ -158,14 +181,14 @@ static void until_quiet(struct sim *s)
 
 static void the_end(struct sim *s)
 {
-	unsigned before[SIM_NODES];
+	unsigned before[SIM_NODES_MAX];
 
 	misfortunes_mend(s, 100);
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		s->node[i].frozen_until =
 			mono_min(s->node[i].frozen_until, s->now);
 	misfortunes_mend(s, 100);
-	s->conf.lan_loss = 0;
+	s->conf.lan_loss = s->conf.lan_broken = 0;
 	sim_say(s, "-- all is whole");
 	sim_run(s, 15 * MONO_S);
 	/* also who was told to stop and took his time */
@@ -174,10 +197,10 @@ static void the_end(struct sim *s)
 	until_quiet(s);
 	s->traffic = true;
 	sim_run(s, 12 * MONO_S); /* a fail-back, if there is to be one */
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		before[i] = s->node[i].transitions;
 	sim_run(s, 10 * MONO_S);
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++)
 		if (s->node[i].transitions != before[i])
 			sim_fail(s, "%s changes on a stable network",
 				 s->node[i].name);
@@ -186,16 +209,17 @@ static void the_end(struct sim *s)
 
 static void cold_start(struct sim *s)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < s->nodes; i++) {
 		sim_start(s, i);
-	if (sim_chance(s, 50))
-		s->node[1].starts_at = mono_add(
-			s->now, (int64_t)sim_random(s, 8000) * MONO_MS);
+		if (i && sim_chance(s, 50))
+			s->node[i].starts_at = mono_add(
+				s->now, (int64_t)sim_random(s, 8000) * MONO_MS);
+	}
 	s->traffic = true;
 	sim_run(s, 12 * MONO_S);
 }
 
-/* Nothing befell them: one became master, and at most the other one then. A
+/* Nothing befell them: one became master, and at most each other one then. A
  * few adverts that are lost in a row are a reason only without a witness. And
  * where each is the better one for one vhost, though they are to move together,
  * and neither waits for the link, one preempts what it gives back when it knows
@@ -204,26 +228,94 @@ static void watch_cold_start(struct sim *s)
 {
 	const struct sim_conf *c = &s->conf;
 
-	if ((c->lan_loss && !c->witness_limit) ||
+	if (((c->lan_loss || c->lan_broken) && !c->witness_limit) ||
 	    (c->crossed && !c->independent && c->preempt &&
 	     c->require == REQUIRE_SYNC_OFF))
 		return;
 	for (unsigned k = 0; k < s->conf.vhosts; k++)
-		if (s->changes[k] > 1)
+		if (s->changes[k] > s->nodes - 1)
 			sim_fail(s, "vhost %u changed hands at a cold start",
 				 k);
 }
 
-static const char *play(struct sim *s, struct totals *t)
+static void say_conf(const struct sim *s)
 {
+	const struct sim_conf *c = &s->conf;
+
+	sim_say(s,
+		"seed %llu: %u nodes, %u vhosts, advbase %u, advskew %u %u %u"
+		"%s%s%s%s%s%s, witness-limit %u, require-sync %d",
+		(unsigned long long)c->seed, s->nodes, c->vhosts, c->advbase,
+		c->advskew[0], c->advskew[1], c->advskew[2],
+		c->preempt ? ", preempt" : "",
+		c->independent ? ", independent" : "",
+		c->crossed ? ", crossed" : "", c->strict ? ", strict" : "",
+		c->active ? ", both active" : "", c->sets ? ", sets" : "",
+		c->witness_limit, (int)c->require);
+	sim_say(s,
+		"LAN: of 1000 %u lost, %u twice, %u broken, %lld us; link: "
+		"%lld us, %llu bytes/s, "
+		"%zu bytes kept; %u ops/s of %u tuples, slow %u, chunk %zu, "
+		"%zu events, audit %lld s",
+		c->lan_loss, c->lan_twice, c->lan_broken,
+		(long long)(c->lan_delay_ns / MONO_US),
+		(long long)(c->link_delay_ns / MONO_US),
+		(unsigned long long)c->link_bytes_s,
+		c->no_resume ? 0 : c->resume_bytes, c->ops_s, c->tuples,
+		c->slowness, c->chunk, c->event_room,
+		(long long)(c->audit_ns / MONO_S));
+}
+
+/* Bytes that this process holds; 0 where the allocator does not say. */
+static size_t heap(void)
+{
+	struct mallinfo2 m = mallinfo2();
+
+	return m.uordblks + m.hblkhd;
+}
+
+/* Traffic by the hour, one misfortune in some minutes, and nothing grows. */
+static void churn(struct sim *s, unsigned hours)
+{
+	size_t before = 0;
+
+	for (unsigned n = 0; n < hours && !sim_error(s); n++) {
+		mono_t end = mono_add(s->now, 3600 * MONO_S);
+
+		while (!sim_error(s) && s->now.ns < end.ns) {
+			int64_t seconds = (int64_t)(60 + sim_random(s, 600));
+
+			sim_run(s, seconds * MONO_S);
+			misfortunes_one(s);
+			sim_run(s, (int64_t)sim_random(s, 20) * MONO_S);
+			misfortunes_mend(s, 100);
+			sim_run(s, 60 * MONO_S);
+			misfortunes_mend(s, 100);
+			sim_run(s, 30 * MONO_S);
+		}
+		until_quiet(s);
+		s->traffic = true;
+		before = before ? before : heap();
+		if (heap() > before + CHURN_BYTES)
+			sim_fail(s, "%zu bytes more than hours ago",
+				 heap() - before);
+	}
+}
+
+static const char *play(struct sim *s, unsigned hours, struct totals *t)
+{
+	say_conf(s);
 	if (sim_chance(s, 50))
-		sim_fill(s, (unsigned)sim_random(s, SIM_NODES),
+		sim_fill(s, (unsigned)sim_random(s, s->nodes),
 			 sim_random(s, 300));
 	cold_start(s);
 	watch_cold_start(s);
-	misfortunes_befall(s);
+	if (hours)
+		churn(s, hours);
+	else
+		misfortunes_befall(s);
 	the_end(s);
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		const struct sim_node *n = &s->node[i];
 
 		t->takes += n->takes[0];
@@ -241,20 +333,40 @@ static const char *play(struct sim *s, struct totals *t)
 	return sim_error(s);
 }
 
+/* False: it failed, and that was said. */
+static bool run_one(const struct sim_conf *conf, unsigned hours,
+		    struct totals *t)
+{
+	struct sim *s = sim_new(conf);
+	const char *error = play(s, hours, t);
+	bool ok = !error;
+
+	if (error)
+		printf("seed %llu: %s\n", (unsigned long long)conf->seed,
+		       error);
+	sim_free(s);
+	return ok;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed = 1, count = 1, bad = 0;
 	struct totals t = { 0 };
 	bool verbose = false;
 	uint16_t trace = 0;
+	unsigned nodes = 2, hours = 0;
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt(argc, argv, "s:n:vt:")) != -1) {
+	while ((c = getopt(argc, argv, "d:m:s:n:vt:")) != -1) {
 		if (c == 's')
 			seed = strtoull(optarg, NULL, 10);
 		else if (c == 'n')
 			count = strtoull(optarg, NULL, 10);
+		else if (c == 'd')
+			hours = (unsigned)strtoul(optarg, NULL, 10);
+		else if (c == 'm')
+			nodes = optarg[0] == '3' ? 3 : 2;
 		else if (c == 'v')
 			verbose = true;
 		else if (c == 't')
@@ -263,17 +375,12 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	for (uint64_t i = seed; i < seed + count; i++) {
-		struct sim_conf conf = draw_conf(i, verbose);
-		struct sim *s;
-		const char *error;
+		struct sim_conf conf = draw_conf(i, nodes, verbose);
 
 		conf.trace = trace;
-		s = sim_new(&conf);
-		error = play(s, &t);
-		if (error)
-			printf("seed %llu: %s\n", (unsigned long long)i, error);
-		bad += error != NULL;
-		sim_free(s);
+		if (hours)
+			conf.ops_s = 30;
+		bad += !run_one(&conf, hours, &t);
 	}
 	printf("%llu seeds, %llu failed; %llu takeovers, %llu handovers "
 	       "(%llu failed), %llu connections, %llu changed while they "

@@ -131,8 +131,27 @@ static bool closed(const struct flow *f)
 		f->tcp_state == TCP_CONNTRACK_CLOSE);
 }
 
+/* Those that are left somewhere. */
+static void forget_untold(struct sim *s)
+{
+	size_t kept = 0;
+
+	for (size_t k = 0; k < s->nuntold; k++) {
+		bool left = false;
+
+		for (unsigned i = 0; i < s->nodes; i++)
+			left |= kernel_look(&s->node[i].kernel,
+					    &s->untold[k]) != NULL;
+		if (left)
+			s->untold[kept++] = s->untold[k];
+	}
+	s->nuntold = kept;
+}
+
 void sim_untold(struct sim *s, const struct flow *f)
 {
+	if (s->nuntold == SIM_UNTOLD_MAX)
+		forget_untold(s);
 	if (s->nuntold < SIM_UNTOLD_MAX)
 		s->untold[s->nuntold++] = *f;
 	else

@@ -4,9 +4,6 @@
  * when everything is whole again. Text: rules.md 1, 5, 8, 11, 12. It only
  * looks. Invariant: a bound that is checked here is explained here.
  */
-#include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "sim.h"
@@ -16,7 +13,7 @@
 
 uint8_t sim_advskew(const struct sim *s, unsigned i, unsigned vhost)
 {
-	return s->conf.advskew[s->conf.crossed && vhost ? 1 - i : i];
+	return s->conf.advskew[s->conf.crossed && vhost ? s->nodes - 1 - i : i];
 }
 
 static int64_t node_interval_ns(const struct sim *s, unsigned i, unsigned k)
@@ -29,9 +26,12 @@ static int64_t node_interval_ns(const struct sim *s, unsigned i, unsigned k)
 
 int64_t sim_interval_ns(const struct sim *s)
 {
-	int64_t a = node_interval_ns(s, 0, 0), b = node_interval_ns(s, 1, 0);
+	int64_t most = 0;
 
-	return a > b ? a : b;
+	for (unsigned i = 0; i < s->nodes; i++)
+		if (node_interval_ns(s, i, 0) > most)
+			most = node_interval_ns(s, i, 0);
+	return most;
 }
 
 bool sim_holds(const struct sim *s, unsigned i, unsigned vhost)
@@ -42,27 +42,41 @@ bool sim_holds(const struct sim *s, unsigned i, unsigned vhost)
 	       n->lease_until[vhost].ns > s->now.ns;
 }
 
+static unsigned holders(const struct sim *s, unsigned vhost)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->nodes; i++)
+		n += sim_holds(s, i, vhost);
+	return n;
+}
+
 int sim_master(const struct sim *s)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		bool all = true;
 
 		for (unsigned k = 0; k < s->conf.vhosts; k++)
-			all &= sim_holds(s, i, k) && (s->speaker[k] == (int)i ||
-						      !sim_holds(s, 1 - i, k));
+			all &= sim_holds(s, i, k) &&
+			       (s->speaker[k] == (int)i || holders(s, k) == 1);
 		if (all)
 			return (int)i;
 	}
 	return -1;
 }
 
+static int sole_holder(const struct sim *s, unsigned vhost)
+{
+	for (unsigned i = 0; i < s->nodes; i++)
+		if (sim_holds(s, i, vhost))
+			return holders(s, vhost) == 1 ? (int)i : -1;
+	return -1;
+}
+
 int sim_holder(const struct sim *s, unsigned vhost)
 {
-	bool a = sim_holds(s, 0, vhost), b = sim_holds(s, 1, vhost);
-
-	if (a && b)
-		return s->speaker[vhost];
-	return a ? 0 : b ? 1 : -1;
+	return holders(s, vhost) > 1 ? s->speaker[vhost]
+				     : sole_holder(s, vhost);
 }
 
 static bool served(const struct sim *s)
@@ -70,7 +84,7 @@ static bool served(const struct sim *s)
 	if (!s->conf.active)
 		return sim_master(s) >= 0;
 	for (unsigned k = 0; k < s->conf.vhosts; k++)
-		if (sim_holds(s, 0, k) == sim_holds(s, 1, k))
+		if (holders(s, k) != 1)
 			return false;
 	return true;
 }
@@ -106,13 +120,16 @@ static int64_t lasts_ns(mono_t a, mono_t b, mono_t now)
 }
 
 /* Each hears all adverts of the other one. */
-static bool hear(const struct sim *s, unsigned k)
+static bool hear(const struct sim *s, const unsigned two[2], unsigned k)
 {
 	bool all = !s->lan_cut[k];
 
-	for (unsigned i = 0; i < SIM_NODES; i++)
-		all &= awake(s, i) && s->node[i].carrier[k] &&
-		       !s->node[i].mute[k] && !s->node[i].unheard[k];
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sim_node *n = &s->node[two[i]];
+
+		all &= awake(s, two[i]) && n->carrier[k] && !n->mute[k] &&
+		       !n->unheard[k];
+	}
 	for (enum carp_family f = CARP_V4; f < CARP_FAMILIES; f++)
 		all &= !sim_uses(s, f) || !s->family_cut[k][f];
 	return all;
@@ -120,18 +137,20 @@ static bool hear(const struct sim *s, unsigned k)
 
 /* One took it because it heard nothing, and the link can tell that; the other
  * one yields when it has heard no advert of it for two intervals. */
-static bool told(const struct sim *s, unsigned k)
+static bool told(const struct sim *s, const unsigned two[2], unsigned k)
 {
 	bool unheard = false;
 
-	if (s->link_cut || s->conf.link_bytes_s)
+	if (s->link_cut || s->cable_cut[two[0]][two[1]] || s->conf.link_bytes_s)
 		return false;
-	for (unsigned i = 0; i < SIM_NODES; i++) {
-		const struct sim_node *n = &s->node[i];
+	for (unsigned i = 0; i < 2; i++) {
+		const struct sim_node *n = &s->node[two[i]];
+		unsigned other = two[1 - i];
 
 		/* who hears it all the same follows its adverts */
-		if (!awake(s, i) || !n->attached || n->mute[k] ||
-		    n->unheard[k] || !n->engine->peers[0].live)
+		if (!awake(s, two[i]) || !n->attached[other] || n->mute[k] ||
+		    n->unheard[k] ||
+		    !n->engine->peers[sim_peer(two[i], other)].live)
 			return false;
 		unheard |= n->engine->vhosts[k].unheard;
 	}
@@ -143,18 +162,19 @@ static bool told(const struct sim *s, unsigned k)
  * them has yielded to the other's next advert: three intervals forgive lost
  * ones and a first tie that both believe to win.
  */
-static void watch_both(struct sim *s, unsigned k)
+static void watch_both(struct sim *s, const unsigned two[2], unsigned k)
 {
+	struct sim_two *t = &s->two[two[0]][two[1]];
 	int64_t ns;
 
-	track(&s->hear_since[k], hear(s, k), s->now);
-	track(&s->both_since[k], sim_holds(s, 0, k) && sim_holds(s, 1, k),
-	      s->now);
-	ns = lasts_ns(s->both_since[k], s->hear_since[k], s->now);
+	track(&t->hear_since[k], hear(s, two, k), s->now);
+	track(&t->both_since[k],
+	      sim_holds(s, two[0], k) && sim_holds(s, two[1], k), s->now);
+	ns = lasts_ns(t->both_since[k], t->hear_since[k], s->now);
 	if (ns > s->longest_both_ns)
 		s->longest_both_ns = ns;
-	track(&s->told_since[k], told(s, k), s->now);
-	if (lasts_ns(s->both_since[k], s->told_since[k], s->now) >
+	track(&t->told_since[k], told(s, two, k), s->now);
+	if (lasts_ns(t->both_since[k], t->told_since[k], s->now) >
 	    2 * sim_interval_ns(s) + WORD_NS + SLACK_NS)
 		sim_fail(s, "vhost %u has two holders, and the link says so",
 			 k);
@@ -163,26 +183,38 @@ static void watch_both(struct sim *s, unsigned k)
 			 (long long)(ns / MONO_MS));
 }
 
+static bool lets_pass(const struct sim *s, unsigned i, unsigned k)
+{
+	const bool *let = able(s, i, k)
+				  ? s->node[i].engine->vhosts[k].carp.let_pass
+				  : NULL;
+
+	return let && (let[CARP_V4] || let[CARP_V6]);
+}
+
 /*
  * Nobody holds it: a node that could waits one master-down time, with the
  * extra 1/8 interval of rules 11, counted from the last advert; or it is an
  * old master that waits 50 ms and three intervals for one that never answers.
+ * Who knows of a backup with a better copy waits a second such time for it.
  */
 static void watch_none(struct sim *s, unsigned k)
 {
+	int64_t intervals = 4;
 	mono_t since = MONO_NEVER;
 	int64_t ns;
 
-	track(&s->none_since[k], !sim_holds(s, 0, k) && !sim_holds(s, 1, k),
-	      s->now);
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	track(&s->none_since[k], !holders(s, k), s->now);
+	for (unsigned i = 0; i < s->nodes; i++) {
 		track(&s->node[i].able_since[k], able(s, i, k), s->now);
 		since = mono_min(since, s->node[i].able_since[k]);
+		if (lets_pass(s, i, k))
+			intervals = 8;
 	}
 	ns = lasts_ns(s->none_since[k], since, s->now);
 	if (ns > s->longest_none_ns)
 		s->longest_none_ns = ns;
-	if (ns > 4 * sim_interval_ns(s) + SLACK_NS)
+	if (ns > intervals * sim_interval_ns(s) + SLACK_NS)
 		sim_fail(s, "nobody has held vhost %u for %lld ms", k,
 			 (long long)(ns / MONO_MS));
 }
@@ -190,8 +222,7 @@ static void watch_none(struct sim *s, unsigned k)
 /* Who holds it alone for an interval is the master. */
 static void count_changes(struct sim *s, unsigned k)
 {
-	bool a = sim_holds(s, 0, k), b = sim_holds(s, 1, k);
-	int sole = a == b ? -1 : b;
+	int sole = sole_holder(s, k);
 
 	if (sole != s->sole[k]) {
 		s->sole[k] = sole;
@@ -225,21 +256,21 @@ static bool excused(const struct sim *s, const char *text)
 }
 
 /* Rules 8: what is on its way is no difference. */
-static void watch_audit(struct sim *s, unsigned i)
+static void watch_audit(struct sim *s, unsigned i, unsigned peer)
 {
+	const struct engine *other = s->node[sim_node_of(i, peer)].engine;
 	struct sim_node *n = &s->node[i];
 	const struct audit_report *r;
 
 	if (!n->engine)
 		return;
-	r = &n->engine->peers[0].audit.last;
-	if (!r->at.ns || n->audited.ns == r->at.ns)
+	r = &n->engine->peers[peer].audit.last;
+	if (!r->at.ns || n->audited[peer].ns == r->at.ns)
 		return;
-	n->audited = r->at;
+	n->audited[peer] = r->at;
 	s->changed += r->count[AUDIT_CHANGED];
 	/* two masters merge what each has (rules 9), one after the other */
-	if (s->node[1 - i].engine && n->engine->masters &&
-	    s->node[1 - i].engine->masters)
+	if (other && n->engine->masters && other->masters)
 		s->lossy = true;
 	if (s->tampered_once || s->lossy)
 		return;
@@ -255,12 +286,16 @@ static void watch_audit(struct sim *s, unsigned i)
 void sim_watch(struct sim *s)
 {
 	for (unsigned k = 0; k < s->conf.vhosts; k++) {
-		watch_both(s, k);
+		for (unsigned b = 1; b < s->nodes; b++)
+			for (unsigned a = 0; a < b; a++)
+				watch_both(s, (const unsigned[2]){ a, b }, k);
 		watch_none(s, k);
 		count_changes(s, k);
 	}
-	for (unsigned i = 0; i < SIM_NODES; i++) {
-		watch_audit(s, i);
+	sim_watch_sessions(s);
+	for (unsigned i = 0; i < s->nodes; i++) {
+		for (unsigned peer = 0; peer < s->nodes - 1; peer++)
+			watch_audit(s, i, peer);
 		if (s->node[i].engine)
 			s->node[i].gate = s->node[i].engine->gate;
 	}
@@ -302,82 +337,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 		sim_fail(s, "%s did not wait for a master-down time", n->name);
 }
 
-/* --- tables ------------------------------------------------------------------ */
-
-static bool same_identity(const struct flow *a, const struct flow *b)
-{
-	uint8_t x[FLOW_IDENTITY_MAX], y[FLOW_IDENTITY_MAX];
-	size_t n = flow_identity(a, x);
-
-	return n == flow_identity(b, y) && memcmp(x, y, n) == 0;
-}
-
-/* Of the same client: what is left of the old one may get the new one's
- * updates. */
-static bool untold(const struct sim *s, const struct flow *f)
-{
-	for (size_t i = 0; i < s->nuntold; i++)
-		if (s->untold[i].l4proto == f->l4proto &&
-		    flow_tuple_equal(&s->untold[i].orig, &f->orig))
-			return true;
-	return false;
-}
-
-static void complain(struct sim *s, const char *what, const struct flow *f,
-		     unsigned where)
-{
-	char text[160];
-
-	flow_format(f, text, sizeof(text));
-	sim_fail(s, "%s at %s: %s", what, s->node[where].name, text);
-}
-
-/* A packet may prolong it at the owner, and the audit does not look at it. */
-static bool over(const struct sim *s, const struct flow *f)
-{
-	return s->conf.audit_ns &&
-	       (destroys_ended(f) ||
-		(s->tampered_once && flow_class(f) == FLOW_CLOSING));
-}
-
-/* Everything of the owner's is there, as it is; but an owner may have been
- * the standby of one that lost a flow and did not tell. */
-static void watch_missing(struct sim *s, unsigned owner)
-{
-	const struct sim_node *n = &s->node[owner];
-
-	for (size_t i = 0; i < n->kernel.n; i++) {
-		const struct flow *f = &n->kernel.entries[i].flow;
-		const struct kernel_entry *e;
-
-		if (filter_flow(&n->engine->filter, f) != FILTER_PASS ||
-		    untold(s, f))
-			continue;
-		e = kernel_look(&s->node[1 - owner].kernel, f);
-		if (over(s, f))
-			continue;
-		if (!e)
-			complain(s, "missing", f, 1 - owner);
-		else if (!same_identity(&e->flow, f))
-			complain(s, "another than the owner's", &e->flow,
-				 1 - owner);
-	}
-}
-
-static void watch_stale(struct sim *s, unsigned owner)
-{
-	const struct sim_node *n = &s->node[1 - owner];
-
-	for (size_t i = 0; i < n->kernel.n; i++) {
-		const struct flow *f = &n->kernel.entries[i].flow;
-
-		if (filter_flow(&n->engine->filter, f) != FILTER_PASS ||
-		    untold(s, f) || over(s, f))
-			continue;
-		if (!kernel_look(&s->node[owner].kernel, f))
-			complain(s, "stale copy", f, 1 - owner);
-	}
-}
+/* --- at the end -------------------------------------------------------------- */
 
 static void watch_own(struct sim *s, unsigned i)
 {
@@ -391,50 +351,6 @@ static void watch_own(struct sim *s, unsigned i)
 			 s->node[i].name, n);
 }
 
-void sim_watch_handover(struct sim *s, unsigned from, unsigned to)
-{
-	(void)to;
-	if (!s->tampered)
-		watch_missing(s, from);
-}
-
-void sim_watch_tables(struct sim *s, unsigned master)
-{
-	watch_missing(s, master);
-	watch_stale(s, master);
-}
-
-void sim_watch_both(struct sim *s)
-{
-	watch_missing(s, 0);
-	watch_missing(s, 1);
-}
-
-/* Rules 9: what a packet has brought forward here no word takes back, but for
- * a SYN, or a delete, that was seen there. */
-void sim_watch_merge(struct sim *s, unsigned i, const struct flow_change *c,
-		     const struct kernel_entry *before)
-{
-	const struct flow *f = &before->flow;
-	const struct kernel_entry *e = kernel_look(&s->node[i].kernel, f);
-	bool over = f->tcp_state > TCP_CONNTRACK_ESTABLISHED;
-
-	if (!before->passed || c->merge != FLOW_MERGE_PREVAIL)
-		return;
-	if (c->op == FLOW_DESTROY && c->flow.has & FLOW_HAS_TIMEOUT)
-		return;
-	/* whose tuples or translation another one has now */
-	if (over &&
-	    (c->op == FLOW_NEW || !flow_tuple_equal(&c->flow.reply, &f->reply)))
-		return;
-	if (!e)
-		complain(s, "a peer's word ended", f, i);
-	else if (f->status & ~e->flow.status)
-		complain(s, "a peer's word took a bit from", f, i);
-	else if (e->flow.tcp_state < f->tcp_state)
-		complain(s, "a peer's word took back", f, i);
-}
-
 void sim_watch_quiet(struct sim *s)
 {
 	int master = sim_master(s);
@@ -443,13 +359,18 @@ void sim_watch_quiet(struct sim *s)
 		sim_fail(s, "no single master");
 		return;
 	}
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		const struct engine *e = s->node[i].engine;
 
-		if (!engine_tx_in_sync(e, 0) || !engine_rx_in_sync(e, 0))
-			sim_fail(s, "%s is not in sync: tx %d rx %d",
-				 s->node[i].name, engine_tx_in_sync(e, 0),
-				 engine_rx_in_sync(e, 0));
+		for (unsigned k = 0; k < e->npeers; k++)
+			if (!engine_tx_in_sync(e, k) ||
+			    !engine_rx_in_sync(e, k))
+				sim_fail(s,
+					 "%s is not in sync with %s: tx %d "
+					 "rx %d",
+					 s->node[i].name, e->peers[k].name,
+					 engine_tx_in_sync(e, k),
+					 engine_rx_in_sync(e, k));
 		if (e->env.holding)
 			sim_fail(s, "%s still holds", s->node[i].name);
 		watch_own(s, i);
@@ -459,23 +380,31 @@ void sim_watch_quiet(struct sim *s)
 		sim_watch_sets(s);
 }
 
+/* Nothing is on its way between them. */
+static bool is_settled(const struct sim_node *n, unsigned peer, unsigned other)
+{
+	const struct session *session = n->engine->peers[peer].session;
+
+	return n->attached[other] && !n->inbox[other].len &&
+	       engine_tx_in_sync(n->engine, peer) &&
+	       engine_rx_in_sync(n->engine, peer) &&
+	       !session_filling(session) && !session_backlog(session) &&
+	       session_seq_acked(session) == session_seq_sent(session);
+}
+
 bool sim_idle(const struct sim *s)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		const struct sim_node *n = &s->node[i];
 
-		if (!n->engine || !n->attached || n->inbox.len ||
-		    n->kernel.queued || n->kernel.overrun ||
-		    !engine_tx_in_sync(n->engine, 0) ||
-		    !engine_rx_in_sync(n->engine, 0) ||
-		    session_filling(n->engine->peers[0].session) ||
+		if (!n->engine || n->kernel.queued || n->kernel.overrun ||
 		    destroys_deadline(&n->engine->destroys).ns != INT64_MAX ||
 		    n->engine->nops || n->any ||
-		    n->engine->handover.state != HANDOVER_IDLE ||
-		    session_backlog(n->engine->peers[0].session) ||
-		    session_seq_acked(n->engine->peers[0].session) !=
-			    session_seq_sent(n->engine->peers[0].session))
+		    n->engine->handover.state != HANDOVER_IDLE)
 			return false;
+		for (unsigned k = 0; k < n->engine->npeers; k++)
+			if (!is_settled(n, k, sim_node_of(i, k)))
+				return false;
 	}
 	return served(s);
 }

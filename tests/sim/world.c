@@ -43,14 +43,20 @@ static void pipe_put(struct sim *s, struct sim_pipe *p, const uint8_t *bytes,
 	p->segments[p->nsegments++].len = len;
 }
 
-void world_link_send(struct sim *s, unsigned i)
+static bool is_cut(const struct sim *s, unsigned a, unsigned b)
 {
-	struct sim_pipe *p = &s->node[1 - i].inbox;
-	struct session *session = engine_session(s->node[i].engine, 0);
+	return s->link_cut || s->cable_cut[a][b];
+}
+
+static void send_to(struct sim *s, unsigned i, unsigned to)
+{
+	struct sim_pipe *p = &s->node[to].inbox[i];
+	struct session *session =
+		engine_session(s->node[i].engine, sim_peer(i, to));
 	const uint8_t *bytes;
 	size_t len;
 
-	while (s->node[i].attached && p->nsegments < SIM_SEGMENTS &&
+	while (s->node[i].attached[to] && p->nsegments < SIM_SEGMENTS &&
 	       p->len < SIM_PIPE_BYTES &&
 	       (len = session_output(session, &bytes)) > 0) {
 		if (len > SIM_PIPE_BYTES - p->len)
@@ -62,31 +68,51 @@ void world_link_send(struct sim *s, unsigned i)
 	}
 }
 
-mono_t world_link_due(const struct sim_node *n)
+void world_link_send(struct sim *s, unsigned i)
 {
-	if (!n->attached || engine_peer_full(n->engine, 0))
-		return MONO_NEVER;
-	if (n->inbox.nsegments)
-		return n->inbox.segments[0].at;
-	return n->inbox.closed ? (mono_t){ 0 } : MONO_NEVER;
+	for (unsigned to = 0; to < s->nodes; to++)
+		if (to != i)
+			send_to(s, i, to);
 }
 
-bool world_link_receive(struct sim *s, unsigned i)
+static mono_t due_from(const struct sim *s, unsigned i, unsigned from)
 {
-	struct sim_node *n = &s->node[i];
-	struct sim_pipe *p = &n->inbox;
+	const struct sim_node *n = &s->node[i];
+	const struct sim_pipe *p = &n->inbox[from];
+
+	if (from == i || !n->attached[from] || is_cut(s, i, from) ||
+	    engine_peer_full(n->engine, sim_peer(i, from)))
+		return MONO_NEVER;
+	if (p->nsegments)
+		return p->segments[0].at;
+	return p->closed ? (mono_t){ 0 } : MONO_NEVER;
+}
+
+mono_t world_link_due(const struct sim *s, unsigned i)
+{
+	mono_t t = MONO_NEVER;
+
+	for (unsigned from = 0; from < s->nodes; from++)
+		t = mono_min(t, due_from(s, i, from));
+	return t;
+}
+
+static bool receive_from(struct sim *s, unsigned i, unsigned from)
+{
+	struct sim_pipe *p = &s->node[i].inbox[from];
 	bool any = false;
 
-	while (!s->link_cut && mono_due(world_link_due(n), s->now)) {
+	while (mono_due(due_from(s, i, from), s->now)) {
 		size_t len;
 
 		any = true;
 		if (!p->nsegments) {
-			world_detach(s, i, "closed by the peer");
+			world_detach(s, i, from, "closed by the peer");
 			break;
 		}
 		len = p->segments[0].len;
-		engine_peer_data(n->engine, 0, p->bytes, len, s->now);
+		engine_peer_data(s->node[i].engine, sim_peer(i, from), p->bytes,
+				 len, s->now);
 		p->len -= len;
 		memmove(p->bytes, p->bytes + len, p->len);
 		p->nsegments--;
@@ -97,16 +123,26 @@ bool world_link_receive(struct sim *s, unsigned i)
 	return any;
 }
 
-void world_detach(struct sim *s, unsigned i, const char *why)
+bool world_link_receive(struct sim *s, unsigned i)
+{
+	bool any = false;
+
+	for (unsigned from = 0; from < s->nodes; from++)
+		if (from != i)
+			any |= receive_from(s, i, from);
+	return any;
+}
+
+void world_detach(struct sim *s, unsigned i, unsigned from, const char *why)
 {
 	struct sim_node *n = &s->node[i];
 
-	if (!n->attached)
+	if (!n->attached[from])
 		return;
-	n->attached = false;
-	pipe_clear(&n->inbox);
-	s->node[1 - i].inbox.closed = true;
-	engine_peer_down(n->engine, 0, why, s->now);
+	n->attached[from] = false;
+	pipe_clear(&n->inbox[from]);
+	s->node[from].inbox[i].closed = true;
+	engine_peer_down(n->engine, sim_peer(i, from), why, s->now);
 }
 
 static bool can_talk(const struct sim *s, unsigned i)
@@ -115,30 +151,47 @@ static bool can_talk(const struct sim *s, unsigned i)
 	       mono_due(s->node[i].frozen_until, s->now);
 }
 
-void world_connect(struct sim *s)
+static void connect_two(struct sim *s, const unsigned pair[2])
 {
-	s->connect_at =
-		mono_add(s->now, (int64_t)(50 + sim_random(s, 250)) * MONO_MS);
-	if (s->link_cut || !can_talk(s, 0) || !can_talk(s, 1))
+	if (is_cut(s, pair[0], pair[1]) || !can_talk(s, pair[0]) ||
+	    !can_talk(s, pair[1]))
 		return;
-	for (unsigned i = 0; i < SIM_NODES; i++) {
-		if (s->node[i].attached && !s->node[1 - i].attached) {
+	for (unsigned k = 0; k < 2; k++) {
+		unsigned i = pair[k], other = pair[1 - k];
+
+		if (s->node[i].attached[other] && !s->node[other].attached[i]) {
 			/* the other one knows nothing of this connection */
-			world_detach(s, i, "reset");
+			world_detach(s, i, other, "reset");
 			world_actions(s, i);
 			return;
 		}
 	}
-	if (s->node[0].attached)
+	if (s->node[pair[0]].attached[pair[1]])
 		return;
-	for (unsigned i = 0; i < SIM_NODES; i++) {
-		pipe_clear(&s->node[i].inbox);
-		s->node[i].attached = true;
-		engine_peer_up(s->node[i].engine, 0, s->now);
+	for (unsigned k = 0; k < 2; k++) {
+		unsigned i = pair[k], other = pair[1 - k];
+
+		pipe_clear(&s->node[i].inbox[other]);
+		s->node[i].attached[other] = true;
+		engine_peer_up(s->node[i].engine, sim_peer(i, other), s->now);
 		world_actions(s, i);
 	}
-	for (unsigned i = 0; i < SIM_NODES; i++)
-		world_link_send(s, i);
+	for (unsigned k = 0; k < 2; k++)
+		world_link_send(s, pair[k]);
+}
+
+/* One pair of nodes tries; the next one in a moment. */
+void world_connect(struct sim *s)
+{
+	int64_t ms = (int64_t)(50 + sim_random(s, 250));
+	unsigned pair[2] = { 0, 1 };
+
+	s->connect_at = mono_add(s->now, ms * MONO_MS / (s->nodes - 1));
+	if (s->nodes > 2) {
+		pair[0] = (unsigned)sim_random(s, s->nodes);
+		pair[1] = sim_other(s, pair[0]);
+	}
+	connect_two(s, pair);
 }
 
 /* --- daemons ----------------------------------------------------------------- */
@@ -181,7 +234,7 @@ static void begin_engine(struct sim *s, unsigned i)
 	struct sim_node *n = &s->node[i];
 	struct engine_vhost_conf vhosts[SIM_VHOSTS_MAX];
 	uint32_t v4[SIM_VHOSTS_MAX];
-	const char *peer = s->node[1 - i].name, *why;
+	const char *peers[SIM_NODES_MAX - 1], *why;
 	struct engine_conf conf = {
 		.node = n->name,
 		.version = "simulated",
@@ -194,12 +247,12 @@ static void begin_engine(struct sim *s, unsigned i)
 				: s->conf.resume_bytes ? s->conf.resume_bytes
 						       : 8 << 20,
 		.nvhosts = s->conf.vhosts,
-		.npeers = 1,
+		.npeers = s->nodes - 1,
 		.nsets = s->conf.sets ? SIM_SETS : 0,
 		.sets = sim_set_names,
 		.sets_period_ns = 1 * MONO_S,
 		.vhosts = vhosts,
-		.peers = &peer,
+		.peers = peers,
 	};
 	struct session_address own[2] = { { .family = AF_INET },
 					  { .family = AF_INET6 } };
@@ -207,6 +260,8 @@ static void begin_engine(struct sim *s, unsigned i)
 	uint32_t address = htonl(sim_address(i, CARP_V4).v4);
 	int err;
 
+	for (unsigned k = 0; k < conf.npeers; k++)
+		peers[k] = s->node[sim_node_of(i, k)].name;
 	for (unsigned k = 0; k < conf.nvhosts; k++)
 		vhost_conf(s, i, k, &v4[k], &vhosts[k]);
 	n->engine = calloc(1, sizeof(*n->engine));
@@ -236,6 +291,24 @@ void world_begin_daemon(struct sim *s, unsigned i)
 	world_actions(s, i);
 }
 
+/* gently: as the kernel closes what a process leaves behind */
+static void hang_up(struct sim *s, unsigned i, bool gently)
+{
+	for (unsigned k = 0; k < s->nodes; k++) {
+		struct sim_pipe *p = &s->node[k].inbox[i];
+
+		if (k == i)
+			continue;
+		s->node[i].attached[k] = false;
+		pipe_clear(&s->node[i].inbox[k]);
+		/* what has not arrived never will; nobody says so */
+		if (gently)
+			p->closed = true;
+		else
+			pipe_clear(p);
+	}
+}
+
 void world_end_daemon(struct sim *s, unsigned i, bool gently)
 {
 	struct sim_node *n = &s->node[i];
@@ -245,17 +318,8 @@ void world_end_daemon(struct sim *s, unsigned i, bool gently)
 	engine_free(n->engine);
 	free(n->engine);
 	n->engine = NULL;
-	n->attached = false;
 	n->stopped = false;
-	pipe_clear(&n->inbox);
-	if (gently) {
-		s->node[1 - i].inbox.closed = true;
-	} else {
-		struct sim_pipe *p = &s->node[1 - i].inbox;
-
-		/* what has not arrived never will; nobody says so */
-		pipe_clear(p);
-	}
+	hang_up(s, i, gently);
 	kernel_subscribe(&n->kernel, false);
 	kernel_dump_abort(&n->kernel);
 	n->sets.nnews = 0;
@@ -299,9 +363,7 @@ bool sim_upgrade(struct sim *s, unsigned i)
 		return false;
 	sim_say(s, "-- %s is upgraded", n->name);
 	old = n->engine;
-	n->attached = false;
-	pipe_clear(&n->inbox);
-	s->node[1 - i].inbox.closed = true;
+	hang_up(s, i, true);
 	kernel_dump_abort(&n->kernel);
 	/* a backup waits for adverts from now on */
 	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++)
@@ -328,6 +390,7 @@ struct sim *sim_new(const struct sim_conf *conf)
 
 	assert(s);
 	s->conf = *conf;
+	s->nodes = conf->nodes ? conf->nodes : 2;
 	s->random = conf->seed;
 	s->now = (mono_t){ MONO_S };
 	s->connect_at = s->next_traffic = s->next_table = s->now;
@@ -339,7 +402,7 @@ struct sim *sim_new(const struct sim_conf *conf)
 	for (unsigned k = TIMEOUT_TCP_STATES; k-- > 0;)
 		if (s->timeouts.tcp[k] < 1000)
 			s->timeouts.tcp[k] = 3 + k % 3;
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		struct sim_node *n = &s->node[i];
 
 		snprintf(n->name, sizeof(n->name), "fw%u", i + 1);
@@ -357,15 +420,21 @@ struct sim *sim_new(const struct sim_conf *conf)
 	}
 	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++) {
 		s->speaker[k] = s->sole[k] = s->master[k] = -1;
-		s->both_since[k] = s->none_since[k] = MONO_NEVER;
-		s->hear_since[k] = s->told_since[k] = MONO_NEVER;
+		s->none_since[k] = MONO_NEVER;
+		for (unsigned i = 0; i < SIM_NODES_MAX * SIM_NODES_MAX; i++) {
+			struct sim_two *two = &s->two[0][0] + i;
+
+			two->both_since[k] = MONO_NEVER;
+			two->hear_since[k] = two->told_since[k] = MONO_NEVER;
+			two->apart_since = two->lacks_since = MONO_NEVER;
+		}
 	}
 	return s;
 }
 
 void sim_free(struct sim *s)
 {
-	for (unsigned i = 0; i < SIM_NODES; i++) {
+	for (unsigned i = 0; i < s->nodes; i++) {
 		if (s->node[i].engine)
 			engine_free(s->node[i].engine);
 		free(s->node[i].engine);

@@ -15,9 +15,9 @@ void world_begin_daemon(struct sim *s, unsigned node);
 /* gently: what is in the socket still arrives. */
 void world_end_daemon(struct sim *s, unsigned node, bool gently);
 void world_connect(struct sim *s);
-void world_detach(struct sim *s, unsigned node, const char *why);
+void world_detach(struct sim *s, unsigned node, unsigned from, const char *why);
 bool world_link_receive(struct sim *s, unsigned node);
 void world_link_send(struct sim *s, unsigned node);
-mono_t world_link_due(const struct sim_node *n);
+mono_t world_link_due(const struct sim *s, unsigned node);
 
 #endif

@@ -20,7 +20,7 @@ static bool both_in_sync(void)
 {
 	bool all = true;
 
-	for (unsigned i = 0; i < SIM_NODES; i++)
+	for (unsigned i = 0; i < sim->nodes; i++)
 		all &= engine_tx_in_sync(engine(i), 0) &&
 		       engine_rx_in_sync(engine(i), 0);
 	return all;

@@ -212,6 +212,47 @@ START_TEST(what_an_old_master_tells_late)
 }
 END_TEST
 
+/* What A told last waits to fill a frame when it asks, and the request goes
+ * ahead of it: B would bring back what has ended. */
+START_TEST(a_bulk_brings_nothing_back)
+{
+	const struct sim_conf conf = conf_of();
+	struct flow f = flow(IPPROTO_TCP, 1000);
+
+	world(&conf);
+	sim_lan(sim, LAN, true);
+	sim_lan(sim, WAN, true);
+	sim_link(sim, true);
+	sim_start(sim, A);
+	sim_start(sim, B);
+	run(10 * S);
+	sim_link(sim, false);
+	run(5 * S);
+	ck_assert(engine(A)->masters && engine(B)->masters);
+	opens(A, &f);
+	for (uint8_t s = TCP_CONNTRACK_SYN_RECV; s <= TCP_CONNTRACK_TIME_WAIT;
+	     s++) {
+		becomes(A, &f, s);
+		run(10 * MS);
+	}
+	ck_assert_ptr_nonnull(at(B, &f));
+	for (uint16_t port = 2000; port < 2010; port++) {
+		struct flow another = flow(IPPROTO_UDP, port);
+
+		opens(A, &another);
+		run(30 * MONO_US);
+	}
+	kernel_remove(&sim->node[A].kernel, at(A, &f), true, 0, sim->now);
+	run(30 * MONO_US);
+	ck_assert_uint_gt(session_filling(engine(A)->peers[0].session), 0);
+	sim_ask_bulk(sim, A);
+	run(500 * MS);
+	ck_assert_int_eq(rx(A)->result, BULK_DONE);
+	ck_assert_ptr_null(at(B, &f));
+	ck_assert_ptr_null(at(A, &f));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const list[] = {
@@ -223,6 +264,7 @@ int main(void)
 		what_runs_out_is_over_where_nothing_passes,
 		a_clash_is_settled_alike,
 		what_an_old_master_tells_late,
+		a_bulk_brings_nothing_back,
 	};
 	Suite *s = suite_create("engine, merge");
 	SRunner *sr;

@@ -55,7 +55,7 @@ END_TEST
 /* Turns one bit of the digest in the end mark, if it is on its way now. */
 static bool falsify_bulk_end(void)
 {
-	struct sim_pipe *p = &sim->node[B].inbox;
+	struct sim_pipe *p = &sim->node[B].inbox[A];
 	struct frame f;
 
 	for (size_t at = 0; at < p->len; at += frame_size(&f)) {
