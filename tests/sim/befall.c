@@ -115,7 +115,8 @@ static void cut_short(struct sim *s, unsigned i, unsigned from)
 	struct sim_node *n = &s->node[i];
 	struct sim_pipe *p = &n->inbox[from];
 
-	if (n->attached[from] && p->nsegments && sim_chance(s, 50))
+	if (s->conf.cut_frames && n->attached[from] && p->nsegments &&
+	    sim_chance(s, 50))
 		engine_peer_data(n->engine, sim_peer(i, from), p->bytes,
 				 sim_random(s, p->segments[0].len), s->now);
 }

@@ -134,6 +134,12 @@ unsigned sim_other(struct sim *s, unsigned i)
 	return sim_node_of(i, (unsigned)peer);
 }
 
+/* So many of 1000 are; where none is chance is not asked. */
+static bool one_of(struct sim *s, unsigned many)
+{
+	return many && sim_random(s, 1000) < many;
+}
+
 static void break_packet(struct sim *s, struct sim_packet *p)
 {
 	size_t at = sim_random(s, CARP_ADVERT_LEN);
@@ -177,9 +183,9 @@ static void family_send(struct sim *s, unsigned from, unsigned vhost,
 			.len = CARP_ADVERT_LEN,
 		};
 		memcpy(p->bytes, bytes, CARP_ADVERT_LEN);
-		if (sim_random(s, 1000) < s->conf.lan_broken)
+		if (one_of(s, s->conf.lan_broken))
 			break_packet(s, p);
-		if (sim_random(s, 1000) < s->conf.lan_twice &&
+		if (one_of(s, s->conf.lan_twice) &&
 		    to->npackets < SIM_PACKETS_MAX)
 			again(s, &to->packets[to->npackets++], p);
 	}

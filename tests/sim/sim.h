@@ -43,6 +43,7 @@ struct sim_conf {
 	unsigned lan_broken;   /* are cut short, or have a wrong byte */
 	int64_t lan_delay_ns;  /* at most */
 	int64_t link_delay_ns; /* each way */
+	bool cut_frames; /* a reset lets a part of what is on its way arrive */
 	uint64_t link_bytes_s; /* 0: no limit */
 	unsigned ops_s;	       /* of the traffic */
 	unsigned slowness;     /* of the machines, 0 as 1; up to 100 */
