@@ -145,6 +145,7 @@ struct sim {
 	bool lossy;		  /* a table was full */
 	uint64_t created, broken; /* connections */
 	uint64_t changed; /* differed in a comparison, and were on their way */
+	uint64_t calm; /* cuts and lost events while nothing else was wrong */
 	uint64_t cuts, resumed; /* of the link; without a bulk after it */
 	/* of the watch */
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */

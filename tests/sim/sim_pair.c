@@ -24,7 +24,7 @@
 
 struct totals {
 	uint64_t seeds, bad;
-	uint64_t takes, handovers, refused, flows, changed, cuts, resumed;
+	uint64_t takes, handovers, refused, flows, changed, cuts, resumed, calm;
 	int64_t virtual_ns, both_ns, none_ns;
 };
 
@@ -330,6 +330,7 @@ static const char *play(struct sim *s, unsigned hours, struct totals *t)
 	t->flows += s->created;
 	t->changed += s->changed;
 	t->cuts += s->cuts;
+	t->calm += s->calm;
 	t->resumed += s->resumed;
 	if (s->longest_both_ns > t->both_ns)
 		t->both_ns = s->longest_both_ns;
@@ -376,6 +377,7 @@ static void add(struct totals *sum, const struct totals *t)
 	sum->flows += t->flows;
 	sum->changed += t->changed;
 	sum->cuts += t->cuts;
+	sum->calm += t->calm;
 	sum->resumed += t->resumed;
 	sum->virtual_ns += t->virtual_ns;
 	if (t->both_ns > sum->both_ns)
@@ -452,7 +454,8 @@ int main(int argc, char **argv)
 		printf("a process died\n");
 	printf("%llu seeds in %lld h, %llu failed; %llu takeovers, "
 	       "%llu handovers (%llu failed), %llu connections, %llu changed "
-	       "while they were compared; %llu of %llu cuts without a bulk; "
+	       "while they were compared; %llu of %llu cuts without a bulk, "
+	       "%llu calm; "
 	       "two holders at most %lld ms, none %lld ms\n",
 	       (unsigned long long)t.seeds,
 	       (long long)(t.virtual_ns / MONO_S / 3600),
@@ -460,7 +463,7 @@ int main(int argc, char **argv)
 	       (unsigned long long)t.handovers, (unsigned long long)t.refused,
 	       (unsigned long long)t.flows, (unsigned long long)t.changed,
 	       (unsigned long long)t.resumed, (unsigned long long)t.cuts,
-	       (long long)(t.both_ns / MONO_MS),
+	       (unsigned long long)t.calm, (long long)(t.both_ns / MONO_MS),
 	       (long long)(t.none_ns / MONO_MS));
 	return t.bad || t.seeds != r.count;
 }
