@@ -38,6 +38,7 @@ enum misfortune {
 	CUT,	/* of the link, and nothing else */
 	STRIKE, /* in the middle of a step */
 	SLEEP,	/* a long one: to a node the clock jumps */
+	SUSPEND,
 	UPGRADE,
 	MISFORTUNES
 };
@@ -242,6 +243,9 @@ static void befall(struct sim *s, enum misfortune what)
 	case SLEEP:
 		if (sim_chance(s, 25))
 			sim_freeze(s, i, (int64_t)up_to(s, 40) * MONO_S);
+		return;
+	case SUSPEND:
+		sim_suspend(s, i, (int64_t)up_to(s, 6000) * MONO_MS);
 		return;
 	case UPGRADE:
 		if (!sleeps)

@@ -190,8 +190,7 @@ static void the_end(struct sim *s)
 
 	misfortunes_mend(s, 100);
 	for (unsigned i = 0; i < s->nodes; i++)
-		s->node[i].frozen_until =
-			mono_min(s->node[i].frozen_until, s->now);
+		sim_wake(s, i);
 	misfortunes_mend(s, 100);
 	s->conf.lan_loss = s->conf.lan_broken = 0;
 	sim_say(s, "-- all is whole");
