@@ -250,12 +250,17 @@ static bool lan_receive(struct sim *s, unsigned i)
 
 /* --- actions ---------------------------------------------------------------------- */
 
-/* That node hands all over to this one, and is its copy from now on. */
+/* That node hands all over to this one, and is its copy from now on. Where a
+ * third is master, too, this one has a mixture of both until a bulk. */
 static bool hands_over(const struct sim *s, unsigned from, unsigned to)
 {
 	const struct engine *e = s->node[from].engine;
 	unsigned peer = sim_peer(from, to);
 
+	for (unsigned i = 0; i < s->nodes; i++)
+		if (i != from && i != to && s->node[i].engine &&
+		    s->node[i].engine->masters)
+			return false;
 	/* who keeps others goes on telling */
 	return e && e->handover.state == HANDOVER_SAID &&
 	       e->handover_peer == peer && !e->independent &&
