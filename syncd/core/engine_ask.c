@@ -135,8 +135,7 @@ static void tell_unswept(struct engine *e, mono_t now)
 {
 	for (unsigned i = 0; i < e->npeers; i++) {
 		e->peers[i].rx.unswept = false;
-		engine_sync_gap(e, i, "several nodes told different things",
-				now);
+		engine_sync_gap(e, i, engine_rx_differently, now);
 	}
 }
 

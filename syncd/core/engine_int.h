@@ -253,6 +253,8 @@ void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 			  const struct session_event *ev, mono_t now);
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
 			const struct session_event *ev, mono_t now);
+/* Why a peer gets all again, after a master took what another one had. */
+extern const char engine_rx_differently[];
 /* A bulk is over: not whole, and asked for again then. */
 void engine_rx_failed(struct engine *e, unsigned peer, const char *why,
 		      int64_t retry_ns, mono_t now);

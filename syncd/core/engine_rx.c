@@ -26,6 +26,8 @@
 #define RETRY_FULL_NS	  (10 * MONO_S)
 #define RETRY_FULL_MAX_NS (300 * MONO_S)
 
+const char engine_rx_differently[] = "several nodes told different things";
+
 bool engine_rx_in_sync(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
@@ -118,6 +120,16 @@ static void fill_gaps(struct engine *e)
 			e->peers[i].rx.gap[0] = '\0';
 }
 
+/* A master has it all from one that was: the others were not told of that. */
+static void tell_the_others(struct engine *e, unsigned peer, mono_t now)
+{
+	if (!e->masters || engine_peer_is_master(&e->peers[peer]))
+		return;
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer)
+			engine_sync_gap(e, i, engine_rx_differently, now);
+}
+
 static void complete(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
@@ -133,8 +145,10 @@ static void complete(struct engine *e, unsigned peer, mono_t now)
 	p->bulks[BULK_DONE]++;
 	rx->epoch = rx->bulk_epoch;
 	rx->gap[0] = '\0';
-	if (rx->bulk_epoch)
+	if (rx->bulk_epoch) {
 		fill_gaps(e);
+		tell_the_others(e, peer, now);
+	}
 	rx->total = rx->entries;
 	rx->retry_full_ns = 0;
 	rx->took_ns = mono_diff(now, rx->started);

@@ -42,16 +42,49 @@ void sim_term(struct sim *s, unsigned i)
 	if (!s->node[i].engine)
 		return;
 	sim_say(s, "-- %s is told to stop", s->node[i].name);
-	engine_stop(s->node[i].engine, s->now);
+	engine_stop(s->node[i].engine, sim_clock(s, i));
 	world_actions(s, i);
 	s->node[i].any = true;
 }
 
 void sim_freeze(struct sim *s, unsigned i, int64_t ns)
 {
+	if (s->node[i].suspended)
+		return;
 	sim_say(s, "-- %s sleeps for %lld ms", s->node[i].name,
 		(long long)(ns / MONO_MS));
 	s->node[i].frozen_until = mono_add(s->now, ns);
+}
+
+void sim_suspend(struct sim *s, unsigned i, int64_t ns)
+{
+	struct sim_node *n = &s->node[i];
+
+	if (!n->engine || !mono_due(n->frozen_until, s->now))
+		return;
+	sim_say(s, "-- the machine of %s stands still for %lld ms", n->name,
+		(long long)(ns / MONO_MS));
+	n->suspended = true;
+	n->frozen_until = mono_add(s->now, ns);
+	n->behind_ns += ns;
+	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++)
+		if (n->lease_until[k].ns > s->now.ns)
+			n->lease_until[k] = mono_add(n->lease_until[k], ns);
+}
+
+void sim_wake(struct sim *s, unsigned i)
+{
+	struct sim_node *n = &s->node[i];
+	int64_t early = mono_diff(n->frozen_until, s->now);
+
+	if (early <= 0)
+		return;
+	n->frozen_until = s->now;
+	if (!n->suspended)
+		return;
+	n->behind_ns -= early;
+	for (unsigned k = 0; k < SIM_VHOSTS_MAX; k++)
+		n->lease_until[k].ns -= early;
 }
 
 void sim_carrier(struct sim *s, unsigned i, unsigned vhost, bool up)
@@ -65,7 +98,7 @@ void sim_carrier(struct sim *s, unsigned i, unsigned vhost, bool up)
 	n->carrier[vhost] = up;
 	if (!n->engine)
 		return;
-	engine_link(n->engine, vhost, up, s->now);
+	engine_link(n->engine, vhost, up, sim_clock(s, i));
 	world_actions(s, i);
 }
 
@@ -115,9 +148,11 @@ static void cut_short(struct sim *s, unsigned i, unsigned from)
 	struct sim_node *n = &s->node[i];
 	struct sim_pipe *p = &n->inbox[from];
 
-	if (n->attached[from] && p->nsegments && sim_chance(s, 50))
+	if (s->conf.cut_frames && n->attached[from] && p->nsegments &&
+	    sim_chance(s, 50))
 		engine_peer_data(n->engine, sim_peer(i, from), p->bytes,
-				 sim_random(s, p->segments[0].len), s->now);
+				 sim_random(s, p->segments[0].len),
+				 sim_clock(s, i));
 }
 
 static void reset_end(struct sim *s, unsigned i, unsigned from)
@@ -152,7 +187,8 @@ int sim_handover(struct sim *s, unsigned i, bool force)
 
 	if (!s->node[i].engine)
 		return -1;
-	err = engine_handover(s->node[i].engine, force, 0, why, s->now);
+	err = engine_handover(s->node[i].engine, force, 0, why,
+			      sim_clock(s, i));
 	sim_say(s, "-- handover of %s: %s", s->node[i].name, err ? why : "ok");
 	if (!err)
 		s->node[i].handover_forced = force;
@@ -166,7 +202,7 @@ void sim_demote(struct sim *s, unsigned i, int32_t by)
 		return;
 	if (by < 0 && !demotion_total(&s->node[i].engine->demotion))
 		return;
-	(void)engine_demote(s->node[i].engine, by, s->now);
+	(void)engine_demote(s->node[i].engine, by, sim_clock(s, i));
 	world_actions(s, i);
 }
 
@@ -177,7 +213,8 @@ void sim_verify(struct sim *s, unsigned i)
 
 	if (!e)
 		return;
-	if (engine_verify(e, sim_peer(i, sim_other(s, i)), why, s->now))
+	if (engine_verify(e, sim_peer(i, sim_other(s, i)), why,
+			  sim_clock(s, i)))
 		sim_say(s, "%s: no verify: %s", s->node[i].name, why);
 	world_actions(s, i);
 }
@@ -187,7 +224,7 @@ void sim_ask_bulk(struct sim *s, unsigned i)
 	if (!s->node[i].engine)
 		return;
 	(void)engine_bulk(s->node[i].engine, sim_peer(i, sim_other(s, i)),
-			  s->now);
+			  sim_clock(s, i));
 	world_actions(s, i);
 	s->node[i].any = true;
 }

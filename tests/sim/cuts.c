@@ -89,6 +89,7 @@ void sim_cut(struct sim *s)
 	if (e->masters)
 		return;
 	calm = sim_is_calm(s);
+	s->calm += calm;
 	moves = sim_moves(s);
 	before = reasons(s);
 	bulks = e->ids;

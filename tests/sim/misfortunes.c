@@ -38,6 +38,7 @@ enum misfortune {
 	CUT,	/* of the link, and nothing else */
 	STRIKE, /* in the middle of a step */
 	SLEEP,	/* a long one: to a node the clock jumps */
+	SUSPEND,
 	UPGRADE,
 	MISFORTUNES
 };
@@ -76,12 +77,20 @@ static void lose_events(struct sim *s, unsigned i)
 /* A node that misses events stays what it is: its peers are on hold. */
 static void overrun(struct sim *s, unsigned i)
 {
-	bool calm = sim_is_calm(s);
-	uint64_t before = sim_moves(s);
+	uint64_t before;
+	bool calm;
 
+	if (sim_chance(s, 50)) {
+		misfortunes_mend(s, 100);
+		sim_run(s, 6 * MONO_S);
+		i = sim_master(s) >= 0 ? (unsigned)sim_master(s) : i;
+	}
+	calm = sim_is_calm(s);
+	before = sim_moves(s);
 	lose_events(s, i);
 	if (!calm)
 		return;
+	s->calm++;
 	sim_run(s, 2 * MONO_S);
 	if (sim_moves(s) != before)
 		sim_fail(s, "lost events moved a virtual host");
@@ -234,6 +243,9 @@ static void befall(struct sim *s, enum misfortune what)
 	case SLEEP:
 		if (sim_chance(s, 25))
 			sim_freeze(s, i, (int64_t)up_to(s, 40) * MONO_S);
+		return;
+	case SUSPEND:
+		sim_suspend(s, i, (int64_t)up_to(s, 6000) * MONO_MS);
 		return;
 	case UPGRADE:
 		if (!sleeps)

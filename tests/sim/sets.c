@@ -113,7 +113,7 @@ static void tell(struct sim_sets *k, unsigned what, unsigned set,
 static void changed(struct sim *s, unsigned i, unsigned set,
 		    const struct sim_element *el, bool gone)
 {
-	struct set_elem e = elem_of(set, el, s->now);
+	struct set_elem e = elem_of(set, el, sim_clock(s, i));
 
 	if (gone)
 		e.flags |= SET_ELEM_DELETED;
@@ -136,7 +136,8 @@ static void add(struct sim *s, unsigned i, unsigned set, bool silent)
 		el.timeout_ms = 2000 + sim_random(s, 100000);
 		if (silent)
 			el.timeout_ms = 30000;
-		el.until = mono_add(s->now, (int64_t)el.timeout_ms * MONO_MS);
+		el.until = mono_add(sim_clock(s, i),
+				    (int64_t)el.timeout_ms * MONO_MS);
 	}
 	put(&s->node[i].sets.set[set], &el);
 	if (!silent)
@@ -183,7 +184,7 @@ void sim_sets_traffic(struct sim *s, unsigned i)
 	struct sim_sets *k = &s->node[i].sets;
 	uint64_t dice = sim_random(s, 1000);
 
-	expire(&k->set[set], s->now);
+	expire(&k->set[set], sim_clock(s, i));
 	if (dice < 40)
 		add(s, i, set, false);
 	else if (dice < 60)
@@ -213,17 +214,17 @@ bool sim_sets_news(struct sim *s, unsigned i)
 		switch (k->news[n].what) {
 		case NEWS_CHANGED:
 			engine_set_event(e, k->news[n].set, &k->news[n].elem,
-					 s->now);
+					 sim_clock(s, i));
 			break;
 		case NEWS_STIRRED:
-			engine_set_stirred(e, k->news[n].set, s->now);
+			engine_set_stirred(e, k->news[n].set, sim_clock(s, i));
 			break;
 		case NEWS_RENEWED:
 			engine_set_renewed(e, k->news[n].set);
 			break;
 		}
 	if (k->lost)
-		engine_sets_overrun(e, s->now);
+		engine_sets_overrun(e, sim_clock(s, i));
 	k->nnews = 0;
 	k->lost = false;
 	return any;
@@ -251,8 +252,9 @@ static void read_on(struct sim *s, unsigned i)
 
 	memcpy(list, k->ahead, n * sizeof(*list));
 	if (more)
-		fill(k, s->now);
-	engine_set_looked(s->node[i].engine, list, n, 0, more, 0, s->now);
+		fill(k, sim_clock(s, i));
+	engine_set_looked(s->node[i].engine, list, n, 0, more, 0,
+			  sim_clock(s, i));
 }
 
 static enum set_result apply(struct sim *s, unsigned i, unsigned set,
@@ -270,7 +272,7 @@ static enum set_result apply(struct sim *s, unsigned i, unsigned set,
 		.key = op->elem.key[3],
 		.comment = op->elem.userdata[0],
 		.timeout_ms = op->elem.timeout_ms,
-		.until = set_memo_until(&op->elem, s->now),
+		.until = set_memo_until(&op->elem, sim_clock(s, i)),
 	};
 	put(t, &el);
 	return find(t, el.key) ? SET_APPLIED : SET_FULL;
@@ -281,10 +283,10 @@ static void apply_all(struct sim *s, unsigned i)
 	struct engine_sets *e = s->node[i].engine->sets;
 	uint8_t results[SET_FRAME_MAX];
 
-	expire(&s->node[i].sets.set[e->ops_set], s->now);
+	expire(&s->node[i].sets.set[e->ops_set], sim_clock(s, i));
 	for (size_t n = 0; n < e->nops; n++)
 		results[n] = (uint8_t)apply(s, i, e->ops_set, &e->ops[n]);
-	engine_set_applied(s->node[i].engine, results, s->now);
+	engine_set_applied(s->node[i].engine, results, sim_clock(s, i));
 }
 
 void sim_sets_work(struct sim *s, unsigned i)
@@ -298,19 +300,21 @@ void sim_sets_work(struct sim *s, unsigned i)
 	case SETS_KIND:
 		kind = kind_of(k, set);
 		engine_set_is(e, set, &kind, sim_chance(s, 2) ? -EINTR : 0,
-			      s->now);
+			      sim_clock(s, i));
 		return;
 	case SETS_START:
 		k->dumped = set;
 		k->at = 0;
-		fill(k, s->now);
-		engine_set_looking(e, sim_chance(s, 2) ? -ENOMEM : 0, s->now);
+		fill(k, sim_clock(s, i));
+		engine_set_looking(e, sim_chance(s, 2) ? -ENOMEM : 0,
+				   sim_clock(s, i));
 		return;
 	case SETS_READ:
 		read_on(s, i);
 		return;
 	case SETS_ABORT:
-		engine_set_looked(e, NULL, 0, 0, false, -ECANCELED, s->now);
+		engine_set_looked(e, NULL, 0, 0, false, -ECANCELED,
+				  sim_clock(s, i));
 		return;
 	case SETS_APPLY:
 		apply_all(s, i);
@@ -322,13 +326,14 @@ void sim_sets_work(struct sim *s, unsigned i)
 
 /* --- the watch ------------------------------------------------------------------------------ */
 
-static bool close_to(mono_t a, mono_t b)
+/* By two clocks. */
+static bool close_to(mono_t a, mono_t b, int64_t apart_ns)
 {
 	int64_t d;
 
 	if (mono_is_never(a) || mono_is_never(b))
 		return mono_is_never(a) == mono_is_never(b);
-	d = mono_diff(a, b);
+	d = mono_diff(a, b) - apart_ns;
 	return d < SLACK_NS && d > -SLACK_NS;
 }
 
@@ -343,12 +348,13 @@ static const char *lacks(struct sim *s, unsigned from, unsigned to,
 		const struct sim_element *el = &a->list[n], *other;
 
 		*key = el->key;
-		if (mono_due(el->until, mono_add(s->now, SLACK_NS)))
+		if (mono_due(el->until, mono_add(sim_clock(s, from), SLACK_NS)))
 			continue;
 		other = find(b, el->key);
 		if (!other)
 			return "is not there";
-		if (!close_to(el->until, other->until))
+		if (!close_to(el->until, other->until,
+			      s->node[to].behind_ns - s->node[from].behind_ns))
 			return "runs out at another time";
 		if (el->comment != other->comment)
 			return "has another comment";

@@ -134,6 +134,12 @@ unsigned sim_other(struct sim *s, unsigned i)
 	return sim_node_of(i, (unsigned)peer);
 }
 
+/* So many of 1000 are; where none is chance is not asked. */
+static bool one_of(struct sim *s, unsigned many)
+{
+	return many && sim_random(s, 1000) < many;
+}
+
 static void break_packet(struct sim *s, struct sim_packet *p)
 {
 	size_t at = sim_random(s, CARP_ADVERT_LEN);
@@ -151,6 +157,16 @@ static void again(struct sim *s, struct sim_packet *copy,
 	*copy = *p;
 	copy->at = mono_add(p->at, (int64_t)sim_random(s, 3000) * MONO_US);
 	copy->again = true;
+}
+
+mono_t sim_time(const struct sim_node *n, mono_t t)
+{
+	return (mono_t){ t.ns - n->behind_ns };
+}
+
+mono_t sim_clock(const struct sim *s, unsigned i)
+{
+	return sim_time(&s->node[i], s->now);
 }
 
 static void family_send(struct sim *s, unsigned from, unsigned vhost,
@@ -177,9 +193,9 @@ static void family_send(struct sim *s, unsigned from, unsigned vhost,
 			.len = CARP_ADVERT_LEN,
 		};
 		memcpy(p->bytes, bytes, CARP_ADVERT_LEN);
-		if (sim_random(s, 1000) < s->conf.lan_broken)
+		if (one_of(s, s->conf.lan_broken))
 			break_packet(s, p);
-		if (sim_random(s, 1000) < s->conf.lan_twice &&
+		if (one_of(s, s->conf.lan_twice) &&
 		    to->npackets < SIM_PACKETS_MAX)
 			again(s, &to->packets[to->npackets++], p);
 	}
@@ -226,7 +242,7 @@ static bool lan_receive(struct sim *s, unsigned i)
 			sim_fail(s, "a broken advert is taken for whole");
 		if (!p.again)
 			n->heard[p.vhost][p.family] = s->now;
-		engine_advert(n->engine, p.vhost, &a, &source, s->now);
+		engine_advert(n->engine, p.vhost, &a, &source, sim_clock(s, i));
 		world_actions(s, i);
 	}
 	return any;
@@ -234,12 +250,17 @@ static bool lan_receive(struct sim *s, unsigned i)
 
 /* --- actions ---------------------------------------------------------------------- */
 
-/* That node hands all over to this one, and is its copy from now on. */
+/* That node hands all over to this one, and is its copy from now on. Where a
+ * third is master, too, this one has a mixture of both until a bulk. */
 static bool hands_over(const struct sim *s, unsigned from, unsigned to)
 {
 	const struct engine *e = s->node[from].engine;
 	unsigned peer = sim_peer(from, to);
 
+	for (unsigned i = 0; i < s->nodes; i++)
+		if (i != from && i != to && s->node[i].engine &&
+		    s->node[i].engine->masters)
+			return false;
 	/* who keeps others goes on telling */
 	return e && e->handover.state == HANDOVER_SAID &&
 	       e->handover_peer == peer && !e->independent &&
@@ -266,7 +287,7 @@ static void advert(struct sim *s, unsigned i, const struct engine_action *a)
 	if (!a->advert.own_mac) {
 		if (!sim_holds(s, i, a->index)) {
 			sim_say(s, "%s: advert refused", n->name);
-			engine_lease_lost(n->engine, a->index, s->now);
+			engine_lease_lost(n->engine, a->index, sim_clock(s, i));
 			return;
 		}
 		n->lease_until[a->index] =
@@ -287,7 +308,7 @@ static void announce(struct sim *s, unsigned i, unsigned vhost)
 		return;
 	n->announcing[vhost] = false;
 	s->speaker[vhost] = (int)i;
-	engine_taken(n->engine, vhost, us, s->now);
+	engine_taken(n->engine, vhost, us, sim_clock(s, i));
 }
 
 static void drain(struct sim *s, unsigned i)
@@ -299,7 +320,7 @@ static void drain(struct sim *s, unsigned i)
 	while (engine_events_room(n->engine))
 		if (!world_events(s, i, engine_events_room(n->engine)))
 			break;
-	engine_drained(n->engine, s->now);
+	engine_drained(n->engine, sim_clock(s, i));
 }
 
 static void release(struct sim_node *n, unsigned vhost)
@@ -391,7 +412,7 @@ void world_actions(struct sim *s, unsigned i)
 	unsigned count = 0;
 
 	s->node[i].any = true; /* bytes may wait for the link */
-	while (engine_poll(s->node[i].engine, &a, s->now)) {
+	while (engine_poll(s->node[i].engine, &a, sim_clock(s, i))) {
 		act(s, i, &a);
 		if (++count > 10000) {
 			sim_fail(s, "%s: actions without end", s->node[i].name);
@@ -420,10 +441,10 @@ bool world_events(struct sim *s, unsigned i, size_t room)
 		if (r > 0)
 			trace(s, i, "event", ev.op, &ev.flow);
 		if (r < 0)
-			engine_overrun(n->engine, s->now);
+			engine_overrun(n->engine, sim_clock(s, i));
 		else
 			engine_event(n->engine, ev.op, &ev.flow, ev.portid,
-				     s->now);
+				     sim_clock(s, i));
 		n->busy_until = mono_add(n->busy_until, cost(s, 1, EVENT_NS));
 	}
 	return true;
@@ -456,8 +477,8 @@ static void inject(struct sim *s, unsigned i)
 			continue;
 		if (have)
 			before = *have;
-		results[k] =
-			(uint8_t)kernel_inject(&n->kernel, &e->ops[k], s->now);
+		results[k] = (uint8_t)kernel_inject(&n->kernel, &e->ops[k],
+						    sim_clock(s, i));
 		sim_watch_merge(s, i, &e->ops[k], &before);
 		/* it goes there when it hears of ours; where that was lost,
 		 * an audit has to tell it */
@@ -470,7 +491,7 @@ static void inject(struct sim *s, unsigned i)
 		      e->ops[k].op, &e->ops[k].flow);
 	}
 	n->busy_until = end;
-	engine_injected(e, results, mono_diff(end, s->now), end);
+	engine_injected(e, results, mono_diff(end, s->now), sim_time(n, end));
 }
 
 static void dump_read(struct sim *s, unsigned i)
@@ -478,20 +499,20 @@ static void dump_read(struct sim *s, unsigned i)
 	struct flow list[KERNEL_CHUNK_MAX];
 	struct sim_node *n = &s->node[i];
 	size_t len;
-	bool more = kernel_dump_read(&n->kernel, list, &len, s->now);
+	bool more = kernel_dump_read(&n->kernel, list, &len, sim_clock(s, i));
 	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 
 	for (size_t k = 0; k < len; k++)
 		trace(s, i, "dumped", FLOW_COPY, &list[k]);
 	n->busy_until = end;
 	engine_dumped(n->engine, list, len, more, false, mono_diff(end, s->now),
-		      end);
+		      sim_time(n, end));
 }
 
 static void events_turn(struct sim *s, unsigned i, size_t room)
 {
 	if (room && !world_events(s, i, room))
-		engine_drained(s->node[i].engine, s->now);
+		engine_drained(s->node[i].engine, sim_clock(s, i));
 }
 
 static bool work(struct sim *s, unsigned i)
@@ -502,7 +523,7 @@ static bool work(struct sim *s, unsigned i)
 		events_turn(s, i, engine_events_room(n->engine));
 		return true;
 	}
-	switch (engine_work(n->engine, s->now)) {
+	switch (engine_work(n->engine, sim_clock(s, i))) {
 	case WORK_NONE:
 		return n->engine->queued > 0;
 	case WORK_INJECT:
@@ -512,12 +533,13 @@ static bool work(struct sim *s, unsigned i)
 		sim_expects_work(&n->expects, &n->kernel, n->engine);
 		return true;
 	case WORK_EXPECTS_DUMP:
-		sim_expects_dump(&n->expects, &n->kernel, n->engine, s->now);
+		sim_expects_dump(&n->expects, &n->kernel, n->engine,
+				 sim_clock(s, i));
 		return true;
 	case WORK_DUMP_START:
 		engine_table(n->engine, n->kernel.n);
-		kernel_dump_start(&n->kernel, s->now);
-		engine_dumping(n->engine, true, s->now);
+		kernel_dump_start(&n->kernel, sim_clock(s, i));
+		engine_dumping(n->engine, true, sim_clock(s, i));
 		return true;
 	case WORK_DUMP_READ:
 		dump_read(s, i);
@@ -528,7 +550,7 @@ static bool work(struct sim *s, unsigned i)
 		return true;
 	case WORK_DUMP_ABORT:
 		kernel_dump_abort(&n->kernel);
-		engine_dumping(n->engine, false, s->now);
+		engine_dumping(n->engine, false, sim_clock(s, i));
 		return true;
 	}
 	return false;
@@ -552,7 +574,7 @@ static bool events(struct sim *s, unsigned i)
 static void look_for_spin(struct sim *s, unsigned i, bool any)
 {
 	struct sim_node *n = &s->node[i];
-	bool due = mono_due(engine_deadline(n->engine), s->now);
+	bool due = mono_due(engine_deadline(n->engine), sim_clock(s, i));
 
 	n->spins = any || !due ? 0 : n->spins + 1;
 	if (n->spins > SPINS_MAX)
@@ -566,7 +588,7 @@ static void turn(struct sim *s, unsigned i)
 
 	n->busy_until = mono_add(s->now, PIECE_NS);
 	any |= lan_receive(s, i);
-	engine_tick(n->engine, s->now);
+	engine_tick(n->engine, sim_clock(s, i));
 	world_actions(s, i);
 	any |= world_link_receive(s, i);
 	any |= sim_sets_news(s, i);
@@ -597,7 +619,9 @@ static mono_t node_wakes(const struct sim *s, unsigned i)
 
 	if (!n->engine)
 		return n->starts_at.ns ? n->starts_at : MONO_NEVER;
-	t = mono_min(t, engine_deadline(n->engine));
+	t = engine_deadline(n->engine);
+	if (!mono_is_never(t))
+		t = mono_add(t, n->behind_ns);
 	for (size_t k = 0; k < n->npackets; k++)
 		t = mono_min(t, n->packets[k].at);
 	t = mono_min(t, world_link_due(s, i));
@@ -614,6 +638,7 @@ static void step_node(struct sim *s, unsigned i)
 {
 	struct sim_node *n = &s->node[i];
 
+	n->suspended = false;
 	if (!n->engine) {
 		n->starts_at = (mono_t){ 0 };
 		world_begin_daemon(s, i);
@@ -661,6 +686,7 @@ static bool adopts(const struct engine *e)
 static void expire(struct sim *s, unsigned node)
 {
 	struct sim_node *n = &s->node[node];
+	mono_t now = sim_clock(s, node);
 	bool between =
 		n->engine &&
 		(n->engine->raise ||
@@ -668,14 +694,16 @@ static void expire(struct sim *s, unsigned node)
 		 n->engine->handover.state == HANDOVER_SAID ||
 		 adopts(n->engine) || (both_masters(s) && !s->conf.active));
 
+	if (n->suspended)
+		return;
 	for (size_t i = 0; i < n->kernel.n; i++) {
 		const struct kernel_entry *e = &n->kernel.entries[i];
 
-		if (mono_due(e->expires, s->now) &&
+		if (mono_due(e->expires, now) &&
 		    (between || (both_masters(s) && passes(s, node, &e->flow))))
 			sim_untold(s, &e->flow);
 	}
-	kernel_expire(&n->kernel, s->now);
+	kernel_expire(&n->kernel, now);
 }
 
 static void step_world(struct sim *s)

@@ -43,6 +43,7 @@ struct sim_conf {
 	unsigned lan_broken;   /* are cut short, or have a wrong byte */
 	int64_t lan_delay_ns;  /* at most */
 	int64_t link_delay_ns; /* each way */
+	bool cut_frames; /* a reset lets a part of what is on its way arrive */
 	uint64_t link_bytes_s; /* 0: no limit */
 	unsigned ops_s;	       /* of the traffic */
 	unsigned slowness;     /* of the machines, 0 as 1; up to 100 */
@@ -91,7 +92,9 @@ struct sim_node {
 	int64_t lease_ns[SIM_VHOSTS_MAX];
 	bool announcing[SIM_VHOSTS_MAX]; /* taken, not yet announced */
 	mono_t frozen_until, busy_until, starts_at;
-	mono_t boots_at; /* a lost machine, not before */
+	bool suspended;	   /* the machine, not only the daemon, until then */
+	int64_t behind_ns; /* its clock, since it was */
+	mono_t boots_at;   /* a lost machine, not before */
 	struct sim_packet packets[SIM_PACKETS_MAX];
 	size_t npackets;
 	/* its end of the connection to each other node, and what comes by it */
@@ -144,6 +147,7 @@ struct sim {
 	bool lossy;		  /* a table was full */
 	uint64_t created, broken; /* connections */
 	uint64_t changed; /* differed in a comparison, and were on their way */
+	uint64_t calm; /* cuts and lost events while nothing else was wrong */
 	uint64_t cuts, resumed; /* of the link; without a bulk after it */
 	/* of the watch */
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
@@ -182,6 +186,9 @@ struct carp_address sim_address(unsigned node, enum carp_family f);
 /* Where a node is among the peers of another one, and the node of a peer. */
 unsigned sim_peer(unsigned of, unsigned node);
 unsigned sim_node_of(unsigned of, unsigned peer);
+/* What a node's clock says; and said or will say at that time. */
+mono_t sim_clock(const struct sim *s, unsigned node);
+mono_t sim_time(const struct sim_node *n, mono_t t);
 /* A node that is not this one; by chance, where there are several. */
 unsigned sim_other(struct sim *s, unsigned node);
 
@@ -194,6 +201,9 @@ void sim_term(struct sim *s, unsigned node); /* SIGTERM */
 /* world.c: another process goes on; false if it cannot now. */
 bool sim_upgrade(struct sim *s, unsigned node);
 void sim_freeze(struct sim *s, unsigned node, int64_t ns);
+/* The machine stands still, and its clock. */
+void sim_suspend(struct sim *s, unsigned node, int64_t ns);
+void sim_wake(struct sim *s, unsigned node);
 void sim_carrier(struct sim *s, unsigned node, unsigned vhost, bool up);
 void sim_lan(struct sim *s, unsigned vhost, bool cut);
 void sim_link(struct sim *s, bool cut); /* of all to all */

@@ -177,15 +177,15 @@ static void open_one(struct sim *s, unsigned node, unsigned number)
 		return;
 	if (e && closed(&e->flow) && sim_chance(s, 50)) {
 		/* the port is used again: the kernel lets go of the old one */
-		kernel_remove(k, e, true, 0, s->now);
+		kernel_remove(k, e, true, 0, sim_clock(s, node));
 		e = NULL;
 	}
 	if (e) {
-		kernel_refresh(k, e, s->now);
+		kernel_refresh(k, e, sim_clock(s, node));
 		return;
 	}
 	begin(&f);
-	s->created += kernel_create(k, &f, s->now);
+	s->created += kernel_create(k, &f, sim_clock(s, node));
 }
 
 static bool own(const struct flow *f)
@@ -193,17 +193,18 @@ static bool own(const struct flow *f)
 	return f->orig.src.b[0] == 192;
 }
 
-static void tear_away(struct sim *s, struct kernel *k, struct kernel_entry *e)
+static void tear_away(struct sim *s, struct kernel *k, struct kernel_entry *e,
+		      mono_t now)
 {
 	unsigned how = (unsigned)sim_random(s, 4);
 
 	if (how == 0 && !closed(&e->flow) && !(e->flow.status & IPS_ASSURED)) {
 		sim_untold(s, &e->flow);
-		kernel_remove(k, e, true, 0, s->now); /* early drop */
+		kernel_remove(k, e, true, 0, now); /* early drop */
 		return;
 	}
 	/* conntrack -D, a process each */
-	kernel_remove(k, e, true, 4242 + (uint32_t)sim_random(s, 1000), s->now);
+	kernel_remove(k, e, true, 4242 + (uint32_t)sim_random(s, 1000), now);
 }
 
 void sim_traffic(struct sim *s, unsigned node)
@@ -221,12 +222,12 @@ void sim_traffic(struct sim *s, unsigned node)
 		return;
 	if (what < 97) {
 		if (advance(s, &e->flow))
-			kernel_changed(k, e, s->now);
+			kernel_changed(k, e, sim_clock(s, node));
 		else
-			kernel_refresh(k, e, s->now);
+			kernel_refresh(k, e, sim_clock(s, node));
 		return;
 	}
-	tear_away(s, k, e);
+	tear_away(s, k, e, sim_clock(s, node));
 }
 
 void sim_traffic_both(struct sim *s)
@@ -248,7 +249,7 @@ void sim_fill(struct sim *s, unsigned node, size_t n)
 		if (f.l4proto == IPPROTO_TCP)
 			f.tcp_state = TCP_CONNTRACK_ESTABLISHED;
 		f.status |= IPS_SEEN_REPLY | IPS_ASSURED;
-		(void)kernel_create(k, &f, s->now);
+		(void)kernel_create(k, &f, sim_clock(s, node));
 	}
 }
 
@@ -268,7 +269,8 @@ void sim_own_flows(struct sim *s, unsigned node)
 		f.orig.sport = (uint16_t)(5000 + i);
 		f.orig.dport = 22;
 		flow_tuple_invert(&f, &f.orig, &f.reply);
-		(void)kernel_create(&s->node[node].kernel, &f, s->now);
+		(void)kernel_create(&s->node[node].kernel, &f,
+				    sim_clock(s, node));
 	}
 }
 
@@ -284,13 +286,13 @@ void sim_tamper(struct sim *s, unsigned node)
 		if (f.l4proto == IPPROTO_TCP)
 			f.tcp_state = TCP_CONNTRACK_ESTABLISHED;
 		f.status |= IPS_SEEN_REPLY | IPS_ASSURED;
-		(void)kernel_create(k, &f, s->now);
+		(void)kernel_create(k, &f, sim_clock(s, node));
 		return;
 	}
 	if (!e || own(&e->flow))
 		return;
 	if (sim_chance(s, 30))
-		kernel_remove(k, e, true, 0, s->now);
+		kernel_remove(k, e, true, 0, sim_clock(s, node));
 	else if (sim_chance(s, 50))
 		e->flow.mark ^= 0x100;
 	else
@@ -305,6 +307,7 @@ void sim_flush(struct sim *s, unsigned node, uint32_t portid)
 		if (own(&k->entries[i].flow))
 			continue;
 		sim_untold(s, &k->entries[i].flow);
-		kernel_remove(k, &k->entries[i], true, portid, s->now);
+		kernel_remove(k, &k->entries[i], true, portid,
+			      sim_clock(s, node));
 	}
 }

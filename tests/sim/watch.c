@@ -38,7 +38,7 @@ bool sim_holds(const struct sim *s, unsigned i, unsigned vhost)
 {
 	const struct sim_node *n = &s->node[i];
 
-	return n->engine && n->carrier[vhost] &&
+	return n->engine && n->carrier[vhost] && !n->suspended &&
 	       n->lease_until[vhost].ns > s->now.ns;
 }
 
@@ -323,7 +323,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 	if (!h || h->to != CARP_MASTER)
 		return;
 	/* the limit of require-sync may have passed since */
-	held_back = gate_holding(&n->gate, s->now);
+	held_back = gate_holding(&n->gate, sim_clock(s, i));
 	if (held_back && begins(h->cause, "preempt"))
 		sim_fail(s, "%s preempts while it holds", n->name);
 	/* as the advert said, which may have waited for a sleeper */

@@ -112,7 +112,7 @@ static bool receive_from(struct sim *s, unsigned i, unsigned from)
 		}
 		len = p->segments[0].len;
 		engine_peer_data(s->node[i].engine, sim_peer(i, from), p->bytes,
-				 len, s->now);
+				 len, sim_clock(s, i));
 		p->len -= len;
 		memmove(p->bytes, p->bytes + len, p->len);
 		p->nsegments--;
@@ -142,7 +142,7 @@ void world_detach(struct sim *s, unsigned i, unsigned from, const char *why)
 	n->attached[from] = false;
 	pipe_clear(&n->inbox[from]);
 	s->node[from].inbox[i].closed = true;
-	engine_peer_down(n->engine, sim_peer(i, from), why, s->now);
+	engine_peer_down(n->engine, sim_peer(i, from), why, sim_clock(s, i));
 }
 
 static bool can_talk(const struct sim *s, unsigned i)
@@ -173,7 +173,8 @@ static void connect_two(struct sim *s, const unsigned pair[2])
 
 		pipe_clear(&s->node[i].inbox[other]);
 		s->node[i].attached[other] = true;
-		engine_peer_up(s->node[i].engine, sim_peer(i, other), s->now);
+		engine_peer_up(s->node[i].engine, sim_peer(i, other),
+			       sim_clock(s, i));
 		world_actions(s, i);
 	}
 	for (unsigned k = 0; k < 2; k++)
@@ -266,7 +267,7 @@ static void begin_engine(struct sim *s, unsigned i)
 		vhost_conf(s, i, k, &v4[k], &vhosts[k]);
 	n->engine = calloc(1, sizeof(*n->engine));
 	assert(n->engine);
-	err = engine_init(n->engine, &conf, &why, s->now);
+	err = engine_init(n->engine, &conf, &why, sim_clock(s, i));
 	assert(!err);
 	n->engine->timeouts = s->timeouts;
 	memcpy(own[0].addr.b, &address, sizeof(address));
@@ -277,7 +278,7 @@ static void begin_engine(struct sim *s, unsigned i)
 	n->spins = 0;
 	n->any = true;
 	for (unsigned k = 0; k < conf.nvhosts; k++)
-		engine_link(n->engine, k, n->carrier[k], s->now);
+		engine_link(n->engine, k, n->carrier[k], sim_clock(s, i));
 }
 
 void world_begin_daemon(struct sim *s, unsigned i)
@@ -315,6 +316,8 @@ void world_end_daemon(struct sim *s, unsigned i, bool gently)
 
 	if (!n->engine)
 		return;
+	sim_wake(s, i);
+	n->suspended = false;
 	engine_free(n->engine);
 	free(n->engine);
 	n->engine = NULL;
@@ -371,13 +374,13 @@ bool sim_upgrade(struct sim *s, unsigned i)
 	begin_engine(s, i);
 	world_actions(s, i);
 	err = engine_restore(n->engine, kept, (size_t)len, n->kernel.subscribed,
-			     s->now);
+			     sim_clock(s, i));
 	if (err)
 		sim_fail(s, "%s: the new process cannot go on", n->name);
 	engine_free(old);
 	free(old);
 	world_actions(s, i);
-	engine_tick(n->engine, s->now);
+	engine_tick(n->engine, sim_clock(s, i));
 	world_actions(s, i);
 	return true;
 }

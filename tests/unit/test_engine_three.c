@@ -231,6 +231,23 @@ START_TEST(who_has_more_than_one_told_tells_it)
 }
 END_TEST
 
+/* What an old master has is put into our kernel, and no event tells of it. */
+START_TEST(who_takes_from_an_old_master_tells_the_others)
+{
+	says(FW1, CARP_MASTER, 0);
+	says(FW3, CARP_BACKUP, 100);
+	master();
+	bulk_ends(FW1); /* it works, too, and tells by itself */
+	ck_assert_int_eq(e->peers[FW3].tx.state, TX_STREAM);
+	says(FW1, CARP_BACKUP, 0);
+	master();
+	e->peers[FW1].word.tx_epoch = 9;
+	bulk_ends(FW1);
+	ck_assert_int_eq(e->peers[FW1].tx.state, TX_STREAM);
+	ck_assert_int_eq(e->peers[FW3].tx.state, TX_NONE);
+}
+END_TEST
+
 /* Nor are elements of a set removed while two tell, but then. */
 START_TEST(a_set_is_told_again_by_who_is_left)
 {
@@ -454,6 +471,7 @@ int main(void)
 	tcase_add_test(t, copies_are_marked_for_one_bulk);
 	tcase_add_test(t, who_tells_no_more_has_told_the_master);
 	tcase_add_test(t, who_has_more_than_one_told_tells_it);
+	tcase_add_test(t, who_takes_from_an_old_master_tells_the_others);
 	tcase_add_test(t, a_set_is_told_again_by_who_is_left);
 	tcase_add_test(t, a_bulk_beside_a_handover);
 	tcase_add_test(t, who_alone_works_is_right);
