@@ -15,6 +15,7 @@
 #include "commands.h"
 #include "log.h"
 #include "metrics.h"
+#include "node_drift.h"
 #include "report.h"
 #include "statsock_who.h"
 
@@ -117,6 +118,7 @@ static void cmd_check(struct node *n, struct stats_client *c, int argc,
 	snprintf(verdict, sizeof(verdict), "%.*s", (int)strcspn(a.text, "\n"),
 		 a.text);
 	answer_send(&a, c);
+	node_drift_look(n);
 	statsock_end(c, good ? STATS_OK : STATS_NO, good ? NULL : verdict);
 }
 

@@ -23,6 +23,7 @@
 struct node_drift {
 	struct drift_watch *watch;
 	struct event *event, *timer;
+	mono_t looked;	   /* the last time */
 	struct fact *last; /* as the engine was told */
 	size_t nlast;
 };
@@ -245,8 +246,12 @@ static void add_carp(const struct node *n, struct facts *f)
 
 /* --- all of it ---------------------------------------------------------------------- */
 
+/* Which files are watched; its note says how often all is looked at. */
+static const char files_fact[] = "drift { files }";
+
 static void add_own(const struct node *n, struct facts *f)
 {
+	size_t before;
 	char text[FACT_VALUE_MAX] = "";
 	size_t len = 0;
 
@@ -260,7 +265,11 @@ static void add_own(const struct node *n, struct facts *f)
 			len += (size_t)snprintf(text + len, sizeof(text) - len,
 						"%s%s", i ? " " : "",
 						n->conf->drift.files[i]);
-	add(f, DRIFT_FILES, *text ? text : "none", "drift { files }");
+	before = f->n;
+	add(f, DRIFT_FILES, *text ? text : "none", "%s", files_fact);
+	if (f->n > before)
+		snprintf(f->list[before].note, sizeof(f->list[before].note),
+			 "period %" PRId64, (int64_t)n->conf->drift.period_ms);
 }
 
 static bool same_facts(const struct node_drift *d, const struct facts *f)
@@ -281,6 +290,7 @@ static void on_facts(evutil_socket_t fd, short what, void *arg)
 	f.n = drift_watch_take(d->watch, &f.list);
 	if (!f.list)
 		return;
+	d->looked = n->last;
 	add_own(n, &f);
 	drift_sort(f.list, f.n);
 	if (same_facts(d, &f)) {
@@ -294,6 +304,32 @@ static void on_facts(evutil_socket_t fd, short what, void *arg)
 		memcpy(d->last, f.list, f.n * sizeof(*f.list));
 	engine_drift_facts(n->engine, f.list, f.n, n->last);
 	node_settle(n);
+}
+
+void node_drift_look(struct node *n)
+{
+	if (n->drift)
+		drift_watch_look(n->drift->watch);
+}
+
+int64_t node_drift_age_ns(const struct node *n)
+{
+	return n->drift && n->drift->looked.ns
+		       ? mono_diff(n->last, n->drift->looked)
+		       : -1;
+}
+
+/* It tells what it is when that changes, and looks as often as it says. */
+int64_t node_drift_peer_age_ns(const struct node *n, unsigned peer)
+{
+	const struct engine_drift_peer *p = &n->engine->drift.peers[peer];
+	int64_t ms;
+
+	for (size_t i = 0; engine_drift_known(n->engine, peer) && i < p->n; i++)
+		if (!strcmp(p->list[i].name, files_fact) &&
+		    sscanf(p->list[i].note, "period %" SCNd64, &ms) == 1)
+			return ms > 0 && ms <= 3600000 ? ms * MONO_MS : -1;
+	return -1;
 }
 
 static void on_period(evutil_socket_t fd, short what, void *arg)
