@@ -29,6 +29,8 @@ struct command {
 
 /* --- answers ------------------------------------------------------------ */
 
+static const char no_memory[] = "not enough memory. free -m";
+
 /* Runs print on a memory stream and sends what it wrote. */
 struct answer {
 	char *text;
@@ -40,7 +42,7 @@ static bool answer_open(struct answer *a, struct stats_client *c)
 {
 	a->out = open_memstream(&a->text, &a->len);
 	if (!a->out)
-		statsock_end(c, STATS_ERROR, "not enough memory");
+		statsock_end(c, STATS_ERROR, no_memory);
 	return a->out;
 }
 
@@ -57,7 +59,7 @@ static void answer_json(struct stats_client *c, json_t *o)
 
 	json_decref(o);
 	if (!text) {
-		statsock_end(c, STATS_ERROR, "not enough memory");
+		statsock_end(c, STATS_ERROR, no_memory);
 		return;
 	}
 	(void)statsock_printf(c, "%s\n", text);
@@ -297,7 +299,10 @@ int commands_open(struct node *n)
 
 	snprintf(dir, sizeof(dir), "%s", n->conf->stats_socket);
 	if (mkdir(dirname(dir), 0755) && errno != EEXIST)
-		log_msg(LOG_WARNING, "%s: %s", dir, log_errno(errno));
+		log_msg(LOG_WARNING,
+			"%s: %s. mkdir -p it, or another place for the socket "
+			"of stats",
+			dir, log_errno(errno));
 	err = commands_bulk_open(n);
 	if (!err)
 		err = commands_drill_open(n);
@@ -307,11 +312,13 @@ int commands_open(struct node *n)
 			     node_upgrade_fd(n, UPGRADE_STATS), on_command, n,
 			     &n->statsock);
 	if (err)
-		log_msg(LOG_ERR, "%s: %s%s", n->conf->stats_socket,
-			log_errno(-err),
-			err == -EADDRINUSE ? "; another statesyncd runs with "
-					     "this socket"
-					   : "");
+		log_msg(LOG_ERR, "%s: %s; not started. %s",
+			n->conf->stats_socket, log_errno(-err),
+			err == -EADDRINUSE
+				? "another statesyncd runs with this socket: "
+				  "stop it, or give this one its own in stats"
+				: "ls -ld its directory; or another place for "
+				  "the socket of stats");
 	return err;
 }
 

@@ -184,7 +184,8 @@ void commands_events_close(struct node *n)
 		struct follower *f = n->followers;
 
 		n->followers = f->next;
-		statsock_end(f->client, STATS_NO, "the daemon ends");
+		statsock_end(f->client, STATS_NO,
+			     "the daemon ends; again when it is back");
 		free(f);
 	}
 }

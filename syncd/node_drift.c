@@ -424,8 +424,9 @@ int node_drift_open(struct node *n)
 		int err = -errno;
 
 		log_msg(LOG_ERR,
-			"no thread to compare this node with its peers: %s. "
-			"more memory, or a larger TasksMax= of the unit",
+			"no thread to compare this node with its peers: %s; "
+			"not started. raise MemoryMax= or TasksMax= of the "
+			"unit",
 			log_errno(-err));
 		return err;
 	}
