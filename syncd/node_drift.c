@@ -343,24 +343,26 @@ static void on_period(evutil_socket_t fd, short what, void *arg)
 
 /* --- life ---------------------------------------------------------------------------- */
 
-static void tell_aliases(struct node *n, unsigned peer)
+static void tell_names(struct node *n, unsigned peer)
 {
 	const struct conf_sync *s = &n->conf->sync;
 	struct drift_alias list[ENGINE_DRIFT_ALIASES];
-	size_t count = 0;
+	struct drift_names names = { .interfaces = list };
 
 	for (size_t i = 0; i < s->num_names; i++) {
 		const struct conf_names *c = &s->names[i];
 
 		if (strcmp(c->peer, n->engine->peers[peer].name))
 			continue;
+		names.zones |= c->zones.n > 0;
 		for (size_t k = 0;
-		     k < c->num_interfaces && count < ENGINE_DRIFT_ALIASES; k++)
-			list[count++] =
+		     k < c->num_interfaces && names.n < ENGINE_DRIFT_ALIASES;
+		     k++)
+			list[names.n++] =
 				(struct drift_alias){ c->interfaces[k].ours,
 						      c->interfaces[k].theirs };
 	}
-	engine_drift_aliases(n->engine, peer, list, count, n->last);
+	engine_drift_names(n->engine, peer, &names, n->last);
 }
 
 static struct drift_watch_conf watch_conf(const struct node *n,
@@ -385,7 +387,7 @@ static void tell_engine(struct node *n)
 			     (const char *const *)c->ignore, c->num_ignore,
 			     n->last);
 	for (unsigned i = 0; i < n->engine->npeers; i++)
-		tell_aliases(n, i);
+		tell_names(n, i);
 }
 
 static void arm(struct node *n)
