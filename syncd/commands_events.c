@@ -75,7 +75,7 @@ static void put_line(struct node *n, const struct history_entry *h,
 	put_value(out, "node", n->engine->node);
 	put_value(out, history_is_note(h) ? "about" : "carp", h->vhost);
 	if (!history_is_note(h)) {
-		if (vhid >= 0)
+		if (vhid)
 			fprintf(out, " vhid=%d", vhid);
 		put_value(out, "from", carp_state_name(h->from));
 		put_value(out, "to", carp_state_name(h->to));
