@@ -132,6 +132,24 @@ def test_every_mistake_in_a_file_says_what_to_write():
     assert not silent, silent
 
 
+def test_sections_that_others_name_are_there():
+    """"See BOTH ARE MASTER in statesync(7)", in manuals and in messages."""
+    named = [(path.name, m.group(1), "%s.%s" % m.groups()[1:])
+             for path in MANUALS for m in re.finditer(
+                 r"\b([A-Z]+(?: [A-Z]+)*) (?:in|of)\n\.Xr (\S+) (\d)",
+                 path.read_text())]
+    named += [(path.name, m.group(3), "%s.%s" % m.groups()[:2])
+              for path in sorted((ROOT / "syncd").rglob("*.c"))
+              for m in re.finditer(r"([a-z.-]+)\((\d)\), ([A-Z][A-Z ]+[A-Z])",
+                                   re.sub(r'"\s*"', "", path.read_text()))]
+    assert len(named) > 10, named
+    wrong = [(where, title, manual) for where, title, manual in named
+             if ROOT / "syncd" / manual in MANUALS
+             and not re.search(r'^\.S[hs] "?%s"?$' % re.escape(title),
+                               text("syncd/" + manual), re.M)]
+    assert not wrong, wrong
+
+
 def test_what_does_not_say_what_to_do():
     """Nothing is found by a test that everything passes."""
     for text in ("the connection table cannot be read: %s", "it was ended "
