@@ -155,9 +155,9 @@ static void name_set(struct digest_run *d, struct nftnl_expr *x, uint16_t attr,
 	if (!s || !anonymous(s->set))
 		return;
 	feed_set(d, s, named);
-	if (nftnl_expr_set_str(x, attr, "") < 0)
-		d->err = -ENOMEM;
-	/* feed_set took its name, by which it would be found again */
+	/* in place: libnftnl 1.2.4 forgets to free a name that is set anew */
+	*(char *)(uintptr_t)nftnl_expr_get_str(x, attr) = '\0';
+	/* feed_set took the set's, by which it would be found again */
 }
 
 static void name_chain(struct digest_run *d, struct nftnl_expr *x,
