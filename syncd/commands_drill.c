@@ -345,7 +345,7 @@ static const char *refusal(struct node *n, int peer, const char *hinders,
 	const char *found;
 
 	if (n->drill.drill.state != DRILL_IDLE)
-		return "one is already going on";
+		return "one is already going on; when it is over, again";
 	if (n->maintenance.on)
 		return "this node is in maintenance. statesync maintenance off";
 	if (!e->masters)

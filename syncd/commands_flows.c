@@ -165,7 +165,7 @@ static void on_more(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	l->out = open_memstream(&text, &len);
 	if (!l->out) {
-		end(l, STATS_ERROR, "not enough memory");
+		end(l, STATS_ERROR, "not enough memory. free -m");
 		return;
 	}
 	r = ct_dump_read(&l->dump, got_flow, l);
@@ -245,7 +245,7 @@ void commands_flows(struct node *n, struct stats_client *c, int argc,
 	}
 	l = calloc(1, sizeof(*l));
 	if (!l) {
-		statsock_end(c, STATS_ERROR, "not enough memory");
+		statsock_end(c, STATS_ERROR, "not enough memory. free -m");
 		return;
 	}
 	l->n = n;

@@ -51,8 +51,8 @@ static bool read_names(const struct node *n, int argc, char **argv,
 			    !n->engine->vhosts[k].balanced) {
 				snprintf(sentence, size,
 					 "\"%.64s\" moves with the others; "
-					 "single ones do with independent = "
-					 "true",
+					 "set independent = true to move it "
+					 "alone",
 					 argv[i]);
 				return false;
 			}
@@ -98,7 +98,7 @@ static const char *remedy(const struct engine *e, int err, uint32_t set)
 	if (!e->masters || (set && !(set & e->master_set)))
 		return "on the master: statesync handover";
 	if (engine_is_external(e))
-		return "keepalived or whatever elects: its priority";
+		return "lower the priority in keepalived, or whatever elects";
 	return "statesync wait in-sync; or --force and lose what is missing";
 }
 

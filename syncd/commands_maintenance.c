@@ -216,7 +216,9 @@ static void end(struct node *n, struct stats_client *c)
 		return;
 	}
 	if (m->client)
-		statsock_end(m->client, STATS_NO, "it was ended meanwhile");
+		statsock_end(m->client, STATS_NO,
+			     "maintenance was ended meanwhile; statesync "
+			     "history says by whom");
 	m->client = NULL;
 	m->handing = false;
 	engine_maintenance(n->engine, false, node_now(n));

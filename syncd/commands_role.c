@@ -97,9 +97,12 @@ void commands_set_role(struct node *n, struct stats_client *c, int argc,
 	node_settle(n);
 	if (err)
 		statsock_end(c, STATS_NO,
-			     err == -EBUSY ? "statesyncd is ending; tell it "
-					     "again when it is back"
-					   : "it does not take a role");
+			     err == -EBUSY
+				     ? "statesyncd is ending; tell it "
+				       "again when it is back"
+				     : "statesyncd elects here itself; add "
+				       "elector = \"external\" to the "
+				       "carp block");
 	else
 		statsock_end(c, STATS_OK, NULL);
 }

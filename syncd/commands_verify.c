@@ -120,8 +120,8 @@ static void print_failure(struct node_verify *v, const char *who,
 			  const char *why)
 {
 	v->bad = true;
-	snprintf(v->sentence, sizeof(v->sentence), "%s not compared: %s", who,
-		 why);
+	snprintf(v->sentence, sizeof(v->sentence),
+		 "%s not compared: %s. statesync status", who, why);
 }
 
 static void settle(struct node_verify *v)
@@ -149,7 +149,8 @@ void commands_verified(struct node *n, unsigned peer, const char *why)
 		} else if (!print(n, v->client, peer)) {
 			v->bad = true;
 			snprintf(v->sentence, sizeof(v->sentence),
-				 "the tables are not equal");
+				 "the tables are not equal; statesync bulk on "
+				 "the one that lacks something");
 		}
 		settle(v);
 	}

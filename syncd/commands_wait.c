@@ -72,8 +72,8 @@ void commands_no_peer(const struct node *n, struct stats_client *c,
 
 	if (!e->npeers) {
 		statsock_end(c, STATS_ERROR,
-			     "there is no peer; link { peer \"NAME\" {} } in "
-			     "statesync.conf names one");
+			     "there is no peer; name one in statesync.conf: "
+			     "link { peer \"NAME\" { address = \"...\" } }");
 		return;
 	}
 	len = (size_t)snprintf(sentence, sizeof(sentence),

@@ -50,7 +50,8 @@ static struct conf *load(struct exec *exec, const char *path,
 		return conf;
 	say_all(LOG_ERR, &errors, !exec || isatty(STDERR_FILENO));
 	if (r < 0)
-		log_msg(LOG_ERR, "%s: %s", path, log_errno(-r));
+		log_msg(LOG_ERR, "%s: %s; not started. free -m", path,
+			log_errno(-r));
 	else
 		log_msg(LOG_ERR, "%s: %u error%s, not started", path,
 			errors.count, errors.count == 1 ? "" : "s");
@@ -121,7 +122,7 @@ static bool add_macro(const char *text)
 	}
 	fprintf(stderr,
 		"statesyncd: -D \"%s\" is not macro=value, or there are more "
-		"than %d\n",
+		"than %d; define it in the policy: macro = \"value\"\n",
 		text, MACROS_MAX);
 	return false;
 }

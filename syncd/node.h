@@ -219,8 +219,7 @@ struct node {
 	struct node_maintenance maintenance;
 	struct node_drill drill;
 	uint64_t commands_ended[2]; /* that follow: badly, well */
-	struct follower *followers;
-	uint64_t followed; /* lines of history that they have */
+	struct node_events *events_told;
 	struct event *progress;
 	char last_error[ENGINE_TEXT_MAX];
 };
@@ -543,6 +542,9 @@ void commands_drill_verified(struct node *n, unsigned peer, const char *why);
 void commands_drill_ended(struct node *n, bool ok, const char *why);
 
 /* --- commands_events.c */
+int commands_events_open(struct node *n) __attribute__((warn_unused_result));
+/* History is another one: that of the process before. */
+void commands_events_anew(struct node *n);
 /* Tells the followers what is new in history. */
 void commands_events_settle(struct node *n);
 void commands_events_close(struct node *n);

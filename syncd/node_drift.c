@@ -23,6 +23,7 @@
 struct node_drift {
 	struct drift_watch *watch;
 	struct event *event, *timer;
+	mono_t looked;	   /* the last time */
 	struct fact *last; /* as the engine was told */
 	size_t nlast;
 };
@@ -245,8 +246,12 @@ static void add_carp(const struct node *n, struct facts *f)
 
 /* --- all of it ---------------------------------------------------------------------- */
 
+/* Which files are watched; its note says how often all is looked at. */
+static const char files_fact[] = "drift { files }";
+
 static void add_own(const struct node *n, struct facts *f)
 {
+	size_t before;
 	char text[FACT_VALUE_MAX] = "";
 	size_t len = 0;
 
@@ -260,7 +265,11 @@ static void add_own(const struct node *n, struct facts *f)
 			len += (size_t)snprintf(text + len, sizeof(text) - len,
 						"%s%s", i ? " " : "",
 						n->conf->drift.files[i]);
-	add(f, DRIFT_FILES, *text ? text : "none", "drift { files }");
+	before = f->n;
+	add(f, DRIFT_FILES, *text ? text : "none", "%s", files_fact);
+	if (f->n > before)
+		snprintf(f->list[before].note, sizeof(f->list[before].note),
+			 "period %" PRId64, (int64_t)n->conf->drift.period_ms);
 }
 
 static bool same_facts(const struct node_drift *d, const struct facts *f)
@@ -281,6 +290,7 @@ static void on_facts(evutil_socket_t fd, short what, void *arg)
 	f.n = drift_watch_take(d->watch, &f.list);
 	if (!f.list)
 		return;
+	d->looked = n->last;
 	add_own(n, &f);
 	drift_sort(f.list, f.n);
 	if (same_facts(d, &f)) {
@@ -296,6 +306,32 @@ static void on_facts(evutil_socket_t fd, short what, void *arg)
 	node_settle(n);
 }
 
+void node_drift_look(struct node *n)
+{
+	if (n->drift)
+		drift_watch_look(n->drift->watch);
+}
+
+int64_t node_drift_age_ns(const struct node *n)
+{
+	return n->drift && n->drift->looked.ns
+		       ? mono_diff(n->last, n->drift->looked)
+		       : -1;
+}
+
+/* It tells what it is when that changes, and looks as often as it says. */
+int64_t node_drift_peer_age_ns(const struct node *n, unsigned peer)
+{
+	const struct engine_drift_peer *p = &n->engine->drift.peers[peer];
+	int64_t ms;
+
+	for (size_t i = 0; engine_drift_known(n->engine, peer) && i < p->n; i++)
+		if (!strcmp(p->list[i].name, files_fact) &&
+		    sscanf(p->list[i].note, "period %" SCNd64, &ms) == 1)
+			return ms > 0 && ms <= 3600000 ? ms * MONO_MS : -1;
+	return -1;
+}
+
 static void on_period(evutil_socket_t fd, short what, void *arg)
 {
 	struct node *n = arg;
@@ -307,24 +343,26 @@ static void on_period(evutil_socket_t fd, short what, void *arg)
 
 /* --- life ---------------------------------------------------------------------------- */
 
-static void tell_aliases(struct node *n, unsigned peer)
+static void tell_names(struct node *n, unsigned peer)
 {
 	const struct conf_sync *s = &n->conf->sync;
 	struct drift_alias list[ENGINE_DRIFT_ALIASES];
-	size_t count = 0;
+	struct drift_names names = { .interfaces = list };
 
 	for (size_t i = 0; i < s->num_names; i++) {
 		const struct conf_names *c = &s->names[i];
 
 		if (strcmp(c->peer, n->engine->peers[peer].name))
 			continue;
+		names.zones |= c->zones.n > 0;
 		for (size_t k = 0;
-		     k < c->num_interfaces && count < ENGINE_DRIFT_ALIASES; k++)
-			list[count++] =
+		     k < c->num_interfaces && names.n < ENGINE_DRIFT_ALIASES;
+		     k++)
+			list[names.n++] =
 				(struct drift_alias){ c->interfaces[k].ours,
 						      c->interfaces[k].theirs };
 	}
-	engine_drift_aliases(n->engine, peer, list, count, n->last);
+	engine_drift_names(n->engine, peer, &names, n->last);
 }
 
 static struct drift_watch_conf watch_conf(const struct node *n,
@@ -349,7 +387,7 @@ static void tell_engine(struct node *n)
 			     (const char *const *)c->ignore, c->num_ignore,
 			     n->last);
 	for (unsigned i = 0; i < n->engine->npeers; i++)
-		tell_aliases(n, i);
+		tell_names(n, i);
 }
 
 static void arm(struct node *n)
@@ -388,8 +426,9 @@ int node_drift_open(struct node *n)
 		int err = -errno;
 
 		log_msg(LOG_ERR,
-			"no thread to compare this node with its peers: %s. "
-			"more memory, or a larger TasksMax= of the unit",
+			"no thread to compare this node with its peers: %s; "
+			"not started. raise MemoryMax= or TasksMax= of the "
+			"unit",
 			log_errno(-err));
 		return err;
 	}

@@ -210,7 +210,7 @@ static bool possible(const struct node *n, const struct conf *conf,
 	}
 	why = make_plan(n, conf, p);
 	if (why) {
-		snprintf(text, NODE_RELOAD_TEXT, "%s: %s; nothing is changed",
+		snprintf(text, NODE_RELOAD_TEXT, "%s: nothing is changed; %s",
 			 n->path, why);
 		return false;
 	}
@@ -333,7 +333,7 @@ static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 				 : -ENOMEM;
 
 	if (r < 0)
-		snprintf(text, NODE_RELOAD_TEXT, "%s: %s", n->path,
+		snprintf(text, NODE_RELOAD_TEXT, "%s: %s. free -m", n->path,
 			 log_errno(-r));
 	else if (r)
 		snprintf(text, NODE_RELOAD_TEXT, "%s", errors->text[0]);
@@ -356,7 +356,8 @@ static bool reload(struct node *n, char text[NODE_RELOAD_TEXT])
 
 	(void)node_now(n);
 	if (n->engine->stopping) {
-		snprintf(text, NODE_RELOAD_TEXT, "this node is stopping");
+		snprintf(text, NODE_RELOAD_TEXT,
+			 "this node is stopping; start it again");
 		return false;
 	}
 	if (n->engine->handover.state != HANDOVER_IDLE) {
@@ -374,7 +375,7 @@ static bool reload(struct node *n, char text[NODE_RELOAD_TEXT])
 	if (apply(n, conf, &p)) {
 		snprintf(text, NODE_RELOAD_TEXT,
 			 "%s: half of it is done, and the rest cannot be; "
-			 "stopping",
+			 "stopping. systemctl start statesyncd",
 			 n->path);
 		engine_stop(n->engine, node_now(n));
 		node_settle(n);

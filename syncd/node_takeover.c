@@ -163,6 +163,7 @@ static int adopt(struct node *n, const struct handoff_msg *m)
 	if (!err)
 		err = engine_restore(n->engine, kept, len, events >= 0,
 				     node_now(n));
+	commands_events_anew(n);
 	if (!err && len16)
 		node_ifstated_adopt(n, policy, len16);
 	return err ? err : node_carp_adopt(n, lease);

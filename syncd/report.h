@@ -42,7 +42,8 @@ uint64_t report_audit_off(const struct audit_report *r);
 /* The newest max transitions as an array of the status object's form. */
 json_t *report_history_json(struct node *n, size_t max);
 json_t *report_history_entry(struct node *n, const struct history_entry *h);
-/* A point in time as RFC 3339, UTC; a vhost's number, -1: it is gone. */
+/* A point in time as RFC 3339, UTC; a vhost's number, 0: it is gone, or has
+ * none, because another program elects. */
 #define REPORT_TIME_SIZE 48
 const char *report_time(struct node *n, mono_t at, char text[REPORT_TIME_SIZE]);
 int report_vhid(const struct node *n, const char *name);

@@ -485,6 +485,7 @@ bool report_check(struct node *n, FILE *out)
 	fputs(text, out);
 	free(text);
 	print_good(good, out);
+	check_age(n, out);
 	return c.found[LEVEL_WARNS] + c.found[LEVEL_DEMOTES] +
 		       c.found[LEVEL_BLOCKS] ==
 	       0;

@@ -34,6 +34,8 @@ void finding(struct checker *c, enum level level, const char *fmt, ...)
 void check_drift(struct checker *c, enum drift_kind kind);
 const char *check_drift_name(enum drift_kind kind);
 void check_compared(struct checker *c);
+/* How old what was compared is, and how to have it looked at anew. */
+void check_age(const struct node *n, FILE *out);
 /* report_check_flows.c: what flows lose at a failover. */
 void check_translations(struct checker *c);
 void check_labels(struct checker *c);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "node_drift.h"
 #include "report.h"
 #include "report_check.h"
 
@@ -397,4 +398,36 @@ void check_compared(struct checker *c)
 				"statesync check, in some seconds",
 				p->name);
 	}
+}
+
+void check_age(const struct node *n, FILE *out)
+{
+	const struct engine *e = n->engine;
+	int64_t age_ns = node_drift_age_ns(n);
+	char text[32], again[ENGINE_PEERS_MAX * (SESSION_NAME_MAX + 2)] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; age_ns >= 0 && i < e->npeers; i++) {
+		int64_t most_ns = node_drift_peer_age_ns(n, i);
+
+		if (!engine_drift_known(e, i))
+			continue;
+		if (!len)
+			fprintf(out, "%-8s%s as it was %s ago", "facts",
+				e->node,
+				report_duration(age_ns, text, sizeof(text)));
+		if (most_ns < 0)
+			fprintf(out, ", %s some time ago", e->peers[i].name);
+		else
+			fprintf(out, ", %s at most %s ago", e->peers[i].name,
+				report_duration(most_ns, text, sizeof(text)));
+		len += (size_t)snprintf(again + len, sizeof(again) - len,
+					"%s%s", len ? ", " : "",
+					e->peers[i].name);
+	}
+	if (len)
+		fprintf(out,
+			".\n%-8sjust changed? statesync check on %s has it "
+			"look again; %s does so now\n",
+			"", again, e->node);
 }

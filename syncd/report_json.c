@@ -61,7 +61,12 @@ int report_vhid(const struct node *n, const char *name)
 	for (size_t i = 0; i < n->nvhosts; i++)
 		if (strcmp(n->vhosts[i].name, name) == 0)
 			return n->vhosts[i].vhid;
-	return -1;
+	return 0;
+}
+
+static json_t *vhid_of(int vhid)
+{
+	return vhid ? json_integer(vhid) : json_null();
 }
 
 static json_t *state_of(const struct history_entry *h, enum carp_state state)
@@ -77,8 +82,7 @@ json_t *report_history_entry(struct node *n, const struct history_entry *h)
 	int vhid = report_vhid(n, h->vhost);
 
 	put(o, "at", json_string(report_time(n, h->at, when)));
-	put(o, "vhid",
-	    history_is_note(h) || vhid < 0 ? json_null() : json_integer(vhid));
+	put(o, "vhid", history_is_note(h) ? json_null() : vhid_of(vhid));
 	put(o, "name", json_string(h->vhost));
 	put(o, "from", state_of(h, h->from));
 	put(o, "to", state_of(h, h->to));
@@ -203,7 +207,7 @@ static json_t *carp(struct node *n)
 		o = json_object();
 		report_adverts(n, i, &adverts);
 		put(o, "name", json_string(n->vhosts[i].name));
-		put(o, "vhid", json_integer(n->vhosts[i].vhid));
+		put(o, "vhid", vhid_of(n->vhosts[i].vhid));
 		put(o, "interface", json_string(c->interface));
 		put(o, "state", json_string(carp_state_name(v->state)));
 		put(o, "since_s", seconds(mono_diff(n->last, v->since)));

@@ -242,7 +242,7 @@ static int print_key(const struct link_key *key, const char *fingerprint)
 	keyfile_format(key, text);
 	fputs(text, stdout);
 	if (fflush(stdout)) {
-		fprintf(stderr, "statesync: the key was not written: %s\n",
+		fprintf(stderr, "statesync: %s; no key written. df, mount\n",
 			log_errno(errno));
 		return EXIT_NO;
 	}

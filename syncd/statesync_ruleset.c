@@ -65,7 +65,8 @@ static char *list_ruleset(void)
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC)) {
-		fprintf(stderr, "statesync: nft: %s\n", log_errno(errno));
+		fprintf(stderr, "statesync: nft: %s; not saved. free -m\n",
+			log_errno(errno));
 		return NULL;
 	}
 	pid = fork();
@@ -82,7 +83,8 @@ static char *list_ruleset(void)
 	if (!err && !status)
 		return text;
 	if (err)
-		fprintf(stderr, "statesync: nft: %s\n", log_errno(-err));
+		fprintf(stderr, "statesync: nft: %s; not saved. free -m\n",
+			log_errno(-err));
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		fputs("statesync: there is no nft here. apt install nftables\n",
 		      stderr);
@@ -242,7 +244,8 @@ int ruleset_save(const char *path)
 	free(text);
 	if (!err)
 		return EXIT_YES;
-	fprintf(stderr, "statesync: %s: %s; not saved\n",
+	fprintf(stderr,
+		"statesync: %s: %s; not saved. choose another: -o FILE\n",
 		path ? path : "standard output",
 		err == -EINVAL ? "this is not a file" : log_errno(-err));
 	return EXIT_NO;

@@ -51,6 +51,9 @@ class Notify:
                        in block.all("notify_backup") + block.all("notify"))
             (self.report.fine if same else self.report.lost)(
                 e, "who stops is backup first: on-backup is run")
+        elif e.key == "notify_deleted":
+            self.report.lost(e, "nothing is run when a block leaves the "
+                                "configuration; run it by hand then")
         elif e.key not in LOOK or not e.value():
             self.report.lost(e, "has no counterpart")
         else:

@@ -58,21 +58,33 @@ void drift_sort(struct fact *list, size_t n)
 /* --- one fact ---------------------------------------------------------------- */
 
 struct compare {
-	const struct drift_alias *aliases;
-	size_t naliases;
+	const struct drift_names *names;
 	drift_each *each;
 	void *arg;
 };
+
+/* Two digests of a table, the second one without names of interfaces and numbers
+ * of zones: it counts where the peer has others by right. */
+static bool same_rules(const struct compare *c, const char *ours,
+		       const char *theirs)
+{
+	const char *second = strchr(ours, ' '), *other = strchr(theirs, ' ');
+
+	return (c->names->n || c->names->zones) && second && other &&
+	       !strcmp(second, other);
+}
 
 static bool same(const struct compare *c, const struct fact *ours,
 		 const struct fact *theirs)
 {
 	if (strcmp(ours->value, theirs->value) == 0)
 		return true;
-	for (size_t i = 0; ours->kind == DRIFT_INTERFACES && i < c->naliases;
+	if (ours->kind == DRIFT_RULESET)
+		return same_rules(c, ours->value, theirs->value);
+	for (size_t i = 0; ours->kind == DRIFT_INTERFACES && i < c->names->n;
 	     i++)
-		if (strcmp(c->aliases[i].ours, ours->value) == 0 &&
-		    strcmp(c->aliases[i].theirs, theirs->value) == 0)
+		if (!strcmp(c->names->interfaces[i].ours, ours->value) &&
+		    !strcmp(c->names->interfaces[i].theirs, theirs->value))
 			return true;
 	return false;
 }
@@ -154,10 +166,9 @@ static void compare_kind(const struct compare *c, enum drift_kind kind,
 
 void drift_compare(const struct fact *ours, size_t nours,
 		   const struct fact *theirs, size_t ntheirs,
-		   const struct drift_alias *aliases, size_t naliases,
-		   drift_each *each, void *arg)
+		   const struct drift_names *names, drift_each *each, void *arg)
 {
-	const struct compare c = { aliases, naliases, each, arg };
+	const struct compare c = { names, each, arg };
 
 	for (uint32_t kind = 1; kind < DRIFT_KINDS; kind++)
 		compare_kind(&c, (enum drift_kind)kind,

@@ -42,6 +42,13 @@ struct drift_alias {
 	const char *ours, *theirs;
 };
 
+/* What a peer calls otherwise by right: that is no difference. */
+struct drift_names {
+	const struct drift_alias *interfaces;
+	size_t n;
+	bool zones; /* of connection tracking */
+};
+
 struct drift_difference {
 	enum drift_kind kind;
 	const struct fact *ours, *theirs; /* NULL: it is not there */
@@ -66,7 +73,7 @@ void drift_sort(struct fact *list, size_t n);
  */
 void drift_compare(const struct fact *ours, size_t nours,
 		   const struct fact *theirs, size_t ntheirs,
-		   const struct drift_alias *aliases, size_t naliases,
-		   drift_each *each, void *arg);
+		   const struct drift_names *names, drift_each *each,
+		   void *arg);
 
 #endif

@@ -49,10 +49,10 @@ static void each_of(const struct engine *e, unsigned peer, drift_each *each,
 {
 	const struct engine_drift *d = &e->drift;
 	const struct engine_drift_peer *p = &d->peers[peer];
+	const struct drift_names names = { p->aliases, p->naliases, p->zones };
 
 	if (d->n && p->known)
-		drift_compare(d->ours, d->n, p->list, p->n, p->aliases,
-			      p->naliases, each, arg);
+		drift_compare(d->ours, d->n, p->list, p->n, &names, each, arg);
 }
 
 struct filtered {
@@ -203,16 +203,18 @@ void engine_drift_effects(struct engine *e,
 	compare_all(e, now);
 }
 
-void engine_drift_aliases(struct engine *e, unsigned peer,
-			  const struct drift_alias *list, size_t n, mono_t now)
+void engine_drift_names(struct engine *e, unsigned peer,
+			const struct drift_names *names, mono_t now)
 {
 	struct engine_drift_peer *p = &e->drift.peers[peer];
+	size_t n = names->n;
 
 	if (n > ENGINE_DRIFT_ALIASES)
 		n = ENGINE_DRIFT_ALIASES;
 	if (n)
-		memcpy(p->aliases, list, n * sizeof(*list));
+		memcpy(p->aliases, names->interfaces, n * sizeof(*p->aliases));
 	p->naliases = n;
+	p->zones = names->zones;
 	compare(e, peer, now);
 }
 

@@ -19,6 +19,7 @@ struct engine_drift_peer {
 	bool say; /* ours are to be told */
 	struct drift_alias aliases[ENGINE_DRIFT_ALIASES];
 	size_t naliases;
+	bool zones; /* it numbers zones otherwise */
 	/* by kind, ignored ones not: differences, those that bite us, and what
 	 * could not be compared */
 	unsigned differs[DRIFT_KINDS], bites[DRIFT_KINDS], unknown[DRIFT_KINDS];
@@ -42,9 +43,9 @@ void engine_drift_effects(struct engine *e,
 			  const enum drift_effect effects[DRIFT_KINDS],
 			  const char *const *ignore, size_t nignore,
 			  mono_t now);
-/* Interfaces that a peer calls otherwise; the texts stay. */
-void engine_drift_aliases(struct engine *e, unsigned peer,
-			  const struct drift_alias *list, size_t n, mono_t now);
+/* What a peer calls otherwise; the texts of interfaces stay. */
+void engine_drift_names(struct engine *e, unsigned peer,
+			const struct drift_names *names, mono_t now);
 /* All facts of this node, FACTS_MAX at most: list is taken over (free). */
 void engine_drift_facts(struct engine *e, struct fact *list, size_t n,
 			mono_t now);

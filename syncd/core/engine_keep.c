@@ -149,6 +149,7 @@ static void put_history(struct writer *w, const struct history *h)
 		writer_u8(w, STEP_COUNT);
 		for (int i = 0; i < STEP_COUNT; i++)
 			writer_u64(w, (uint64_t)entry->step_us[i]);
+		writer_u64(w, h->count - n); /* its number */
 		record_end(w, start);
 	}
 }
@@ -330,25 +331,27 @@ static int get_vhost(struct reader *r, struct engine *e, mono_t now)
 static bool get_entry(struct reader *r, struct history *h)
 {
 	char vhost[SESSION_NAME_MAX], cause[SESSION_REASON_MAX];
+	int64_t step_us[UINT8_MAX];
 	struct history_entry *entry;
 	mono_t at = get_time(r);
-	uint8_t from, to;
+	uint8_t from, to, steps;
 
 	get_text(r, vhost, sizeof(vhost));
 	from = reader_u8(r);
 	to = reader_u8(r);
 	get_text(r, cause, sizeof(cause));
+	steps = reader_u8(r);
+	for (unsigned i = 0; i < steps; i++)
+		step_us[i] = (int64_t)reader_u64(r);
+	if (r->left && !h->count) /* an older version does not number them */
+		h->count = reader_u64(r) - 1;
 	if (!reader_ok(r) || from > CARP_MASTER || to > CARP_MASTER)
 		return false;
 	entry = history_add(h, at, vhost, (enum carp_state)from,
 			    (enum carp_state)to, cause);
-	for (unsigned i = 0, n = reader_u8(r); i < n; i++) {
-		int64_t us = (int64_t)reader_u64(r);
-
-		if (i < STEP_COUNT)
-			entry->step_us[i] = us;
-	}
-	return reader_ok(r);
+	for (unsigned i = 0; i < steps && i < STEP_COUNT; i++)
+		entry->step_us[i] = step_us[i];
+	return true;
 }
 
 /* Is the node as it was: master of as many, and no interface went down? */

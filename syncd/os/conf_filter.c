@@ -308,7 +308,10 @@ void conf_names_zones(struct parser *p, const char *value)
 	char pair[2][IF_NAMESIZE];
 
 	if (z->n == FILTER_ZONES_MAX) {
-		conf_mistake(p, p->at, "more than %d zones", FILTER_ZONES_MAX);
+		conf_mistake(p, p->at,
+			     "more than %d zones; leave out those with one "
+			     "number on both nodes",
+			     FILTER_ZONES_MAX);
 		return;
 	}
 	if (!get_pair(p, value, pair))
@@ -380,7 +383,7 @@ static void settle_names(struct parser *p)
 		if (!known)
 			conf_mistake(p, p->block_at[IN_SYNC],
 				     "names \"%s\": link has no peer of that "
-				     "name",
+				     "name; add it there, or correct one",
 				     name);
 		s->names[kept++] = s->names[i];
 	}

@@ -246,8 +246,9 @@ static int add_tables(struct gather *g, struct rules *r)
 	gather_head(g, DRIFT_RULESET, NULL);
 	for (size_t i = 0; i < r->ntables; i++) {
 		struct nftnl_table *t = r->tables[i];
-		char name[FACT_NAME_MAX], text[2 * RULES_DIGEST + 1];
-		uint8_t digest[RULES_DIGEST];
+		char name[FACT_NAME_MAX], text[4 * RULES_DIGEST + 2];
+		uint8_t digest[RULES_DIGESTS][RULES_DIGEST];
+		size_t len = 0;
 		int err;
 
 		if (is_ours(t))
@@ -255,8 +256,12 @@ static int add_tables(struct gather *g, struct rules *r)
 		err = drift_table_digest(r, t, digest);
 		if (err)
 			return err;
-		for (size_t k = 0; k < RULES_DIGEST; k++)
-			snprintf(text + 2 * k, 3, "%02x", digest[k]);
+		for (int k = 0; k < RULES_DIGESTS; k++)
+			for (size_t at = 0; at < RULES_DIGEST; at++)
+				len += (size_t)snprintf(
+					text + len, sizeof(text) - len,
+					"%s%02x", k && !at ? " " : "",
+					digest[k][at]);
 		snprintf(
 			name, sizeof(name), "table %s %s",
 			family_name(nftnl_table_get_u32(t, NFTNL_TABLE_FAMILY)),

@@ -9,6 +9,10 @@
  * of its own is hashed where it is used, for the kernel numbers them as they
  * come.
  *
+ * A second digest leaves out what names {} of sync may translate: names of
+ * interfaces and numbers of zones, where a rule, a set or a chain has them by
+ * themselves.
+ *
  * Text: linux/netfilter/nf_tables.h, nf_tables_api.c.
  *
  * Invariant: sets, chains, objects and flowtables are taken in the order of
@@ -27,27 +31,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX    16 /* of chains within rules */
-#define MESSAGE_MAX  65536
-#define TYPE_IFINDEX 20 /* of a set's keys, as nft numbers them */
+#define DEPTH_MAX   16 /* of chains within rules */
+#define MESSAGE_MAX 65536
 
 struct digest_run {
 	struct rules *r;
 	const char *table;
 	uint32_t family;
-	EVP_MD_CTX *md;
+	EVP_MD_CTX *md[RULES_DIGESTS];
 	uint32_t interface_in; /* register that has the number of one, or 0 */
+	uint32_t named_in;     /* what the last expression loaded a name into */
 	int err;
 	_Alignas(8) char message[MESSAGE_MAX];
 };
 
-static void feed(struct digest_run *d, const void *data, size_t len)
+static void feed_one(struct digest_run *d, enum rules_digest which,
+		     const void *data, size_t len)
 {
 	uint32_t head = (uint32_t)len;
 
-	if (EVP_DigestUpdate(d->md, &head, sizeof(head)) != 1 ||
-	    EVP_DigestUpdate(d->md, data, len) != 1)
+	if (EVP_DigestUpdate(d->md[which], &head, sizeof(head)) != 1 ||
+	    EVP_DigestUpdate(d->md[which], data, len) != 1)
 		d->err = -ENOMEM;
+}
+
+static void feed(struct digest_run *d, const void *data, size_t len)
+{
+	feed_one(d, RULES_ALL, data, len);
+	feed_one(d, RULES_NAMELESS, data, len);
 }
 
 static void feed_text(struct digest_run *d, const char *text)
@@ -79,7 +90,8 @@ static bool anonymous(struct nftnl_set *s)
 	return nftnl_set_get_u32(s, NFTNL_SET_FLAGS) & NFT_SET_ANONYMOUS;
 }
 
-static void feed_set(struct digest_run *d, struct rules_set *s)
+/* named: a name is looked up in it. */
+static void feed_set(struct digest_run *d, struct rules_set *s, bool named)
 {
 	struct nlmsghdr *nlh = begin(d);
 
@@ -91,7 +103,11 @@ static void feed_set(struct digest_run *d, struct rules_set *s)
 		d->err = -ENOMEM;
 	nftnl_set_nlmsg_build_payload(nlh, s->set);
 	end(d, nlh);
-	feed(d, s->elements, sizeof(s->elements));
+	feed_one(d, RULES_ALL, s->elements[RULES_ALL],
+		 sizeof(s->elements[RULES_ALL]));
+	if (!named)
+		feed_one(d, RULES_NAMELESS, s->elements[RULES_NAMELESS],
+			 sizeof(s->elements[RULES_NAMELESS]));
 	feed(d, &s->count, sizeof(s->count));
 }
 
@@ -106,61 +122,6 @@ static struct rules_set *set_named(struct digest_run *d, const char *name)
 			return &d->r->sets[i];
 	}
 	return NULL;
-}
-
-static const char *name_of_interface(const void *number, char name[IF_NAMESIZE])
-{
-	uint32_t index;
-
-	memcpy(&index, number, sizeof(index));
-	memset(name, 0, IF_NAMESIZE);
-	if (!if_indextoname(index, name))
-		strcpy(name, "?");
-	return name;
-}
-
-int drift_table_element(struct rules_set *s, struct nftnl_set_elem *e)
-{
-	static const uint16_t parts[] = {
-		NFTNL_SET_ELEM_FLAGS,	NFTNL_SET_ELEM_KEY,
-		NFTNL_SET_ELEM_KEY_END, NFTNL_SET_ELEM_DATA,
-		NFTNL_SET_ELEM_VERDICT, NFTNL_SET_ELEM_CHAIN,
-		NFTNL_SET_ELEM_OBJREF,
-	};
-	bool index =
-		nftnl_set_get_u32(s->set, NFTNL_SET_KEY_TYPE) == TYPE_IFINDEX;
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	unsigned char out[EVP_MAX_MD_SIZE];
-	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
-
-	for (size_t i = 0; ok && i < sizeof(parts) / sizeof(parts[0]); i++) {
-		uint32_t len = 0, head[2] = { parts[i], 0 };
-		char name[IF_NAMESIZE];
-		const void *data;
-
-		if (!nftnl_set_elem_is_set(e, parts[i]))
-			continue;
-		data = nftnl_set_elem_get(e, parts[i], &len);
-		if (!data)
-			continue;
-		if (index && parts[i] == NFTNL_SET_ELEM_KEY && len == 4) {
-			data = name_of_interface(data, name);
-			len = IF_NAMESIZE;
-		}
-		head[1] = len;
-		ok = EVP_DigestUpdate(md, head, sizeof(head)) == 1 &&
-		     EVP_DigestUpdate(md, data, len) == 1;
-	}
-	ok = ok && EVP_DigestFinal_ex(md, out, NULL) == 1;
-	EVP_MD_CTX_free(md);
-	for (int i = 0; ok && i < 4; i++) {
-		uint64_t part;
-
-		memcpy(&part, out + 8 * i, sizeof(part));
-		s->elements[i] += part;
-	}
-	s->count++;
-	return ok ? 0 : -ENOMEM;
 }
 
 /* --- rules -------------------------------------------------------------------------- */
@@ -186,16 +147,17 @@ static bool binding(struct nftnl_chain *c)
 }
 
 /* A set that an expression names: hashed here if it has no name of its own. */
-static void name_set(struct digest_run *d, struct nftnl_expr *x, uint16_t attr)
+static void name_set(struct digest_run *d, struct nftnl_expr *x, uint16_t attr,
+		     bool named)
 {
 	struct rules_set *s = set_named(d, nftnl_expr_get_str(x, attr));
 
 	if (!s || !anonymous(s->set))
 		return;
-	feed_set(d, s);
-	if (nftnl_expr_set_str(x, attr, "") < 0)
-		d->err = -ENOMEM;
-	/* feed_set took its name, by which it would be found again */
+	feed_set(d, s, named);
+	/* in place: libnftnl 1.2.4 forgets to free a name that is set anew */
+	*(char *)(uintptr_t)nftnl_expr_get_str(x, attr) = '\0';
+	/* feed_set took the set's, by which it would be found again */
 }
 
 static void name_chain(struct digest_run *d, struct nftnl_expr *x,
@@ -226,7 +188,7 @@ static void name_interface(struct digest_run *d, struct nftnl_expr *x)
 	data = nftnl_expr_get(x, NFTNL_EXPR_CMP_DATA, &len);
 	if (data && len == 4 &&
 	    nftnl_expr_set(x, NFTNL_EXPR_CMP_DATA,
-			   name_of_interface(data, name), IF_NAMESIZE) < 0)
+			   drift_interface_name(data, name), IF_NAMESIZE) < 0)
 		d->err = -ENOMEM;
 }
 
@@ -238,6 +200,43 @@ static void look_at_meta(struct digest_run *d, struct nftnl_expr *x)
 	if ((key == NFT_META_IIF || key == NFT_META_OIF) &&
 	    nftnl_expr_is_set(x, NFTNL_EXPR_META_DREG))
 		d->interface_in = nftnl_expr_get_u32(x, NFTNL_EXPR_META_DREG);
+}
+
+/* The register into which x loads the name of an interface or the number of a
+ * zone, or 0. */
+static uint32_t loads_name(struct nftnl_expr *x, const char *name)
+{
+	uint32_t key;
+
+	if (!strcmp(name, "ct"))
+		return nftnl_expr_get_u32(x, NFTNL_EXPR_CT_KEY) == NFT_CT_ZONE
+			       ? nftnl_expr_get_u32(x, NFTNL_EXPR_CT_DREG)
+			       : 0;
+	if (strcmp(name, "meta"))
+		return 0;
+	key = nftnl_expr_get_u32(x, NFTNL_EXPR_META_KEY);
+	return key == NFT_META_IIF || key == NFT_META_OIF ||
+			       key == NFT_META_IIFNAME ||
+			       key == NFT_META_OIFNAME
+		       ? nftnl_expr_get_u32(x, NFTNL_EXPR_META_DREG)
+		       : 0;
+}
+
+/* Is x, between the last expression and the next one, about nothing but that
+ * name? It is compared with it, or becomes the zone. */
+static bool is_name(const struct digest_run *d, struct nftnl_expr *x,
+		    const char *name, struct nftnl_expr *next)
+{
+	if (!strcmp(name, "cmp"))
+		return d->named_in &&
+		       nftnl_expr_get_u32(x, NFTNL_EXPR_CMP_SREG) ==
+			       d->named_in;
+	return !strcmp(name, "immediate") && next &&
+	       !strcmp(nftnl_expr_get_str(next, NFTNL_EXPR_NAME), "ct") &&
+	       nftnl_expr_is_set(next, NFTNL_EXPR_CT_SREG) &&
+	       nftnl_expr_get_u32(next, NFTNL_EXPR_CT_KEY) == NFT_CT_ZONE &&
+	       nftnl_expr_get_u32(next, NFTNL_EXPR_CT_SREG) ==
+		       nftnl_expr_get_u32(x, NFTNL_EXPR_IMM_DREG);
 }
 
 /* -m connlabel --set, of iptables. */
@@ -258,9 +257,10 @@ static bool sets_label(struct nftnl_expr *x)
 }
 
 static void feed_expr(struct digest_run *d, struct nftnl_expr *x,
-		      unsigned depth)
+		      struct nftnl_expr *next, unsigned depth)
 {
 	const char *name = nftnl_expr_get_str(x, NFTNL_EXPR_NAME);
+	bool named = is_name(d, x, name, next);
 	struct nlmsghdr *nlh;
 
 	if (!strcmp(name, "counter")) {
@@ -272,11 +272,14 @@ static void feed_expr(struct digest_run *d, struct nftnl_expr *x,
 		nftnl_expr_set_u64(x, NFTNL_EXPR_LAST_MSECS, 0);
 		nftnl_expr_set_u32(x, NFTNL_EXPR_LAST_SET, 0);
 	} else if (!strcmp(name, "lookup")) {
-		name_set(d, x, NFTNL_EXPR_LOOKUP_SET);
+		name_set(d, x, NFTNL_EXPR_LOOKUP_SET,
+			 d->named_in && nftnl_expr_get_u32(
+						x, NFTNL_EXPR_LOOKUP_SREG) ==
+						d->named_in);
 	} else if (!strcmp(name, "dynset")) {
-		name_set(d, x, NFTNL_EXPR_DYNSET_SET_NAME);
+		name_set(d, x, NFTNL_EXPR_DYNSET_SET_NAME, false);
 	} else if (!strcmp(name, "objref")) {
-		name_set(d, x, NFTNL_EXPR_OBJREF_SET_NAME);
+		name_set(d, x, NFTNL_EXPR_OBJREF_SET_NAME, false);
 	} else if (!strcmp(name, "immediate")) {
 		name_chain(d, x, depth);
 	} else if (!strcmp(name, "meta")) {
@@ -293,35 +296,41 @@ static void feed_expr(struct digest_run *d, struct nftnl_expr *x,
 	feed_text(d, name);
 	nlh = begin(d);
 	nftnl_expr_build_payload(nlh, x);
-	end(d, nlh);
+	feed_one(d, RULES_ALL, d->message, nlh->nlmsg_len);
+	if (!named)
+		feed_one(d, RULES_NAMELESS, d->message, nlh->nlmsg_len);
+	d->named_in = loads_name(x, name);
 }
 
-struct rule_at {
-	struct digest_run *d;
-	unsigned depth;
-};
-
-static int each_expr(struct nftnl_expr *x, void *arg)
+static void feed_rule(struct digest_run *d, struct nftnl_rule *rule,
+		      unsigned depth)
 {
-	struct rule_at *at = arg;
+	struct nftnl_expr_iter *i = nftnl_expr_iter_create(rule);
+	struct nftnl_expr *x, *next;
 
-	feed_expr(at->d, x, at->depth);
-	return 0;
+	if (!i) {
+		d->err = -ENOMEM;
+		return;
+	}
+	d->interface_in = d->named_in = 0;
+	feed_text(d, "rule");
+	for (x = nftnl_expr_iter_next(i); x; x = next) {
+		next = nftnl_expr_iter_next(i);
+		feed_expr(d, x, next, depth);
+	}
+	nftnl_expr_iter_destroy(i);
 }
 
 static void feed_rules(struct digest_run *d, const char *chain, unsigned depth)
 {
 	for (size_t i = 0; i < d->r->nrules; i++) {
 		struct nftnl_rule *rule = d->r->rules[i];
-		struct rule_at at = { d, depth };
 
 		if (!mine(d, nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY),
 			  nftnl_rule_get_str(rule, NFTNL_RULE_TABLE)) ||
 		    strcmp(nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN), chain))
 			continue;
-		d->interface_in = 0;
-		feed_text(d, "rule");
-		nftnl_expr_foreach(rule, each_expr, &at);
+		feed_rule(d, rule, depth);
 	}
 	feed_text(d, "end");
 }
@@ -342,7 +351,12 @@ static void feed_chain(struct digest_run *d, struct nftnl_chain *c)
 		sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	nftnl_chain_nlmsg_build_payload(nlh, c);
-	end(d, nlh);
+	feed_one(d, RULES_ALL, d->message, nlh->nlmsg_len);
+	nftnl_chain_unset(c, NFTNL_CHAIN_DEV);
+	nftnl_chain_unset(c, NFTNL_CHAIN_DEVICES);
+	nlh = begin(d);
+	nftnl_chain_nlmsg_build_payload(nlh, c);
+	feed_one(d, RULES_NAMELESS, d->message, nlh->nlmsg_len);
 	feed_rules(d, name, 0);
 }
 
@@ -371,7 +385,11 @@ static void feed_flowtable(struct digest_run *d, struct nftnl_flowtable *f)
 	nftnl_flowtable_unset(f, NFTNL_FLOWTABLE_HANDLE);
 	nftnl_flowtable_unset(f, NFTNL_FLOWTABLE_USE);
 	nftnl_flowtable_nlmsg_build_payload(nlh, f);
-	end(d, nlh);
+	feed_one(d, RULES_ALL, d->message, nlh->nlmsg_len);
+	nftnl_flowtable_unset(f, NFTNL_FLOWTABLE_DEVICES);
+	nlh = begin(d);
+	nftnl_flowtable_nlmsg_build_payload(nlh, f);
+	feed_one(d, RULES_NAMELESS, d->message, nlh->nlmsg_len);
 }
 
 static void feed_table(struct digest_run *d, struct nftnl_table *t)
@@ -387,7 +405,7 @@ static void feed_table(struct digest_run *d, struct nftnl_table *t)
 		if (mine(d, nftnl_set_get_u32(r->sets[i].set, NFTNL_SET_FAMILY),
 			 nftnl_set_get_str(r->sets[i].set, NFTNL_SET_TABLE)) &&
 		    !anonymous(r->sets[i].set))
-			feed_set(d, &r->sets[i]);
+			feed_set(d, &r->sets[i], false);
 	for (size_t i = 0; i < r->nobjects; i++)
 		if (mine(d, nftnl_obj_get_u32(r->objects[i], NFTNL_OBJ_FAMILY),
 			 nftnl_obj_get_str(r->objects[i], NFTNL_OBJ_TABLE)))
@@ -410,27 +428,34 @@ static void feed_table(struct digest_run *d, struct nftnl_table *t)
 }
 
 int drift_table_digest(struct rules *r, struct nftnl_table *t,
-		       uint8_t out[RULES_DIGEST])
+		       uint8_t out[RULES_DIGESTS][RULES_DIGEST])
 {
 	struct digest_run *d = calloc(1, sizeof(*d));
 	unsigned char all[EVP_MAX_MD_SIZE];
-	int err = -ENOMEM;
+	int err = 0;
 
 	if (!d)
 		return -ENOMEM;
 	d->r = r;
 	d->table = nftnl_table_get_str(t, NFTNL_TABLE_NAME);
 	d->family = nftnl_table_get_u32(t, NFTNL_TABLE_FAMILY);
-	d->md = EVP_MD_CTX_new();
-	if (d->md && EVP_DigestInit_ex(d->md, EVP_sha256(), NULL) == 1) {
+	for (int i = 0; i < RULES_DIGESTS; i++) {
+		d->md[i] = EVP_MD_CTX_new();
+		if (!d->md[i] ||
+		    EVP_DigestInit_ex(d->md[i], EVP_sha256(), NULL) != 1)
+			err = -ENOMEM;
+	}
+	if (!err) {
 		feed_table(d, t);
 		err = d->err;
 	}
-	if (!err && EVP_DigestFinal_ex(d->md, all, NULL) != 1)
-		err = -ENOMEM;
-	EVP_MD_CTX_free(d->md);
+	for (int i = 0; i < RULES_DIGESTS; i++) {
+		if (!err && EVP_DigestFinal_ex(d->md[i], all, NULL) != 1)
+			err = -ENOMEM;
+		if (!err)
+			memcpy(out[i], all, RULES_DIGEST);
+		EVP_MD_CTX_free(d->md[i]);
+	}
 	free(d);
-	if (!err)
-		memcpy(out, all, RULES_DIGEST);
 	return err;
 }

@@ -12,16 +12,23 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define RULES_DIGEST 16 /* bytes */
 
+enum rules_digest {
+	RULES_ALL,
+	RULES_NAMELESS, /* names of interfaces and numbers of zones are no part */
+	RULES_DIGESTS
+};
+
 struct rules_set {
 	struct nftnl_set *set;
 	/* of its elements: sums of digests, so that their order is nothing */
-	uint64_t elements[4], count;
+	uint64_t elements[RULES_DIGESTS][4], count;
 };
 
 struct rules {
@@ -37,9 +44,12 @@ struct rules {
 
 /* Changes what was parsed, so each table once. 0 or -errno. */
 int drift_table_digest(struct rules *r, struct nftnl_table *t,
-		       uint8_t out[RULES_DIGEST]);
+		       uint8_t out[RULES_DIGESTS][RULES_DIGEST]);
 
-/* Adds what identifies an element, not what it counts. 0 or -ENOMEM. */
+/* drift_element.c. Adds what identifies an element, not what it counts. 0 or
+ * -ENOMEM. */
 int drift_table_element(struct rules_set *s, struct nftnl_set_elem *e);
+/* The interface whose number (32 bits) stands there, padded; "?": none. */
+const char *drift_interface_name(const void *number, char name[IF_NAMESIZE]);
 
 #endif

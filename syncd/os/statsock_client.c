@@ -295,10 +295,10 @@ static void run_next(struct stats_client *c)
 		c->ss->handler(c->ss->arg, c, argc, argv);
 	} else if (argc < 0) {
 		refuse_line(c, argc == -E2BIG
-				       ? "the request has more than 32 words"
+				       ? "a command has more than 32 words; "
+					 "make several of it, with ; between"
 				       : "the request holds a control byte or "
-					 "an open quote; one line of words: "
-					 "help");
+					 "an open quote; send words: help");
 	} else {
 		line_ends(c);
 	}
@@ -313,7 +313,8 @@ static void take_line(struct stats_client *c, size_t len, size_t used)
 		len--;
 	if (len > STATSOCK_LINE_MAX) {
 		refuse(c, STATSOCK_GARBAGE,
-		       "the request is longer than 1024 bytes");
+		       "the request is longer than 1024 bytes; send several "
+		       "lines, each on a connection or after prompt");
 		return;
 	}
 	c->line[len] = '\0';
@@ -324,7 +325,7 @@ static void take_line(struct stats_client *c, size_t len, size_t used)
 	}
 	if (strspn(c->line, " \t;") == len) {
 		refuse(c, STATSOCK_GARBAGE,
-		       "the request is empty; one line of words: help");
+		       "the request is empty; send words: help");
 		return;
 	}
 	c->state = CLIENT_NEXT;
@@ -417,8 +418,9 @@ static bool check_limits(struct stats_client *c)
 
 	if (c->state == CLIENT_READING && now - c->since_ms >= limit) {
 		refuse(c, STATSOCK_TIMEOUT,
-		       c->interactive ? "no request within 60 s"
-				      : "no request within 10 s");
+		       c->interactive ? "no request within 60 s; connect again"
+				      : "no request within 10 s; connect "
+					"again");
 		return false;
 	}
 	if (statsock_is_gone(c)) {

@@ -232,7 +232,8 @@ def test_keepalived_knows_the_words_of_the_samples(case, tmp_path):
     assert "Unknown keyword" not in p.stdout + p.stderr, p.stderr
 
 
-@pytest.mark.parametrize("name", ["keepalived", "examples/bird"])
+@pytest.mark.parametrize("name", ["keepalived", "examples/bird",
+                                  "examples/frr"])
 def test_the_files_beside_are_configurations_too(etc, name):
     text = (ROOT / "contrib" / name / "statesync.conf").read_text()
     accepted(etc, 'node = "fw1"\n' + text.replace("/etc/statesync", str(etc)))

@@ -12,6 +12,7 @@ import pytest
 from lab import wait_for
 from upgrades import processes
 
+LOOSE = "net.netfilter.nf_conntrack_tcp_loose"
 PERIOD = 'drift {\n\tperiod = "1s"\n\t%s\n}'
 
 
@@ -44,13 +45,15 @@ def wait_alike(pair):
 
 def wait_differs(pair, kind, name):
     """Both nodes know of it; (fw1's value, fw2's)."""
-    for node in pair.both():
-        wait_for("%s knows of %s" % (node.name, name), lambda: (
-            (kind, name) in (differences(node) or {})), 15, 0.1)
-    ours, theirs = differences(pair.one)[kind, name]
-    assert differences(pair.two)[kind, name] == (theirs, ours)
-    assert list(differences(pair.one)) == [(kind, name)], "only this one"
-    return ours, theirs
+    last = {}
+
+    def known():
+        last.update((n.name, differences(n) or {}) for n in pair.both())
+        ours, theirs = last["fw1"].get((kind, name), (None, None))
+        return ours != theirs and last["fw2"].get((kind, name)) == (
+            theirs, ours) and len(last["fw1"]) == 1
+    wait_for("both know of %s alone" % name, known, 15, 0.1)
+    return last["fw1"][kind, name]
 
 
 def drifts(node):
@@ -104,6 +107,27 @@ def test_a_ruleset_that_differs(lab, alike):
         over, other = drifts(node)[:2]
         assert over == "drift is over"
         assert other.endswith(": ruleset table inet fw")
+
+
+@pytest.mark.full
+def test_check_says_how_old_it_is(lab, pair):
+    """What was changed a moment ago is not in it: it says so, and what to do;
+    being asked on both nodes is enough, whatever the period."""
+    slow = drift().replace('"1s"', '"%s"')
+    pair.start(top=(slow % "30min", slow % "1h"))
+    wait_alike(pair)
+    out = check(pair.one)[1]
+    assert re.search(r"^facts   fw1 as it was \d+ m?s ago, fw2 at most 60 min "
+                     r"ago\.$", out, re.M), out
+    assert "statesync check on fw2 has it look again; fw1 does so now" in out
+    was = lab.run("gw2", "sysctl", "-n", LOOSE).strip()
+    lab.sysctl("gw2", **{LOOSE: "1" if was == "0" else "0"})
+    time.sleep(2)
+    assert check(pair.one)[0] == [], "nobody looked yet"
+    check(pair.two)
+    wait_differs(pair, "sysctls", LOOSE)
+    assert check(pair.one)[0] == ["WARNS"]
+    lab.sysctl("gw2", **{LOOSE: was})
 
 
 @pytest.mark.full

@@ -299,6 +299,14 @@ def test_zones_of_other_names(lab, pair, talk):
     assert not has(lab, "gw2", "-w", "10", *by_port(7001, "tcp"))
     assert "zone 10 (there 20)" in pair.one.tool("flows", "fw2")[1]
     assert not findings(pair.one)
+    # that the rules name another zone is no difference; what else differs is
+    lab.nft("gw2", "add rule inet fw zones udp dport 7001 ct zone set 20")
+    pair.two.tool("check")  # it looks again
+    wait_for("a rule more is found", lambda: "ruleset, table inet fw: not the "
+             "same on fw1 and fw2" in findings(pair.one))
+    lab.nft("gw1", "add rule inet fw zones udp dport 7001 ct zone set 10")
+    pair.one.tool("check")
+    wait_for("none is", lambda: not findings(pair.one))
     lab.freeze()
     for node in (pair.one, pair.two):
         wait_for("in sync", node.in_sync)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab import BUILD
-from messages import characteristic, logged, plain
+from messages import (advises, answered, characteristic, entries, logged,
+                      mistakes, plain)
 
 ROOT = Path(__file__).resolve().parents[2]
 MANUALS = sorted((ROOT / "syncd").glob("*.[1-9]"))
@@ -95,11 +96,66 @@ def test_every_option_stands_in_the_manual():
 def test_every_message_stands_in_the_manual():
     """Of error or warning, in the daemon's DIAGNOSTICS."""
     manual = plain(section("syncd/statesyncd.8", "DIAGNOSTICS"))
-    found = [(where, characteristic(text)) for where, text in logged()]
-    assert len(found) > 60
+    found = [(where, characteristic(text)) for where, text, _ in logged()]
+    assert len(found) > 100
     missing = [(where, words) for where, words in found
                if words not in manual]
     assert not missing, missing
+
+
+def said_of(text, manual):
+    """What the section DIAGNOSTICS says below that message."""
+    words = characteristic(text)
+    return " ".join(body for messages, body in entries(section(
+        manual, "DIAGNOSTICS")) if words and words in messages)
+
+
+def test_every_message_says_what_to_do():
+    """In itself, or in its entry of the manual: a command, something to do,
+    or that nothing is to be done."""
+    log, answers = list(logged()), list(answered())
+    assert len(log) > 100 and len(answers) > 70
+    silent = [(where, text) for where, text, whole in log
+              if not advises(whole)
+              and not advises(said_of(text, "syncd/statesyncd.8"))]
+    silent += [(where, text) for where, text in answers if not advises(text)
+               and not advises(said_of(text, "syncd/statesync.8"))]
+    assert not silent, silent
+
+
+def test_every_mistake_in_a_file_says_what_to_write():
+    """Behind what is wrong stands what is right."""
+    found = list(mistakes())
+    assert len(found) > 130
+    silent = [(where, text) for where, text in found
+              if not re.search(r"(?:; |\. )\S", text)]
+    assert not silent, silent
+
+
+def test_sections_that_others_name_are_there():
+    """"See BOTH ARE MASTER in statesync(7)", in manuals and in messages."""
+    named = [(path.name, m.group(1), "%s.%s" % m.groups()[1:])
+             for path in MANUALS for m in re.finditer(
+                 r"\b([A-Z]+(?: [A-Z]+)*) (?:in|of)\n\.Xr (\S+) (\d)",
+                 path.read_text())]
+    named += [(path.name, m.group(3), "%s.%s" % m.groups()[:2])
+              for path in sorted((ROOT / "syncd").rglob("*.c"))
+              for m in re.finditer(r"([a-z.-]+)\((\d)\), ([A-Z][A-Z ]+[A-Z])",
+                                   re.sub(r'"\s*"', "", path.read_text()))]
+    assert len(named) > 10, named
+    wrong = [(where, title, manual) for where, title, manual in named
+             if ROOT / "syncd" / manual in MANUALS
+             and not re.search(r'^\.S[hs] "?%s"?$' % re.escape(title),
+                               text("syncd/" + manual), re.M)]
+    assert not wrong, wrong
+
+
+def test_what_does_not_say_what_to_do():
+    """Nothing is found by a test that everything passes."""
+    for text in ("the connection table cannot be read: %s", "it was ended "
+                 "meanwhile", "the request is longer than 1024 bytes",
+                 "statesync: nft: %s", "it does not take a role"):
+        assert not advises(text), text
 
 
 def test_every_cause_and_verdict_is_explained():

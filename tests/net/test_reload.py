@@ -221,7 +221,7 @@ def test_a_mistake_leaves_the_old_one(pair, steady):
 @pytest.mark.full
 @pytest.mark.parametrize("was, now, key", [
     ('node = "fw1"', 'node = "fw3"', "node"),
-    ('address = "10.9.0.1"', 'address = "10.9.0.7"', "address of the link"),
+    ('{ "10.9.0.1" }', '{ "10.9.0.7" }', "address of the link"),
     ('peer "fw2"', 'peer "fw7"', "peer of the link"),
     ('stats.sock"', 'other.sock"', "socket of stats"),
     ('/state"', '/elsewhere"', "state-dir"),

@@ -15,6 +15,7 @@ import time
 
 import schema
 from lab import wait_for
+from upgrades import upgrade
 
 
 class Talk:
@@ -109,6 +110,63 @@ def test_a_schema_that_fits_everything_proves_nothing():
     del good["cause"]
     assert wrong([good], "history") == ["$[0] has no cause"]
     assert wrong(good, "history")
+
+
+def test_help_and_names(pair):
+    """What may be asked is told, and what the words of it may be."""
+    pair.configure()
+    pair.one.launch().wait_up()
+    listed = Talk(pair.one).ask("help").splitlines()[:-2]
+    assert "handover [force] [to=PEER] [NAME...]" in listed
+    for usage in listed:
+        told = Talk(pair.one).ask("help " + usage.split()[0])
+        assert re.fullmatch(re.escape(usage) + r"\n    \w[^\n]+\nok\n\n",
+                            told), told
+    assert Talk(pair.one).ask("help x") == (
+        'error: unknown command "x"; help lists them\n\n')
+    assert Talk(pair.one).ask("names") == (
+        "node fw1\npeer fw2\ncarp lan\ncarp wan\nok\n\n")
+
+
+def numbers(answer):
+    """Of the events in an answer that ended well."""
+    lines = answer.splitlines()
+    assert lines[-2:] == ["ok", ""], answer
+    return [int(line.split()[0]) for line in lines[:-2]]
+
+
+def test_events_from_a_number(lab, pair):
+    """Whoever was away goes on where it was, also when the daemon was
+    upgraded meanwhile; what is no more is counted."""
+    pair.start()
+    notes = 70  # more than the history has
+    talk = Talk(pair.one)
+    talk.sock.sendall(b"demote 0;" * notes + b"\n")
+    while not talk.is_over():
+        pass
+    seen = numbers(Talk(pair.one).ask("events from 1 limit %d" % notes))
+    assert seen == list(range(1, notes + 1))
+    told = Talk(pair.one).ask("events json from 3 limit 1")
+    assert json.loads(told.splitlines()[0])["n"] == 3
+    told = Talk(pair.one).ask("events from 10000")
+    newest = int(re.fullmatch(r"no: the newest event is (\d+), they count from "
+                              r"the daemon's start; ask from \d+ on\n\n",
+                              told).group(1))
+    assert newest >= notes
+    waits = Talk(pair.one)
+    waits.sock.sendall(b"events from %d limit 1\n" % (newest + 1))
+    time.sleep(0.3)
+    assert not select.select([waits.sock], [], [], 0)[0]
+    pair.one.tool("demote", "0")
+    assert waits.sock.recv(65536).decode().startswith("%d " % (newest + 1))
+    upgrade(pair.one)
+    first, second = Talk(pair.one).ask("events from 1 limit 1").splitlines()[
+        :2]
+    lost = int(re.fullmatch(r"lost (\d+)", first).group(1))
+    assert second.startswith("%d " % (lost + 1)) and lost > 5, second
+    for words in ("from 0", "from x", "limit 0", "n 1 from 1", "n", "all"):
+        assert Talk(pair.one).ask("events " + words) == (
+            "error: events takes json, n N or from N, and limit N\n\n")
 
 
 class OldDaemon:

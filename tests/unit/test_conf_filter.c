@@ -140,7 +140,8 @@ static const struct {
 	  "3: filter \"b\" is never reached: \"a\" before it matches every "
 	  "flow; put that last" },
 	{ "names fw3 { zones = { \"1=2\" } }",
-	  "1: names \"fw3\": link has no peer of that name" },
+	  "1: names \"fw3\": link has no peer of that name; "
+	  "add it there, or correct one" },
 	{ "names fw2 { zones = { \"1\" } }",
 	  "2:23: zones \"1\" is no pair; \"ours = theirs\", the name here and "
 	  "the name there" },

@@ -24,15 +24,16 @@ static void each(void *arg, const struct drift_difference *d)
 		 d->unknown ? " unknown" : "");
 }
 
+static const struct drift_alias aliases[] = { { "lan0", "eth0" } };
+static struct drift_names names = { aliases, 1, false };
+
 static const char *compared(struct fact *ours, size_t n, struct fact *theirs,
 			    size_t m)
 {
-	static const struct drift_alias aliases[] = { { "lan0", "eth0" } };
-
 	said[0] = '\0';
 	drift_sort(ours, n);
 	drift_sort(theirs, m);
-	drift_compare(ours, n, theirs, m, aliases, 1, each, NULL);
+	drift_compare(ours, n, theirs, m, &names, each, NULL);
 	return said;
 }
 
@@ -122,6 +123,34 @@ START_TEST(interfaces_called_otherwise)
 }
 END_TEST
 
+/* The second digest of a table is without what has two names by right. */
+START_TEST(rules_about_what_is_called_otherwise)
+{
+	struct fact a[] = { { DRIFT_RULESET, "", "all", "" },
+			    { DRIFT_RULESET, "table ip same", "1 5", "" },
+			    { DRIFT_RULESET, "table ip x", "1 5", "" },
+			    { DRIFT_RULESET, "table ip y", "2 6", "" },
+			    { DRIFT_RULESET, "table ip z", "3", "" } };
+	struct fact b[] = { { DRIFT_RULESET, "", "all", "" },
+			    { DRIFT_RULESET, "table ip same", "1 5", "" },
+			    { DRIFT_RULESET, "table ip x", "9 5", "" },
+			    { DRIFT_RULESET, "table ip y", "2 7", "" },
+			    { DRIFT_RULESET, "table ip z", "4", "" } };
+	const char *other = "[ruleset table ip y: 2 6 2 7 bites]"
+			    "[ruleset table ip z: 3 4 bites]";
+
+	ck_assert_str_eq(compared(a, N(a), b, N(b)), other);
+	names = (struct drift_names){ .zones = true };
+	ck_assert_str_eq(compared(a, N(a), b, N(b)), other);
+	names = (struct drift_names){ .zones = false };
+	ck_assert_str_eq(compared(a, N(a), b, N(b)),
+			 "[ruleset table ip x: 1 5 9 5 bites]"
+			 "[ruleset table ip y: 2 6 2 7 bites]"
+			 "[ruleset table ip z: 3 4 bites]");
+	names = (struct drift_names){ aliases, 1, false };
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("drift");
@@ -134,6 +163,7 @@ int main(void)
 	tcase_add_test(t, what_is_not_known_is_no_difference);
 	tcase_add_test(t, whom_it_bites);
 	tcase_add_test(t, interfaces_called_otherwise);
+	tcase_add_test(t, rules_about_what_is_called_otherwise);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

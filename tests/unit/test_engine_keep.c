@@ -136,6 +136,8 @@ START_TEST(test_goes_on)
 	struct seen seen;
 	int len;
 
+	for (int i = 0; i < HISTORY_MAX + 6; i++)
+		history_note(&old->history, now, "fw2", i ? "later" : "first");
 	now = mono_add(now, 300 * MONO_MS);
 	len = keep(old);
 	now = mono_add(now, 5 * MONO_MS);
@@ -153,6 +155,8 @@ START_TEST(test_goes_on)
 	ck_assert_uint_eq(new->history.count, old->history.count);
 	ck_assert_str_eq(history_get(&new->history, 0)->cause,
 			 history_get(&old->history, 0)->cause);
+	ck_assert_str_eq(history_get(&new->history, HISTORY_MAX - 1)->vhost,
+			 "fw2");
 	ck_assert_int_eq(new->vhosts[WAN].carp.state, CARP_BACKUP);
 
 	/* the next advert is due, and nothing else happens */

@@ -59,14 +59,13 @@ START_TEST(garbage)
 	char long_answer[STATSOCK_LINE_MAX + 16];
 
 	asked("\0\1\2\n", 4,
-	      "error: the request holds a control byte or an open quote; one "
-	      "line of words: help\n\n");
+	      "error: the request holds a control byte or an open quote; "
+	      "send words: help\n\n");
 	ask("echo \"open\n",
-	    "error: the request holds a control byte or an open quote; one "
-	    "line of words: help\n\n");
-	ask("\n", "error: the request is empty; one line of words: help\n\n");
-	ask(" ; ;\n",
-	    "error: the request is empty; one line of words: help\n\n");
+	    "error: the request holds a control byte or an open quote; "
+	    "send words: help\n\n");
+	ask("\n", "error: the request is empty; send words: help\n\n");
+	ask(" ; ;\n", "error: the request is empty; send words: help\n\n");
 	/* 1024 bytes are a line, 1025 are not, with newline or without. */
 	memset(request, 'x', sizeof(request));
 	memcpy(request, "echo ", 5);
@@ -77,7 +76,8 @@ START_TEST(garbage)
 	request[STATSOCK_LINE_MAX] = 'x';
 	request[STATSOCK_LINE_MAX + 1] = '\n';
 	asked(request, STATSOCK_LINE_MAX + 2,
-	      "error: the request is longer than 1024 bytes\n\n");
+	      "error: the request is longer than 1024 bytes; send several "
+	      "lines, each on a connection or after prompt\n\n");
 	ck_assert_uint_eq(statsock_count(ss, STATSOCK_GARBAGE), 5);
 }
 END_TEST
@@ -104,7 +104,8 @@ START_TEST(too_many_words)
 {
 	ask("echo 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 "
 	    "1 2\n",
-	    "error: the request has more than 32 words\n\n");
+	    "error: a command has more than 32 words; make several of it, "
+	    "with ; between\n\n");
 }
 END_TEST
 
@@ -249,7 +250,8 @@ START_TEST(time_limits)
 	ck_assert_uint_eq(statsock_count(ss, STATSOCK_STUCK), 1);
 	ck_assert_uint_eq(statsock_count(ss, STATSOCK_TIMEOUT), 1);
 	read_all(silent, buf, sizeof(buf));
-	ck_assert_str_eq(buf, "error: no request within 10 s\n\n");
+	ck_assert_str_eq(buf,
+			 "error: no request within 10 s; connect again\n\n");
 	close(stuck);
 	ask("echo x\n", "x\nok\n\n");
 }

@@ -53,7 +53,7 @@ START_TEST(a_prompt_stands_before_each_line)
 	tell(fd, "echo \"a\n");
 	ck_assert_str_eq(heard(fd),
 			 "error: the request holds a control byte or an open "
-			 "quote; one line of words: help\n\nfw4> ");
+			 "quote; send words: help\n\nfw4> ");
 	tell(fd, "quit\n");
 	ends(fd, "ok\n\n");
 	ck_assert_uint_eq(statsock_count(ss, STATSOCK_VANISHED), 0);
@@ -167,7 +167,7 @@ START_TEST(who_says_nothing_for_long_goes)
 	turn(58 - (now_s() - start));
 	ck_assert_str_eq(heard(fd), "");
 	turn(3);
-	ends(fd, "error: no request within 60 s\n\n");
+	ends(fd, "error: no request within 60 s; connect again\n\n");
 	ck_assert_str_eq(heard(quick), "");
 	ck_assert_uint_eq(statsock_count(ss, STATSOCK_TIMEOUT), 1);
 	close(quick);
