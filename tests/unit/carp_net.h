@@ -185,7 +185,7 @@ static inline void down(size_t i)
 	drain(i);
 }
 
-static void env(size_t i, unsigned demotion, bool holding)
+static inline void env(size_t i, unsigned demotion, bool holding)
 {
 	struct carp_env e = { .demotion = demotion, .holding = holding };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * core/engine: what becomes history of the differences between two nodes. How
- * facts are compared is in test_drift.c.
+ * core/engine: what becomes history of the differences between two nodes, and
+ * what follows of them. How facts are compared is in test_drift.c.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -166,6 +166,41 @@ START_TEST(a_link_that_comes_back_tells_nothing_new)
 }
 END_TEST
 
+static uint32_t follows(enum drift_effect effect)
+{
+	e->drift.effects[DRIFT_FILES] = effect;
+	engine_drift_settle(e);
+	return engine_drift_holds(e) | (uint32_t)e->demotion.by[DEMOTION_DRIFT]
+					       << 8;
+}
+
+/* Rules 1: what follows is for a standby that differs from the master. */
+START_TEST(only_a_standby_is_held_or_demoted)
+{
+	struct session_word *w = &e->peers[0].word;
+
+	ours(LIST(&head_files, &a1));
+	theirs(LIST(&head_files, &a2));
+	e->peers[0].heard = true;
+	w->nvhosts = 1;
+	w->vhosts[0].state = CARP_BACKUP;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+	w->vhosts[0].state = CARP_MASTER;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), HOLD_DRIFT);
+	ck_assert_uint_eq(follows(DRIFT_DEMOTE), 1 << 8);
+	ck_assert_uint_eq(follows(DRIFT_WARN), 0);
+	e->masters = 1;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+	ck_assert_uint_eq(follows(DRIFT_DEMOTE), 0);
+	e->masters = 0;
+	e->peers[0].live = false;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+	e->peers[0].live = true;
+	theirs(LIST(&head_files, &a1));
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine_drift");
@@ -178,6 +213,7 @@ int main(void)
 	tcase_add_test(t, another_one_of_the_same_kind_is_noted);
 	tcase_add_test(t, what_is_not_known_is_not_over);
 	tcase_add_test(t, a_link_that_comes_back_tells_nothing_new);
+	tcase_add_test(t, only_a_standby_is_held_or_demoted);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
