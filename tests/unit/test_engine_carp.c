@@ -140,7 +140,7 @@ START_TEST(what_is_tracked_adds_up)
 	ck_assert_uint_eq(told(DMZ), 15);
 	engine_track(e, LAN, 0, now);
 	ck_assert_uint_eq(told(DMZ), 5);
-	engine_demote(e, 3, now);
+	demotion_set(&e->demotion, DEMOTION_OPERATOR, 3);
 	ck_assert_uint_eq(told(DMZ), 8);
 	/* each by itself: what it tracks, and what the whole node has */
 	e->independent = true;
