@@ -409,6 +409,12 @@ static void dump_read(struct sim *s, unsigned i)
 	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 
 	n->busy_until = end;
+	if (n->breaks != DUMP_NONE && n->breaks == n->engine->dump) {
+		n->breaks = DUMP_NONE;
+		kernel_dump_abort(&n->kernel);
+		engine_dumped(n->engine, NULL, 0, true, true, 0, end);
+		return;
+	}
 	engine_dumped(n->engine, list, len, more, false, mono_diff(end, s->now),
 		      end);
 }
