@@ -6,6 +6,10 @@
 #include "engine_node.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+#include "frame.h"
+#include "session_msg.h"
 
 static char why[SESSION_REASON_MAX];
 static char verified[SESSION_REASON_MAX]; /* how it ended; "-": it did not */
@@ -324,6 +328,78 @@ START_TEST(what_cannot_be_handed_over)
 }
 END_TEST
 
+/* --- the link ------------------------------------------------------------------------ */
+
+/* Why the link is closed after these bytes. */
+static const char *closed(const void *bytes, size_t len)
+{
+	static char text[ENGINE_TEXT_MAX];
+	struct engine_action a;
+
+	engine_peer_up(e, 0, now);
+	engine_peer_data(e, 0, bytes, len, now);
+	(void)engine_work(e, now); /* hears it */
+	text[0] = '\0';
+	while (engine_poll(e, &a, now))
+		if (a.what == ENGINE_CLOSE)
+			snprintf(text, sizeof(text), "%s", a.log.text);
+	engine_peer_down(e, 0, "a test", now);
+	return text;
+}
+
+static const char *hello(const char *from, const char *to)
+{
+	struct session_hello h = { .version = "x" };
+	struct session_hello_names names = { 0 };
+	static char text[ENGINE_TEXT_MAX];
+	struct queue q;
+
+	strcpy(names.node, from);
+	strcpy(names.peer, to);
+	ck_assert_int_eq(queue_init(&q), 0);
+	session_msg_put_hello(&q, &h, &names);
+	snprintf(text, sizeof(text), "%s", closed(queue_data(&q), q.len));
+	queue_free(&q);
+	return text;
+}
+
+START_TEST(why_the_link_is_closed)
+{
+	ck_assert_str_eq(hello("fw7", "fw2"),
+			 "its hello names other nodes than \"fw1\" and "
+			 "\"fw2\"; see node and peer in both configurations");
+	ck_assert_str_eq(hello("fw2", "fw1"),
+			 "its hello names other nodes than \"fw1\" and "
+			 "\"fw2\"; see node and peer in both configurations");
+	ck_assert_str_eq(closed("GET / HTTP/1.1\r\n\r\n", 18),
+			 "it sent what this version does not understand "
+			 "(frame)");
+	ck_assert_uint_eq(e->peers[0].broken[SESSION_BAD_NAME], 2);
+	ck_assert_uint_eq(e->peers[0].broken[SESSION_BAD_FRAME], 1);
+	ck_assert_str_eq(hello("fw1", "fw2"), "");
+}
+END_TEST
+
+/* A reason is logged when it is another one, not with each attempt. */
+START_TEST(why_there_is_no_link)
+{
+	static const char *const reasons[] = { "refused", "refused", "no key",
+					       "refused" };
+	struct engine_action a;
+	unsigned said = 0;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		engine_peer_up(e, 0, now);
+		engine_peer_down(e, 0, reasons[i], now);
+		engine_peer_down(e, 0, "it is down", now);
+		while (engine_poll(e, &a, now))
+			said += a.what == ENGINE_LOG &&
+				strstr(a.log.text, "peer \"fw1\": ");
+	}
+	ck_assert_uint_eq(said, 3);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine_asked");
@@ -344,6 +420,8 @@ int main(void)
 	tcase_add_test(t, it_goes_elsewhere);
 	tcase_add_test(t, who_is_the_heir);
 	tcase_add_test(t, what_cannot_be_handed_over);
+	tcase_add_test(t, why_the_link_is_closed);
+	tcase_add_test(t, why_there_is_no_link);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
