@@ -8,41 +8,12 @@
 
 #include "expect_sample.h"
 #include "session_audit.h"
+#include "short_memory.h"
 
 #define FLOWS	 30000
 #define COPIES	 20000
 #define EXPECTS	 40
 #define ELEMENTS 50
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static bool armed;
-static unsigned asked, fails; /* since it is armed; which one */
-
-static bool is_short(void)
-{
-	return armed && ++asked == fails;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return is_short() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return is_short() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return is_short() ? NULL : __real_realloc(p, size);
-}
 
 static struct {
 	size_t flows, copies, expects, elements, audits, facts, words, sets;
