@@ -61,6 +61,9 @@ def main(directory):
         if path.suffix == ".missing":
             print("no result of", path.stem)
             part = (0, 1, 0)
+        elif path.suffix in (".passed", ".failed"):
+            part = (int(path.suffix == ".passed"),
+                    int(path.suffix == ".failed"), 0)
         elif path.suffix == ".json":
             part = of_meson(path)
         elif path.name == "pytest.xml":

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # usage: tests/run.sh [quick|full|long] [pytest options]
 # Installs what is missing, builds, runs the unit tests under ASan and UBSan
-# and the network tests of that tier; the last line sums them up.
+# and the network tests of that tier; full also asks whether these tests would
+# notice (mutants) and what they run (coverage). The last line sums them up.
 # WERROR=true makes every warning an error, as in CI.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -71,4 +72,13 @@ if [ -s "$results.again" ]; then
 			--junitxml="$results/pytest-again.xml"
 fi
 rm -f "$results.again"
+of_the_tests() { # NAME COMMAND...: counts as one test
+	name=$1; shift
+	if "$@"; then : >"$results/$name.passed"
+	else : >"$results/$name.failed"; fi
+}
+if [ $tier = full ]; then
+	of_the_tests mutants tests/mutants/run
+	of_the_tests coverage tests/coverage whole
+fi
 /usr/bin/python3 tests/count.py "$results"

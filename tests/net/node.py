@@ -211,6 +211,9 @@ class Node:
 
     def destroy(self):
         with contextlib.suppress(Exception):
+            if os.environ.get("STATESYNC_LAB_TERM"):  # tests/coverage
+                self.wake()
+                self.stop()
             self.kill()
 
     def tail(self, lines=30):

@@ -505,6 +505,12 @@ static void dump_read(struct sim *s, unsigned i)
 	for (size_t k = 0; k < len; k++)
 		trace(s, i, "dumped", FLOW_COPY, &list[k]);
 	n->busy_until = end;
+	if (n->breaks != DUMP_NONE && n->breaks == n->engine->dump) {
+		n->breaks = DUMP_NONE;
+		kernel_dump_abort(&n->kernel);
+		engine_dumped(n->engine, NULL, 0, true, true, 0, end);
+		return;
+	}
 	engine_dumped(n->engine, list, len, more, false, mono_diff(end, s->now),
 		      sim_time(n, end));
 }

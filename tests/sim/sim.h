@@ -110,6 +110,7 @@ struct sim_node {
 	bool any;	 /* the last turn did something: look again */
 	bool paused;	 /* no events are read: an upgrade is under way */
 	unsigned refuse; /* so many entries of a peer are not taken */
+	enum engine_dump breaks; /* the next such dump breaks off */
 	/* for a test to look at */
 	unsigned takes[SIM_VHOSTS_MAX], transitions, bulks_ok, bulks_failed;
 	unsigned handovers_ok, handovers_failed;

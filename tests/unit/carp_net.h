@@ -185,7 +185,7 @@ static inline void down(size_t i)
 	drain(i);
 }
 
-static void env(size_t i, unsigned demotion, bool holding)
+static inline void env(size_t i, unsigned demotion, bool holding)
 {
 	struct carp_env e = { .demotion = demotion, .holding = holding };
 
@@ -193,7 +193,8 @@ static void env(size_t i, unsigned demotion, bool holding)
 	drain(i);
 }
 
-static void expect(size_t i, enum carp_state state, enum carp_cause cause)
+static inline void expect(size_t i, enum carp_state state,
+			  enum carp_cause cause)
 {
 	ck_assert_str_eq(carp_state_name(net.node[i].v.state),
 			 carp_state_name(state));
@@ -229,7 +230,8 @@ static void setup(void)
 }
 
 /* An advert of a stranger that node 0 accepts, with these fields. */
-static struct carp_advert stranger(uint8_t base, uint8_t skew, uint8_t demote)
+static inline struct carp_advert stranger(uint8_t base, uint8_t skew,
+					  uint8_t demote)
 {
 	struct carp_advert a = { .vhid = 1,
 				 .advbase = base,

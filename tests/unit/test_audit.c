@@ -132,6 +132,10 @@ START_TEST(in_what_two_differ)
 	e = entry_of(&g);
 	ck_assert_int_eq(audit_difference(&f, &e), AUDIT_STATUS);
 	g = f;
+	g.status ^= IPS_SEEN_REPLY;
+	e = entry_of(&g);
+	ck_assert_int_eq(audit_difference(&f, &e), AUDIT_STATUS);
+	g = f;
 	g.mark = 99;
 	e = entry_of(&g);
 	ck_assert_int_eq(audit_difference(&f, &e), AUDIT_MARK);
@@ -142,6 +146,20 @@ START_TEST(in_what_two_differ)
 	e = entry_of(&g);
 	ck_assert_uint_eq(e.tuple, digest_tuple(key, &f));
 	ck_assert_int_eq(audit_difference(&f, &e), AUDIT_OTHER);
+	audit_format(&f, &e, text);
+	ck_assert_ptr_nonnull(strstr(text, " | another translation"));
+	f.mark = 7;
+	audit_format(&f, NULL, text);
+	ck_assert_ptr_nonnull(strstr(text, " mark 7"));
+}
+END_TEST
+
+START_TEST(each_difference_has_a_word)
+{
+	for (int i = AUDIT_MISSING; i <= AUDIT_OTHER; i++)
+		ck_assert_str_ne(audit_kind_name((enum session_audit_count)i),
+				 "?");
+	ck_assert_str_eq(audit_kind_name(AUDIT_COUNTS), "?");
 }
 END_TEST
 
@@ -172,6 +190,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(t, a_small_table_costs_little);
+	tcase_add_test(t, each_difference_has_a_word);
 	tcase_add_test(t, a_set_counts_what_it_has);
 	tcase_add_test(t, touched_is_forgotten_after_two_looks);
 	tcase_add_test(t, tuples_of_some_buckets_are_dropped);

@@ -5,7 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
-enum { P = 1, H = 2, A = 4 };	   /* own: preempt, holding, ask first */
+/* own: preempt, holding, ask first, second */
+enum { P = 1, H = 2, A = 4, N = 8 };
 enum { K = 1, ASKS = 2, WIN = 4 }; /* sender: known, asks, tie is ours */
 
 static const struct row {
@@ -69,6 +70,9 @@ static const struct row {
 	{ "slow, base 0", BACKUP, 0, 10, 0, 0, 3, 0, 0, 0, REARM },
 	{ "slow, less demoted", BACKUP, 1, 10, 9, 0, 4, 0, 0, 0, TAKE(SLOW) },
 	{ "bow-out", BACKUP, 1, 0, 0, 0, 255, 255, 0, 0, TAKE(BOW_OUT) },
+	{ "bow-out, for another", BACKUP, 1, 0, 0, N, 255, 255, 0, K, REARM },
+	{ "another, but demoted", BACKUP, 1, 0, 0, N, 1, 0, 1, K,
+	  TAKE(DEMOTED) },
 	{ "bow-out, base 0", BACKUP, 0, 9, 0, 0, 255, 255, 0, 0,
 	  TAKE(BOW_OUT) },
 	{ "nearly a bow-out, base 0", BACKUP, 0, 9, 0, 0, 255, 254, 0, 0,
@@ -107,6 +111,7 @@ START_TEST(test_election)
 		.preempt = r->flags & P,
 		.holding = r->flags & H,
 		.ask_first = r->flags & A,
+		.second = r->flags & N,
 	};
 	struct carp_advert rx = {
 		.advbase = (uint8_t)r->rx_base,
@@ -162,7 +167,7 @@ START_TEST(test_names)
 	ck_assert_str_eq(carp_state_name(CARP_INIT), "INIT");
 	ck_assert_str_eq(carp_state_name(CARP_BACKUP), "BACKUP");
 	ck_assert_str_eq(carp_state_name(CARP_MASTER), "MASTER");
-	for (int c = CARP_CAUSE_NONE; c <= CARP_CAUSE_LEASE_BACK; c++)
+	for (int c = CARP_CAUSE_NONE; c <= CARP_CAUSE_ELECTOR; c++)
 		ck_assert_str_ne(carp_cause_name((enum carp_cause)c),
 				 "unknown");
 }

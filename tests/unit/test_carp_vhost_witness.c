@@ -262,6 +262,32 @@ START_TEST(test_a_backup_obeys_in_the_family_that_it_does_not_hear)
 }
 END_TEST
 
+/* Rules 11: another backup has the better copy, and is to go first. */
+START_TEST(test_who_is_behind_lets_another_pass_once)
+{
+	struct carp_env e = { .behind = true };
+	struct node *n = witnessed(false);
+
+	carp_vhost_env(&n->v, &e, net.now);
+	run_until(2 * DOWN - 1);
+	ck_assert_int_eq(n->v.state, CARP_BACKUP);
+	run_until(2 * DOWN);
+	expect(0, CARP_MASTER, CARP_CAUSE_MASTER_DOWN);
+	/* for another master it does so again */
+	carp_vhost_yield(&n->v, CARP_CAUSE_BETTER, net.now);
+	drain(0);
+	run_until(2 * DOWN + S);
+	advert(&peer4);
+	run_until(2 * DOWN + S + 2 * DOWN - 1);
+	ck_assert_int_eq(n->v.state, CARP_BACKUP);
+	advert(&peer4); /* the end of that silence */
+	run_until(2 * DOWN + S + 4 * DOWN - 2);
+	ck_assert_int_eq(n->v.state, CARP_BACKUP);
+	run_until(2 * DOWN + S + 4 * DOWN - 1);
+	expect(0, CARP_MASTER, CARP_CAUSE_MASTER_DOWN);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("carp_vhost_witness");
@@ -285,6 +311,7 @@ int main(void)
 	tcase_add_test(tc, test_an_advert_ends_obeying_in_its_family);
 	tcase_add_test(tc,
 		       test_a_backup_obeys_in_the_family_that_it_does_not_hear);
+	tcase_add_test(tc, test_who_is_behind_lets_another_pass_once);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -209,6 +209,71 @@ START_TEST(a_peer_that_keeps_it_is_told_of)
 }
 END_TEST
 
+/* Whoever wants it to end gets that, wherever it is. */
+START_TEST(an_interruption_in_each_state)
+{
+	drill_interrupt(&d, "a test", t0);
+	ck_assert_int_eq(next(1), DRILL_DO_END);
+	ck_assert_int_eq(d.result, DRILL_FAILED);
+	ck_assert_str_eq(d.why, "a test");
+	/* there is none any more */
+	drill_interrupt(&d, "another", at(2));
+	drill_verified(&d, &facts, NULL, at(2));
+	drill_handed(&d, &facts, NULL, at(2));
+	ck_assert_int_eq(next(3), DRILL_WAIT);
+	ck_assert_str_eq(d.why, "a test");
+
+	setup();
+	drill_verified(&d, &facts, NULL, t0);
+	drill_interrupt(&d, "a test", at(1));
+	ck_assert_int_eq(next(2), DRILL_DO_END);
+
+	/* its end is at hand: then it comes back */
+	setup();
+	drill_verified(&d, &facts, NULL, t0);
+	ck_assert_int_eq(next(5000), DRILL_DO_HANDOVER);
+	drill_interrupt(&d, "a test", at(5001));
+	ck_assert_int_eq(next(5002), DRILL_WAIT);
+	facts.have = false;
+	facts.none = facts.peer_has = facts.in_sync = true;
+	drill_handed(&d, &facts, NULL, at(5003));
+	ck_assert_int_eq(next(5004), DRILL_WAIT);
+	comes_back(5005);
+	ck_assert_int_eq(d.result, DRILL_FAILED);
+	ck_assert_str_eq(d.why, "a test");
+}
+END_TEST
+
+START_TEST(a_comparison_without_end_ends_it)
+{
+	ck_assert_int_eq(next(DRILL_VERIFY_NS / MONO_MS), DRILL_WAIT);
+	ck_assert_int_eq(next(DRILL_VERIFY_NS / MONO_MS + 1), DRILL_DO_END);
+	ck_assert_str_eq(d.why, "the comparison does not end");
+}
+END_TEST
+
+START_TEST(a_mastership_that_goes_before_ends_it)
+{
+	drill_verified(&d, &facts, NULL, t0);
+	facts.have = false;
+	ck_assert_int_eq(next(100), DRILL_DO_END);
+	ck_assert_str_eq(d.why, "this node is not master any more");
+}
+END_TEST
+
+/* It failed when the lease was gone here already: nobody has it. */
+START_TEST(what_is_nowhere_is_asked_for)
+{
+	drill_verified(&d, &facts, NULL, t0);
+	ck_assert_int_eq(next(5000), DRILL_DO_HANDOVER);
+	facts.have = false;
+	drill_handed(&d, &facts, "the link was lost", at(5000));
+	comes_back(5001);
+	ck_assert_int_eq(d.result, DRILL_FAILED);
+	ck_assert_str_eq(d.why, "the link was lost");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("drill");
@@ -230,6 +295,10 @@ int main(void)
 	tcase_add_test(t, tables_that_differ_end_it_before_anything_moved);
 	tcase_add_test(t, a_handover_that_fails_ends_it);
 	tcase_add_test(t, a_peer_that_keeps_it_is_told_of);
+	tcase_add_test(t, an_interruption_in_each_state);
+	tcase_add_test(t, a_comparison_without_end_ends_it);
+	tcase_add_test(t, a_mastership_that_goes_before_ends_it);
+	tcase_add_test(t, what_is_nowhere_is_asked_for);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

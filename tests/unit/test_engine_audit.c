@@ -79,6 +79,37 @@ START_TEST(a_difference_is_repaired_once_and_verify_repairs_none)
 }
 END_TEST
 
+/* It ended unseen: the owner says so, and the copy is left to run out. */
+START_TEST(what_the_owner_has_not_is_told)
+{
+	struct kernel *a;
+	struct flow gone;
+	size_t n;
+
+	audited_pair();
+	sim->traffic = false;
+	sim->tampered_once = true;
+	/* what the kernel tore away from the traffic has run out */
+	run((TIMEOUT_PERIODS + 3) * PERIOD);
+	a = &sim->node[A].kernel;
+	gone = some_tcp(A)->flow;
+	n = a->n;
+	kernel_remove(a, some_tcp(A), true, 0, sim->now);
+	n -= a->n; /* with its children */
+	sim_verify(sim, A);
+	while (!sim->node[A].verified)
+		run(100 * MS);
+	ck_assert_uint_eq(audit(A)->last.count[AUDIT_EXTRA], n);
+	ck_assert_uint_eq(audit(A)->last.count[AUDIT_MISSING], 0);
+	run(100 * MS);
+	ck_assert_uint_eq(audit(B)->last.count[AUDIT_MISSING], n);
+	ck_assert_ptr_nonnull(kernel_look(&sim->node[B].kernel, &gone));
+	run((TIMEOUT_PERIODS + 3) * PERIOD);
+	ck_assert_ptr_null(kernel_look(&sim->node[B].kernel, &gone));
+	ck_assert_ptr_null(kernel_look(&sim->node[A].kernel, &gone));
+}
+END_TEST
+
 /* A table so large that buckets are listed one by one: each has its second look
  * without another pause. */
 START_TEST(a_large_table_is_looked_at_without_pauses)
@@ -126,12 +157,11 @@ START_TEST(what_is_told_costs_the_audit_nothing)
 }
 END_TEST
 
-/* Flow by flow it would take for ever. */
-START_TEST(who_lost_its_table_gets_a_bulk)
+/* B's entries are gone; the number of its last bulk. */
+static uint64_t lose_table(void)
 {
 	struct sim_conf conf = conf_of();
 	struct kernel *b;
-	uint64_t bulks;
 
 	conf.audit_ns = PERIOD;
 	conf.tuples = KERNEL_ENTRIES_MAX;
@@ -142,13 +172,38 @@ START_TEST(who_lost_its_table_gets_a_bulk)
 	run(2 * PERIOD);
 	b = &sim->node[B].kernel;
 	ck_assert_uint_gt(b->n, AUDIT_FINDINGS_MAX);
-	bulks = rx(B)->id;
 	for (size_t i = b->n; i > 0; i--)
 		if (b->entries[i - 1].flow.orig.src.b[0] == 10)
 			kernel_remove(b, &b->entries[i - 1], true, 0, sim->now);
+	return rx(B)->id;
+}
+
+/* Flow by flow it would take for ever. */
+START_TEST(who_lost_its_table_gets_a_bulk)
+{
+	uint64_t bulks = lose_table();
+
 	run(2 * PERIOD);
 	ck_assert_uint_ne(rx(B)->id, bulks);
 	ck_assert(engine_rx_in_sync(engine(B), 0));
+	quiet();
+}
+END_TEST
+
+/* As many of a table of a million: they are told again, and nobody holds. */
+START_TEST(who_lost_a_little_is_repaired)
+{
+	uint64_t bulks = lose_table();
+
+	for (int i = 0; i < 4 * PERIOD / (10 * MS); i++) {
+		if (engine(A)->round)
+			engine(A)->round->report.count[AUDIT_COMPARED] = 1
+									 << 20;
+		run(10 * MS);
+		ck_assert(engine_rx_in_sync(engine(B), 0));
+	}
+	ck_assert_uint_eq(rx(B)->id, bulks);
+	ck_assert_uint_ge(audit(A)->repaired[0], AUDIT_FINDINGS_MAX);
 	quiet();
 }
 END_TEST
@@ -329,9 +384,11 @@ int main(void)
 {
 	const TTest *const list[] = {
 		a_difference_is_repaired_once_and_verify_repairs_none,
+		what_the_owner_has_not_is_told,
 		a_large_table_is_looked_at_without_pauses,
 		what_is_told_costs_the_audit_nothing,
 		who_lost_its_table_gets_a_bulk,
+		who_lost_a_little_is_repaired,
 		what_cannot_be_mended_is_an_alarm,
 		an_alarm_ends_with_the_mastership,
 		copies_live_while_they_are_confirmed,

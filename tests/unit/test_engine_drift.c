@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * core/engine: what becomes history of the differences between two nodes. How
- * facts are compared is in test_drift.c.
+ * core/engine: what becomes history of the differences between two nodes, and
+ * what follows of them. How facts are compared is in test_drift.c.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -166,6 +166,156 @@ START_TEST(a_link_that_comes_back_tells_nothing_new)
 }
 END_TEST
 
+static unsigned differences;
+
+static void count(void *arg, const struct drift_difference *d)
+{
+	(void)arg;
+	(void)d;
+	differences++;
+}
+
+static unsigned seen(void)
+{
+	differences = 0;
+	engine_drift_each(e, 0, count, NULL);
+	return differences;
+}
+
+/* Of a kind, a name, or all names that begin so. */
+START_TEST(what_is_ignored_is_not_told)
+{
+	static const char *const other[] = { "files /b", "sysctls /a", "filesx",
+					     "files" },
+				 *const exact[] = { "files /b", "files /a" },
+				 *const begins[] = { "files /*" };
+	enum drift_effect effects[DRIFT_KINDS] = { 0 };
+	char words[SESSION_REASON_MAX];
+
+	ours(LIST(&head_files, &a1));
+	theirs(LIST(&head_files, &a2));
+	ck_assert_uint_eq(seen(), 1);
+	engine_drift_words(e, 0, false, words, sizeof(words));
+	ck_assert_str_eq(words, "files");
+	engine_drift_words(e, 0, true, words, sizeof(words));
+	ck_assert_str_eq(words, ""); /* it warns only */
+	effects[DRIFT_FILES] = DRIFT_BLOCK;
+	engine_drift_effects(e, effects, other, 4, now);
+	ck_assert_uint_eq(seen(), 1);
+	engine_drift_words(e, 0, true, words, sizeof(words));
+	ck_assert_str_eq(words, "files");
+	engine_drift_effects(e, effects, exact, 2, now);
+	ck_assert_uint_eq(seen(), 0);
+	engine_drift_words(e, 0, false, words, sizeof(words));
+	ck_assert_str_eq(words, "");
+	engine_drift_effects(e, effects, begins, 1, now);
+	ck_assert_uint_eq(seen(), 0);
+	effects[DRIFT_FILES] = DRIFT_IGNORE;
+	engine_drift_effects(e, effects, NULL, 0, now);
+	ck_assert_uint_eq(seen(), 0);
+	effects[DRIFT_FILES] = DRIFT_WARN;
+	engine_drift_effects(e, effects, NULL, 0, now);
+	ck_assert_uint_eq(seen(), 1);
+	e->peers[0].live = false; /* what it is now nobody knows */
+	ck_assert_uint_eq(seen(), 0);
+}
+END_TEST
+
+/* The same place in the network, which the peer calls otherwise. */
+START_TEST(interfaces_have_names_of_their_own)
+{
+	static const struct fact head = { DRIFT_INTERFACES, "", "all", "" },
+				 eth0 = { DRIFT_INTERFACES, "lan", "eth0", "" },
+				 ens3 = { DRIFT_INTERFACES, "lan", "ens3", "" };
+	static const struct drift_alias aliases[] = { { "eth1", "ens4" },
+						      { "eth0", "ens3" } };
+
+	ours(LIST(&head, &eth0));
+	theirs(LIST(&head, &ens3));
+	ck_assert_uint_eq(seen(), 1);
+	engine_drift_aliases(e, 0, aliases, 2, now);
+	ck_assert_uint_eq(seen(), 0);
+	engine_drift_aliases(e, 0, aliases, 1, now);
+	ck_assert_uint_eq(seen(), 1);
+	engine_drift_aliases(e, 0, NULL, 0, now);
+	ck_assert_uint_eq(seen(), 1);
+}
+END_TEST
+
+/* Several frames: they count when the last is there, and a new link begins
+ * anew. */
+START_TEST(facts_count_when_all_are_there)
+{
+	struct session_event ev = { .type = SESSION_FACTS };
+	struct fact one[2] = { head_files, a2 };
+
+	ours(LIST(&head_files, &a1));
+	ev.facts.list = &one[0];
+	ev.facts.n = 1;
+	ev.facts.first = true;
+	engine_drift_heard(e, 0, &ev, now);
+	ck_assert(!engine_drift_known(e, 0));
+	engine_drift_peer_down(e, 0);
+	engine_drift_heard(e, 0, &ev, now);
+	ev.facts.first = false;
+	ev.facts.last = true;
+	ev.facts.list = &one[1];
+	engine_drift_heard(e, 0, &ev, now);
+	ck_assert(engine_drift_known(e, 0));
+	ck_assert_uint_eq(seen(), 1);
+}
+END_TEST
+
+/* To who can hear it, once for each link. */
+START_TEST(facts_are_told_once)
+{
+	ours(LIST(&head_files, &a1));
+	ck_assert(e->drift.peers[0].say);
+	engine_drift_say(e, 0);
+	ck_assert(e->drift.peers[0].say);
+	e->peers[0].hello.capabilities = SESSION_CAN_FACTS;
+	engine_drift_say(e, 0);
+	ck_assert(!e->drift.peers[0].say);
+	engine_drift_peer_live(e, 0);
+	ck_assert(e->drift.peers[0].say);
+}
+END_TEST
+
+static uint32_t follows(enum drift_effect effect)
+{
+	e->drift.effects[DRIFT_FILES] = effect;
+	engine_drift_settle(e);
+	return engine_drift_holds(e) | (uint32_t)e->demotion.by[DEMOTION_DRIFT]
+					       << 8;
+}
+
+/* Rules 1: what follows is for a standby that differs from the master. */
+START_TEST(only_a_standby_is_held_or_demoted)
+{
+	struct session_word *w = &e->peers[0].word;
+
+	ours(LIST(&head_files, &a1));
+	theirs(LIST(&head_files, &a2));
+	e->peers[0].heard = true;
+	w->nvhosts = 1;
+	w->vhosts[0].state = CARP_BACKUP;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+	w->vhosts[0].state = CARP_MASTER;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), HOLD_DRIFT);
+	ck_assert_uint_eq(follows(DRIFT_DEMOTE), 1 << 8);
+	ck_assert_uint_eq(follows(DRIFT_WARN), 0);
+	e->masters = 1;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+	ck_assert_uint_eq(follows(DRIFT_DEMOTE), 0);
+	e->masters = 0;
+	e->peers[0].live = false;
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+	e->peers[0].live = true;
+	theirs(LIST(&head_files, &a1));
+	ck_assert_uint_eq(follows(DRIFT_BLOCK), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine_drift");
@@ -178,6 +328,11 @@ int main(void)
 	tcase_add_test(t, another_one_of_the_same_kind_is_noted);
 	tcase_add_test(t, what_is_not_known_is_not_over);
 	tcase_add_test(t, a_link_that_comes_back_tells_nothing_new);
+	tcase_add_test(t, only_a_standby_is_held_or_demoted);
+	tcase_add_test(t, what_is_ignored_is_not_told);
+	tcase_add_test(t, interfaces_have_names_of_their_own);
+	tcase_add_test(t, facts_count_when_all_are_there);
+	tcase_add_test(t, facts_are_told_once);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -59,14 +59,14 @@ START_TEST(a_replay_is_refused)
 	ck_assert_int_eq(hears(B, &a, stranger), CARP_REFUSED_REPLAY);
 	/* while it is silent, those that were never heard */
 	sim_lan(sim, LAN, true);
-	run(3 * S);
+	run(5 * S);
 	a = advert_of(A, counter(A, 3));
 	ck_assert_int_eq(hears(B, &a, of_a), CARP_REFUSED_REPLAY);
 	/* and when the link is dead those that were */
 	sim_reset_link(sim);
 	sim->link_cut = true;
 	run(1 * MS);
-	a = advert_of(A, counter(A, 4));
+	a = advert_of(A, counter(A, 6));
 	ck_assert_int_eq(hears(B, &a, of_a), CARP_REFUSED_REPLAY);
 	ck_assert_uint_eq(engine(B)->vhosts[LAN].carp.foreign, 0);
 }

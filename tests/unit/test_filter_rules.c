@@ -5,65 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core_flow.h"
-#include "filter.h"
-
-static struct filter filter;
-
-static void teardown(void)
-{
-	filter_free(&filter);
-}
-
-static void rule(struct filter_rule r)
-{
-	ck_assert_int_eq(filter_rules_add(&filter.rules, &r), 0);
-}
-
-static struct filter_rule *last(void)
-{
-	return &filter.rules.list[filter.rules.n - 1];
-}
-
-static void prefix(enum filter_where where, const char *text, uint8_t len)
-{
-	struct filter_prefix p = { .where = (uint8_t)where, .len = len };
-
-	p.family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	ck_assert_int_eq(inet_pton(p.family, text, p.addr.b), 1);
-	last()->given |= (uint32_t)FILTER_BY_END << where;
-	ck_assert_int_eq(filter_rule_add(last(), &p), 0);
-}
-
-static void protocol(uint8_t number)
-{
-	last()->given |= FILTER_BY_PROTOCOL;
-	filter_rule_protocol(last(), number);
-}
-
-static const struct filter_rule skip = { .name = "s", .skip = true };
-static const struct filter_rule sync = { .name = "y" };
-
-static struct flow udp_flow(uint16_t dport, uint32_t status)
-{
-	struct flow f = tcp_flow(4000);
-
-	f.l4proto = IPPROTO_UDP;
-	f.has = 0;
-	f.tcp_state = 0;
-	f.orig.dport = dport;
-	f.status = IPS_CONFIRMED | status;
-	flow_tuple_invert(&f, &f.orig, &f.reply);
-	return f;
-}
-
-static bool passes(const struct flow *f)
-{
-	enum filter_verdict v = filter_flow(&filter, f);
-
-	ck_assert(v == FILTER_PASS || v == FILTER_RULE);
-	return v == FILTER_PASS;
-}
+#include "filter_blocks.h"
 
 /* Everything the flow can be asked for by one key, and one that it is not. */
 static const struct {
@@ -276,66 +218,68 @@ START_TEST(a_block_cannot_add)
 }
 END_TEST
 
-START_TEST(protocols_for_the_kernel)
+START_TEST(ports_are_of_protocols_that_have_them)
 {
-	struct filter_rules *r = &filter.rules;
+	static const uint8_t have[] = { IPPROTO_TCP, IPPROTO_UDP,
+					IPPROTO_UDPLITE, IPPROTO_SCTP,
+					IPPROTO_DCCP };
+	struct flow f = udp_flow(53, IPS_SEEN_REPLY);
 
-	ck_assert(!filter_rules_refuse(r, IPPROTO_UDP));
-	rule(sync);
-	protocol(IPPROTO_SCTP);
-	prefix(FILTER_SOURCE, "10.0.0.7", 32);
 	rule(skip);
-	protocol(IPPROTO_UDP);
-	ck_assert(filter_rules_refuse(r, IPPROTO_UDP));
-	ck_assert(!filter_rules_refuse(r, IPPROTO_TCP));
-	rule(skip);
-	protocol(IPPROTO_TCP);
-	prefix(FILTER_SOURCE, "10.0.0.7", 32);
-	ck_assert(!filter_rules_refuse(r, IPPROTO_TCP)); /* not all of it */
-	rule(skip);
-	ck_assert(filter_rules_refuse(r, IPPROTO_TCP));
-	ck_assert(!filter_rules_refuse(r, IPPROTO_SCTP));
+	last()->given = FILTER_BY_PORT;
+	last()->nports = 2;
+	last()->ports[0][0] = last()->ports[0][1] = 22;
+	last()->ports[1][0] = 50;
+	last()->ports[1][1] = 53;
+	for (size_t i = 0; i < sizeof(have); i++) {
+		f.l4proto = have[i];
+		ck_assert_ptr_nonnull(filter_rules_skip(&filter.rules, &f));
+	}
+	f.l4proto = IPPROTO_GRE; /* a key that looks like one */
+	ck_assert_ptr_null(filter_rules_skip(&filter.rules, &f));
+	f = udp_flow(54, IPS_SEEN_REPLY);
+	ck_assert_ptr_null(filter_rules_skip(&filter.rules, &f));
+	f.reply.sport = 50; /* the server has it there */
+	ck_assert_ptr_nonnull(filter_rules_skip(&filter.rules, &f));
+	f.reply.sport = 49;
+	ck_assert_ptr_null(filter_rules_skip(&filter.rules, &f));
 }
 END_TEST
 
-START_TEST(needs_for_the_kernel)
+/* Only what is assured is synced: so what is not never was. */
+START_TEST(former_states_of_the_assured)
 {
-	struct filter_need need;
+	struct flow f = tcp_flow(1), udp = udp_flow(53, IPS_SEEN_REPLY);
 
-	rule(skip);
-	last()->given = FILTER_BY_ASSURED;
-	rule(skip);
-	last()->given = FILTER_BY_MARK;
-	last()->mark = last()->mask = 0x100;
-	filter_rules_need(&filter.rules, &need);
-	ck_assert_uint_eq(need.status, IPS_ASSURED);
-	ck_assert_uint_eq(need.mark_mask, 0x100);
-	ck_assert_uint_eq(need.mark, 0);
 	rule(sync);
-	last()->given = FILTER_BY_MARK;
-	last()->mark = 2;
-	last()->mask = 6;
-	filter_rules_need(&filter.rules, &need);
-	ck_assert_uint_eq(need.mark_mask, 0x100);
-	rule(skip);
-	filter_rules_need(&filter.rules, &need);
-	ck_assert_uint_eq(need.mark_mask, 0x106);
-	ck_assert_uint_eq(need.mark, 2);
-	/* behind one that syncs nothing is sure */
-	filter_free(&filter);
-	rule(sync);
-	protocol(IPPROTO_TCP);
-	rule(skip);
 	last()->given = FILTER_BY_ASSURED;
-	filter_rules_need(&filter.rules, &need);
-	ck_assert_uint_eq(need.status, 0);
-	/* two bits of which one is set are skipped, too, only as a pair */
-	filter_free(&filter);
+	last()->assured = true;
 	rule(skip);
-	last()->given = FILTER_BY_MARK;
-	last()->mark = last()->mask = 3;
-	filter_rules_need(&filter.rules, &need);
-	ck_assert_uint_eq(need.mark_mask, 0);
+	ck_assert_int_eq(filter_ends(&filter, &udp), FILTER_RULE);
+	ck_assert_int_eq(filter_ends(&filter, &f), FILTER_PASS);
+}
+END_TEST
+
+START_TEST(a_copy_is_its_own)
+{
+	struct filter_rules copy = { 0 };
+	struct flow f = tcp_flow(1);
+	uint64_t digest;
+
+	rule(sync);
+	prefix(FILTER_SOURCE, "10.1.0.0", 16);
+	prefix(FILTER_SOURCE, "10.2.0.0", 16);
+	rule(skip);
+	prefix(FILTER_SOURCE, "10.0.0.0", 8);
+	digest = filter_rules_digest(&filter.rules, NULL);
+	ck_assert_int_eq(filter_rules_copy(&copy, &filter.rules), 0);
+	filter_free(&filter);
+	ck_assert_uint_eq(copy.n, 2);
+	ck_assert(filter_rules_digest(&copy, NULL) == digest);
+	ck_assert_ptr_eq(filter_rules_skip(&copy, &f), &copy.list[1]);
+	f.orig.src = v4(10, 2, 0, 1);
+	ck_assert_ptr_null(filter_rules_skip(&copy, &f));
+	filter_rules_free(&copy);
 }
 END_TEST
 
@@ -414,8 +358,9 @@ int main(void)
 	tcase_add_test(t, former_states);
 	tcase_add_test(t, assured_only);
 	tcase_add_test(t, a_block_cannot_add);
-	tcase_add_test(t, protocols_for_the_kernel);
-	tcase_add_test(t, needs_for_the_kernel);
+	tcase_add_test(t, ports_are_of_protocols_that_have_them);
+	tcase_add_test(t, former_states_of_the_assured);
+	tcase_add_test(t, a_copy_is_its_own);
 	tcase_add_test(t, digest_sees_what_matters);
 	tcase_add_test(t, zones_there_and_back);
 	suite_add_tcase(s, t);

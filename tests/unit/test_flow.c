@@ -352,6 +352,45 @@ START_TEST(format)
 }
 END_TEST
 
+START_TEST(format_of_each_protocol)
+{
+	static const struct {
+		uint8_t l4proto;
+		const char *text;
+	} t[] = {
+		{ IPPROTO_TCP, "tcp 10.1.0.7:9 -> 198.51.100.9:9 REPLIED" },
+		{ IPPROTO_UDP, "udp 10.1.0.7:9 -> 198.51.100.9:9 REPLIED" },
+		{ IPPROTO_UDPLITE,
+		  "udplite 10.1.0.7:9 -> 198.51.100.9:9 REPLIED" },
+		{ IPPROTO_GRE, "gre 10.1.0.7:9 -> 198.51.100.9:9 REPLIED" },
+		{ IPPROTO_ICMPV6,
+		  "icmpv6 10.1.0.7 -> 198.51.100.9 id 9 REPLIED" },
+		{ 255, "255 10.1.0.7:9 -> 198.51.100.9:9 REPLIED" },
+	};
+	struct flow f = tcp_flow();
+	char text[160];
+
+	f.has = 0;
+	f.status = IPS_SEEN_REPLY;
+	f.orig.sport = f.orig.dport = 9;
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		f.l4proto = t[i].l4proto;
+		flow_tuple_invert(&f, &f.orig, &f.reply);
+		flow_format(&f, text, sizeof(text));
+		ck_assert_str_eq(text, t[i].text);
+	}
+	/* what no kernel says is a question */
+	f.l4proto = IPPROTO_TCP;
+	f.has = FLOW_HAS_TCP;
+	f.tcp_state = TCP_CONNTRACK_MAX;
+	f.family = 77;
+	f.zone = 1;
+	f.zone_dir = FLOW_ZONE_REPLY + 1;
+	flow_format(&f, text, sizeof(text));
+	ck_assert_str_eq(text, "tcp ?:9 -> ?:9 ? zone 1");
+}
+END_TEST
+
 START_TEST(format_longest_fits)
 {
 	struct flow f = { .family = AF_INET6,
@@ -387,6 +426,7 @@ int main(void)
 	tcase_add_test(t, identity_counts);
 	tcase_add_test(t, identity_fits);
 	tcase_add_test(t, format);
+	tcase_add_test(t, format_of_each_protocol);
 	tcase_add_test(t, format_longest_fits);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -83,6 +83,7 @@ START_TEST(one_reason_stands_for_all)
 	ck_assert_str_eq(gate_reason(HOLD_BULK), "bulk");
 	ck_assert_str_eq(gate_reason(HOLD_BULK | HOLD_GAP), "gap");
 	ck_assert_str_eq(gate_reason(HOLD_BULK | HOLD_LINK), "link");
+	ck_assert_str_eq(gate_reason(HOLD_GAP | HOLD_LINK), "link");
 }
 END_TEST
 

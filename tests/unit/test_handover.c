@@ -104,6 +104,48 @@ START_TEST(fenced_for_50_ms_at_most)
 	fenced_at(0);
 	facts.peer_live = false;
 	ck_assert_int_eq(next(1), HANDOVER_DO_BACK);
+	setup();
+	fenced_at(0);
+	facts.events_drained = facts.acked = true;
+	facts.peer_in_sync = false;
+	ck_assert_int_eq(next(1), HANDOVER_DO_BACK);
+	ck_assert_str_eq(h.why, "the peer lost its synchronisation");
+}
+END_TEST
+
+/* Nothing else may happen any more: each state has its own end. */
+START_TEST(each_wait_has_a_deadline)
+{
+	ck_assert_int_eq(handover_deadline(&h).ns, mono_add(t0, 2 * MONO_S).ns);
+	fenced_at(10);
+	ck_assert_int_eq(handover_deadline(&h).ns,
+			 mono_add(t0, 60 * MONO_MS).ns);
+	facts.events_drained = facts.acked = true;
+	ck_assert_int_eq(next(20), HANDOVER_DO_GO);
+	ck_assert_int_eq(handover_deadline(&h).ns,
+			 mono_add(t0, 3 * MONO_S + 20 * MONO_MS).ns);
+}
+END_TEST
+
+/* The old master needs no bulk only from a peer that had everything. */
+START_TEST(a_forced_one_is_complete_only_with_all)
+{
+	handover_start(&h, true, MONO_S, t0);
+	fenced_at(0);
+	facts.events_drained = facts.acked = true;
+	ck_assert_int_eq(next(1), HANDOVER_DO_GO);
+	ck_assert(h.complete);
+	handover_start(&h, true, MONO_S, t0);
+	facts.peer_in_sync = false;
+	fenced_at(0);
+	ck_assert_int_eq(next(1), HANDOVER_DO_GO);
+	ck_assert(!h.complete);
+	setup();
+	handover_start(&h, true, MONO_S, t0);
+	fenced_at(0);
+	facts.events_drained = true;
+	ck_assert_int_eq(next(50), HANDOVER_DO_GO);
+	ck_assert(!h.complete);
 }
 END_TEST
 
@@ -167,6 +209,8 @@ int main(void)
 	tcase_add_test(t, an_early_acknowledgement_is_not_enough);
 	tcase_add_test(t, before_the_fence_nothing_is_lost_by_giving_up);
 	tcase_add_test(t, fenced_for_50_ms_at_most);
+	tcase_add_test(t, each_wait_has_a_deadline);
+	tcase_add_test(t, a_forced_one_is_complete_only_with_all);
 	tcase_add_test(t, nobody_takes_it);
 	tcase_add_test(t, a_link_lost_at_the_end_is_waited_for);
 	tcase_add_test(t, forced_goes_on);

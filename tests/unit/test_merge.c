@@ -137,6 +137,69 @@ START_TEST(state_only_goes_on)
 }
 END_TEST
 
+static struct flow_change told_sctp(uint8_t state)
+{
+	struct flow_change c = { .op = FLOW_UPDATE,
+				 .merge = FLOW_MERGE_YIELD,
+				 .flow = sctp_flow(state, 1, 2) };
+
+	c.flow.has |= FLOW_HAS_TIMEOUT;
+	c.flow.timeout_s = timeouts_copy(&t, &c.flow);
+	return c;
+}
+
+static enum merge_do merge_sctp(uint8_t there, uint8_t here)
+{
+	struct flow f = sctp_flow(here, 1, 2);
+
+	f.has |= FLOW_HAS_TIMEOUT;
+	f.timeout_s = timeouts_nominal(&t, &f);
+	out.sctp_state = 0;
+	return merge(told_sctp(there), f);
+}
+
+/* A path that is tried anew is no step back, and the end is the end. */
+START_TEST(sctp_only_goes_on)
+{
+	ck_assert_int_eq(merge_sctp(SCTP_CONNTRACK_ESTABLISHED,
+				    SCTP_CONNTRACK_COOKIE_ECHOED),
+			 MERGE_WRITE);
+	ck_assert_uint_eq(out.sctp_state, SCTP_CONNTRACK_ESTABLISHED);
+	ck_assert_int_eq(merge_sctp(SCTP_CONNTRACK_COOKIE_WAIT,
+				    SCTP_CONNTRACK_ESTABLISHED),
+			 MERGE_STALE);
+	ck_assert_int_eq(merge_sctp(SCTP_CONNTRACK_HEARTBEAT_SENT,
+				    SCTP_CONNTRACK_ESTABLISHED),
+			 MERGE_STALE);
+	ck_assert_int_eq(merge_sctp(SCTP_CONNTRACK_ESTABLISHED,
+				    SCTP_CONNTRACK_HEARTBEAT_SENT),
+			 MERGE_WRITE);
+	ck_assert_int_eq(merge_sctp(SCTP_CONNTRACK_CLOSED,
+				    SCTP_CONNTRACK_SHUTDOWN_ACK_SENT),
+			 MERGE_WRITE);
+	ck_assert_uint_eq(out.sctp_state, SCTP_CONNTRACK_CLOSED);
+	ck_assert_int_eq(merge_sctp(SCTP_CONNTRACK_SHUTDOWN_ACK_SENT,
+				    SCTP_CONNTRACK_CLOSED),
+			 MERGE_STALE);
+}
+END_TEST
+
+START_TEST(labels_are_only_added)
+{
+	struct flow_change c = told(FLOW_UPDATE, ESTABLISHED);
+	struct flow here = passed(ESTABLISHED);
+
+	here.has |= FLOW_HAS_LABELS;
+	here.labels[0] = 1;
+	c.flow.has |= FLOW_HAS_LABELS;
+	c.flow.labels[0] = 2;
+	c.flow.labels[15] = 128;
+	ck_assert_int_eq(merge(c, here), MERGE_WRITE);
+	ck_assert_uint_eq(out.labels[0], 3);
+	ck_assert_uint_eq(out.labels[15], 128);
+}
+END_TEST
+
 /* Two SYNs that cross are no further than one. */
 START_TEST(both_opened_it)
 {
@@ -392,6 +455,8 @@ int main(void)
 		what_was_raised,
 		what_is_only_added,
 		state_only_goes_on,
+		sctp_only_goes_on,
+		labels_are_only_added,
 		both_opened_it,
 		bits_are_only_added,
 		a_timeout_that_somebody_fixed_stays,

@@ -379,6 +379,61 @@ START_TEST(another_process_goes_on)
 }
 END_TEST
 
+/* Half entered: its tests are made again, then its init is done. */
+START_TEST(another_process_enters_the_state)
+{
+	uint8_t kept[256];
+	struct play p, q;
+	size_t len;
+
+	play_load(&p, uplinks);
+	play_begin(&p);
+	play_did(&p, "-> primary (start)\ntest ping isp1\n");
+	ck_assert(mono_is_never(policy_deadline(p.run))); /* it runs */
+	len = policy_keep(p.run, kept, sizeof(kept));
+	play_load(&q, uplinks);
+	ck_assert(policy_restore(q.run, kept, len, q.now));
+	play_take(&q);
+	play_did(&q, "test ping isp1\n");
+	play_test(&q, "ping", 0);
+	play_did(&q, "run via isp1\n");
+	ck_assert_int_eq(policy_deadline(q.run).ns,
+			 mono_add(q.now, 5 * MONO_S).ns);
+	play_end(&q);
+	play_end(&p);
+}
+END_TEST
+
+/* What its tests said is known, and they go on. */
+START_TEST(another_process_knows_the_tests)
+{
+	uint8_t kept[256];
+	struct play p, q;
+	size_t len;
+
+	play_load(&p, uplinks);
+	play_begin(&p);
+	play_test(&p, "ping", 0);
+	len = policy_keep(p.run, kept, sizeof(kept));
+	play_load(&q, uplinks);
+	ck_assert(policy_restore(q.run, kept, len, q.now));
+	play_take(&q);
+	play_did(&q, "");
+	ck_assert_int_eq(policy_deadline(q.run).ns, q.now.ns);
+	play_wait(&q, 1);
+	play_test(&q, "ping", 0); /* as before */
+	play_did(&q, "test ping isp1\n");
+	play_wait(&q, 5);
+	play_test(&q, "ping", 1);
+	play_did(&q, "test ping isp1\n"
+		     "-> failover (test \"ping isp1\" has exit status 1)\n"
+		     "test ping isp1\n");
+	ck_assert_uint_eq(policy_lost(q.run), 0);
+	play_end(&q);
+	play_end(&p);
+}
+END_TEST
+
 START_TEST(commands_keep_their_order_over_states)
 {
 	/* takeover and fall back: nothing of the state in between is left out */
@@ -416,6 +471,8 @@ int main(void)
 	tcase_add_test(t, what_a_test_of_a_left_state_says_is_not_heard);
 	tcase_add_test(t, a_loop_of_states_ends);
 	tcase_add_test(t, another_process_goes_on);
+	tcase_add_test(t, another_process_enters_the_state);
+	tcase_add_test(t, another_process_knows_the_tests);
 	tcase_add_test(t, commands_keep_their_order_over_states);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
