@@ -134,11 +134,10 @@ def test_a_thousand_at_the_socket(lab, pair):
     pair.start()
     calm = Undisturbed(*pair.both())
     made, told = [], 0
-    for _ in range(MANY):
-        s = dial(pair.one)
-        made.append(s)
-        if len(made) > 40:
-            told += b"32 clients" in s.recv(200)
+    for i in range(MANY):
+        with contextlib.suppress(OSError):
+            made.append(dial(pair.one))
+            told += i > 40 and b"32 clients" in made[-1].recv(200)
     assert told >= 500, told
     for s in made:
         s.close()
@@ -154,11 +153,11 @@ def test_nobody_reads_at_the_socket(lab, pair):
     for s in made:
         s.sendall(b"flows json;status json;metrics;counters all\n")
     time.sleep(13)
-    counted = pair.one.tool("counters", "-a")[1]
+    counted = pair.one.status()["socket"]["stuck"]
     for s in made:
         s.close()
     calm.check(kb=30 * 300 + 2048)
-    assert "stuck" in counted
+    assert counted >= 25, counted
 
 
 def test_megabytes_at_the_socket(lab, pair):
@@ -184,7 +183,8 @@ def test_a_thousand_at_the_page(lab, pair):
     calm = Undisturbed(*pair.both())
     with callers(lab, "gw1", HTTP, MANY) as made:
         for s in made[:16]:
-            s.send(b"GET / HTTP/1.1\r\n")
+            with contextlib.suppress(OSError):
+                s.send(b"GET / HTTP/1.1\r\n")
         time.sleep(3)
         calm.check()
     wait_for("the page", lambda: "200" in lab.run(

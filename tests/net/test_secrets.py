@@ -15,20 +15,16 @@ NOBODY = 65534
 ASK = """
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
-s.settimeout(10)
+s.settimeout(30)
 try:
     s.connect(sys.argv[1])
 except PermissionError:
     print("may not connect")
     sys.exit()
 s.sendall(sys.argv[2].encode() + b"\\n")
-said = b""
-while not said.endswith(b"\\n\\n"):
-    part = s.recv(65536)
-    if not part:
-        break
-    said += part
-sys.stdout.write(said.decode())
+s.shutdown(socket.SHUT_WR)
+while part := s.recv(65536):
+    sys.stdout.write(part.decode())
 """
 
 
@@ -108,7 +104,7 @@ def asked(node, line, group):
     return subprocess.run(
         ["/usr/bin/python3", "-c", ASK, str(node.sock), line], text=True,
         capture_output=True, user=NOBODY, group=group, extra_groups=[],
-        timeout=20).stdout
+        timeout=40).stdout
 
 
 def commands():
