@@ -76,6 +76,7 @@ def test_no_secret_is_said(lab, pair):
     hidden |= secrets(pair.two)
     assert pair.two.tool("reload")[0] == 0
     lab.cut("gw1", "link")
+    wait_for("the link is down", lambda: not pair.two.in_sync(), 10)
     lab.restore("gw1", "link")
     wait_for("a complaint", lambda: "another link key"
              in pair.two.log.read_text(), 20)

@@ -167,7 +167,8 @@ static void on_data(void *arg, unsigned int peer, const uint8_t *data,
 	if (session_input(session, data, len, now()))
 		die("no memory");
 	while (session_poll(session, &ev))
-		;
+		if (ev.type == SESSION_HELLO) /* nothing goes on: all anew */
+			(void)!session_restart(session);
 }
 
 static void send_all(void)
