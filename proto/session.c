@@ -35,6 +35,8 @@ const char *session_error_name(enum session_error e)
 		return "name";
 	case SESSION_SILENT:
 		return "silent";
+	case SESSION_STUCK:
+		return "stuck";
 	case SESSION_ERROR_COUNT:
 		break;
 	}
@@ -441,6 +443,8 @@ bool session_poll(struct session *s, struct session_event *e)
 	enum frame_result r;
 	struct frame f;
 
+	if (session_is_open(s) && session_tx_is_stuck(&s->tx))
+		session_fail(s, SESSION_STUCK);
 	if (!session_is_open(s))
 		return poll_broken(s, e);
 	r = rx_look(s, &f);

@@ -30,6 +30,8 @@
 #define SESSION_REASON_MAX    128 /* bytes of a sentence, with NUL */
 #define SESSION_BATCH_MAX     256 /* flows in one frame */
 #define SESSION_REFUSALS_MAX  16  /* reasons in an acknowledgement */
+/* A length of time that a peer may say: nothing that is made of it overflows. */
+#define SESSION_MS_MAX (INT64_MAX / MONO_MS / 4)
 /* Bits of capabilities in the hello: this side understands the frame. */
 #define SESSION_CAN_SETS    (1u << 7)
 #define SESSION_CAN_EXPECTS (1u << 8)
@@ -144,6 +146,7 @@ enum session_error {
 	SESSION_BAD_PROTOCOL, /* another protocol version */
 	SESSION_BAD_NAME,     /* the hello names others than us two */
 	SESSION_SILENT,	      /* SESSION_SILENCE_NS without a frame */
+	SESSION_STUCK,	      /* it does not read what it is told */
 	SESSION_ERROR_COUNT
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * How long acknowledgements took, as a histogram. It is no log: what was
- * counted cannot be told apart again.
+ * How far the peer is: what it has acknowledged, and how long that took, as a
+ * histogram. It is no log: what was counted cannot be told apart again.
  *
  * Invariant: every frame that is acknowledged on the connection on which it
  * was sent is counted once.
@@ -14,7 +14,7 @@ const uint32_t session_ack_bounds_us[SESSION_ACK_BUCKETS - 1] = {
 };
 
 /* A mark may stand for several frames, all counted as the oldest of them. */
-void session_count_acks(struct session *s, uint64_t seq)
+static void count_acks(struct session *s, uint64_t seq)
 {
 	const struct lag *l = &s->tx.lag;
 	uint64_t before = s->tx.acked;
@@ -31,4 +31,34 @@ void session_count_acks(struct session *s, uint64_t seq)
 		s->stats.acks_ns += frames * (uint64_t)(ns > 0 ? ns : 0);
 		before = l->mark[i].seq;
 	}
+}
+
+/* --- how far ------------------------------------------------------------ */
+
+bool session_tx_acked(struct session *s, uint64_t seq)
+{
+	struct session_tx *tx = &s->tx;
+
+	if (seq < tx->acked || seq > tx->flows.taken)
+		return false;
+	count_acks(s, seq);
+	tx->acked = seq;
+	outbox_forget(&tx->flows, seq);
+	lag_acked(&tx->lag, seq);
+	return true;
+}
+
+uint64_t session_seq_sent(const struct session *s)
+{
+	return s->tx.flows.seq;
+}
+
+uint64_t session_seq_acked(const struct session *s)
+{
+	return s->tx.acked;
+}
+
+int64_t session_lag_ns(const struct session *s, mono_t now)
+{
+	return lag_age_ns(&s->tx.lag, now);
 }

@@ -177,6 +177,8 @@ bool session_audit_get(struct arena *arena, const struct frame *f,
 		memcpy(a->key, m->key.data, sizeof(a->key));
 	for (size_t i = 0; i < AUDIT_COUNTS && i < m->n_count; i++)
 		a->count[i] = m->count[i];
+	if (a->count[AUDIT_TOOK_MS] > SESSION_MS_MAX)
+		return false;
 	for (size_t i = 0; i < m->n_text; i++) {
 		a->examples[i] = m->example[i];
 		text_get(a->texts[i], m->text[i]);

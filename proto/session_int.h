@@ -93,6 +93,7 @@ void session_tx_empty_control(struct session_tx *tx);
 void session_tx_forget_flows(struct session_tx *tx, uint64_t seq);
 /* To be asked before anything is added to control. */
 struct queue *session_control(struct session *s);
+bool session_tx_is_stuck(const struct session_tx *tx);
 int session_tx_init(struct session_tx *tx);
 void session_tx_free(struct session_tx *tx);
 int session_send_hello(struct session *s);
@@ -108,9 +109,8 @@ enum session_error session_hear_elements(struct session *s,
 					 struct session_event *e);
 enum session_error session_hear_facts(struct session *s, const struct frame *f,
 				      struct session_event *e);
-/* False: it can have less, or said more before; and how long they took. */
+/* False: it can have less, or said more before. Counts how long that took. */
 bool session_tx_acked(struct session *s, uint64_t seq);
-void session_count_acks(struct session *s, uint64_t seq);
 /* The peer's answer to our offer; it must be one. */
 enum session_error session_hear_resume(struct session *s, const struct frame *f,
 				       struct session_event *e);

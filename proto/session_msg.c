@@ -88,6 +88,8 @@ bool session_msg_get_hello(struct arena *a, const struct frame *f,
 
 	if (!m)
 		return false;
+	if (m->uptime_ms > SESSION_MS_MAX)
+		return false;
 	*protocol = m->protocol;
 	session_text_get(h->version, sizeof(h->version), m->version);
 	h->boot_id = m->boot_id;
@@ -151,7 +153,7 @@ int session_msg_put_word(struct queue *q, const struct session_word *w)
 static bool vhost_get(struct session_vhost *v, const Statesync__Vhost *m)
 {
 	if (m->vhid > UINT8_MAX || m->state > UINT8_MAX ||
-	    m->advskew > UINT8_MAX)
+	    m->advskew > UINT8_MAX || m->master_ms > SESSION_MS_MAX)
 		return false;
 	v->vhid = (uint8_t)m->vhid;
 	v->state = (uint8_t)m->state;

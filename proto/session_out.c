@@ -15,6 +15,13 @@
 #include "statesync.pb-c.h"
 
 #define OUTPUT_MAX (64 * 1024) /* offered at once, unless one frame is more */
+/*
+ * What may wait for a peer. Of control all facts of a node are the most, a
+ * quarter of this; of flows a gap comes long before (engine_sync.c), but
+ * answers to a peer that asks and never reads have no other bound.
+ */
+#define CONTROL_MAX (2 * 1024 * 1024)
+#define FLOWS_MAX   (16 * 1024 * 1024)
 
 /* --- life --------------------------------------------------------------- */
 
@@ -55,6 +62,13 @@ void session_tx_reset(struct session_tx *tx)
 	session_tx_empty_control(tx);
 	if (!tx->parked)
 		session_tx_forget_flows(tx, 0);
+}
+
+/* More waits than for any peer that reads. */
+bool session_tx_is_stuck(const struct session_tx *tx)
+{
+	return tx->control.q.len > CONTROL_MAX ||
+	       tx->flows.waiting > FLOWS_MAX + tx->flows_max;
 }
 
 /* --- control ------------------------------------------------------------ */
@@ -459,34 +473,4 @@ void session_drop_flows(struct session *s)
 	flow_pb_clear(&tx->stream_batch);
 	flow_pb_clear(&tx->bulk_batch);
 	tx->expects.n = 0;
-}
-
-/* --- how far ------------------------------------------------------------ */
-
-bool session_tx_acked(struct session *s, uint64_t seq)
-{
-	struct session_tx *tx = &s->tx;
-
-	if (seq < tx->acked || seq > tx->flows.taken)
-		return false;
-	session_count_acks(s, seq);
-	tx->acked = seq;
-	outbox_forget(&tx->flows, seq);
-	lag_acked(&tx->lag, seq);
-	return true;
-}
-
-uint64_t session_seq_sent(const struct session *s)
-{
-	return s->tx.flows.seq;
-}
-
-uint64_t session_seq_acked(const struct session *s)
-{
-	return s->tx.acked;
-}
-
-int64_t session_lag_ns(const struct session *s, mono_t now)
-{
-	return lag_age_ns(&s->tx.lag, now);
 }

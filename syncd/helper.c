@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "exec_conf.h"
+#include "priv.h"
 
 #define MACROS_MAX 64
 
@@ -28,6 +29,7 @@ int main(int argc, char **argv)
 	bool bad = false;
 	int c;
 
+	priv_hide();
 	while ((c = getopt(argc, argv, "D:f:")) != -1)
 		if (c == 'f')
 			path = optarg;

@@ -215,6 +215,7 @@ int main(int argc, char **argv)
 		return usage();
 
 	log_set_level(level);
+	priv_hide();
 	if (check_only)
 		return check(path, &macros);
 

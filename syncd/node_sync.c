@@ -353,6 +353,8 @@ bool node_sync_work(struct node *n)
 	case WORK_SETS:
 		node_sets_work(n);
 		return true;
+	case WORK_HEAR:
+		return true;
 	}
 	/* hearing a peer may have left actions */
 	return n->engine->queued > 0;

@@ -16,7 +16,8 @@ static inline void put(json_t *o, const char *key, json_t *value)
 
 static inline json_t *number(uint64_t v)
 {
-	return json_integer((json_int_t)v);
+	/* a peer may say any number */
+	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
 }
 
 /* To the millisecond. */

@@ -249,6 +249,27 @@ int64_t engine_peer_uptime_ns(const struct engine *e, unsigned peer, mono_t now)
 	       mono_diff(now, p->live_since);
 }
 
+bool engine_ready(const struct engine *e, mono_t now)
+{
+	if (e->stopping || gate_holding(&e->gate, now))
+		return false;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone &&
+		    mono_is_never(e->vhosts[i].waits_until) &&
+		    (e->vhosts[i].carp.state == CARP_INIT ||
+		     e->vhosts[i].unusable))
+			return false;
+	return true;
+}
+
+const struct engine_peer *engine_waits_for(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].live && !engine_rx_in_sync(e, i))
+			return &e->peers[i];
+	return NULL;
+}
+
 /* --- time and answers ----------------------------------------------------- */
 
 static void settle(struct engine *e, mono_t now)

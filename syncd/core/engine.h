@@ -280,6 +280,7 @@ enum engine_work {
 	WORK_DUMP_READ,	   /* one chunk; then engine_dumped */
 	WORK_DUMP_ABORT,   /* then engine_dumping(false) */
 	WORK_SETS,	   /* nftables sets: engine_sets_piece */
+	WORK_HEAR,	   /* a peer has said more: nothing but another turn */
 };
 
 /* Whom a dump of our table serves, most urgent first. */

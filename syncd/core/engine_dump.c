@@ -244,12 +244,8 @@ static enum engine_work dump_work(struct engine *e, mono_t now)
 	return WORK_DUMP_START;
 }
 
-enum engine_work engine_work(struct engine *e, mono_t now)
+static enum engine_work next_work(struct engine *e, mono_t now)
 {
-	/* a chunk that waits must not be older than one batch (sweep) */
-	for (unsigned i = 0;
-	     i < e->npeers && !e->nops && !e->expects.batch.n && !e->fresh; i++)
-		engine_peer_pump(e, i, now);
 	if (e->nops)
 		return WORK_INJECT;
 	if (e->expects.batch.n)
@@ -262,6 +258,19 @@ enum engine_work engine_work(struct engine *e, mono_t now)
 	if (engine_expects_due(e, now))
 		return WORK_EXPECTS_DUMP;
 	return engine_sets_work(e, now) ? WORK_SETS : dump_work(e, now);
+}
+
+enum engine_work engine_work(struct engine *e, mono_t now)
+{
+	enum engine_work work;
+	bool more = false;
+
+	/* a chunk that waits must not be older than one batch (sweep) */
+	for (unsigned i = 0;
+	     i < e->npeers && !e->nops && !e->expects.batch.n && !e->fresh; i++)
+		more |= engine_peer_pump(e, i, now);
+	work = next_work(e, now);
+	return work == WORK_NONE && more ? WORK_HEAR : work;
 }
 
 mono_t engine_dump_deadline(const struct engine *e)

@@ -146,8 +146,9 @@ void engine_handover_received(struct engine *e, unsigned peer,
 void engine_peer_word(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_settle(struct engine *e, unsigned peer, mono_t now);
 mono_t engine_peer_deadline(const struct engine *e, unsigned peer);
-/* Hears events until one is flows (then e->nops is set) or none is left. */
-void engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
+/* Hears events until one is flows (then e->nops is set), none is left, or it
+ * were too many at once (true). */
+bool engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
 /* engine_split.c: is the next master of it another backup, before us? leaver: a

@@ -15,6 +15,8 @@
 /* One acknowledgement stands for all in so long: each costs both nodes a turn
  * of the loop. The first after quiet is said at once. */
 #define ACK_REST_NS (500 * MONO_US)
+/* Frames of one peer before anybody else has his turn. */
+#define HEARD_AT_ONCE 64
 
 struct session *engine_session(struct engine *e, unsigned peer)
 {
@@ -192,6 +194,10 @@ static void broken(struct engine *e, unsigned peer, enum session_error why)
 			 "nothing heard for %lld s",
 			 (long long)(SESSION_SILENCE_NS / MONO_S));
 		return;
+	case SESSION_STUCK:
+		snprintf(a->log.text, sizeof(a->log.text),
+			 "it does not read what it is told");
+		return;
 	case SESSION_OK:
 	case SESSION_BAD_FRAME:
 	case SESSION_BAD_MESSAGE:
@@ -280,17 +286,20 @@ static bool work_waits(const struct engine *e)
 	return e->nops || e->expects.batch.n || engine_sets_busy(e);
 }
 
-void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
+bool engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_peer *p = &e->peers[peer];
 	struct session_event ev;
+	unsigned n = 0;
 
-	/* what it says may fill our queue of actions: those come first */
+	/* what it says may fill our queue of actions: those come first; and
+	 * our adverts before any number of words */
 	while (p->up && !work_waits(e) && e->queued < ENGINE_ACTIONS_MAX / 4 &&
-	       session_poll(p->session, &ev)) {
+	       n < HEARD_AT_ONCE && session_poll(p->session, &ev)) {
 		heard(e, peer, &ev, now);
 		if (ev.type == SESSION_BROKEN)
-			return;
+			return false;
+		n++;
 	}
 	/* the link is gone, and what it brought may be all there is */
 	while (p->rest && !work_waits(e)) {
@@ -305,6 +314,7 @@ void engine_peer_pump(struct engine *e, unsigned peer, mono_t now)
 			engine_sets_heard(e, peer, &ev, now);
 		}
 	}
+	return n == HEARD_AT_ONCE;
 }
 
 /* --- what it is told ------------------------------------------------------------ */
@@ -476,25 +486,4 @@ uint32_t engine_peer_holds(const struct engine *e)
 			holds |= HOLD_BULK;
 	}
 	return holds;
-}
-
-bool engine_ready(const struct engine *e, mono_t now)
-{
-	if (e->stopping || gate_holding(&e->gate, now))
-		return false;
-	for (size_t i = 0; i < e->nvhosts; i++)
-		if (!e->vhosts[i].gone &&
-		    mono_is_never(e->vhosts[i].waits_until) &&
-		    (e->vhosts[i].carp.state == CARP_INIT ||
-		     e->vhosts[i].unusable))
-			return false;
-	return true;
-}
-
-const struct engine_peer *engine_waits_for(const struct engine *e)
-{
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (e->peers[i].live && !engine_rx_in_sync(e, i))
-			return &e->peers[i];
-	return NULL;
 }

@@ -22,12 +22,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of what comes behind a request; who has more to say is cut off. */
+#define WASTE_MAX (256 * 1024)
+
 struct client {
 	struct httpsock *hs;
 	struct client *next;
 	struct bufferevent *bev;
 	struct event *timer;
 	bool answered; /* what comes now is thrown away */
+	size_t wasted; /* bytes of it */
 };
 
 struct httpsock {
@@ -190,7 +194,9 @@ static void on_read(struct bufferevent *bev, void *arg)
 	const char *path;
 	bool body;
 
-	if (!c->answered) {
+	if (c->answered) {
+		c->wasted += len;
+	} else {
 		end = httpsock_parse((char *)evbuffer_pullup(in, -1), len,
 				     &path, &body);
 		if (end == HTTPSOCK_ENDS)
@@ -204,6 +210,8 @@ static void on_read(struct bufferevent *bev, void *arg)
 			       end == HTTPSOCK_OK ? HTTPSOCK_UNAVAILABLE : end);
 	}
 	evbuffer_drain(in, len);
+	if (c->wasted > WASTE_MAX)
+		client_free(c);
 }
 
 /* All is with the kernel. Whoever closes now, with bytes unread, would take it

@@ -4,8 +4,8 @@
  * What stands on them is not known here. HTTP/1.1 (RFC 9112), one answer a
  * connection.
  *
- * Limits: 16 clients, the others wait; 8 KiB of request; 10 s from the first
- * byte to the last. The program ignores SIGPIPE.
+ * Limits: 16 clients, the others wait; 8 KiB of request, 256 KiB behind it; 10 s
+ * from the first byte to the last. The program ignores SIGPIPE.
  */
 #ifndef STATESYNC_HTTPSOCK_H
 #define STATESYNC_HTTPSOCK_H

@@ -24,6 +24,11 @@
 #define GROUPS_MAX     64
 #define REALTIME_LEVEL 10 /* standin.c */
 
+void priv_hide(void)
+{
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
 /* What CAP_IPC_LOCK would be for. Without the right to it the limit is as the
  * service manager set it. */
 static void lift_limit(void)
@@ -118,6 +123,7 @@ int priv_drop(const char *user)
 		err = become(user);
 	else if (capng_apply(bounding ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS))
 		err = -EPERM;
+	priv_hide(); /* another id has undone it */
 	if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		err = -errno;
 	if (err && !user)

@@ -16,6 +16,13 @@
 #define STATESYNC_PRIV_H
 
 /*
+ * The keys are in this process's memory: no core of it is written, and none of
+ * its user's other processes may look into it. Before the first key is read;
+ * who is forked inherits it, a program that is started does not.
+ */
+void priv_hide(void);
+
+/*
  * Gives up all but those, for good, and becomes another user (NULL: stays who
  * it is). Before any thread is started. 0, or -errno, logged: -EPERM where one
  * of the two is not there.

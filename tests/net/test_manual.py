@@ -233,3 +233,26 @@ def test_pages_name_what_exists():
              or re.fullmatch(r"[A-Z]+_[A-Z_]+", w)
              and not re.search(r"\b%s\b" % w, source)]
     assert not wrong, wrong
+
+
+def there_are():
+    """As SECURITY.md names them: those of pytest, and Check's."""
+    for path in sorted((ROOT / "tests").glob("*/test_*.*")):
+        pattern = (r"^def (test_\w+)\(" if path.suffix == ".py"
+                   else r"^START_TEST\((\w+)\)")
+        for test in re.findall(pattern, path.read_text(), re.M):
+            yield "%s::%s" % (path.relative_to(ROOT / "tests"), test)
+
+
+def test_each_claim_of_the_security_review_has_its_test():
+    """Whatever is named there is there; and each claim names something, or
+    says that nothing shows it."""
+    review = text("contrib/doc/SECURITY.md")
+    named = re.findall(r"`(\w+/\w+\.\w+::\w+)`", review)
+    assert len(named) > 50, "the names are written in another way now"
+    missing = set(named) - set(there_are())
+    assert not missing, missing
+    claims = re.findall(r"^\* (.*?)(?=^\* |^$|\Z)", review, re.M | re.S)
+    bare = [c for c in claims if "::" not in c and "no test" not in
+            " ".join(c.split())]
+    assert len(claims) > 30 and not bare, bare

@@ -34,6 +34,8 @@ def facts(pid):
 
 def assert_rights(pid, user=True):
     realtime = set()
+    # as the kernel shows a process without cores, into which nobody looks
+    assert os.stat("/proc/%d/maps" % pid).st_uid == 0
     for fact in facts(pid):
         assert int(fact["CapPrm"], 16) == BOTH, fact
         assert int(fact["CapEff"], 16) == BOTH, fact
@@ -84,6 +86,8 @@ def test_an_ordinary_user(lab, orphans):  # noqa: F811
     upgrade(node)
     assert_rights(node.proc.pid)
     new_key_is_read(node)
+    for pid in processes(node):
+        assert os.stat("/proc/%d/maps" % pid).st_uid == 0
     assert sorted(processes(node).values()) == [
         "statesync-exec", "statesync-start", "statesyncd"]
     assert node.is_all("MASTER")

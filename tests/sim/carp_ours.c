@@ -199,6 +199,7 @@ void cs_ours_work(struct cs_sim *s, unsigned i)
 
 	switch (engine_work(n->engine, now)) {
 	case WORK_NONE:
+	case WORK_HEAR:
 	case WORK_INJECT:
 	case WORK_SETS:
 	case WORK_EXPECTS:

@@ -554,6 +554,8 @@ static bool work(struct sim *s, unsigned i)
 		sim_sets_work(s, i);
 		n->busy_until = mono_add(s->now, cost(s, 10, INJECT_NS));
 		return true;
+	case WORK_HEAR:
+		return true;
 	case WORK_DUMP_ABORT:
 		kernel_dump_abort(&n->kernel);
 		engine_dumping(n->engine, false, sim_clock(s, i));

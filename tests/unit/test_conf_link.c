@@ -5,6 +5,8 @@
  */
 #include "conf_file.h"
 
+#include <fcntl.h>
+
 START_TEST(peers)
 {
 	refused("link { address = 10.9.0.2 peer fw2 { address = 10.9.0.2 }\n"
@@ -116,6 +118,105 @@ START_TEST(one_file_for_both)
 }
 END_TEST
 
+/* --- what is left of secrets ------------------------------------------------ */
+
+#define MASK 0x55 /* ours are kept so, or they would be found */
+
+static uint8_t hidden_key[KEYFILE_SECRET_BYTES], hidden_hex[32],
+	hidden_pass[CONF_PASS_MAX];
+
+static void hide(uint8_t *out, const void *in, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = ((const uint8_t *)in)[i] ^ MASK;
+}
+
+/* A key and a password that nobody has seen, in files. */
+__attribute__((noinline)) static void put_secrets(void)
+{
+	static const char digits[] = "0123456789abcdef";
+	char why[256], full[64], pass[CONF_PASS_MAX];
+	struct link_key key;
+	int fd;
+
+	ck_assert_int_eq(keyfile_generate(&key), 0);
+	snprintf(full, sizeof(full), "%s/new", dir);
+	ck_assert_int_eq(keyfile_write(full, &key, why, sizeof(why)), 0);
+	hide(hidden_key, key.secret, sizeof(key.secret));
+	for (size_t i = 0; i < sizeof(hidden_hex); i++)
+		hidden_hex[i] =
+			(uint8_t)digits[key.secret[i / 2] >> (i % 2 ? 0 : 4) &
+					15] ^
+			MASK;
+	keyfile_wipe(&key);
+	ck_assert_int_eq(keyfile_generate(&key), 0);
+	for (size_t i = 0; i < sizeof(pass); i++)
+		pass[i] = (char)('!' + key.secret[i] % 90);
+	keyfile_wipe(&key);
+	hide(hidden_pass, pass, sizeof(pass));
+	snprintf(full, sizeof(full), "%s/open", dir);
+	fd = open(full, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_eq(write(fd, pass, sizeof(pass)), sizeof(pass));
+	close(fd);
+	explicit_bzero(pass, sizeof(pass));
+}
+
+static unsigned count_in(const uint8_t *p, size_t size, const uint8_t *hidden,
+			 size_t len)
+{
+	unsigned n = 0;
+
+	for (size_t at = 0; at + len <= size; at++) {
+		size_t i = 0;
+
+		while (i < len && (p[at + i] ^ MASK) == hidden[i])
+			i++;
+		n += i == len;
+	}
+	return n;
+}
+
+/* How often it is in this process's memory, but for its stack. */
+static unsigned copies(const uint8_t *hidden, size_t len)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned long first, end;
+	char line[512], mode[8];
+	unsigned n = 0;
+
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx %7s", &first, &end, mode) == 3 &&
+		    !strncmp(mode, "rw", 2) && !strstr(line, "[stack]"))
+			n += count_in((const uint8_t *)first, end - first,
+				      hidden, len);
+	fclose(f);
+	return n;
+}
+
+START_TEST(secrets_are_overwritten)
+{
+	static const char text[] =
+		"link { address = \"10.9.0.1\"\n"
+		"peer \"fw2\" { address = \"10.9.0.2\" }\n"
+		"key-file = \"@/new\" }\n"
+		"carp \"lan\" { interface = \"eth0\" vhid = 1 addresses = {"
+		" \"10.1.0.1/24\" } pass-file = \"@/open\" }\n"
+		"carp \"wan\" { interface = \"eth1\" vhid = 2 addresses = {"
+		" \"10.2.0.1/24\" } pass-file = \"@/carp.pass\" }\n";
+
+	put_secrets();
+	accepted(text);
+	/* the password where it is needed, the key nowhere: node_link reads
+	 * it again */
+	ck_assert_uint_eq(copies(hidden_pass, sizeof(hidden_pass)), 1);
+	ck_assert_uint_eq(copies(hidden_key, sizeof(hidden_key)), 0);
+	ck_assert_uint_eq(copies(hidden_hex, sizeof(hidden_hex)), 0);
+	conf_free(conf);
+	conf = NULL;
+	ck_assert_uint_eq(copies(hidden_pass, sizeof(hidden_pass)), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tc = tcase_create("link");
@@ -124,5 +225,8 @@ int main(void)
 	tcase_add_test(tc, three_nodes);
 	tcase_add_test(tc, several_addresses);
 	tcase_add_test(tc, one_file_for_both);
+#ifndef __SANITIZE_ADDRESS__
+	tcase_add_test(tc, secrets_are_overwritten);
+#endif
 	return run_case(tc);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ADDRESS "127.0.0.1:19788"
@@ -212,6 +213,41 @@ START_TEST(clients_are_quick)
 }
 END_TEST
 
+/* Who goes on talking is answered, and cut off long before his time is up. */
+START_TEST(clients_are_brief)
+{
+	static const char *const begins[] = { "POST / HTTP/1.1\r\n\r\n",
+					      "GET / HTTP/1.1\r\nA: b" };
+	static char much[65536];
+	const struct timespec moment = { .tv_nsec = 2000000 };
+	char text[1024];
+	ssize_t n;
+	int fd;
+
+	memset(much, 'a', sizeof(much));
+	for (int i = 0; i < 2; i++) {
+		fd = client(begins[i]);
+		for (int k = 0; k < 2000; k++) {
+			n = send(fd, much, sizeof(much),
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+			if (n < 0 && errno != EAGAIN)
+				break;
+			turn(1);
+			nanosleep(&moment, NULL);
+		}
+		ck_assert(n < 0 && errno != EAGAIN);
+		n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+		ck_assert_int_gt(n, 12);
+		ck_assert_int_eq(
+			strncmp(text, i ? "HTTP/1.1 431" : "HTTP/1.1 405", 12),
+			0);
+		close(fd);
+	}
+	ck_assert_uint_eq(httpsock_count(hs, HTTPSOCK_SLOW), 0);
+	ck_assert_uint_eq(httpsock_count(hs, HTTPSOCK_LARGE), 1);
+}
+END_TEST
+
 START_TEST(addresses)
 {
 	struct httpsock *second;
@@ -242,6 +278,7 @@ int main(void)
 	tcase_add_test(tc, an_answer);
 	tcase_add_test(tc, clients_are_few);
 	tcase_add_test(tc, clients_are_quick);
+	tcase_add_test(tc, clients_are_brief);
 	tcase_add_test(tc, addresses);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

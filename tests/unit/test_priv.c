@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,6 +123,41 @@ START_TEST(test_off)
 }
 END_TEST
 
+/* Where the machine writes cores at all, that of who did not hide shows it. */
+START_TEST(test_no_core)
+{
+	const struct rlimit any = { RLIM_INFINITY, RLIM_INFINITY };
+	char dir[] = "/tmp/test_priv-XXXXXX", rm[64];
+	int status;
+	pid_t pid;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	for (int hidden = 0; hidden < 2; hidden++) {
+		pid = fork();
+		if (!pid) {
+			signal(SIGSEGV, SIG_DFL);
+			(void)setrlimit(RLIMIT_CORE, &any);
+			if (chdir(dir))
+				_exit(1);
+			if (hidden)
+				priv_hide();
+			if (prctl(PR_GET_DUMPABLE) != !hidden)
+				_exit(2);
+			raise(SIGSEGV);
+			_exit(3);
+		}
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert(WIFSIGNALED(status));
+		ck_assert_int_eq(WTERMSIG(status), SIGSEGV);
+		printf("%s: %s core\n", hidden ? "hidden" : "not hidden",
+		       WCOREDUMP(status) ? "a" : "no");
+		ck_assert(!hidden || !WCOREDUMP(status));
+	}
+	snprintf(rm, sizeof(rm), "rm -r %s", dir);
+	ck_assert_int_eq(system(rm), 0);
+}
+END_TEST
+
 /* No user of this name, and none that could change. */
 START_TEST(test_drop)
 {
@@ -129,8 +167,9 @@ START_TEST(test_drop)
 	if (!pid) {
 		if (priv_drop("no-such-user") != -ENOENT)
 			_exit(1);
-		if (priv_drop("nobody") || getuid() == 0 || !setuid(0) ||
-		    !setgid(0))
+		if (priv_drop("nobody") || prctl(PR_GET_DUMPABLE))
+			_exit(4);
+		if (getuid() == 0 || !setuid(0) || !setgid(0))
 			_exit(2);
 		_exit(priv_drop("nobody") ? 0 : 3); /* no SETUID is left */
 	}
@@ -150,6 +189,7 @@ int main(void)
 	tcase_add_loop_test(t, test_killed, 0, COUNT);
 	tcase_add_test(t, test_allowed);
 	tcase_add_test(t, test_off);
+	tcase_add_test(t, test_no_core);
 	suite_add_tcase(s, t);
 	if (geteuid() == 0)
 		tcase_add_test(d, test_drop);
