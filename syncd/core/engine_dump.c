@@ -51,11 +51,16 @@ static uint32_t timeout(const struct engine *e, const struct flow_change *c)
 
 	/* of one that the audit adds the time goes on, or two nodes that work
 	 * would bring a dead flow to life again and again; but what passed
-	 * there is no more than a copy here */
+	 * there is no more than a copy here. A fixed one does not say whether
+	 * any packet has. */
 	if (e->masters && c->op == FLOW_COPY && !e->ops_bulk &&
 	    f->has & FLOW_HAS_TIMEOUT &&
-	    !(engine_all_work(e) && merge_mine(f, &e->timeouts)))
+	    !(engine_all_work(e) && !(f->status & IPS_FIXED_TIMEOUT) &&
+	      merge_mine(f, &e->timeouts)))
 		return f->timeout_s;
+	/* no packet renews it here after a takeover (ct_put_create) */
+	if (f->l4proto == IPPROTO_GRE)
+		return TIMEOUT_FIXED_S;
 	/* where several nodes work, it passes there and nothing refreshes it */
 	if (engine_all_work(e))
 		return timeouts_copy(&e->timeouts, f);

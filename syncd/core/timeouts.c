@@ -81,6 +81,11 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
 	}
 }
 
+bool timeouts_fixed(const struct flow *f)
+{
+	return f->status & IPS_FIXED_TIMEOUT && f->l4proto != IPPROTO_GRE;
+}
+
 /* One side may go on sending for long, and the audit does not look at it. */
 static bool half_closed(const struct flow *f)
 {

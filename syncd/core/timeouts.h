@@ -7,6 +7,7 @@
 #ifndef STATESYNC_TIMEOUTS_H
 #define STATESYNC_TIMEOUTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "flow.h"
@@ -48,6 +49,9 @@ struct flow_timeouts {
 void timeouts_default(struct flow_timeouts *t);
 
 uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f);
+/* By somebody, for the life of the entry; GRE's is of our own doing, and the
+ * entry is replaced for another one (ct_op.c). */
+bool timeouts_fixed(const struct flow *f);
 /* Nominal or least_s, whichever is more; half closed, TIMEOUT_STANDBY_S. */
 uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
 			  uint32_t least_s);
