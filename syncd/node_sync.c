@@ -162,6 +162,7 @@ void node_sync_tick(struct node *n)
 		node_sync_subscribe(n, true);
 		node_sync_drain(n);
 	}
+	ct_timeouts_read(&n->engine->timeouts); /* a sysctl may have changed */
 	node_sync_table(n);
 }
 

@@ -35,6 +35,7 @@ void ct_timeouts_read(struct flow_timeouts *t)
 		const char *name;
 		uint32_t *seconds;
 	} files[] = {
+		{ "tcp_timeout_syn_sent", &t->tcp[TCP_CONNTRACK_SYN_SENT] },
 		{ "tcp_timeout_syn_recv", &t->tcp[TCP_CONNTRACK_SYN_RECV] },
 		{ "tcp_timeout_established",
 		  &t->tcp[TCP_CONNTRACK_ESTABLISHED] },

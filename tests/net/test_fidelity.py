@@ -265,9 +265,9 @@ STATES = [("tcp", state, "--state %s -u SEEN_REPLY" % state, seconds)
     for state, seconds in (("COOKIE_ECHOED", 3), ("ESTABLISHED", 210),
                            ("SHUTDOWN_SENT", 3), ("SHUTDOWN_RECD", 3),
                            ("SHUTDOWN_ACK_SENT", 3))] + [
-    ("udp", "assured", "-u SEEN_REPLY,ASSURED", 120),
+    ("udp", "assured", "-u SEEN_REPLY,ASSURED", 150),
     ("udp", "one way", "", 30),
-    ("udplite", "assured", "-u SEEN_REPLY,ASSURED", 120),
+    ("udplite", "assured", "-u SEEN_REPLY,ASSURED", 150),
     ("gre", "assured", "-u SEEN_REPLY,ASSURED", 86400),
     ("icmp", "answered", "--icmp-type 8 --icmp-code 0 --icmp-id 77"
      " -u SEEN_REPLY", 30)]
@@ -287,8 +287,11 @@ def left(lab, host):
 def test_every_state_and_its_timeout(lab, pair):
     """Each arrives, none of TCP in SYN_SENT; on the standby it outlasts what
     nobody refreshes, GRE also what packets do not after an outage; and after a
-    takeover it has what its state deserves."""
+    takeover it has what its state deserves by the sysctls as they are then."""
     pair.start()
+    for host in ("gw1", "gw2"):
+        lab.sysctl(host, **{"net.netfilter.nf_conntrack_udp_timeout_stream":
+                            150})
     want = {}
     cases = [*STATES, ("tcp", "SYN_SENT", "--state SYN_SENT", None)]
     for i, (proto, state, more, seconds) in enumerate(cases):

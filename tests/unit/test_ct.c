@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* os/ct_events and ct_dump against the kernel. */
+/* os/ct_events, ct_dump and ct_timeouts against the kernel. */
 #include <poll.h>
 
 #include "ct_events.h"
 #include "ct_lab.h"
+#include "ct_timeouts.h"
 
 static struct ct_inject in, other;
 static struct ct_events ev;
@@ -376,6 +377,22 @@ START_TEST(count)
 }
 END_TEST
 
+/* By their names, each into its place: none keeps what it was. */
+START_TEST(timeouts_are_the_kernels)
+{
+	struct flow_timeouts t = { 0 }, want;
+
+	timeouts_default(&want);
+	want.tcp[TCP_CONNTRACK_SYN_SENT2] = 0; /* has no sysctl */
+	ct_timeouts_read(&t);
+	ck_assert_mem_eq(&t, &want, sizeof(t));
+	lab_write("/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream",
+		  "333\n");
+	ct_timeouts_read(&t);
+	ck_assert_uint_eq(t.udp_stream, 333);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ct");
@@ -397,6 +414,7 @@ int main(void)
 	tcase_add_test(t, dump_aborted_by_its_reader);
 	tcase_add_test(t, dump_is_one_chunk_ahead);
 	tcase_add_test(t, count);
+	tcase_add_test(t, timeouts_are_the_kernels);
 	suite_add_tcase(s, t);
 	return lab_run_suite(s);
 }
