@@ -88,7 +88,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	e->go_from = -1;
 	e->split_at = MONO_NEVER;
 	e->ops_peer = e->expects.peer = -1;
-	e->lower_at = MONO_NEVER;
+	e->lower_at = e->raise_at = MONO_NEVER;
 	e->audit_period_ns = conf->audit_period_ns;
 	e->standby_s = TIMEOUT_STANDBY_S;
 	e->windows_old = true; /* nobody knows what was before */

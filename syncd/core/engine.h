@@ -357,8 +357,10 @@ struct engine {
 	/* since the chunk of DUMP_LOWER was filled; more than fit in */
 	struct audit_tuples changed;
 	bool changed_many;
-	bool raise;  /* DUMP_RAISE is due */
-	bool marked; /* copies may still bear the mark */
+	bool raise;	 /* DUMP_RAISE is due */
+	mono_t raise_at; /* and is then: flowtables will have cut times */
+	bool raise_last; /* the one that runs is that one */
+	bool marked;	 /* copies may still bear the mark */
 	/* TCP went on elsewhere since it passed here, and entries are not
 	 * liberal about that yet */
 	bool windows_old;

@@ -140,6 +140,15 @@ void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
 
 /* --- what is to be done ----------------------------------------------------- */
 
+/* A bulk tells copies by their times from what is gone. */
+static bool may_raise_again(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].rx.state != RX_IDLE)
+			return false;
+	return !e->masters || engine_all_work(e);
+}
+
 static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 				  mono_t now)
 {
@@ -163,7 +172,8 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 		    !e->peers[*peer].rx.swept)
 			return DUMP_SWEEP;
 	*peer = 0;
-	if (e->raise && (!e->masters || engine_all_work(e)))
+	if ((e->raise && (!e->masters || engine_all_work(e))) ||
+	    (mono_due(e->raise_at, now) && may_raise_again(e)))
 		return DUMP_RAISE;
 	if (mono_due(e->lower_at, now) && e->masters)
 		return DUMP_LOWER;
@@ -260,15 +270,16 @@ enum engine_work engine_work(struct engine *e, mono_t now)
 
 mono_t engine_dump_deadline(const struct engine *e)
 {
+	mono_t d = e->masters ? e->lower_at : MONO_NEVER;
 	unsigned peer;
 
 	if (e->dump_running)
 		return is_paced(e) ? e->dump_after : MONO_NEVER;
 	if (next_dump(e, &peer, (mono_t){ INT64_MIN }) != DUMP_NONE)
 		return e->dump_after;
-	if (!e->masters || e->lower_at.ns > e->dump_after.ns)
-		return e->masters ? e->lower_at : MONO_NEVER;
-	return e->dump_after;
+	if (may_raise_again(e))
+		d = mono_min(d, e->raise_at);
+	return d.ns > e->dump_after.ns ? d : e->dump_after;
 }
 
 /* --- what was found ------------------------------------------------------------- */
@@ -295,6 +306,11 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 	}
 	if (what == DUMP_ANSWER)
 		engine_answer_dumping(e, e->dump_peer);
+	if (what == DUMP_RAISE) {
+		e->raise = true;
+		e->raise_last = mono_due(e->raise_at, now);
+		e->raise_at = MONO_NEVER;
+	}
 	if (e->dump == DUMP_BULK) {
 		e->bulk_peer = e->dump_peer;
 		e->bulk_lowers = e->masters && e->lower_at.ns != MONO_NEVER.ns;
@@ -317,18 +333,6 @@ static void sweep(struct engine *e, const struct flow *f)
 		engine_op(e, FLOW_DESTROY, f, 0);
 }
 
-/* What was ours as master's a moment ago is a copy now: nothing refreshes it
- * here, and its windows stand still while it goes on over there. Or it may be:
- * where we are master of others it is seen that it was ours. */
-static void raise_one(struct engine *e, const struct flow *f)
-{
-	if (!engine_all_work(e))
-		engine_op(e, FLOW_TIMEOUT, f,
-			  timeouts_standby(&e->timeouts, f, e->standby_s));
-	else if (merge_fresh(f, &e->timeouts))
-		engine_op(e, FLOW_TIMEOUT, f, timeouts_raised(&e->timeouts, f));
-}
-
 /*
  * The chunk was filled before its predecessor was handled; a peer may have
  * told of this flow since. Then it is not what the chunk says (rules 4).
@@ -347,13 +351,14 @@ static void visit(struct engine *e, const struct flow *f, mono_t now)
 		return;
 	switch (e->dump) {
 	case DUMP_MARK:
+		engine_raise_again(e, f, now);
 		mark(e, f);
 		return;
 	case DUMP_SWEEP:
 		sweep(e, f);
 		return;
 	case DUMP_RAISE:
-		raise_one(e, f);
+		engine_raise(e, f, now);
 		return;
 	case DUMP_LOWER:
 		engine_lower_tell(e, f, now);

@@ -22,7 +22,7 @@
  * engine_defer.c     first packets that wait until the peers know their flow
  * engine_audit.c     comparing tables, as the owner of the flows
  * engine_judge.c     what differs, and its repair
- * engine_lower.c     what a takeover gives back
+ * engine_lower.c     the times after a takeover, and after a handover
  * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  * engine_expect.c    expectations, out and in
@@ -323,9 +323,13 @@ mono_t engine_dump_deadline(const struct engine *e);
 void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
 		      mono_t now);
 
-/* --- engine_lower.c: after a takeover, from a dump of our table */
+/* --- engine_lower.c: after takeover and handover, from a dump of our table */
 /* An op, where it has another time than its state deserves. */
 void engine_lower(struct engine *e, const struct flow *f);
+/* A copy's time for what was our own. */
+void engine_raise(struct engine *e, const struct flow *f, mono_t now);
+/* Once more then, where a flowtable is going to cut it. */
+void engine_raise_again(struct engine *e, const struct flow *f, mono_t now);
 /* To the peers, where an old master may have lost it. */
 void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now);
 /* An event was read: it is not as in the chunk that waits. */

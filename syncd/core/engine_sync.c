@@ -98,7 +98,7 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
 	e->legacy = !telling && has_legacy(e);
 	e->raise = e->bulk_lowers = false;
-	e->lower_at = MONO_NEVER;
+	e->lower_at = e->raise_at = MONO_NEVER;
 	if (telling) /* connections stand still where windows are old */
 		e->lower_at =
 			e->windows_old ? now : mono_add(now, LOWER_AFTER_NS);

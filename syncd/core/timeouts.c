@@ -46,6 +46,7 @@ void timeouts_default(struct flow_timeouts *t)
 		.icmp = 30,
 		.icmpv6 = 30,
 		.generic = 600,
+		.flowtable = 30,
 	};
 }
 

@@ -43,6 +43,7 @@ struct flow_timeouts {
 	uint32_t gre, gre_stream;
 	uint32_t icmp, icmpv6;
 	uint32_t generic;
+	uint32_t flowtable; /* the longer one of nf_flowtable_*_timeout */
 };
 
 /* The kernel's defaults. */

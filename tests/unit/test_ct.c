@@ -385,6 +385,7 @@ START_TEST(timeouts_are_the_kernels)
 	timeouts_default(&want);
 	want.tcp[TCP_CONNTRACK_SYN_SENT2] = 0; /* has no sysctl */
 	ct_timeouts_read(&t);
+	t.flowtable = want.flowtable; /* not in every kernel */
 	ck_assert_mem_eq(&t, &want, sizeof(t));
 	lab_write("/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream",
 		  "333\n");

@@ -105,6 +105,55 @@ START_TEST(whose_timeout_is_set)
 }
 END_TEST
 
+static int64_t left(struct kernel *k, const struct flow *f)
+{
+	return mono_diff(kernel_find(k, f)->expires, sim->now);
+}
+
+/* Packets of both pass there. */
+static void go_on(struct kernel *k, const struct flow *f, unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds; i++) {
+		kernel_refresh(k, kernel_find(k, &f[0]), sim->now);
+		kernel_refresh(k, kernel_find(k, &f[1]), sim->now);
+		run(1 * S);
+	}
+}
+
+/* On an old master a flowtable cuts a copy once nothing passes, whether it was
+ * raised or a bulk has brought it. Nobody looks in between. */
+START_TEST(what_a_flowtable_cuts_is_raised_again)
+{
+	struct flow f[2] = { udp_flow(1), udp_flow(2) };
+	struct kernel *a, *b;
+
+	pair();
+	sim->traffic = false;
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	for (int i = 0; i < 2; i++)
+		ck_assert(kernel_create(a, &f[i], sim->now));
+	run(1 * S);
+	if (!_i)
+		kernel_find(a, &f[0])->flow.status |= IPS_OFFLOAD;
+	ck_assert_int_eq(sim_handover(sim, A, false), 0);
+	run(3 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	for (int i = 0; i < 2; i++)
+		kernel_find(a, &f[i])->flow.status |= IPS_OFFLOAD;
+	if (_i)
+		sim_ask_bulk(sim, A);
+	go_on(b, f, 27);
+	ck_assert_int_gt(left(a, &f[0]), 3000 * S);
+	kernel_find(a, &f[0])->flow.status &= ~(uint32_t)IPS_OFFLOAD;
+	kernel_find(a, &f[0])->expires = mono_add(sim->now, 90 * S);
+	go_on(b, f, 15);
+	ck_assert_int_gt(left(a, &f[0]), 3000 * S);
+	/* the other one is still in it, and is no reason for ever */
+	ck_assert(mono_is_never(engine(A)->raise_at));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *list[] = {
@@ -113,10 +162,12 @@ int main(void)
 		whose_timeout_is_set,
 	};
 	Suite *s = suite_create("engine lacks");
+	TCase *t;
 	SRunner *sr;
 	int failed;
 
-	SCENES(s, "lacks", list);
+	t = SCENES(s, "lacks", list);
+	tcase_add_loop_test(t, what_a_flowtable_cuts_is_raised_again, 0, 2);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
