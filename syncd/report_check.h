@@ -36,6 +36,7 @@ const char *check_drift_name(enum drift_kind kind);
 void check_compared(struct checker *c);
 /* report_check_flows.c: what flows lose at a failover. */
 void check_translations(struct checker *c);
+void check_timeouts(struct checker *c);
 void check_labels(struct checker *c);
 void check_accounting(struct checker *c);
 /* report_check_sync.c: sync {} here and at the peers. */

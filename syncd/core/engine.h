@@ -392,6 +392,10 @@ struct engine {
 		struct flow_addr address; /* of the last one, at tied_at */
 		mono_t tied_at;
 		uint64_t secmark; /* without their security mark */
+		/* with more time than their state has: the last one, at */
+		uint64_t longer;
+		uint32_t longer_s, nominal_s;
+		mono_t longer_at;
 	} lacks;
 
 	struct engine_action queue[ENGINE_ACTIONS_MAX];

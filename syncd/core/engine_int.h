@@ -255,8 +255,10 @@ const struct flow_change *engine_zone_here(struct engine_peer *p,
 /* Ours, in the peer's numbers of zones: f itself, or *there. */
 const struct flow *engine_zone_there(const struct engine_peer *p,
 				     const struct flow *f, struct flow *there);
-/* Counts what a peer is told of and cannot have, for the administrator. */
-void engine_filter_lacks(struct engine *e, const struct flow *f, mono_t now);
+/* Counts what a peer is told of and cannot have, for the administrator. by: who
+ * made the event; FLOW_COPY is none. */
+void engine_filter_lacks(struct engine *e, enum flow_op op,
+			 const struct flow *f, uint32_t by, mono_t now);
 /* Counts an event that a filter block skips. */
 void engine_filter_skipped(struct engine *e, const struct flow *f);
 /* Counts what a peer told and engine_op_told refused. */

@@ -348,6 +348,34 @@ def test_check_tells_what_will_end(lab, pair):
 
 
 @pytest.mark.full
+def test_check_tells_of_a_timeout_policy(lab, pair):
+    """It is not told, so what it keeps ends sooner after a failover."""
+    lab.nft("gw1", """table ip longer {
+        ct timeout long {
+            protocol udp
+            l3proto ip
+            policy = { unreplied : 3600, replied : 3600 }
+        }
+        chain c {
+            type filter hook prerouting priority mangle
+            udp dport 9101 ct timeout set "long"
+        }
+    }""")
+    pair.start()
+    probe = lab.tools.probe()
+    wait_for("told", lambda: lab.flows("gw2"))
+    assert not finding(pair.one, "timeout policy")
+    other = lab.tools.probe("10.2.0.100:9101", "9101")
+    text = wait_for("it is found",
+                    lambda: finding(pair.one, "timeout policy"))
+    assert text.startswith("WARNS") and "for 3600 s, not 30 s" in text, text
+    assert pair.one.tool("check")[0] == 1
+    assert not finding(pair.two, "timeout policy")
+    probe.finish()
+    other.finish()
+
+
+@pytest.mark.full
 def test_check_tells_where_labels_are_lost(lab, pair):
     """A node without a rule on labels: both say so and all else is synced;
     once it has one nothing is lost any more."""

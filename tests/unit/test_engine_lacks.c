@@ -50,6 +50,36 @@ START_TEST(what_is_tied_to_this_node_is_counted)
 }
 END_TEST
 
+/* By packets, that is; a helper's time, and a flowtable's, are known. */
+START_TEST(what_a_timeout_policy_keeps_is_counted)
+{
+	struct flow f[6] = { udp_flow(1), udp_flow(2), udp_flow(3),
+			     udp_flow(4), udp_flow(5), tcp_flow(6) };
+	const struct engine_lacks *l;
+
+	pair();
+	engine(A)->timeouts.udp_stream = 120;
+	l = &engine(A)->lacks;
+	for (int i = 0; i < 6; i++) {
+		f[i].has |= FLOW_HAS_TIMEOUT;
+		f[i].timeout_s = 3600;
+	}
+	f[1].timeout_s = 120;
+	f[2].has |= FLOW_HAS_HELPER;
+	f[3].status |= IPS_OFFLOAD;
+	f[4].l4proto = IPPROTO_GRE;
+	for (int i = 1; i < 6; i++)
+		engine_event(engine(A), FLOW_UPDATE, &f[i], 0, sim->now);
+	engine_event(engine(A), FLOW_UPDATE, &f[0], 77, sim->now);
+	ck_assert_uint_eq(l->longer, 0);
+	engine_event(engine(A), FLOW_UPDATE, &f[0], 0, sim->now);
+	ck_assert_uint_eq(l->longer, 1);
+	ck_assert_uint_eq(l->longer_s, 3600);
+	ck_assert_uint_eq(l->nominal_s, 120);
+	ck_assert(l->longer_at.ns == sim->now.ns);
+}
+END_TEST
+
 /* Labels that a kernel did not keep are known to both, and no gap. */
 START_TEST(lost_labels_are_no_gap)
 {
@@ -158,6 +188,7 @@ int main(void)
 {
 	const TTest *list[] = {
 		what_is_tied_to_this_node_is_counted,
+		what_a_timeout_policy_keeps_is_counted,
 		lost_labels_are_no_gap,
 		whose_timeout_is_set,
 	};
