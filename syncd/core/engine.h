@@ -490,9 +490,10 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 		     mono_t now);
 /* A dump was started (or could not be: false), or was aborted (false). */
 void engine_dumping(struct engine *e, bool running, mono_t now);
-/* One chunk; the last one has more = false. failed: the dump broke off. */
+/* One chunk; the last one has more = false. broke: NULL, or why the dump broke
+ * off. */
 void engine_dumped(struct engine *e, const struct flow *list, size_t n,
-		   bool more, bool failed, int64_t cost_ns, mono_t now);
+		   bool more, const char *broke, int64_t cost_ns, mono_t now);
 
 /* --- peers ------------------------------------------------------------- */
 

@@ -434,10 +434,12 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 }
 
 static void broke_off(struct engine *e, enum engine_dump what, unsigned peer,
-		      mono_t now)
+		      const char *why, mono_t now)
 {
 	engine_log(e, LEVEL_WARNING,
-		   "reading the connection table broke off; it is read again");
+		   "reading the connection table broke off (%s); it is read "
+		   "again",
+		   why);
 	e->dump_after = mono_add(now, RETRY_NS);
 	if (what == DUMP_BULK)
 		engine_sync_gap(e, peer, "reading the table broke off", now);
@@ -448,7 +450,7 @@ static void broke_off(struct engine *e, enum engine_dump what, unsigned peer,
 }
 
 void engine_dumped(struct engine *e, const struct flow *list, size_t n,
-		   bool more, bool failed, int64_t cost_ns, mono_t now)
+		   bool more, const char *broke, int64_t cost_ns, mono_t now)
 {
 	enum engine_dump what = e->dump;
 	unsigned peer = e->dump_peer;
@@ -456,26 +458,26 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	if (e->dump_abort)
 		return;
 	assert(n <= ENGINE_OPS_MAX);
-	if (what == DUMP_BULK && !failed) {
+	if (what == DUMP_BULK && !broke) {
 		engine_sync_chunk(e, peer, list, n, more, now);
 		if (e->bulk_lowers)
 			visit_all(e, list, n, now);
-	} else if (what == DUMP_AUDIT && !failed) {
+	} else if (what == DUMP_AUDIT && !broke) {
 		engine_audit_chunk(e, list, n);
-	} else if (what == DUMP_ANSWER && !failed) {
+	} else if (what == DUMP_ANSWER && !broke) {
 		engine_answer_chunk(e, peer, list, n, now);
-	} else if (!failed) {
+	} else if (!broke) {
 		visit_all(e, list, n, now);
 	}
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;
 	engine_dump_rest(e, false, cost_ns, now);
-	if (more && !failed)
+	if (more && !broke)
 		return;
 	e->dump_running = false;
 	e->dump = DUMP_NONE;
-	if (failed)
-		broke_off(e, what, peer, now);
+	if (broke)
+		broke_off(e, what, peer, broke, now);
 	else
 		finished(e, what, peer, now);
 }

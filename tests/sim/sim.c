@@ -409,7 +409,7 @@ static void dump_read(struct sim *s, unsigned i)
 	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 
 	n->busy_until = end;
-	engine_dumped(n->engine, list, len, more, false, mono_diff(end, s->now),
+	engine_dumped(n->engine, list, len, more, NULL, mono_diff(end, s->now),
 		      end);
 }
 

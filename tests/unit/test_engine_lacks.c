@@ -125,7 +125,7 @@ START_TEST(whose_timeout_is_set)
 	list[3].timeout_s = 80000;
 	e->dump = DUMP_LOWER;
 	e->dump_running = true;
-	engine_dumped(e, list, 5, false, false, 0, sim->now);
+	engine_dumped(e, list, 5, false, NULL, 0, sim->now);
 	ck_assert_uint_eq(e->nops, 2);
 	ck_assert(flow_tuple_equal(&e->ops[0].flow.orig, &list[2].orig));
 	ck_assert_uint_eq(e->ops[0].flow.timeout_s, TIMEOUT_FIXED_S);
@@ -139,6 +139,20 @@ static int64_t left(struct kernel *k, const struct flow *f)
 {
 	return mono_diff(kernel_find(k, f)->expires, sim->now);
 }
+
+START_TEST(a_dump_that_broke_off_says_why)
+{
+	struct engine *e;
+
+	pair();
+	e = engine(A);
+	e->dump = DUMP_LOWER;
+	e->dump_running = true;
+	engine_dumped(e, NULL, 0, true, "for want of luck", 0, sim->now);
+	run(1 * S);
+	ck_assert(said(A, "broke off (for want of luck)"));
+}
+END_TEST
 
 /* Packets of both pass there. */
 static void go_on(struct kernel *k, const struct flow *f, unsigned seconds)
@@ -191,6 +205,7 @@ int main(void)
 		what_a_timeout_policy_keeps_is_counted,
 		lost_labels_are_no_gap,
 		whose_timeout_is_set,
+		a_dump_that_broke_off_says_why,
 	};
 	Suite *s = suite_create("engine lacks");
 	TCase *t;
