@@ -174,8 +174,8 @@ struct engine_peer {
 	mono_t word_at, live_since;
 	char down_why[SESSION_REASON_MAX];
 	mono_t down_since;
-	struct session_address *addresses;
-	size_t naddresses;
+	struct session_address *addresses, *coming; /* a part of the next */
+	size_t naddresses, ncoming;
 	struct filter_zones zones; /* called otherwise there */
 	uint64_t zones_unlisted;   /* flows told, of a zone not among them */
 	struct engine_tx tx;

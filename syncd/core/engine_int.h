@@ -12,6 +12,7 @@
  * engine_took.c      what a new master has of the state, in words
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
+ * engine_addresses.c whose addresses: ours, a peer's
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_resume.c    streams that go on after their link was down
@@ -159,6 +160,10 @@ uint32_t engine_stale_ms(const struct engine *e, mono_t now);
 size_t engine_live_peers(const struct engine *e);
 /* Does it say that it is master of anything? */
 bool engine_peer_is_master(const struct engine_peer *p);
+
+/* --- engine_addresses.c */
+void engine_addresses_heard(struct engine *e, unsigned peer,
+			    const struct session_event *ev);
 
 /* --- engine_sync.c: what we tell */
 /* This node has flows to tell: as master, or that it had as one (legacy). */
