@@ -191,11 +191,9 @@ static enum session_error hear_addresses(struct session *s,
 					 struct session_event *e)
 {
 	e->type = SESSION_ADDRESSES;
-	if (!session_msg_get_addresses(&s->rx.arena, f, s->rx.addresses,
-				       &e->addresses.n))
-		return SESSION_BAD_MESSAGE;
-	e->addresses.list = s->rx.addresses;
-	return SESSION_OK;
+	return session_msg_get_addresses(&s->rx.arena, f, s->rx.addresses, e)
+		       ? SESSION_OK
+		       : SESSION_BAD_MESSAGE;
 }
 
 static enum session_error hear_bulk_request(struct session *s,

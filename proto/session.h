@@ -26,7 +26,7 @@
 #define SESSION_PROTOCOL      1
 #define SESSION_NAME_MAX      64 /* bytes of a node's or vhost's name, with NUL */
 #define SESSION_VHOSTS_MAX    32
-#define SESSION_ADDRESSES_MAX 256
+#define SESSION_ADDRESSES_MAX 256 /* in one frame */
 #define SESSION_REASON_MAX    128 /* bytes of a sentence, with NUL */
 #define SESSION_BATCH_MAX     256 /* flows in one frame */
 #define SESSION_REFUSALS_MAX  16  /* reasons in an acknowledgement */
@@ -161,6 +161,7 @@ struct session_event {
 		struct {
 			const struct session_address *list;
 			size_t n;
+			bool more, rest; /* follow; of those before */
 		} addresses;
 		struct {
 			uint64_t seq;

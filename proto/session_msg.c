@@ -223,7 +223,8 @@ bool session_msg_get_advert(struct arena *a, const struct frame *f,
 /* --- addresses ---------------------------------------------------------- */
 
 int session_msg_put_addresses(struct queue *q,
-			      const struct session_address *list, size_t n)
+			      const struct session_address *list, size_t n,
+			      bool more, bool rest)
 {
 	ProtobufCBinaryData data[SESSION_ADDRESSES_MAX];
 	struct flow_addr copy[SESSION_ADDRESSES_MAX];
@@ -233,6 +234,8 @@ int session_msg_put_addresses(struct queue *q,
 	statesync__addresses__init(&m);
 	m.n_address = n;
 	m.address = data;
+	m.more = more;
+	m.rest = rest;
 	for (size_t i = 0; i < n; i++) {
 		copy[i] = list[i].addr;
 		data[i].data = copy[i].b;
@@ -243,7 +246,8 @@ int session_msg_put_addresses(struct queue *q,
 }
 
 bool session_msg_get_addresses(struct arena *a, const struct frame *f,
-			       struct session_address *list, size_t *n)
+			       struct session_address *list,
+			       struct session_event *e)
 {
 	const Statesync__Addresses *m = (const Statesync__Addresses *)unpack(
 		a, f, &statesync__addresses__descriptor);
@@ -262,7 +266,10 @@ bool session_msg_get_addresses(struct arena *a, const struct frame *f,
 		list[i].addr = (struct flow_addr){ 0 };
 		memcpy(list[i].addr.b, d->data, d->len);
 	}
-	*n = m->n_address;
+	e->addresses.list = list;
+	e->addresses.n = m->n_address;
+	e->addresses.more = m->more;
+	e->addresses.rest = m->rest;
 	return true;
 }
 

@@ -56,11 +56,14 @@ int session_msg_put_advert(struct queue *q, const struct session_advert *ad);
 bool session_msg_get_advert(struct arena *a, const struct frame *f,
 			    struct session_advert *ad);
 
+/* At most SESSION_ADDRESSES_MAX. */
 int session_msg_put_addresses(struct queue *q,
-			      const struct session_address *list, size_t n);
+			      const struct session_address *list, size_t n,
+			      bool more, bool rest);
 /* list has room for SESSION_ADDRESSES_MAX. */
 bool session_msg_get_addresses(struct arena *a, const struct frame *f,
-			       struct session_address *list, size_t *n);
+			       struct session_address *list,
+			       struct session_event *e);
 
 int session_msg_put_bulk_request(struct queue *q, uint64_t id);
 bool session_msg_get_bulk_request(struct arena *a, const struct frame *f,

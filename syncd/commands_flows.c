@@ -154,6 +154,15 @@ static void end(struct listing *l, enum stats_verdict verdict, const char *why)
 	statsock_end(c, verdict, why);
 }
 
+static void broke_off(struct listing *l, const char *why)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "reading the connection table broke off (%s); try again", why);
+	end(l, STATS_NO, text);
+}
+
 static void on_more(evutil_socket_t fd, short what, void *arg)
 {
 	struct listing *l = arg;
@@ -176,8 +185,7 @@ static void on_more(evutil_socket_t fd, short what, void *arg)
 	if (r == CT_DUMP_DONE)
 		end(l, STATS_OK, NULL);
 	else if (r < 0)
-		end(l, STATS_NO,
-		    "reading the connection table broke off; try again");
+		broke_off(l, ct_dump_why(r));
 	else if (!len)
 		event_active(l->more, EV_TIMEOUT, 0);
 }

@@ -36,29 +36,24 @@ static void got_event(const struct ct_event *ev, void *arg)
 	engine_event(n->engine, ev->op, &ev->flow, ev->portid, n->last);
 }
 
-/* Reads at most max events; true when there may be more. */
-static bool read_events(struct node *n, unsigned max)
-{
-	int r = ct_events_read(&n->events, got_event, n, max);
-
-	if (r == CT_EVENTS_OVERRUN)
-		engine_overrun(n->engine, n->last);
-	if (r < 0)
-		log_msg(LOG_ERR, "events of the kernel: %s", log_errno(-r));
-	return r > 0;
-}
-
-/* One turn; false when there are no more. */
+/* One turn; false when there are no more, or none can be read. */
 static bool events_turn(struct node *n)
 {
 	size_t room = engine_events_room(n->engine);
+	int r;
 
 	if (n->events_paused)
 		return false;
-	if (!room || read_events(n, (unsigned)room))
+	if (!room)
 		return true;
-	engine_drained(n->engine, node_now(n));
-	return false;
+	r = ct_events_read(&n->events, got_event, n, (unsigned)room);
+	if (r == CT_EVENTS_OVERRUN)
+		engine_overrun(n->engine, n->last);
+	if (r < 0) /* what waits is still there */
+		log_msg(LOG_ERR, "events of the kernel: %s", log_errno(-r));
+	if (r == CT_EVENTS_DRAINED)
+		engine_drained(n->engine, node_now(n));
+	return r > 0;
 }
 
 /* When to look again: at once, after a rest, or when there is something. */
@@ -162,6 +157,7 @@ void node_sync_tick(struct node *n)
 		node_sync_subscribe(n, true);
 		node_sync_drain(n);
 	}
+	ct_timeouts_read(&n->engine->timeouts); /* a sysctl may have changed */
 	node_sync_table(n);
 }
 
@@ -262,8 +258,8 @@ static void dump_read(struct node *n)
 
 	n->nchunk = 0;
 	r = ct_dump_read(&n->dump, got_flow, n);
-	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE, r < 0,
-		      processor_ns() - begun, node_now(n));
+	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE,
+		      ct_dump_why(r), processor_ns() - begun, node_now(n));
 	node_sync_drain(n);
 }
 
@@ -324,10 +320,9 @@ void node_sync_filter(struct node *n)
 bool node_sync_work(struct node *n)
 {
 	/* the last event read need not have been the last one */
-	if (n->engine->congested && !n->deaf && !n->events_paused) {
-		(void)events_turn(n);
+	if (n->engine->congested && !n->deaf && !n->events_paused &&
+	    (events_turn(n) || !n->engine->congested))
 		return true;
-	}
 	switch (engine_work(n->engine, node_now(n))) {
 	case WORK_NONE:
 		break;

@@ -390,6 +390,7 @@ static const struct check checks[] = {
 	{ "helpers", check_helpers },
 	{ "/etc/nftables.conf", check_nftables_conf },
 	{ "translations", check_translations },
+	{ "timeouts", check_timeouts },
 	{ "labels", check_labels },
 	{ "accounting", check_accounting },
 	{ "filters", check_filters },

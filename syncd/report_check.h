@@ -38,6 +38,7 @@ void check_compared(struct checker *c);
 void check_age(const struct node *n, FILE *out);
 /* report_check_flows.c: what flows lose at a failover. */
 void check_translations(struct checker *c);
+void check_timeouts(struct checker *c);
 void check_labels(struct checker *c);
 void check_accounting(struct checker *c);
 /* report_check_sync.c: sync {} here and at the peers. */

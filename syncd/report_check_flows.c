@@ -43,6 +43,24 @@ void check_translations(struct checker *c)
 		l->tied, ago, text);
 }
 
+void check_timeouts(struct checker *c)
+{
+	const struct engine_lacks *l = &c->n->engine->lacks;
+	char ago[32];
+
+	if (!recent(c, l->longer, l->longer_at, ago))
+		return;
+	finding(c, LEVEL_WARNS,
+		"a timeout policy (nft: ct timeout) keeps flows longer than "
+		"the sysctls do; the last one, %s ago, for %" PRIu32
+		" s, not %" PRIu32 " s\n"
+		"no kernel takes it from another: they end in the shorter time "
+		"after a failover when nothing passes.\n"
+		"in its place, on both nodes: sysctl -w "
+		"net.netfilter.nf_conntrack_PROTOCOL_timeout...",
+		ago, l->longer_s, l->nominal_s);
+}
+
 void check_labels(struct checker *c)
 {
 	const struct engine *e = c->n->engine;

@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,7 +87,7 @@ int engine_init(struct engine *e, const struct engine_conf *conf,
 	e->go_from = -1;
 	e->split_at = MONO_NEVER;
 	e->ops_peer = e->expects.peer = -1;
-	e->lower_at = MONO_NEVER;
+	e->lower_at = e->raise_at = MONO_NEVER;
 	e->audit_period_ns = conf->audit_period_ns;
 	e->standby_s = TIMEOUT_STANDBY_S;
 	e->windows_old = true; /* nobody knows what was before */
@@ -118,6 +117,7 @@ void engine_free(struct engine *e)
 	for (size_t i = 0; i < e->npeers; i++) {
 		session_free(e->peers[i].session);
 		free(e->peers[i].addresses);
+		free(e->peers[i].coming);
 		ended_clear(&e->peers[i].rx.ended);
 		engine_answer_free(&e->peers[i].audit);
 	}
@@ -130,58 +130,6 @@ void engine_free(struct engine *e)
 }
 
 /* --- facts ------------------------------------------------------------- */
-
-/* Ours are those of the machine and every shared one (rules 2). */
-static size_t add_shared(const struct engine *e, struct session_address *list)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < e->nvhosts; i++) {
-		const struct carp_auth *a = &e->vhosts[i].carp.auth;
-
-		if (e->vhosts[i].gone)
-			continue;
-		for (size_t k = 0; k < a->v4_count; k++) {
-			struct session_address *s = &list[n++];
-			uint32_t v4 = htonl(a->v4[k]);
-
-			*s = (struct session_address){ .family = AF_INET };
-			memcpy(s->addr.b, &v4, sizeof(v4));
-		}
-		for (size_t k = 0; k < a->v6_count; k++) {
-			struct session_address *s = &list[n++];
-
-			*s = (struct session_address){ .family = AF_INET6 };
-			memcpy(s->addr.b, a->v6[k].b, sizeof(s->addr.b));
-		}
-	}
-	return n;
-}
-
-int engine_addresses(struct engine *e, const struct session_address *list,
-		     size_t n)
-{
-	size_t room = n + e->nvhosts * 2 * CARP_ADDR_MAX + 1, total;
-	struct session_address *all = calloc(room, sizeof(*all));
-	int err;
-
-	if (!all)
-		return -ENOMEM;
-	if (n)
-		memcpy(all, list, n * sizeof(*all));
-	total = n + add_shared(e, all + n);
-	err = filter_set(&e->filter, FILTER_OURS, all, total);
-	if (err) {
-		free(all);
-		return err;
-	}
-	free(e->own);
-	e->own = all;
-	e->nown = total;
-	for (size_t i = 0; i < e->npeers; i++)
-		e->peers[i].say_addresses = true;
-	return 0;
-}
 
 void engine_table(struct engine *e, uint64_t entries)
 {

@@ -182,8 +182,8 @@ struct engine_peer {
 	mono_t word_at, live_since;
 	char down_why[SESSION_REASON_MAX];
 	mono_t down_since;
-	struct session_address *addresses;
-	size_t naddresses;
+	struct session_address *addresses, *coming; /* a part of the next */
+	size_t naddresses, ncoming;
 	struct filter_zones zones; /* called otherwise there */
 	uint64_t zones_unlisted;   /* flows told, of a zone not among them */
 	struct engine_tx tx;
@@ -366,8 +366,10 @@ struct engine {
 	/* since the chunk of DUMP_LOWER was filled; more than fit in */
 	struct audit_tuples changed;
 	bool changed_many;
-	bool raise;  /* DUMP_RAISE is due */
-	bool marked; /* copies may still bear the mark */
+	bool raise;	 /* DUMP_RAISE is due */
+	mono_t raise_at; /* and is then: flowtables will have cut times */
+	bool raise_last; /* the one that runs is that one */
+	bool marked;	 /* copies may still bear the mark */
 	/* TCP went on elsewhere since it passed here, and entries are not
 	 * liberal about that yet */
 	bool windows_old;
@@ -399,6 +401,10 @@ struct engine {
 		struct flow_addr address; /* of the last one, at tied_at */
 		mono_t tied_at;
 		uint64_t secmark; /* without their security mark */
+		/* with more time than their state has: the last one, at */
+		uint64_t longer;
+		uint32_t longer_s, nominal_s;
+		mono_t longer_at;
 	} lacks;
 
 	struct engine_action queue[ENGINE_ACTIONS_MAX];
@@ -493,9 +499,10 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 		     mono_t now);
 /* A dump was started (or could not be: false), or was aborted (false). */
 void engine_dumping(struct engine *e, bool running, mono_t now);
-/* One chunk; the last one has more = false. failed: the dump broke off. */
+/* One chunk; the last one has more = false. broke: NULL, or why the dump broke
+ * off. */
 void engine_dumped(struct engine *e, const struct flow *list, size_t n,
-		   bool more, bool failed, int64_t cost_ns, mono_t now);
+		   bool more, const char *broke, int64_t cost_ns, mono_t now);
 
 /* --- peers ------------------------------------------------------------- */
 

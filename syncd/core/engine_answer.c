@@ -16,7 +16,6 @@
  */
 #include "engine_int.h"
 
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,7 +260,7 @@ static void refresh(struct engine *e, struct audit_answer *a,
 	uint32_t most = all_work ? timeouts_raised(&e->timeouts, f) : full;
 	uint32_t slack = (uint32_t)(a->period_ns / (2 * MONO_S));
 
-	if (e->masters || !a->period_ns || f->status & IPS_FIXED_TIMEOUT)
+	if (e->masters || !a->period_ns || timeouts_fixed(f))
 		return;
 	if (slack < full / 8)
 		slack = full / 8;
@@ -281,8 +280,7 @@ static void cut(struct engine *e, unsigned peer, const struct flow *f)
 {
 	struct engine_audit *audit = &e->peers[peer].audit;
 
-	if (!audit->answer->repair || !may_cut(e, peer) ||
-	    f->status & IPS_FIXED_TIMEOUT)
+	if (!audit->answer->repair || !may_cut(e, peer) || timeouts_fixed(f))
 		return;
 	remember(audit->answer, f);
 	if (f->timeout_s <= e->standby_s)

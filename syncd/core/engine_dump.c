@@ -51,11 +51,16 @@ static uint32_t timeout(const struct engine *e, const struct flow_change *c)
 
 	/* of one that the audit adds the time goes on, or two nodes that work
 	 * would bring a dead flow to life again and again; but what passed
-	 * there is no more than a copy here */
+	 * there is no more than a copy here. A fixed one does not say whether
+	 * any packet has. */
 	if (e->masters && c->op == FLOW_COPY && !e->ops_bulk &&
 	    f->has & FLOW_HAS_TIMEOUT &&
-	    !(engine_all_work(e) && merge_mine(f, &e->timeouts)))
+	    !(engine_all_work(e) && !(f->status & IPS_FIXED_TIMEOUT) &&
+	      merge_mine(f, &e->timeouts)))
 		return f->timeout_s;
+	/* no packet renews it here after a takeover (ct_put_create) */
+	if (f->l4proto == IPPROTO_GRE)
+		return TIMEOUT_FIXED_S;
 	/* where several nodes work, it passes there and nothing refreshes it */
 	if (engine_all_work(e))
 		return timeouts_copy(&e->timeouts, f);
@@ -146,6 +151,15 @@ void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer)
 
 /* --- what is to be done ----------------------------------------------------- */
 
+/* A bulk tells copies by their times from what is gone. */
+static bool may_raise_again(const struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (e->peers[i].rx.state != RX_IDLE)
+			return false;
+	return !e->masters || engine_all_work(e);
+}
+
 static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 				  mono_t now)
 {
@@ -169,7 +183,8 @@ static enum engine_dump next_dump(const struct engine *e, unsigned *peer,
 		    !e->peers[*peer].rx.swept)
 			return DUMP_SWEEP;
 	*peer = 0;
-	if (e->raise && (!e->masters || engine_all_work(e)))
+	if ((e->raise && (!e->masters || engine_all_work(e))) ||
+	    (mono_due(e->raise_at, now) && may_raise_again(e)))
 		return DUMP_RAISE;
 	if (mono_due(e->lower_at, now) && e->masters)
 		return DUMP_LOWER;
@@ -275,15 +290,16 @@ enum engine_work engine_work(struct engine *e, mono_t now)
 
 mono_t engine_dump_deadline(const struct engine *e)
 {
+	mono_t d = e->masters ? e->lower_at : MONO_NEVER;
 	unsigned peer;
 
 	if (e->dump_running)
 		return is_paced(e) ? e->dump_after : MONO_NEVER;
 	if (next_dump(e, &peer, (mono_t){ INT64_MIN }) != DUMP_NONE)
 		return e->dump_after;
-	if (!e->masters || e->lower_at.ns > e->dump_after.ns)
-		return e->masters ? e->lower_at : MONO_NEVER;
-	return e->dump_after;
+	if (may_raise_again(e))
+		d = mono_min(d, e->raise_at);
+	return d.ns > e->dump_after.ns ? d : e->dump_after;
 }
 
 /* --- what was found ------------------------------------------------------------- */
@@ -310,6 +326,11 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 	}
 	if (what == DUMP_ANSWER)
 		engine_answer_dumping(e, e->dump_peer);
+	if (what == DUMP_RAISE) {
+		e->raise = true;
+		e->raise_last = mono_due(e->raise_at, now);
+		e->raise_at = MONO_NEVER;
+	}
 	if (e->dump == DUMP_BULK) {
 		e->bulk_peer = e->dump_peer;
 		e->bulk_lowers = e->masters && e->lower_at.ns != MONO_NEVER.ns;
@@ -332,18 +353,6 @@ static void sweep(struct engine *e, const struct flow *f)
 		engine_op(e, FLOW_DESTROY, f, 0);
 }
 
-/* What was ours as master's a moment ago is a copy now: nothing refreshes it
- * here, and its windows stand still while it goes on over there. Or it may be:
- * where we are master of others it is seen that it was ours. */
-static void raise_one(struct engine *e, const struct flow *f)
-{
-	if (!engine_all_work(e))
-		engine_op(e, FLOW_TIMEOUT, f,
-			  timeouts_standby(&e->timeouts, f, e->standby_s));
-	else if (merge_fresh(f, &e->timeouts))
-		engine_op(e, FLOW_TIMEOUT, f, timeouts_raised(&e->timeouts, f));
-}
-
 /*
  * The chunk was filled before its predecessor was handled; a peer may have
  * told of this flow since. Then it is not what the chunk says (rules 4).
@@ -362,13 +371,14 @@ static void visit(struct engine *e, const struct flow *f, mono_t now)
 		return;
 	switch (e->dump) {
 	case DUMP_MARK:
+		engine_raise_again(e, f, now);
 		mark(e, f);
 		return;
 	case DUMP_SWEEP:
 		sweep(e, f);
 		return;
 	case DUMP_RAISE:
-		raise_one(e, f);
+		engine_raise(e, f, now);
 		return;
 	case DUMP_LOWER:
 		engine_lower_tell(e, f, now);
@@ -444,10 +454,12 @@ static void finished(struct engine *e, enum engine_dump what, unsigned peer,
 }
 
 static void broke_off(struct engine *e, enum engine_dump what, unsigned peer,
-		      mono_t now)
+		      const char *why, mono_t now)
 {
 	engine_log(e, LEVEL_WARNING,
-		   "reading the connection table broke off; it is read again");
+		   "reading the connection table broke off (%s); it is read "
+		   "again",
+		   why);
 	e->dump_after = mono_add(now, RETRY_NS);
 	if (what == DUMP_BULK)
 		engine_sync_gap(e, peer, "reading the table broke off", now);
@@ -458,7 +470,7 @@ static void broke_off(struct engine *e, enum engine_dump what, unsigned peer,
 }
 
 void engine_dumped(struct engine *e, const struct flow *list, size_t n,
-		   bool more, bool failed, int64_t cost_ns, mono_t now)
+		   bool more, const char *broke, int64_t cost_ns, mono_t now)
 {
 	enum engine_dump what = e->dump;
 	unsigned peer = e->dump_peer;
@@ -466,26 +478,26 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	if (e->dump_abort)
 		return;
 	assert(n <= ENGINE_OPS_MAX);
-	if (what == DUMP_BULK && !failed) {
+	if (what == DUMP_BULK && !broke) {
 		engine_sync_chunk(e, peer, list, n, more, now);
 		if (e->bulk_lowers)
 			visit_all(e, list, n, now);
-	} else if (what == DUMP_AUDIT && !failed) {
+	} else if (what == DUMP_AUDIT && !broke) {
 		engine_audit_chunk(e, list, n);
-	} else if (what == DUMP_ANSWER && !failed) {
+	} else if (what == DUMP_ANSWER && !broke) {
 		engine_answer_chunk(e, peer, list, n, now);
-	} else if (!failed) {
+	} else if (!broke) {
 		visit_all(e, list, n, now);
 	}
 	e->fresh = 0;
 	e->chunk_offered = e->destroys.offered;
 	engine_dump_rest(e, false, cost_ns, now);
-	if (more && !failed)
+	if (more && !broke)
 		return;
 	e->dump_running = false;
 	e->dump = DUMP_NONE;
-	if (failed)
-		broke_off(e, what, peer, now);
+	if (broke)
+		broke_off(e, what, peer, broke, now);
 	else
 		finished(e, what, peer, now);
 }

@@ -9,6 +9,8 @@
  */
 #include "engine_int.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/in.h>
 #include <string.h>
 
 /* Ours is the first of the two names: zones are compared by its numbers. */
@@ -113,10 +115,35 @@ void engine_filter_refused(struct engine *e, unsigned peer,
 		e->refused_own++;
 }
 
-void engine_filter_lacks(struct engine *e, const struct flow *f, mono_t now)
+/*
+ * A packet gave it more time than its state has: by a policy of timeouts, which
+ * no kernel tells or takes. Helpers and flowtables do so, too, and GRE and DCCP
+ * have times that are not ours to know.
+ */
+static bool lasts_longer(const struct flow *f, uint32_t nominal_s)
 {
-	const struct flow_addr *tied = filter_tied(&e->filter, f);
+	return f->has & FLOW_HAS_TIMEOUT && nominal_s &&
+	       f->timeout_s > nominal_s && !(f->has & FLOW_HAS_HELPER) &&
+	       !(f->status &
+		 (IPS_OFFLOAD | IPS_HW_OFFLOAD | IPS_FIXED_TIMEOUT)) &&
+	       f->l4proto != IPPROTO_GRE && f->l4proto != IPPROTO_DCCP;
+}
 
+void engine_filter_lacks(struct engine *e, enum flow_op op,
+			 const struct flow *f, uint32_t by, mono_t now)
+{
+	uint32_t nominal_s = timeouts_nominal(&e->timeouts, f);
+	const struct flow_addr *tied;
+
+	if (op != FLOW_COPY && !by && lasts_longer(f, nominal_s)) {
+		e->lacks.longer++;
+		e->lacks.longer_s = f->timeout_s;
+		e->lacks.nominal_s = nominal_s;
+		e->lacks.longer_at = now;
+	}
+	if (op == FLOW_UPDATE)
+		return;
+	tied = filter_tied(&e->filter, f);
 	e->lacks.secmark += f->secmark;
 	if (!tied)
 		return;

@@ -12,6 +12,7 @@
  * engine_took.c      what a new master has of the state, in words
  * engine_keep.c      what another process of this node goes on with
  * engine_peer.c      what a peer says, what it is told of us
+ * engine_addresses.c whose addresses: ours, a peer's
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
  * engine_ask.c       when we ask to be told all
@@ -24,7 +25,7 @@
  * engine_defer.c     first packets that wait until the peers know their flow
  * engine_audit.c     comparing tables, as the owner of the flows
  * engine_judge.c     what differs, and its repair
- * engine_lower.c     what a takeover gives back
+ * engine_lower.c     the times after a takeover, and after a handover
  * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  * engine_expect.c    expectations, out and in
@@ -163,6 +164,10 @@ size_t engine_live_peers(const struct engine *e);
 /* Does it say that it is master of anything? */
 bool engine_peer_is_master(const struct engine_peer *p);
 
+/* --- engine_addresses.c */
+void engine_addresses_heard(struct engine *e, unsigned peer,
+			    const struct session_event *ev);
+
 /* --- engine_sync.c: what we tell */
 /* This node has flows to tell: as master, or that it had as one (legacy). */
 bool engine_telling(const struct engine *e);
@@ -277,8 +282,10 @@ const struct flow_change *engine_zone_here(struct engine_peer *p,
 /* Ours, in the peer's numbers of zones: f itself, or *there. */
 const struct flow *engine_zone_there(const struct engine_peer *p,
 				     const struct flow *f, struct flow *there);
-/* Counts what a peer is told of and cannot have, for the administrator. */
-void engine_filter_lacks(struct engine *e, const struct flow *f, mono_t now);
+/* Counts what a peer is told of and cannot have, for the administrator. by: who
+ * made the event; FLOW_COPY is none. */
+void engine_filter_lacks(struct engine *e, enum flow_op op,
+			 const struct flow *f, uint32_t by, mono_t now);
 /* Counts an event that a filter block skips. */
 void engine_filter_skipped(struct engine *e, const struct flow *f);
 /* Counts what a peer told and engine_op_told refused. */
@@ -345,9 +352,13 @@ mono_t engine_dump_deadline(const struct engine *e);
 void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
 		      mono_t now);
 
-/* --- engine_lower.c: after a takeover, from a dump of our table */
+/* --- engine_lower.c: after takeover and handover, from a dump of our table */
 /* An op, where it has another time than its state deserves. */
 void engine_lower(struct engine *e, const struct flow *f);
+/* A copy's time for what was our own. */
+void engine_raise(struct engine *e, const struct flow *f, mono_t now);
+/* Once more then, where a flowtable is going to cut it. */
+void engine_raise_again(struct engine *e, const struct flow *f, mono_t now);
 /* To the peers, where an old master may have lost it. */
 void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now);
 /* An event was read: it is not as in the chunk that waits. */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * After a takeover: each entry of a copy gets the time that its state deserves,
- * and the old master what it may have lost. The dump that comes by is
- * engine_dump.c's.
+ * and the old master what it may have lost; and there, after a handover, what
+ * was its own gets a copy's time. The dump that comes by is engine_dump.c's.
  *
  * Implements rules 7. Invariant: nothing is told here that an event has told
  * otherwise since it was read.
  */
 #include "engine_int.h"
+#include "merge.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <netinet/in.h>
 
+/* At most so long after its time is a flow taken out of its flowtable. */
+#define FLOWTABLE_REST_S 5
 /* What lives longer does not run out before the old master has raised it. */
 #define SHORT_S 600
 
@@ -50,6 +53,33 @@ void engine_lower(struct engine *e, const struct flow *f)
 	    (e->marked && f->timeout_s <= TIMEOUT_SUSPECT_S &&
 	     timeout_s > TIMEOUT_SUSPECT_S))
 		engine_op(e, FLOW_TIMEOUT, f, timeout_s);
+}
+
+/*
+ * A flowtable gives what passes in it a day. When nothing passes any more the
+ * kernel takes it out, and leaves it less than its nominal time, whatever it
+ * has been given meanwhile (flow_offload_fixup_ct).
+ */
+void engine_raise_again(struct engine *e, const struct flow *f, mono_t now)
+{
+	int64_t after_s = e->timeouts.flowtable + FLOWTABLE_REST_S;
+
+	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
+		e->raise_at = mono_add(now, after_s * MONO_S);
+}
+
+/* What was ours as master's a moment ago is a copy now: nothing refreshes it
+ * here, and its windows stand still while it goes on over there. Or it may be:
+ * where we are master of others it is seen that it was ours. */
+void engine_raise(struct engine *e, const struct flow *f, mono_t now)
+{
+	if (!e->raise_last)
+		engine_raise_again(e, f, now);
+	if (!engine_all_work(e))
+		engine_op(e, FLOW_TIMEOUT, f,
+			  timeouts_standby(&e->timeouts, f, e->standby_s));
+	else if (merge_fresh(f, &e->timeouts))
+		engine_op(e, FLOW_TIMEOUT, f, timeouts_raised(&e->timeouts, f));
 }
 
 /* --- the old master ------------------------------------------------------ */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define WORD_EVERY_NS (500 * MONO_MS)
@@ -138,39 +137,6 @@ static void word(struct engine *e, unsigned peer, const struct session_word *w,
 						 now);
 }
 
-static void addresses(struct engine *e, unsigned peer,
-		      const struct session_event *ev)
-{
-	struct engine_peer *p = &e->peers[peer];
-	size_t total = 0, n = ev->addresses.n;
-	struct session_address *copy = calloc(n ? n : 1, sizeof(*copy)), *all;
-
-	if (!copy)
-		return;
-	if (n)
-		memcpy(copy, ev->addresses.list, n * sizeof(*copy));
-	free(p->addresses);
-	p->addresses = copy;
-	p->naddresses = n;
-	engine_witness_addresses(e, peer);
-	for (size_t i = 0; i < e->npeers; i++)
-		total += e->peers[i].naddresses;
-	all = calloc(total ? total : 1, sizeof(*all));
-	if (!all)
-		return;
-	total = 0;
-	for (size_t i = 0; i < e->npeers; i++) {
-		if (e->peers[i].naddresses)
-			memcpy(all + total, e->peers[i].addresses,
-			       e->peers[i].naddresses * sizeof(*all));
-		total += e->peers[i].naddresses;
-	}
-	if (filter_set(&e->filter, FILTER_PEERS, all, total))
-		engine_log(e, LEVEL_WARNING,
-			   "peer \"%s\": no memory for its addresses", p->name);
-	free(all);
-}
-
 static void broken(struct engine *e, unsigned peer, enum session_error why)
 {
 	struct engine_action *a = engine_push(e, ENGINE_CLOSE, peer);
@@ -233,7 +199,7 @@ static void heard(struct engine *e, unsigned peer,
 		engine_witness_advert(e, peer, &ev->advert, now);
 		return;
 	case SESSION_ADDRESSES:
-		addresses(e, peer, ev);
+		engine_addresses_heard(e, peer, ev);
 		return;
 	case SESSION_FLOWS:
 		engine_rx_flows(e, peer, ev);
@@ -396,14 +362,9 @@ void engine_peer_settle(struct engine *e, unsigned peer, mono_t now)
 
 	if (!p->live)
 		return;
-	if (p->say_addresses) {
-		size_t n = e->nown < SESSION_ADDRESSES_MAX
-				   ? e->nown
-				   : SESSION_ADDRESSES_MAX;
-
-		if (session_send_addresses(p->session, e->own, n) == 0)
-			p->say_addresses = false;
-	}
+	if (p->say_addresses)
+		p->say_addresses = session_send_addresses(p->session, e->own,
+							  e->nown) != 0;
 	engine_drift_say(e, peer);
 	if (p->say_word && !taking(e))
 		engine_peer_word(e, peer, now);

@@ -98,7 +98,7 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
 	e->legacy = !telling && has_legacy(e);
 	e->raise = e->bulk_lowers = false;
-	e->lower_at = MONO_NEVER;
+	e->lower_at = e->raise_at = MONO_NEVER;
 	if (telling) /* connections stand still where windows are old */
 		e->lower_at =
 			e->windows_old ? now : mono_add(now, LOWER_AFTER_NS);
@@ -312,8 +312,7 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 	if (!had && f->l4proto == IPPROTO_TCP &&
 	    f->tcp_state == TCP_CONNTRACK_SYN_RECV && !e->filter.opening)
 		op = FLOW_NEW;
-	if (op == FLOW_NEW)
-		engine_filter_lacks(e, f, now);
+	engine_filter_lacks(e, op, f, portid, now);
 	e->answered += !!(f->status & IPS_SEEN_REPLY);
 	tell_others(e, op == FLOW_NEW ? had : 0, op, f, now);
 	if (f->has & FLOW_HAS_HELPER)
@@ -386,7 +385,7 @@ void engine_sync_chunk(struct engine *e, unsigned peer, const struct flow *list,
 			continue;
 		/* made anew since, and the event of that was lost */
 		destroys_revive(&e->destroys, &list[i], e->chunk_offered);
-		engine_filter_lacks(e, &list[i], now);
+		engine_filter_lacks(e, FLOW_COPY, &list[i], 0, now);
 		err = session_bulk_tell(s, &list[i], now);
 	}
 	if (!err && (!more || session_filling(s)))

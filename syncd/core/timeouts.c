@@ -46,6 +46,7 @@ void timeouts_default(struct flow_timeouts *t)
 		.icmp = 30,
 		.icmpv6 = 30,
 		.generic = 600,
+		.flowtable = 30,
 	};
 }
 
@@ -79,6 +80,11 @@ uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f)
 	default:
 		return t->generic;
 	}
+}
+
+bool timeouts_fixed(const struct flow *f)
+{
+	return f->status & IPS_FIXED_TIMEOUT && f->l4proto != IPPROTO_GRE;
 }
 
 /* One side may go on sending for long, and the audit does not look at it. */

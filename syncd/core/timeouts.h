@@ -7,6 +7,7 @@
 #ifndef STATESYNC_TIMEOUTS_H
 #define STATESYNC_TIMEOUTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "flow.h"
@@ -42,12 +43,16 @@ struct flow_timeouts {
 	uint32_t gre, gre_stream;
 	uint32_t icmp, icmpv6;
 	uint32_t generic;
+	uint32_t flowtable; /* the longer one of nf_flowtable_*_timeout */
 };
 
 /* The kernel's defaults. */
 void timeouts_default(struct flow_timeouts *t);
 
 uint32_t timeouts_nominal(const struct flow_timeouts *t, const struct flow *f);
+/* By somebody, for the life of the entry; GRE's is of our own doing, and the
+ * entry is replaced for another one (ct_op.c). */
+bool timeouts_fixed(const struct flow *f);
 /* Nominal or least_s, whichever is more; half closed, TIMEOUT_STANDBY_S. */
 uint32_t timeouts_standby(const struct flow_timeouts *t, const struct flow *f,
 			  uint32_t least_s);

@@ -22,6 +22,7 @@
 
 #include "ct_msg.h"
 #include "ct_put.h"
+#include "log.h"
 
 /*
  * The kernel begins the next chunk while at most half of this is taken; one
@@ -115,7 +116,8 @@ static int end_code(const struct nlmsghdr *nlh)
 	return code;
 }
 
-static void read_entry(struct ct_dump *d, const struct nlmsghdr *nlh,
+/* False: it is none that can be read. */
+static bool read_entry(struct ct_dump *d, const struct nlmsghdr *nlh,
 		       ct_dump_cb *cb, void *arg)
 {
 	struct flow flow;
@@ -128,6 +130,7 @@ static void read_entry(struct ct_dump *d, const struct nlmsghdr *nlh,
 		d->foreign++;
 	else
 		d->malformed++;
+	return ret >= 0;
 }
 
 /* CT_DUMP_MORE while no end was seen; cb may have aborted the dump. */
@@ -139,8 +142,9 @@ static int read_chunk(struct ct_dump *d, int len, ct_dump_cb *cb, void *arg)
 		if (nlh->nlmsg_type == NLMSG_DONE ||
 		    nlh->nlmsg_type == NLMSG_ERROR)
 			return end_code(nlh);
-		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE)
-			read_entry(d, nlh, cb, arg);
+		if (nlh->nlmsg_type >= NLMSG_MIN_TYPE &&
+		    !read_entry(d, nlh, cb, arg))
+			return -EBADMSG;
 		if (!d->running)
 			return CT_DUMP_DONE;
 	}
@@ -171,6 +175,15 @@ int ct_dump_read(struct ct_dump *d, ct_dump_cb *cb, void *arg)
 	else if (ret == CT_DUMP_DONE)
 		d->running = false;
 	return ret;
+}
+
+const char *ct_dump_why(int ret)
+{
+	if (ret == -EINTR)
+		return "it was resized meanwhile";
+	if (ret == -EBADMSG)
+		return "one of its entries cannot be read";
+	return ret < 0 ? log_errno(-ret) : NULL;
 }
 
 int ct_count(uint32_t *entries, uint32_t *max)

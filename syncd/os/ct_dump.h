@@ -55,10 +55,14 @@ __attribute__((warn_unused_result)) int ct_dump_start(struct ct_dump *d,
  * Reads exactly one chunk, never waits, and calls cb(flow, arg) for each flow
  * in it. cb may abort the dump. Returns CT_DUMP_MORE, CT_DUMP_DONE (also when
  * none is running), or -errno: the dump is then over and incomplete
- * (-EINTR: the table was resized meanwhile).
+ * (-EINTR: the table was resized meanwhile; -EBADMSG: one of them is
+ * malformed).
  */
 __attribute__((warn_unused_result)) int ct_dump_read(struct ct_dump *d,
 						     ct_dump_cb *cb, void *arg);
+
+/* In words; NULL: it did not fail. */
+const char *ct_dump_why(int ret);
 
 /* Ends a dump at any moment; nothing of it shows up later. */
 void ct_dump_abort(struct ct_dump *d);

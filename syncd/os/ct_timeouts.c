@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Reads net.netfilter.nf_conntrack_*_timeout*; writes nothing. A value that
- * cannot be read keeps its default, because a copy's timeout is no more than a
- * bound on how long a dead entry stays. Invariant: what was read is a number
- * of seconds that fits.
+ * Reads net.netfilter.nf_*_timeout*; writes nothing. A value that cannot be
+ * read keeps its default, because a copy's timeout is no more than a bound on
+ * how long a dead entry stays. Invariant: what was read is a number of seconds
+ * that fits.
  */
 #include "ct_timeouts.h"
 
@@ -13,13 +13,13 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdio.h>
 
-static void read_one(const char *name, uint32_t *seconds)
+static void read_one(const char *of, const char *name, uint32_t *seconds)
 {
 	char path[128];
 	unsigned value;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/nf_conntrack_%s",
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/nf_%s_%s", of,
 		 name);
 	f = fopen(path, "re");
 	if (!f)
@@ -35,6 +35,7 @@ void ct_timeouts_read(struct flow_timeouts *t)
 		const char *name;
 		uint32_t *seconds;
 	} files[] = {
+		{ "tcp_timeout_syn_sent", &t->tcp[TCP_CONNTRACK_SYN_SENT] },
 		{ "tcp_timeout_syn_recv", &t->tcp[TCP_CONNTRACK_SYN_RECV] },
 		{ "tcp_timeout_established",
 		  &t->tcp[TCP_CONNTRACK_ESTABLISHED] },
@@ -66,7 +67,12 @@ void ct_timeouts_read(struct flow_timeouts *t)
 		{ "icmpv6_timeout", &t->icmpv6 },
 		{ "generic_timeout", &t->generic },
 	};
+	uint32_t udp = 0;
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
-		read_one(files[i].name, files[i].seconds);
+		read_one("conntrack", files[i].name, files[i].seconds);
+	read_one("flowtable", "tcp_timeout", &t->flowtable);
+	read_one("flowtable", "udp_timeout", &udp);
+	if (t->flowtable < udp)
+		t->flowtable = udp;
 }

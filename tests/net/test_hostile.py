@@ -291,3 +291,14 @@ def test_strict_peers(lab, pair, what, src, skew, good):
         time.sleep(2)
         assert pair.one.is_all("BACKUP" if good else "MASTER")
     assert (counters(pair.one)["source"] > 10) != good
+
+
+@pytest.mark.full
+def test_strict_peers_with_many_addresses(lab, pair):
+    """More than one message holds, and those that count are the last."""
+    lab.batch("gw1", *("addr add 10.98.%d.%d/32 dev lo" % divmod(i, 256)
+                       for i in range(600)))
+    pair.start(top="strict-peers = true")
+    time.sleep(2)
+    assert pair.master() is pair.one, str(pair)
+    assert counters(pair.two)["source"] == 0

@@ -212,6 +212,6 @@ void cs_ours_work(struct cs_sim *s, unsigned i)
 		engine_dumping(n->engine, !n->engine->dump_running, now);
 		return;
 	case WORK_DUMP_READ:
-		engine_dumped(n->engine, NULL, 0, false, false, 0, now);
+		engine_dumped(n->engine, NULL, 0, false, NULL, 0, now);
 	}
 }

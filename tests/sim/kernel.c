@@ -188,7 +188,8 @@ bool kernel_create(struct kernel *k, const struct flow *f, mono_t now)
 
 void kernel_refresh(struct kernel *k, struct kernel_entry *e, mono_t now)
 {
-	e->expires = nominal_end(k, &e->flow, now);
+	if (!(e->flow.status & IPS_FIXED_TIMEOUT))
+		e->expires = nominal_end(k, &e->flow, now);
 	e->passed = true;
 }
 
@@ -222,6 +223,8 @@ static enum flow_result create(struct kernel *k, const struct flow *f,
 	if (k->n >= k->max)
 		return FLOW_TABLE_FULL;
 	add(k, f, mono_add(now, f->timeout_s * MONO_S));
+	if (f->l4proto == IPPROTO_GRE)
+		k->entries[k->n - 1].flow.status |= IPS_FIXED_TIMEOUT;
 	return FLOW_APPLIED;
 }
 

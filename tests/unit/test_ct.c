@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* os/ct_events and ct_dump against the kernel. */
+/* os/ct_events, ct_dump and ct_timeouts against the kernel. */
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <poll.h>
 
 #include "ct_events.h"
 #include "ct_lab.h"
+#include "ct_timeouts.h"
 
 static struct ct_inject in, other;
 static struct ct_events ev;
@@ -363,6 +366,40 @@ START_TEST(dump_is_one_chunk_ahead)
 }
 END_TEST
 
+/* Without it a peer would lack an entry, and nobody would know. */
+START_TEST(dump_ends_at_what_cannot_be_read)
+{
+	const uint16_t zone = CTA_ZONE;
+	struct nlmsghdr first;
+	struct ct_dump d;
+	int fd[2];
+	ssize_t n;
+
+	fill(40);
+	ck_assert_int_eq(ct_dump_open(&d), 0);
+	ck_assert_int_eq(ct_dump_start(&d, AF_INET), 0);
+	/* what the kernel says, but for the second one: a tuple for a zone */
+	n = recv(d.sock.fd, d.chunk, CT_DUMP_CHUNK, 0);
+	ck_assert_int_gt(n, 1000);
+	memcpy(&first, d.chunk, sizeof(first));
+	memcpy(d.chunk + first.nlmsg_len + NLMSG_HDRLEN +
+		       sizeof(struct nfgenmsg) +
+		       offsetof(struct nlattr, nla_type),
+	       &zone, sizeof(zone));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd), 0);
+	ck_assert_int_eq(send(fd[1], d.chunk, (size_t)n, 0), n);
+	ck_assert_int_ge(dup2(fd[0], d.sock.fd), 0);
+	ck_assert_int_eq(ct_dump_read(&d, lab_table_add, &seen), -EBADMSG);
+	ck_assert_uint_eq(seen.n, 1);
+	ck_assert(!d.running);
+	ck_assert_str_ne(ct_dump_why(-EBADMSG), ct_dump_why(-EINTR));
+	ck_assert_ptr_null(ct_dump_why(CT_DUMP_MORE));
+	close(fd[0]);
+	close(fd[1]);
+	ct_dump_close(&d);
+}
+END_TEST
+
 START_TEST(count)
 {
 	uint32_t entries = 99, max = 0;
@@ -373,6 +410,23 @@ START_TEST(count)
 	fill(40);
 	ck_assert_int_eq(ct_count(&entries, NULL), 0);
 	ck_assert_uint_eq(entries, 40);
+}
+END_TEST
+
+/* By their names, each into its place: none keeps what it was. */
+START_TEST(timeouts_are_the_kernels)
+{
+	struct flow_timeouts t = { 0 }, want;
+
+	timeouts_default(&want);
+	want.tcp[TCP_CONNTRACK_SYN_SENT2] = 0; /* has no sysctl */
+	ct_timeouts_read(&t);
+	t.flowtable = want.flowtable; /* not in every kernel */
+	ck_assert_mem_eq(&t, &want, sizeof(t));
+	lab_write("/proc/sys/net/netfilter/nf_conntrack_udp_timeout_stream",
+		  "333\n");
+	ct_timeouts_read(&t);
+	ck_assert_uint_eq(t.udp_stream, 333);
 }
 END_TEST
 
@@ -396,7 +450,9 @@ int main(void)
 	tcase_add_test(t, dump_aborted_and_started_again);
 	tcase_add_test(t, dump_aborted_by_its_reader);
 	tcase_add_test(t, dump_is_one_chunk_ahead);
+	tcase_add_test(t, dump_ends_at_what_cannot_be_read);
 	tcase_add_test(t, count);
+	tcase_add_test(t, timeouts_are_the_kernels);
 	suite_add_tcase(s, t);
 	return lab_run_suite(s);
 }

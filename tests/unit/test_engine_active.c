@@ -284,6 +284,38 @@ START_TEST(copies_outlive_what_they_are_copies_of)
 }
 END_TEST
 
+/* Nobody can tell whether a packet of it has passed: so it stays where it is,
+ * and comes back where it is not, but no longer than it has. */
+START_TEST(gre_that_is_over_ends)
+{
+	struct sim_conf conf = conf_of();
+	struct flow f = udp(1000);
+	struct kernel *a, *b;
+
+	f.l4proto = IPPROTO_GRE;
+	conf.crossed = conf.independent = conf.preempt = true;
+	conf.audit_ns = AUDIT_PERIOD_LEAST_NS;
+	world(&conf);
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	sim_start(sim, A);
+	run(5 * S);
+	sim_start(sim, B);
+	run(20 * S);
+	ck_assert(each_has_its_own());
+	ck_assert(kernel_create(a, &f, sim->now));
+	run(10 * S);
+	ck_assert_int_gt(left(B, &f), 80000 * S);
+	same(B, &f)->expires = mono_add(sim->now, 300 * S);
+	run(200 * S);
+	ck_assert_int_le(left(A, &f), 100 * S);
+	ck_assert_int_le(left(B, &f), 100 * S);
+	run(120 * S);
+	ck_assert_ptr_null(kernel_find(a, &f));
+	ck_assert_ptr_null(kernel_find(b, &f));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const list[] = {
@@ -296,6 +328,7 @@ int main(void)
 		a_preempting_node_asks_for_what_it_is_better_for,
 		a_bulk_ends_no_flow_that_goes_on_here,
 		copies_outlive_what_they_are_copies_of,
+		gre_that_is_over_ends,
 	};
 	Suite *s = suite_create("engine, both active");
 	SRunner *sr;

@@ -5,6 +5,8 @@
 #include "engine_int.h"
 #include "engine_scene.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
+
 #define PERIOD AUDIT_PERIOD_LEAST_NS
 
 static void audited_pair(void)
@@ -304,6 +306,54 @@ START_TEST(copies_live_while_they_are_confirmed)
 }
 END_TEST
 
+static struct flow gre(void)
+{
+	struct flow f = {
+		.family = AF_INET,
+		.l4proto = IPPROTO_GRE,
+		.status = IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED,
+		.orig = { .src = { .b = { 10, 1, 0, 7 } },
+			  .dst = { .b = { 198, 51, 100, 7 } } },
+	};
+
+	flow_tuple_invert(&f, &f.orig, &f.reply);
+	return f;
+}
+
+/* No packet will renew its copy, nor can it be renewed in place. */
+START_TEST(a_copy_of_gre_outlasts_all_looks)
+{
+	const struct flow f = gre();
+	struct kernel *a, *b;
+
+	audited_pair();
+	sim->traffic = false;
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	ck_assert(kernel_create(a, &f, sim->now));
+	for (int i = 0; i < 400; i++) {
+		kernel_refresh(a, kernel_find(a, &f), sim->now);
+		run(1 * S);
+		ck_assert_ptr_nonnull(kernel_find(b, &f));
+		ck_assert_int_gt(left_ns(kernel_find(b, &f)), 80000 * S);
+	}
+	/* a day later */
+	kernel_find(b, &f)->expires = mono_add(sim->now, 100 * S);
+	for (int i = 0; i < 30; i++) {
+		kernel_refresh(a, kernel_find(a, &f), sim->now);
+		run(1 * S);
+	}
+	ck_assert_int_gt(left_ns(kernel_find(b, &f)), 80000 * S);
+	/* its end is lost: the copy ends in time */
+	sim_untold(sim, &f);
+	kernel_subscribe(a, false);
+	kernel_remove(a, kernel_find(a, &f), false, 0, sim->now);
+	kernel_subscribe(a, true);
+	run((TIMEOUT_PERIODS + 3) * PERIOD);
+	ck_assert_ptr_null(kernel_find(b, &f));
+}
+END_TEST
+
 /* The next process knows of no look, and the first one keeps none alive. */
 START_TEST(an_upgraded_standby_gives_its_copies_time)
 {
@@ -392,6 +442,7 @@ int main(void)
 		what_cannot_be_mended_is_an_alarm,
 		an_alarm_ends_with_the_mastership,
 		copies_live_while_they_are_confirmed,
+		a_copy_of_gre_outlasts_all_looks,
 		an_upgraded_standby_gives_its_copies_time,
 		without_an_audit_copies_live_for_an_hour,
 		an_older_peer_is_told_nothing,

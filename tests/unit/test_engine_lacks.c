@@ -50,6 +50,36 @@ START_TEST(what_is_tied_to_this_node_is_counted)
 }
 END_TEST
 
+/* By packets, that is; a helper's time, and a flowtable's, are known. */
+START_TEST(what_a_timeout_policy_keeps_is_counted)
+{
+	struct flow f[6] = { udp_flow(1), udp_flow(2), udp_flow(3),
+			     udp_flow(4), udp_flow(5), tcp_flow(6) };
+	const struct engine_lacks *l;
+
+	pair();
+	engine(A)->timeouts.udp_stream = 120;
+	l = &engine(A)->lacks;
+	for (int i = 0; i < 6; i++) {
+		f[i].has |= FLOW_HAS_TIMEOUT;
+		f[i].timeout_s = 3600;
+	}
+	f[1].timeout_s = 120;
+	f[2].has |= FLOW_HAS_HELPER;
+	f[3].status |= IPS_OFFLOAD;
+	f[4].l4proto = IPPROTO_GRE;
+	for (int i = 1; i < 6; i++)
+		engine_event(engine(A), FLOW_UPDATE, &f[i], 0, sim->now);
+	engine_event(engine(A), FLOW_UPDATE, &f[0], 77, sim->now);
+	ck_assert_uint_eq(l->longer, 0);
+	engine_event(engine(A), FLOW_UPDATE, &f[0], 0, sim->now);
+	ck_assert_uint_eq(l->longer, 1);
+	ck_assert_uint_eq(l->longer_s, 3600);
+	ck_assert_uint_eq(l->nominal_s, 120);
+	ck_assert(l->longer_at.ns == sim->now.ns);
+}
+END_TEST
+
 /* Labels that a kernel did not keep are known to both, and no gap. */
 START_TEST(lost_labels_are_no_gap)
 {
@@ -95,7 +125,7 @@ START_TEST(whose_timeout_is_set)
 	list[3].timeout_s = 80000;
 	e->dump = DUMP_LOWER;
 	e->dump_running = true;
-	engine_dumped(e, list, 5, false, false, 0, sim->now);
+	engine_dumped(e, list, 5, false, NULL, 0, sim->now);
 	ck_assert_uint_eq(e->nops, 2);
 	ck_assert(flow_tuple_equal(&e->ops[0].flow.orig, &list[2].orig));
 	ck_assert_uint_eq(e->ops[0].flow.timeout_s, TIMEOUT_FIXED_S);
@@ -105,18 +135,85 @@ START_TEST(whose_timeout_is_set)
 }
 END_TEST
 
+static int64_t left(struct kernel *k, const struct flow *f)
+{
+	return mono_diff(kernel_find(k, f)->expires, sim->now);
+}
+
+START_TEST(a_dump_that_broke_off_says_why)
+{
+	struct engine *e;
+
+	pair();
+	e = engine(A);
+	e->dump = DUMP_LOWER;
+	e->dump_running = true;
+	engine_dumped(e, NULL, 0, true, "for want of luck", 0, sim->now);
+	run(1 * S);
+	ck_assert(said(A, "broke off (for want of luck)"));
+}
+END_TEST
+
+/* Packets of both pass there. */
+static void go_on(struct kernel *k, const struct flow *f, unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds; i++) {
+		kernel_refresh(k, kernel_find(k, &f[0]), sim->now);
+		kernel_refresh(k, kernel_find(k, &f[1]), sim->now);
+		run(1 * S);
+	}
+}
+
+/* On an old master a flowtable cuts a copy once nothing passes, whether it was
+ * raised or a bulk has brought it. Nobody looks in between. */
+START_TEST(what_a_flowtable_cuts_is_raised_again)
+{
+	struct flow f[2] = { udp_flow(1), udp_flow(2) };
+	struct kernel *a, *b;
+
+	pair();
+	sim->traffic = false;
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	for (int i = 0; i < 2; i++)
+		ck_assert(kernel_create(a, &f[i], sim->now));
+	run(1 * S);
+	if (!_i)
+		kernel_find(a, &f[0])->flow.status |= IPS_OFFLOAD;
+	ck_assert_int_eq(sim_handover(sim, A, false), 0);
+	run(3 * S);
+	ck_assert_int_eq(sim_master(sim), B);
+	for (int i = 0; i < 2; i++)
+		kernel_find(a, &f[i])->flow.status |= IPS_OFFLOAD;
+	if (_i)
+		sim_ask_bulk(sim, A);
+	go_on(b, f, 27);
+	ck_assert_int_gt(left(a, &f[0]), 3000 * S);
+	kernel_find(a, &f[0])->flow.status &= ~(uint32_t)IPS_OFFLOAD;
+	kernel_find(a, &f[0])->expires = mono_add(sim->now, 90 * S);
+	go_on(b, f, 15);
+	ck_assert_int_gt(left(a, &f[0]), 3000 * S);
+	/* the other one is still in it, and is no reason for ever */
+	ck_assert(mono_is_never(engine(A)->raise_at));
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *list[] = {
 		what_is_tied_to_this_node_is_counted,
+		what_a_timeout_policy_keeps_is_counted,
 		lost_labels_are_no_gap,
 		whose_timeout_is_set,
+		a_dump_that_broke_off_says_why,
 	};
 	Suite *s = suite_create("engine lacks");
+	TCase *t;
 	SRunner *sr;
 	int failed;
 
-	SCENES(s, "lacks", list);
+	t = SCENES(s, "lacks", list);
+	tcase_add_loop_test(t, what_a_flowtable_cuts_is_raised_again, 0, 2);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

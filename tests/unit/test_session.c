@@ -111,26 +111,34 @@ END_TEST
 
 START_TEST(test_addresses)
 {
-	struct session_address list[SESSION_ADDRESSES_MAX];
+	const size_t n = 2 * SESSION_ADDRESSES_MAX + 3; /* in three frames */
+	struct session_address list[2 * SESSION_ADDRESSES_MAX + 3];
+	size_t seen = 0;
 
 	connect_both();
 	memset(list, 0, sizeof(list));
-	for (size_t i = 0; i < SESSION_ADDRESSES_MAX; i++) {
+	for (size_t i = 0; i < n; i++) {
 		list[i].family = i % 2 ? AF_INET6 : AF_INET;
 		memset(list[i].addr.b, (int)i, i % 2 ? 16 : 4);
 	}
-	session_send_addresses(a, list, SESSION_ADDRESSES_MAX);
+	session_send_addresses(a, list, n);
 	session_send_addresses(a, NULL, 0);
 	carry(a, b);
-	ck_assert(next(b, SESSION_ADDRESSES));
-	ck_assert_uint_eq(ev.addresses.n, SESSION_ADDRESSES_MAX);
-	for (size_t i = 0; i < SESSION_ADDRESSES_MAX; i++) {
-		ck_assert_int_eq(ev.addresses.list[i].family, list[i].family);
-		ck_assert(flow_addr_equal(&ev.addresses.list[i].addr,
-					  &list[i].addr));
+	while (seen < n) {
+		ck_assert(next(b, SESSION_ADDRESSES));
+		ck_assert(ev.addresses.rest == (seen > 0));
+		for (size_t i = 0; i < ev.addresses.n; i++, seen++) {
+			ck_assert_uint_lt(seen, n);
+			ck_assert_int_eq(ev.addresses.list[i].family,
+					 list[seen].family);
+			ck_assert(flow_addr_equal(&ev.addresses.list[i].addr,
+						  &list[seen].addr));
+		}
+		ck_assert(ev.addresses.more == (seen < n));
 	}
 	ck_assert(next(b, SESSION_ADDRESSES));
 	ck_assert_uint_eq(ev.addresses.n, 0);
+	ck_assert(!ev.addresses.more && !ev.addresses.rest);
 }
 END_TEST
 
