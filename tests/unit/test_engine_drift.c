@@ -229,15 +229,18 @@ START_TEST(interfaces_have_names_of_their_own)
 				 ens3 = { DRIFT_INTERFACES, "lan", "ens3", "" };
 	static const struct drift_alias aliases[] = { { "eth1", "ens4" },
 						      { "eth0", "ens3" } };
+	struct drift_names names = { .interfaces = aliases, .n = 2 };
 
 	ours(LIST(&head, &eth0));
 	theirs(LIST(&head, &ens3));
 	ck_assert_uint_eq(seen(), 1);
-	engine_drift_aliases(e, 0, aliases, 2, now);
+	engine_drift_names(e, 0, &names, now);
 	ck_assert_uint_eq(seen(), 0);
-	engine_drift_aliases(e, 0, aliases, 1, now);
+	names.n = 1;
+	engine_drift_names(e, 0, &names, now);
 	ck_assert_uint_eq(seen(), 1);
-	engine_drift_aliases(e, 0, NULL, 0, now);
+	names.n = 0;
+	engine_drift_names(e, 0, &names, now);
 	ck_assert_uint_eq(seen(), 1);
 }
 END_TEST
