@@ -58,13 +58,14 @@ struct audit_round {
 	mono_t started, phase_at, summed_at, pause_until;
 	uint8_t key[DIGEST_KEY_LEN];
 	unsigned bits, looks;
+	int64_t looks_ns;		 /* from the sums on, for looks */
 	bool dumping;			 /* our dump runs */
 	bool dumped, summed;		 /* of AUDIT_SUMMING */
 	size_t differ;			 /* buckets, as the sums say */
 	uint64_t theirs;		 /* entries there */
 	uint32_t sum[AUDIT_BUCKETS_MAX]; /* ours less theirs */
 	struct audit_touched touched;
-	struct audit_set dirty, listed, seen; /* seen: listed before */
+	struct audit_set dirty, doubt, listed, seen; /* seen: listed before */
 	/* Tuples of seen buckets that are still to be judged. */
 	struct audit_tuples again;
 	struct audit_list entries;

@@ -372,8 +372,6 @@ void engine_judge_found(struct engine *e, const struct session_audit *m,
 /* --- engine_answer.c: comparing, as the other node */
 void engine_answer_asked(struct engine *e, unsigned peer,
 			 const struct session_audit *m, mono_t now);
-/* We are told of a flow: it is alive. */
-void engine_answer_told(struct engine *e, const struct flow *f);
 bool engine_answer_wants_dump(const struct engine *e, unsigned *peer);
 void engine_answer_dumping(struct engine *e, unsigned peer);
 void engine_answer_chunk(struct engine *e, unsigned peer,

@@ -22,8 +22,9 @@ static uint32_t buckets_at_once(const struct engine *e)
 	uint64_t most = e->table > r->theirs ? e->table : r->theirs;
 	uint64_t n = AUDIT_ENTRIES_MAX / 2 / ((most >> r->bits) + 1);
 
-	if (n > SESSION_AUDIT_BUCKETS_MAX)
-		return SESSION_AUDIT_BUCKETS_MAX;
+	/* each may have a finding */
+	if (n > AUDIT_FINDINGS_MAX)
+		return AUDIT_FINDINGS_MAX;
 	return n ? (uint32_t)n : 1;
 }
 
@@ -46,7 +47,7 @@ static void pick(struct audit_round *r, bool seen, bool touched, uint32_t *list,
 
 void engine_judge_look(struct engine *e, mono_t now)
 {
-	uint32_t list[SESSION_AUDIT_BUCKETS_MAX], most = buckets_at_once(e);
+	uint32_t list[AUDIT_FINDINGS_MAX], most = buckets_at_once(e);
 	struct audit_round *r = e->round;
 	struct session_audit m = { .kind = SESSION_AUDIT_LIST,
 				   .buckets = list };

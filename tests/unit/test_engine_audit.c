@@ -5,6 +5,9 @@
 #include "engine_int.h"
 #include "engine_scene.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
 #define PERIOD AUDIT_PERIOD_LEAST_NS
 
 static void audited_pair(void)
@@ -105,6 +108,112 @@ START_TEST(a_large_table_is_looked_at_without_pauses)
 	}
 	ck_assert_uint_eq(sim->node[A].verified, 1);
 	ck_assert_uint_eq(audit(A)->last.count[AUDIT_MARK], differ);
+}
+END_TEST
+
+/* And without a person who waits all of it is mended in one round. */
+START_TEST(a_round_looks_until_all_is_mended)
+{
+	const unsigned differ = 12;
+	unsigned marked = 0;
+	uint64_t rounds;
+	struct kernel *b;
+
+	audited_pair();
+	sim->traffic = false;
+	sim->tampered_once = true;
+	run(PERIOD);
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < b->n && marked < differ; i++)
+		if (b->entries[i].flow.orig.src.b[0] == 10 &&
+		    b->entries[i].flow.tcp_state == TCP_CONNTRACK_ESTABLISHED) {
+			b->entries[i].flow.mark = 99;
+			marked++;
+		}
+	ck_assert_uint_eq(marked, differ);
+	for (int i = 0; i < 60 && !audit(A)->repaired[1]; i++) {
+		if (engine(A)->round) /* one bucket at a time */
+			engine(A)->round->theirs = 1ULL << 40;
+		run(100 * MS);
+	}
+	rounds = audit(A)->rounds;
+	while (audit(A)->rounds == rounds)
+		run(100 * MS);
+	ck_assert_uint_eq(audit(A)->repaired[1], differ);
+}
+END_TEST
+
+static struct kernel_entry *established(unsigned i)
+{
+	struct kernel *k = &sim->node[i].kernel;
+
+	for (size_t n = 0; n < k->n; n++)
+		if (k->entries[n].flow.orig.src.b[0] == 10 &&
+		    k->entries[n].flow.tcp_state == TCP_CONNTRACK_ESTABLISHED)
+			return &k->entries[n];
+	ck_abort_msg("no established connection");
+}
+
+/* In each round something changes in every bucket, so none can be judged. */
+static void run_touched(int64_t ns)
+{
+	const mono_t until = mono_add(sim->now, ns);
+
+	while (!mono_due(until, sim->now)) {
+		struct audit_round *r = engine(A)->round;
+
+		if (r && r->phase == AUDIT_SUMMING)
+			memset(r->touched.buckets.bits, 0xff,
+			       sizeof(r->touched.buckets.bits));
+		run(10 * MS);
+	}
+}
+
+/* What lives does not end for it, and what is gone has little time left. */
+START_TEST(a_copy_in_doubt_lives_on_for_two_periods)
+{
+	struct sim_conf conf = conf_of();
+	struct flow udp = { 0 }, gone;
+	struct kernel *a, *b;
+
+	conf.audit_ns = PERIOD;
+	conf.link_delay_ns = 20 * MS;
+	pair_of(&conf);
+	sim->traffic = false;
+	sim->tampered_once = true;
+	run(PERIOD);
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->entries[i].flow.l4proto == IPPROTO_UDP &&
+		    a->entries[i].flow.orig.src.b[0] == 10 &&
+		    a->entries[i].flow.status & IPS_ASSURED)
+			udp = a->entries[i].flow;
+	ck_assert_int_eq(udp.l4proto, IPPROTO_UDP);
+	kernel_refresh(a, kernel_find(a, &udp), sim->now);
+	kernel_find(b, &udp)->flow.mark = 99;
+	gone = established(A)->flow;
+	ck_assert_ptr_nonnull(kernel_find(b, &gone));
+	kernel_subscribe(a, false);
+	kernel_remove(a, kernel_find(a, &gone), false, 0, sim->now);
+	kernel_subscribe(a, true);
+	run_touched(2 * PERIOD);
+	kernel_refresh(a, kernel_find(a, &udp), sim->now);
+	kernel_find(b, &gone)->expires = mono_add(sim->now, 2 * PERIOD);
+	for (int i = 0; i < 200; i++) {
+		kernel_refresh(a, kernel_find(a, &udp), sim->now);
+		run_touched(1 * S);
+		ck_assert_ptr_nonnull(kernel_find(b, &udp));
+		ck_assert_ptr_nonnull(kernel_find(b, &gone));
+		ck_assert_int_le(left_ns(kernel_find(b, &gone)), 2 * PERIOD);
+	}
+	ck_assert_uint_eq(kernel_find(b, &udp)->flow.mark, 99);
+	for (int i = 0; i < 20; i++) {
+		kernel_refresh(a, kernel_find(a, &udp), sim->now);
+		run(4 * PERIOD / 20);
+	}
+	ck_assert_uint_eq(kernel_find(b, &udp)->flow.mark, 0);
+	ck_assert_ptr_null(kernel_find(b, &gone));
 }
 END_TEST
 
@@ -306,6 +415,36 @@ START_TEST(an_older_peer_is_told_nothing)
 }
 END_TEST
 
+static unsigned bits_of_a_large_table(void)
+{
+	engine_audit_give_up(engine(A), "a test", sim->now);
+	engine(A)->peers[0].audit.next_at = sim->now;
+	engine(A)->table = 1000000;
+	engine_audit_settle(engine(A), sim->now);
+	ck_assert_ptr_nonnull(engine(A)->round);
+	return engine(A)->round->bits;
+}
+
+START_TEST(an_older_peer_is_asked_as_it_can_answer)
+{
+	struct flow gone;
+
+	audited_pair();
+	sim->traffic = false;
+	sim->tampered_once = true;
+	ck_assert_uint_eq(bits_of_a_large_table(), 20);
+	engine(A)->peers[0].hello.capabilities &=
+		~(uint32_t)SESSION_CAN_AUDIT_FINE;
+	ck_assert_uint_eq(bits_of_a_large_table(), 16);
+	gone = established(A)->flow;
+	kernel_subscribe(&sim->node[A].kernel, false);
+	kernel_remove(&sim->node[A].kernel, established(A), false, 0, sim->now);
+	kernel_subscribe(&sim->node[A].kernel, true);
+	run((TIMEOUT_PERIODS + 3) * PERIOD);
+	ck_assert_ptr_null(kernel_find(&sim->node[B].kernel, &gone));
+}
+END_TEST
+
 /* Who hands over, and a bulk, come before it. */
 START_TEST(it_gives_way)
 {
@@ -330,6 +469,8 @@ int main(void)
 	const TTest *const list[] = {
 		a_difference_is_repaired_once_and_verify_repairs_none,
 		a_large_table_is_looked_at_without_pauses,
+		a_round_looks_until_all_is_mended,
+		a_copy_in_doubt_lives_on_for_two_periods,
 		what_is_told_costs_the_audit_nothing,
 		who_lost_its_table_gets_a_bulk,
 		what_cannot_be_mended_is_an_alarm,
@@ -338,6 +479,7 @@ int main(void)
 		an_upgraded_standby_gives_its_copies_time,
 		without_an_audit_copies_live_for_an_hour,
 		an_older_peer_is_told_nothing,
+		an_older_peer_is_asked_as_it_can_answer,
 		it_gives_way,
 	};
 	Suite *s = suite_create("engine_audit");
