@@ -17,7 +17,7 @@
 /* A copy's life is counted in periods of at least that. */
 #define AUDIT_PERIOD_LEAST_NS (5 * MONO_S)
 /* That differ and are judged in one look. */
-#define AUDIT_FINDINGS_MAX 2048
+#define AUDIT_FINDINGS_MAX 4096
 /* Flows of which it is remembered that they were repaired. */
 #define AUDIT_MEMORY 256
 
@@ -96,6 +96,7 @@ struct engine_audit {
 	uint64_t refused[SESSION_REFUSALS_MAX];
 	int64_t period_ns;  /* that it was told */
 	mono_t extra_since; /* each round since then found some */
+	bool swept;	    /* a bulk was to remove those, since then */
 	uint64_t uncured;   /* differ after a repair */
 	char alarm[SESSION_REASON_MAX * 2]; /* why; "" unless there is one */
 	struct audit_answer *answer;

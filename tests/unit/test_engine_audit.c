@@ -262,6 +262,63 @@ START_TEST(who_lost_its_table_gets_a_bulk)
 }
 END_TEST
 
+/* Who lacks most of what the peer has: conntrack -F, and its events with it. */
+static size_t lose_all(struct kernel *k, struct flow *lost)
+{
+	size_t n = 0;
+
+	kernel_subscribe(k, false);
+	for (size_t i = k->n; i > 0; i--) {
+		struct kernel_entry *e = &k->entries[i - 1];
+
+		if (e->flow.orig.src.b[0] != 10)
+			continue;
+		lost[n++] = e->flow;
+		sim_untold(sim, &e->flow);
+		kernel_remove(k, e, true, 1, sim->now);
+	}
+	kernel_subscribe(k, true);
+	return n;
+}
+
+/* The sweep behind a bulk removes it; once, for what is there again afterwards
+ * passes there. */
+START_TEST(what_a_flush_left_is_swept_once)
+{
+	static struct flow lost[KERNEL_ENTRIES_MAX];
+	struct sim_conf conf = conf_of();
+	struct kernel *b;
+	uint64_t bulks;
+	size_t n;
+
+	conf.audit_ns = PERIOD;
+	conf.tuples = KERNEL_ENTRIES_MAX;
+	pair_of(&conf);
+	sim->traffic = false;
+	sim->tampered_once = true;
+	sim_fill(sim, A, KERNEL_ENTRIES_MAX - 100);
+	run(2 * PERIOD);
+	b = &sim->node[B].kernel;
+	bulks = rx(B)->id;
+	n = lose_all(&sim->node[A].kernel, lost);
+	ck_assert_uint_gt(n, AUDIT_FINDINGS_MAX);
+	ck_assert_uint_gt(b->n, AUDIT_FINDINGS_MAX);
+	for (int i = 0; i < 20 && b->n > 100; i++)
+		run(PERIOD / 10);
+	ck_assert_uint_lt(b->n, 100);
+	ck_assert_uint_eq(rx(B)->id, bulks + 1);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+
+	for (size_t i = 0; i < n; i++)
+		(void)kernel_create(b, &lost[i], sim->now);
+	run(2 * PERIOD);
+	ck_assert_uint_eq(rx(B)->id, bulks + 1);
+	ck_assert_uint_gt(b->n, AUDIT_FINDINGS_MAX);
+	run(3 * PERIOD + TIMEOUT_PERIODS * PERIOD);
+	ck_assert_uint_lt(b->n, 100);
+}
+END_TEST
+
 /* How often history has these words. */
 static unsigned noted(unsigned i, const char *words)
 {
@@ -473,6 +530,7 @@ int main(void)
 		a_copy_in_doubt_lives_on_for_two_periods,
 		what_is_told_costs_the_audit_nothing,
 		who_lost_its_table_gets_a_bulk,
+		what_a_flush_left_is_swept_once,
 		what_cannot_be_mended_is_an_alarm,
 		an_alarm_ends_with_the_mastership,
 		copies_live_while_they_are_confirmed,
