@@ -266,7 +266,9 @@ static void refresh(struct engine *e, struct audit_answer *a,
 		if (!is_short(a, f, full))
 			return;
 	}
-	engine_op(e, FLOW_TIMEOUT, f, full);
+	/* or it has the time of what was told since */
+	if (!e->changed_many && !engine_lower_outdated(e, f))
+		engine_op(e, FLOW_TIMEOUT, f, full);
 }
 
 /* Who else tells us has what the owner lacks. */
@@ -283,7 +285,8 @@ static void cut(struct engine *e, unsigned peer, const struct flow *f)
 	struct engine_audit *audit = &e->peers[peer].audit;
 
 	if (!audit->answer->repair || !may_cut(e, peer) ||
-	    f->status & IPS_FIXED_TIMEOUT || f->timeout_s <= e->standby_s)
+	    f->status & IPS_FIXED_TIMEOUT || f->timeout_s <= e->standby_s ||
+	    e->changed_many || engine_lower_outdated(e, f))
 		return;
 	audit->cut++;
 	engine_op(e, FLOW_TIMEOUT, f, e->standby_s);

@@ -317,10 +317,11 @@ static void sweep(struct engine *e, const struct flow *f)
  * where we are master of others it is seen that it was ours. */
 static void raise_one(struct engine *e, const struct flow *f)
 {
-	if (!engine_all_work(e))
+	/* what was told since is a copy */
+	if (!engine_all_work(e) && !engine_lower_outdated(e, f))
 		engine_op(e, FLOW_TIMEOUT, f,
 			  timeouts_standby(&e->timeouts, f, e->standby_s));
-	else if (merge_fresh(f, &e->timeouts))
+	else if (engine_all_work(e) && merge_fresh(f, &e->timeouts))
 		engine_op(e, FLOW_TIMEOUT, f, timeouts_raised(&e->timeouts, f));
 }
 
@@ -369,15 +370,12 @@ static void visit_all(struct engine *e, const struct flow *list, size_t n,
 {
 	bool skip[ENGINE_OPS_MAX];
 
-	if (e->dump == DUMP_LOWER)
-		audit_tuples_sort(&e->changed);
 	/* all of them before the first op: they share the memory */
 	for (size_t i = 0; i < n; i++)
 		skip[i] = outdated(e, &list[i]);
 	for (size_t i = 0; i < n; i++)
 		if (!skip[i])
 			visit(e, &list[i], now);
-	engine_lower_chunk(e);
 }
 
 static void lowered(struct engine *e)
@@ -446,6 +444,7 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	if (e->dump_abort)
 		return;
 	assert(n <= ENGINE_OPS_MAX);
+	audit_tuples_sort(&e->changed);
 	if (what == DUMP_BULK && !failed) {
 		engine_sync_chunk(e, peer, list, n, more, now);
 		if (e->bulk_lowers)
@@ -458,6 +457,7 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 		visit_all(e, list, n, now);
 	}
 	e->fresh = 0;
+	engine_lower_chunk(e);
 	e->chunk_offered = e->destroys.offered;
 	engine_dump_rest(e, false, cost_ns, now);
 	if (more && !failed)

@@ -328,8 +328,10 @@ void engine_dump_rest(struct engine *e, bool injected, int64_t cost_ns,
 void engine_lower(struct engine *e, const struct flow *f);
 /* To the peers, where an old master may have lost it. */
 void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now);
-/* An event was read: it is not as in the chunk that waits. */
+/* An event was read, or a peer told it: it is not as in the chunk that waits. */
 void engine_lower_changed(struct engine *e, const struct flow *f);
+/* That was so of this flow; of others perhaps, too (changed_many). */
+bool engine_lower_outdated(const struct engine *e, const struct flow *f);
 /* The kernel fills the next chunk from now on. */
 void engine_lower_chunk(struct engine *e);
 

@@ -440,6 +440,49 @@ START_TEST(an_upgraded_standby_gives_its_copies_time)
 }
 END_TEST
 
+/* What a dump says that waits may be older than what was told (rules 4). */
+START_TEST(a_copy_that_closed_meanwhile_gets_no_long_time)
+{
+	struct kernel *a, *b;
+	struct kernel_dump *d;
+	const struct flow *f = NULL;
+	struct kernel_entry *e;
+
+	audited_pair();
+	sim->traffic = false;
+	run(2 * PERIOD);
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	d = &b->dump;
+	for (size_t i = 0; i < b->n; i++)
+		b->entries[i].expires = mono_add(sim->now, 1000 * S);
+	for (int n = 0; n < 2000000 && !f; n++) {
+		run(10 * MONO_US);
+		if (!d->running || engine(B)->dump != DUMP_ANSWER ||
+		    engine(B)->nops ||
+		    engine(B)->peers[0].audit.answer->phase != ANSWER_SUM)
+			continue;
+		for (size_t i = 0; i < d->n && !f; i++)
+			if (d->chunk[i].tcp_state ==
+				    TCP_CONNTRACK_ESTABLISHED &&
+			    kernel_find(a, &d->chunk[i]))
+				f = &d->chunk[i];
+	}
+	ck_assert_ptr_nonnull(f);
+	/* the chunk waits, and the word comes */
+	engine(B)->dump_after = mono_add(sim->now, 1 * S);
+	e = kernel_find(a, f);
+	e->flow.tcp_state = TCP_CONNTRACK_CLOSE;
+	kernel_changed(a, e, sim->now);
+	e = kernel_find(b, f);
+	run(500 * MS);
+	ck_assert_uint_eq(e->flow.tcp_state, TCP_CONNTRACK_CLOSE);
+	run(1 * S);
+	ck_assert_uint_eq(e->flow.tcp_state, TCP_CONNTRACK_CLOSE);
+	ck_assert_int_lt(left_ns(e), 600 * S);
+}
+END_TEST
+
 /* Nobody looks any more: an hour, before the first one ends. */
 START_TEST(without_an_audit_copies_live_for_an_hour)
 {
@@ -535,6 +578,7 @@ int main(void)
 		an_alarm_ends_with_the_mastership,
 		copies_live_while_they_are_confirmed,
 		an_upgraded_standby_gives_its_copies_time,
+		a_copy_that_closed_meanwhile_gets_no_long_time,
 		without_an_audit_copies_live_for_an_hour,
 		an_older_peer_is_told_nothing,
 		an_older_peer_is_asked_as_it_can_answer,
