@@ -49,6 +49,7 @@ enum session_audit_kind {
 enum session_audit_set {
 	AUDIT_DIFFERS, /* and nothing in it changed meanwhile */
 	AUDIT_DOUBT,   /* it differs, and something did */
+	AUDIT_PASSED,  /* packets of all in it passed at the owner */
 	AUDIT_SETS
 };
 

@@ -7,14 +7,15 @@
  * A copy lives for max(nominal, 3 periods of the audit), as long as each peer
  * that tells us anything looks regularly: the dump for the sums gives what the
  * round before has confirmed its time again, and takes from others what is too
- * much. Where nobody looks (an older peer, none, a bulk that goes on) it is an
- * hour, and what is here is raised to that before the first copy ends. Where
- * several nodes work a copy has more than any packet gives it (timeouts_copy).
- * `owners` is a flow in the owner's numbers of zones.
+ * much. Where nobody looks (an older peer, none, a bulk) it is an hour, and what
+ * is here is raised to that before the first copy ends. Where several nodes work
+ * a copy has more than any packet gives it (timeouts_copy), on a master, too,
+ * while its packets pass there. `owners` is a flow in the owner's zones.
  *
  * Invariant: a copy ends early only if its owner did not have it in two looks.
  */
 #include "engine_int.h"
+#include "merge.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <stdlib.h>
@@ -215,19 +216,23 @@ void engine_answer_settle(struct engine *e, mono_t now)
 
 /*
  * What it may be given again: all if the owner's entry was as ours in the last
- * round, and nothing if it was not. Where that could not be seen, for what
- * changed beside it, enough to be there in the next one: no copy of what lives
- * ends by such a chance, and none of what is gone gets a long time back.
+ * round, nothing if it was not. Where that could not be seen, for what changed
+ * beside it, some: no copy of what lives ends, none of what is gone lives long.
  */
-static uint32_t confirmed_s(const struct audit_answer *a, const struct flow *f,
-			    uint32_t full)
+static uint32_t confirmed_s(const struct engine *e,
+			    const struct audit_answer *a, const struct flow *f,
+			    const struct flow *owners, uint32_t full)
 {
-	uint32_t bucket = audit_bucket(digest_tuple(a->confirmed_key, f),
+	uint32_t bucket = audit_bucket(digest_tuple(a->confirmed_key, owners),
 				       a->confirmed_bits);
 	uint32_t some = (uint32_t)(2 * a->period_ns / MONO_S);
 
-	if (!a->confirmed || !audit_compares(f) ||
+	if (!a->confirmed || !audit_compares(owners) ||
 	    audit_set_has(&a->said[AUDIT_DIFFERS], bucket))
+		return 0;
+	/* two that keep each other's copies would keep them for ever */
+	if (e->masters && (merge_mine(f, &e->timeouts) ||
+			   !audit_set_has(&a->said[AUDIT_PASSED], bucket)))
 		return 0;
 	if (audit_set_has(&a->said[AUDIT_DOUBT], bucket) && some < full)
 		return some;
@@ -257,12 +262,12 @@ static void refresh(struct engine *e, struct audit_answer *a,
 			 : timeouts_standby(&e->timeouts, f, e->standby_s);
 	uint32_t most = all_work ? timeouts_raised(&e->timeouts, f) : full;
 
-	if (e->masters || !a->period_ns || f->status & IPS_FIXED_TIMEOUT)
+	if (!a->period_ns || f->status & IPS_FIXED_TIMEOUT)
 		return;
-	if (f->timeout_s <= most) {
+	if (e->masters || f->timeout_s <= most) {
 		if (!is_short(a, f, full))
 			return;
-		full = confirmed_s(a, owners, full);
+		full = confirmed_s(e, a, f, owners, full);
 		if (!is_short(a, f, full))
 			return;
 	}

@@ -28,6 +28,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "merge.h"
+
 #define LOOKS_MAX_VERIFY 64 /* of single entries, in one round */
 #define STALLED_NS	 (120 * MONO_S)
 #define RETRY_NS	 (5 * MONO_S)
@@ -228,6 +230,7 @@ static bool say_fine(struct engine *e, mono_t now)
 	return engine_audit_say(e, &begin, now) &&
 	       say_words(e, AUDIT_DIFFERS, &e->round->dirty, now) &&
 	       say_words(e, AUDIT_DOUBT, &e->round->doubt, now) &&
+	       say_words(e, AUDIT_PASSED, &e->round->passed, now) &&
 	       engine_audit_say(e, &end, now);
 }
 
@@ -297,6 +300,9 @@ static void summed(struct engine *e, mono_t now)
 					      ? &r->doubt
 					      : &r->dirty,
 				      i);
+	for (uint32_t i = audit_set_next(&r->copies, 0, r->bits);
+	     i < 1U << r->bits; i = audit_set_next(&r->copies, i + 1, r->bits))
+		audit_set_remove(&r->passed, i);
 	if (!say_verdict(e, now))
 		return;
 	if (r->verify)
@@ -339,6 +345,19 @@ void engine_audit_dumping(struct engine *e, bool running, mono_t now)
 		engine_audit_give_up(e, "memory is short", now);
 }
 
+static void add_up(struct engine *e, const struct flow *f)
+{
+	struct audit_round *r = e->round;
+	uint32_t bucket = audit_bucket(digest_tuple(r->key, f), r->bits);
+
+	r->sum[bucket] += digest_identity(r->key, f);
+	r->report.count[AUDIT_COMPARED]++;
+	if (engine_all_work(e))
+		audit_set_add(merge_mine(f, &e->timeouts) ? &r->passed
+							  : &r->copies,
+			      bucket);
+}
+
 void engine_audit_chunk(struct engine *e, const struct flow *list, size_t n)
 {
 	struct audit_round *r = e->round;
@@ -351,10 +370,7 @@ void engine_audit_chunk(struct engine *e, const struct flow *list, size_t n)
 		if (r->phase == AUDIT_COMPARING) {
 			engine_judge_compare(r, f);
 		} else if (audit_compares(f)) {
-			r->sum[audit_bucket(digest_tuple(r->key, f),
-					    r->bits)] +=
-				digest_identity(r->key, f);
-			r->report.count[AUDIT_COMPARED]++;
+			add_up(e, f);
 		}
 	}
 }

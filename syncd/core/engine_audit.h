@@ -66,6 +66,7 @@ struct audit_round {
 	uint32_t sum[AUDIT_BUCKETS_MAX]; /* ours less theirs */
 	struct audit_touched touched;
 	struct audit_set dirty, doubt, listed, seen; /* seen: listed before */
+	struct audit_set passed, copies; /* where several nodes work */
 	/* Tuples of seen buckets that are still to be judged. */
 	struct audit_tuples again;
 	struct audit_list entries;
