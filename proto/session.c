@@ -70,7 +70,7 @@ struct session *session_new(const struct session_conf *conf)
 	s->started = conf->started;
 	s->hello.capabilities = SESSION_CAN_AUDIT | SESSION_CAN_EXPECTS |
 				SESSION_CAN_RESUME | SESSION_CAN_SETS |
-				SESSION_CAN_FACTS;
+				SESSION_CAN_FACTS | SESSION_CAN_AUDIT_FINE;
 	s->tx.flows_max = conf->resume_bytes;
 	arena_init(&s->rx.arena);
 	if (session_tx_init(&s->tx) < 0 || queue_init(&s->rx.q) < 0) {

@@ -99,6 +99,7 @@ int session_send_audit(struct session *s, const struct session_audit *a,
 	m.last = a->last;
 	m.repair = a->repair;
 	m.first = a->first;
+	m.set = a->set;
 	memcpy(count, a->count, sizeof(count));
 	m.count = count;
 	m.n_count = AUDIT_COUNTS;
@@ -162,6 +163,7 @@ bool session_audit_get(struct arena *arena, const struct frame *f,
 		.last = m->last,
 		.repair = m->repair,
 		.first = m->first,
+		.set = m->set,
 		.sums = m->sum,
 		.nsums = m->n_sum,
 		.buckets = m->bucket,

@@ -17,6 +17,9 @@ struct session;
 
 /* A bit of the hello's capabilities: only such a peer is told of audits. */
 #define SESSION_CAN_AUDIT (1U << 2)
+/* And only such a one of more than SESSION_AUDIT_BITS_OLD, and of a verdict in
+ * words. */
+#define SESSION_CAN_AUDIT_FINE (1U << 13)
 
 /* In one message. */
 #define SESSION_AUDIT_SUMS_MAX	  8192
@@ -26,7 +29,8 @@ struct session;
 #define SESSION_AUDIT_TEXTS_MAX	  16
 #define SESSION_AUDIT_TEXT_SIZE	  192
 #define SESSION_AUDIT_BITS_MIN	  8
-#define SESSION_AUDIT_BITS_MAX	  16
+#define SESSION_AUDIT_BITS_OLD	  16
+#define SESSION_AUDIT_BITS_MAX	  20
 
 enum session_audit_kind {
 	SESSION_AUDIT_BEGIN = 1,
@@ -41,6 +45,14 @@ enum session_audit_kind {
 	SESSION_AUDIT_REFUSED,
 };
 
+/* What a verdict in words says of a bucket: a bit each, in sums. */
+enum session_audit_set {
+	AUDIT_DIFFERS, /* and nothing in it changed meanwhile */
+	AUDIT_DOUBT,   /* it differs, and something did */
+	AUDIT_PASSED,  /* packets of all in it passed at the owner */
+	AUDIT_SETS
+};
+
 /* The places of count. */
 enum session_audit_count {
 	AUDIT_COMPARED, /* entries of the owner; of SUMS and FOUND: theirs */
@@ -52,7 +64,7 @@ enum session_audit_count {
 	AUDIT_MARK,	/* in the mark, */
 	AUDIT_OTHER,	/* in translation, helper or master */
 	AUDIT_REPAIRED,
-	AUDIT_UNSETTLED, /* buckets that differed and were not looked into */
+	AUDIT_UNSETTLED, /* buckets that differ and were not looked into */
 	AUDIT_TOOK_MS,
 	AUDIT_COUNTS
 };
@@ -65,6 +77,7 @@ struct session_audit {
 	uint32_t bits, period_ms;
 	bool urgent, last, repair;
 	uint32_t first;
+	uint32_t set; /* of VERDICT: session_audit_set, of sums */
 	const uint32_t *sums, *buckets;
 	size_t nsums, nbuckets;
 	/* of each entry; of EXTRA the tuples alone */

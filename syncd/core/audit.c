@@ -17,11 +17,13 @@
 #define STATE_REPLIED 0x10
 #define STATE_ASSURED 0x20
 
-unsigned audit_bits(uint64_t entries)
+unsigned audit_bits(uint64_t entries, unsigned most)
 {
 	unsigned bits = SESSION_AUDIT_BITS_MIN;
 
-	while (bits < SESSION_AUDIT_BITS_MAX && 4 * entries >> bits)
+	while (bits < SESSION_AUDIT_BITS_OLD && 4 * entries >> bits)
+		bits++;
+	while (bits >= SESSION_AUDIT_BITS_OLD && bits < most && entries >> bits)
 		bits++;
 	return bits;
 }

@@ -17,9 +17,10 @@
 /* Entries of the other node that are looked at one by one at a time. */
 #define AUDIT_ENTRIES_MAX 65536
 
-/* So many bits for a table of so many entries: four buckets for each, within
- * the limits. So few buckets differ only because others in them do. */
-unsigned audit_bits(uint64_t entries);
+/* So many bits for a table of so many entries: four buckets for each, of a large
+ * one one, up to most. So few buckets differ only because others in them do, and
+ * in few of them anything changes while tables are read. */
+unsigned audit_bits(uint64_t entries, unsigned most);
 
 /* Is it compared at all, if it passes the filter? Closing states are not: they
  * go by themselves. */

@@ -33,6 +33,21 @@ void audit_set_remove(struct audit_set *s, uint32_t bucket)
 	s->bits[bucket / 8] &= (uint8_t) ~(1U << bucket % 8);
 }
 
+uint32_t audit_set_word(const struct audit_set *s, uint32_t at)
+{
+	const uint8_t *b = &s->bits[4 * at];
+
+	return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+	       (uint32_t)b[3] << 24;
+}
+
+void audit_set_add_word(struct audit_set *s, uint32_t at, uint32_t word)
+{
+	for (uint32_t i = 0; i < 32; i++)
+		if (word >> i & 1)
+			audit_set_add(s, 32 * at + i);
+}
+
 uint32_t audit_set_next(const struct audit_set *s, uint32_t from, unsigned bits)
 {
 	const uint32_t end = 1U << bits;

@@ -33,6 +33,9 @@ void audit_set_remove(struct audit_set *s, uint32_t bucket);
 void audit_set_join(struct audit_set *s, const struct audit_set *other,
 		    unsigned bits);
 bool audit_set_has(const struct audit_set *s, uint32_t bucket);
+/* Of 32 buckets a bit each, from 32 * at on. */
+uint32_t audit_set_word(const struct audit_set *s, uint32_t at);
+void audit_set_add_word(struct audit_set *s, uint32_t at, uint32_t word);
 /* The first one of at least that number, up to 1 << bits, which means none. */
 uint32_t audit_set_next(const struct audit_set *s, uint32_t from,
 			unsigned bits);

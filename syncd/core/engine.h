@@ -363,7 +363,7 @@ struct engine {
 	int64_t dump_cost_ns; /* of its last chunk */
 	mono_t lower_at;      /* when it is due */
 	bool bulk_lowers;     /* the bulk that runs does it on its way */
-	/* since the chunk of DUMP_LOWER was filled; more than fit in */
+	/* since the chunk of a dump was filled; more than fit in */
 	struct audit_tuples changed;
 	bool changed_many;
 	bool raise;	 /* DUMP_RAISE is due */

@@ -7,14 +7,15 @@
  * A copy lives for max(nominal, 3 periods of the audit), as long as each peer
  * that tells us anything looks regularly: the dump for the sums gives what the
  * round before has confirmed its time again, and takes from others what is too
- * much. Where nobody looks (an older peer, none, a bulk that goes on) it is an
- * hour, and what is here is raised to that before the first copy ends. Where
- * several nodes work a copy has more than any packet gives it (timeouts_copy).
- * `owners` is a flow in the owner's numbers of zones.
+ * much. Where nobody looks (an older peer, none, a bulk) it is an hour, and what
+ * is here is raised to that before the first copy ends. Where several nodes work
+ * a copy has more than any packet gives it (timeouts_copy), on a master, too,
+ * while its packets pass there. `owners` is a flow in the owner's zones.
  *
  * Invariant: a copy ends early only if its owner did not have it in two looks.
  */
 #include "engine_int.h"
+#include "merge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -89,13 +90,17 @@ static void begin(struct engine *e, unsigned peer,
 
 static void verdict(struct audit_answer *a, const struct session_audit *m)
 {
-	if (m->first == 0)
-		audit_set_clear(&a->coming);
+	if (m->first == 0 && m->set == AUDIT_DIFFERS)
+		memset(a->coming, 0, sizeof(a->coming));
 	for (size_t i = 0; i < m->nbuckets; i++)
-		audit_set_add(&a->coming, m->buckets[i]);
+		audit_set_add(&a->coming[AUDIT_DIFFERS], m->buckets[i]);
+	for (uint32_t i = 0; i < m->nsums && m->set < AUDIT_SETS; i++)
+		if (m->first + i < AUDIT_BUCKETS_MAX / 32)
+			audit_set_add_word(&a->coming[m->set], m->first + i,
+					   m->sums[i]);
 	if (!m->last)
 		return;
-	a->differ = a->coming;
+	memcpy(a->said, a->coming, sizeof(a->said));
 	memcpy(a->confirmed_key, a->key, sizeof(a->key));
 	a->confirmed_bits = a->bits;
 	a->confirmed = true;
@@ -148,36 +153,6 @@ void engine_answer_asked(struct engine *e, unsigned peer,
 }
 
 /* --- timeouts ---------------------------------------------------------------- */
-
-static const uint8_t memory_key[DIGEST_KEY_LEN] = "audit's memory.";
-
-/* It was cut: no more time for it until we are told of it again. */
-static void remember(struct audit_answer *a, const struct flow *f)
-{
-	a->cut[a->ncut++ % AUDIT_CUT] = digest_tuple(memory_key, f);
-}
-
-static uint64_t *remembered(struct audit_answer *a, const struct flow *f)
-{
-	size_t n = a->ncut < AUDIT_CUT ? a->ncut : AUDIT_CUT;
-	uint64_t hash = n ? digest_tuple(memory_key, f) : 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (a->cut[i] == hash)
-			return &a->cut[i];
-	return NULL;
-}
-
-void engine_answer_told(struct engine *e, const struct flow *f)
-{
-	for (unsigned i = 0; i < e->npeers; i++) {
-		struct audit_answer *a = e->peers[i].audit.answer;
-		uint64_t *hash = a ? remembered(a, f) : NULL;
-
-		if (hash)
-			*hash = 0;
-	}
-}
 
 /* A bulk tells copies by their times from what is gone. */
 static bool bulk_runs(const struct engine *e)
@@ -235,21 +210,45 @@ void engine_answer_settle(struct engine *e, mono_t now)
 	}
 }
 
-/* The owner's entry is as ours, as far as the last round saw. */
-static bool is_confirmed(const struct audit_answer *a, const struct flow *f)
+/*
+ * What it may be given again: all if the owner's entry was as ours in the last
+ * round, nothing if it was not. Where that could not be seen, for what changed
+ * beside it, some: no copy of what lives ends, none of what is gone lives long.
+ */
+static uint32_t confirmed_s(const struct engine *e,
+			    const struct audit_answer *a, const struct flow *f,
+			    const struct flow *owners, uint32_t full)
 {
-	uint64_t tuple = digest_tuple(a->confirmed_key, f);
+	uint32_t bucket = audit_bucket(digest_tuple(a->confirmed_key, owners),
+				       a->confirmed_bits);
+	uint32_t some = (uint32_t)(2 * a->period_ns / MONO_S);
 
-	return a->confirmed && audit_compares(f) &&
-	       !audit_set_has(&a->differ,
-			      audit_bucket(tuple, a->confirmed_bits));
+	if (!a->confirmed || !audit_compares(owners) ||
+	    audit_set_has(&a->said[AUDIT_DIFFERS], bucket))
+		return 0;
+	/* two that keep each other's copies would keep them for ever */
+	if (e->masters && (merge_mine(f, &e->timeouts) ||
+			   !audit_set_has(&a->said[AUDIT_PASSED], bucket)))
+		return 0;
+	if (audit_set_has(&a->said[AUDIT_DOUBT], bucket) && some < full)
+		return some;
+	return full;
 }
 
 /*
- * No packet does it here. Where time is refreshed by less than an eighth it
- * waits, which spares most of it for TCP; but half a period is never awaited
- * longer, so that what is taken over has about its nominal time.
+ * Where time is refreshed by less than an eighth it waits, which spares most of
+ * it for TCP; but half a period is never awaited longer, so that what is taken
+ * over has about its nominal time.
  */
+static bool is_short(const struct audit_answer *a, const struct flow *f,
+		     uint32_t of)
+{
+	uint32_t slack = (uint32_t)(a->period_ns / (2 * MONO_S));
+
+	return f->timeout_s + (slack < of / 8 ? of / 8 : slack) < of;
+}
+
+/* No packet does it here. */
 static void refresh(struct engine *e, struct audit_answer *a,
 		    const struct flow *f, const struct flow *owners)
 {
@@ -258,15 +257,18 @@ static void refresh(struct engine *e, struct audit_answer *a,
 		all_work ? timeouts_copy(&e->timeouts, f)
 			 : timeouts_standby(&e->timeouts, f, e->standby_s);
 	uint32_t most = all_work ? timeouts_raised(&e->timeouts, f) : full;
-	uint32_t slack = (uint32_t)(a->period_ns / (2 * MONO_S));
 
-	if (e->masters || !a->period_ns || timeouts_fixed(f))
+	if (!a->period_ns || timeouts_fixed(f))
 		return;
-	if (slack < full / 8)
-		slack = full / 8;
-	if (f->timeout_s > most ||
-	    (f->timeout_s + slack < full && is_confirmed(a, owners) &&
-	     !remembered(a, f)))
+	if (e->masters || f->timeout_s <= most) {
+		if (!is_short(a, f, full))
+			return;
+		full = confirmed_s(e, a, f, owners, full);
+		if (!is_short(a, f, full))
+			return;
+	}
+	/* or it has the time of what was told since */
+	if (!e->changed_many && !engine_lower_outdated(e, f))
 		engine_op(e, FLOW_TIMEOUT, f, full);
 }
 
@@ -280,10 +282,9 @@ static void cut(struct engine *e, unsigned peer, const struct flow *f)
 {
 	struct engine_audit *audit = &e->peers[peer].audit;
 
-	if (!audit->answer->repair || !may_cut(e, peer) || timeouts_fixed(f))
-		return;
-	remember(audit->answer, f);
-	if (f->timeout_s <= e->standby_s)
+	if (!audit->answer->repair || !may_cut(e, peer) || timeouts_fixed(f) ||
+	    f->timeout_s <= e->standby_s || e->changed_many ||
+	    engine_lower_outdated(e, f))
 		return;
 	audit->cut++;
 	engine_op(e, FLOW_TIMEOUT, f, e->standby_s);

@@ -8,9 +8,6 @@
 #include "audit.h"
 #include "mono.h"
 
-/* Flows of which the copy was cut, and that are remembered. */
-#define AUDIT_CUT 1024
-
 enum answer_phase {
 	ANSWER_NOTHING,
 	ANSWER_SUM,	/* our dump for sums */
@@ -40,14 +37,12 @@ struct audit_answer {
 	size_t ntuples;
 	uint32_t entries; /* listed so far */
 	struct session_audit found;
-	/* The verdict of the round before: buckets that differ. */
+	/* The verdict of the round before. */
 	bool confirmed;
 	uint8_t confirmed_key[DIGEST_KEY_LEN];
 	unsigned confirmed_bits;
-	struct audit_set differ, coming; /* coming: until it is complete */
-	/* Hashes of what was cut, a ring. */
-	uint64_t cut[AUDIT_CUT];
-	size_t ncut;
+	struct audit_set said[AUDIT_SETS];
+	struct audit_set coming[AUDIT_SETS]; /* until it is complete */
 };
 
 #endif

@@ -16,7 +16,9 @@
  * told us before its list. A touched flow is not judged; its bucket is looked
  * at again. New flows need no rule of their own: their first event touches
  * them. Where the remembered bits meet by chance a difference is found by a
- * later round, which has another key.
+ * later round, which has another key. So is one in a bucket in which something
+ * else changed, unless a person waits: there are enough buckets for that to be
+ * rare, and each look costs both nodes another dump.
  *
  * Invariant: a repair is told in the moment of the judgement, between the
  * events before it and those after it.
@@ -26,8 +28,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOKS_MAX	 3 /* of single entries, in one round */
-#define LOOKS_MAX_VERIFY 40
+#include "merge.h"
+
+#define LOOKS_MAX_VERIFY 64 /* of single entries, in one round */
 #define STALLED_NS	 (120 * MONO_S)
 #define RETRY_NS	 (5 * MONO_S)
 
@@ -36,6 +39,11 @@ bool engine_audit_can(const struct engine *e, unsigned peer)
 	const struct engine_peer *p = &e->peers[peer];
 
 	return p->live && p->hello.capabilities & SESSION_CAN_AUDIT;
+}
+
+static bool is_fine(const struct engine *e, unsigned peer)
+{
+	return e->peers[peer].hello.capabilities & SESSION_CAN_AUDIT_FINE;
 }
 
 bool engine_audit_may(const struct engine *e, unsigned peer)
@@ -121,8 +129,15 @@ static void begin(struct engine *e, unsigned peer, mono_t now)
 	r->id = ++e->ids;
 	r->verify = a->wanted || a->asked;
 	r->started = now;
-	r->bits = m.bits =
-		r->verify ? SESSION_AUDIT_BITS_MAX : audit_bits(e->table);
+	r->bits =
+		audit_bits(e->table, is_fine(e, peer) ? SESSION_AUDIT_BITS_MAX
+						      : SESSION_AUDIT_BITS_OLD);
+	if (r->verify && r->bits < SESSION_AUDIT_BITS_OLD)
+		r->bits = SESSION_AUDIT_BITS_OLD;
+	m.bits = r->bits;
+	r->looks_ns = e->audit_period_ns > AUDIT_PERIOD_LEAST_NS
+			      ? e->audit_period_ns
+			      : AUDIT_PERIOD_LEAST_NS;
 	a->period_ns = period_ns(e, a);
 	m.period_ms = (uint32_t)(a->period_ns / MONO_MS);
 	memcpy(r->key, random, sizeof(r->key));
@@ -181,6 +196,44 @@ static void heard_sums(struct engine *e, const struct session_audit *m,
 	both_summed(e, now);
 }
 
+static bool say_words(struct engine *e, enum session_audit_set set,
+		      const struct audit_set *s, mono_t now)
+{
+	const uint32_t end = (1U << e->round->bits) / 32;
+	uint32_t list[SESSION_AUDIT_SUMS_MAX];
+	struct session_audit m = { .kind = SESSION_AUDIT_VERDICT,
+				   .set = set,
+				   .sums = list };
+
+	for (; m.first < end; m.first += SESSION_AUDIT_SUMS_MAX) {
+		uint32_t any = 0;
+
+		for (m.nsums = 0; m.nsums < SESSION_AUDIT_SUMS_MAX &&
+				  m.first + m.nsums < end;
+		     m.nsums++)
+			any |= list[m.nsums] =
+				audit_set_word(s, m.first + (uint32_t)m.nsums);
+		if (any && !engine_audit_say(e, &m, now))
+			return false;
+	}
+	return true;
+}
+
+/* As bits: in a large table they are many. */
+static bool say_fine(struct engine *e, mono_t now)
+{
+	struct session_audit begin = { .kind = SESSION_AUDIT_VERDICT };
+	struct session_audit end = begin;
+
+	end.first = 1;
+	end.last = true;
+	return engine_audit_say(e, &begin, now) &&
+	       say_words(e, AUDIT_DIFFERS, &e->round->dirty, now) &&
+	       say_words(e, AUDIT_DOUBT, &e->round->doubt, now) &&
+	       say_words(e, AUDIT_PASSED, &e->round->passed, now) &&
+	       engine_audit_say(e, &end, now);
+}
+
 /* Nothing touched them, and they differ: what is in them is not confirmed. */
 static bool say_verdict(struct engine *e, mono_t now)
 {
@@ -190,13 +243,14 @@ static bool say_verdict(struct engine *e, mono_t now)
 	struct session_audit m = { .kind = SESSION_AUDIT_VERDICT,
 				   .buckets = list };
 
+	if (is_fine(e, r->peer))
+		return say_fine(e, now);
 	do {
 		m.nbuckets = 0;
 		at = audit_set_next(&r->dirty, at, r->bits);
 		for (; at < end && m.nbuckets < SESSION_AUDIT_BUCKETS_MAX;
 		     at = audit_set_next(&r->dirty, at + 1, r->bits))
-			if (!audit_set_has(&r->touched.buckets, at))
-				list[m.nbuckets++] = at;
+			list[m.nbuckets++] = at;
 		m.last = at == end;
 		if (!engine_audit_say(e, &m, now))
 			return false;
@@ -215,12 +269,19 @@ static bool all_seen(const struct audit_round *r)
 	return at == 1U << r->bits;
 }
 
+/* Until all is mended, but rounds have to go on: they keep copies alive. */
+static bool looked_enough(const struct audit_round *r, mono_t now)
+{
+	if (r->verify)
+		return r->looks == LOOKS_MAX_VERIFY;
+	return r->looks && mono_diff(now, r->summed_at) >= r->looks_ns;
+}
+
 void engine_audit_next(struct engine *e, mono_t now)
 {
 	struct audit_round *r = e->round;
 
-	if (!r->dirty.count ||
-	    r->looks == (r->verify ? LOOKS_MAX_VERIFY : LOOKS_MAX)) {
+	if (!r->dirty.count || looked_enough(r, now)) {
 		engine_audit_finish(e, now);
 		return;
 	}
@@ -235,10 +296,19 @@ static void summed(struct engine *e, mono_t now)
 
 	for (uint32_t i = 0; i < 1U << r->bits; i++)
 		if (r->sum[i])
-			audit_set_add(&r->dirty, i);
+			audit_set_add(audit_set_has(&r->touched.buckets, i)
+					      ? &r->doubt
+					      : &r->dirty,
+				      i);
+	for (uint32_t i = audit_set_next(&r->copies, 0, r->bits);
+	     i < 1U << r->bits; i = audit_set_next(&r->copies, i + 1, r->bits))
+		audit_set_remove(&r->passed, i);
+	if (!say_verdict(e, now))
+		return;
+	if (r->verify)
+		audit_set_join(&r->dirty, &r->doubt, r->bits);
 	r->differ = r->dirty.count;
-	if (say_verdict(e, now))
-		engine_audit_next(e, now);
+	engine_audit_next(e, now);
 }
 
 /* --- our dumps and events --------------------------------------------------------------- */
@@ -275,6 +345,19 @@ void engine_audit_dumping(struct engine *e, bool running, mono_t now)
 		engine_audit_give_up(e, "memory is short", now);
 }
 
+static void add_up(struct engine *e, const struct flow *f)
+{
+	struct audit_round *r = e->round;
+	uint32_t bucket = audit_bucket(digest_tuple(r->key, f), r->bits);
+
+	r->sum[bucket] += digest_identity(r->key, f);
+	r->report.count[AUDIT_COMPARED]++;
+	if (engine_all_work(e))
+		audit_set_add(merge_mine(f, &e->timeouts) ? &r->passed
+							  : &r->copies,
+			      bucket);
+}
+
 void engine_audit_chunk(struct engine *e, const struct flow *list, size_t n)
 {
 	struct audit_round *r = e->round;
@@ -287,10 +370,7 @@ void engine_audit_chunk(struct engine *e, const struct flow *list, size_t n)
 		if (r->phase == AUDIT_COMPARING) {
 			engine_judge_compare(r, f);
 		} else if (audit_compares(f)) {
-			r->sum[audit_bucket(digest_tuple(r->key, f),
-					    r->bits)] +=
-				digest_identity(r->key, f);
-			r->report.count[AUDIT_COMPARED]++;
+			add_up(e, f);
 		}
 	}
 }

@@ -17,7 +17,7 @@
 /* A copy's life is counted in periods of at least that. */
 #define AUDIT_PERIOD_LEAST_NS (5 * MONO_S)
 /* That differ and are judged in one look. */
-#define AUDIT_FINDINGS_MAX 2048
+#define AUDIT_FINDINGS_MAX 4096
 /* Flows of which it is remembered that they were repaired. */
 #define AUDIT_MEMORY 256
 
@@ -58,13 +58,15 @@ struct audit_round {
 	mono_t started, phase_at, summed_at, pause_until;
 	uint8_t key[DIGEST_KEY_LEN];
 	unsigned bits, looks;
+	int64_t looks_ns;		 /* from the sums on, for looks */
 	bool dumping;			 /* our dump runs */
 	bool dumped, summed;		 /* of AUDIT_SUMMING */
 	size_t differ;			 /* buckets, as the sums say */
 	uint64_t theirs;		 /* entries there */
 	uint32_t sum[AUDIT_BUCKETS_MAX]; /* ours less theirs */
 	struct audit_touched touched;
-	struct audit_set dirty, listed, seen; /* seen: listed before */
+	struct audit_set dirty, doubt, listed, seen; /* seen: listed before */
+	struct audit_set passed, copies; /* where several nodes work */
 	/* Tuples of seen buckets that are still to be judged. */
 	struct audit_tuples again;
 	struct audit_list entries;
@@ -95,6 +97,7 @@ struct engine_audit {
 	uint64_t refused[SESSION_REFUSALS_MAX];
 	int64_t period_ns;  /* that it was told */
 	mono_t extra_since; /* each round since then found some */
+	bool swept;	    /* a bulk was to remove those, since then */
 	uint64_t uncured;   /* differ after a repair */
 	char alarm[SESSION_REASON_MAX * 2]; /* why; "" unless there is one */
 	struct audit_answer *answer;

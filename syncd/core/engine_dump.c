@@ -399,15 +399,12 @@ static void visit_all(struct engine *e, const struct flow *list, size_t n,
 {
 	bool skip[ENGINE_OPS_MAX];
 
-	if (e->dump == DUMP_LOWER)
-		audit_tuples_sort(&e->changed);
 	/* all of them before the first op: they share the memory */
 	for (size_t i = 0; i < n; i++)
 		skip[i] = outdated(e, &list[i]);
 	for (size_t i = 0; i < n; i++)
 		if (!skip[i])
 			visit(e, &list[i], now);
-	engine_lower_chunk(e);
 }
 
 static void lowered(struct engine *e)
@@ -478,6 +475,7 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 	if (e->dump_abort)
 		return;
 	assert(n <= ENGINE_OPS_MAX);
+	audit_tuples_sort(&e->changed);
 	if (what == DUMP_BULK && !broke) {
 		engine_sync_chunk(e, peer, list, n, more, now);
 		if (e->bulk_lowers)
@@ -490,6 +488,7 @@ void engine_dumped(struct engine *e, const struct flow *list, size_t n,
 		visit_all(e, list, n, now);
 	}
 	e->fresh = 0;
+	engine_lower_chunk(e);
 	e->chunk_offered = e->destroys.offered;
 	engine_dump_rest(e, false, cost_ns, now);
 	if (more && !broke)

@@ -361,8 +361,10 @@ void engine_raise(struct engine *e, const struct flow *f, mono_t now);
 void engine_raise_again(struct engine *e, const struct flow *f, mono_t now);
 /* To the peers, where an old master may have lost it. */
 void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now);
-/* An event was read: it is not as in the chunk that waits. */
+/* An event was read, or a peer told it: it is not as in the chunk that waits. */
 void engine_lower_changed(struct engine *e, const struct flow *f);
+/* That was so of this flow; of others perhaps, too (changed_many). */
+bool engine_lower_outdated(const struct engine *e, const struct flow *f);
 /* The kernel fills the next chunk from now on. */
 void engine_lower_chunk(struct engine *e);
 
@@ -405,8 +407,6 @@ void engine_judge_found(struct engine *e, const struct session_audit *m,
 /* --- engine_answer.c: comparing, as the other node */
 void engine_answer_asked(struct engine *e, unsigned peer,
 			 const struct session_audit *m, mono_t now);
-/* We are told of a flow: it is alive. */
-void engine_answer_told(struct engine *e, const struct flow *f);
 bool engine_answer_wants_dump(const struct engine *e, unsigned *peer);
 void engine_answer_dumping(struct engine *e, unsigned peer);
 void engine_answer_chunk(struct engine *e, unsigned peer,

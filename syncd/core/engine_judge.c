@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A gap: not so few, and one in so many. */
+#define GAP_LEAST 2048
+#define GAP_PART  8
+
 static const uint8_t memory_key[DIGEST_KEY_LEN] = "audit's memory.";
 
 /* --- what is listed --------------------------------------------------------------------- */
@@ -22,8 +26,9 @@ static uint32_t buckets_at_once(const struct engine *e)
 	uint64_t most = e->table > r->theirs ? e->table : r->theirs;
 	uint64_t n = AUDIT_ENTRIES_MAX / 2 / ((most >> r->bits) + 1);
 
-	if (n > SESSION_AUDIT_BUCKETS_MAX)
-		return SESSION_AUDIT_BUCKETS_MAX;
+	/* each may have a finding */
+	if (n > AUDIT_FINDINGS_MAX)
+		return AUDIT_FINDINGS_MAX;
 	return n ? (uint32_t)n : 1;
 }
 
@@ -46,7 +51,7 @@ static void pick(struct audit_round *r, bool seen, bool touched, uint32_t *list,
 
 void engine_judge_look(struct engine *e, mono_t now)
 {
-	uint32_t list[SESSION_AUDIT_BUCKETS_MAX], most = buckets_at_once(e);
+	uint32_t list[AUDIT_FINDINGS_MAX], most = buckets_at_once(e);
 	struct audit_round *r = e->round;
 	struct session_audit m = { .kind = SESSION_AUDIT_LIST,
 				   .buckets = list };
@@ -213,21 +218,35 @@ static void judge_theirs(struct audit_round *r,
 }
 
 /*
- * A quarter of the table or more, as far as one look can tell: of so many
+ * An eighth of a table or more, as far as one look can tell: of so many
  * differences in it so many were no change on its way, and it saw so many of
  * the buckets that differ. What is less is repaired round by round, and the
  * peer is not on hold for it: a few entries run out on the old master of a
  * large table before they are given a copy's time.
  */
-static bool is_gap(const struct audit_round *r, uint64_t repaired)
+static bool is_gap(const struct audit_round *r, uint64_t repaired,
+		   uint64_t extra)
 {
-	uint64_t in_look, in_all;
+	uint64_t in_look = extra, in_all, all = r->report.count[AUDIT_COMPARED];
 
-	if (r->nfindings < AUDIT_FINDINGS_MAX || !r->listed.count)
+	if (r->nfindings)
+		in_look += repaired * (r->nfindings + r->nmore) / r->nfindings;
+	if (in_look < GAP_LEAST)
 		return false;
-	in_look = repaired * (r->nfindings + r->nmore) / r->nfindings;
 	in_all = in_look * r->differ / r->listed.count;
-	return 4 * in_all >= r->report.count[AUDIT_COMPARED];
+	return GAP_PART * in_all >= (all > r->theirs ? all : r->theirs);
+}
+
+/*
+ * What the owner has not is removed by the sweep behind a bulk, if the peer
+ * only copies. Not while something of ours is down, as after a loss of flows
+ * for which the peer may be the better one (rules 3). And not again and again:
+ * what is there in spite of a bulk passes there.
+ */
+static bool may_sweep(const struct engine *e, unsigned peer)
+{
+	return !engine_all_work(e) && !engine_peer_is_master(&e->peers[peer]) &&
+	       !demotion_total(&e->demotion) && !e->peers[peer].audit.swept;
 }
 
 void engine_judge(struct engine *e, mono_t now)
@@ -241,6 +260,7 @@ void engine_judge(struct engine *e, mono_t now)
 	};
 	struct audit_tuples before = r->again;
 	uint64_t repaired = r->report.count[AUDIT_REPAIRED];
+	uint64_t extra = r->report.count[AUDIT_EXTRA];
 	unsigned peer = r->peer;
 
 	audit_tuples_sort(&before);
@@ -249,8 +269,12 @@ void engine_judge(struct engine *e, mono_t now)
 	judge_theirs(r, &before);
 	audit_set_join(&r->seen, &r->listed, r->bits);
 	repaired = r->report.count[AUDIT_REPAIRED] - repaired;
-	if (is_gap(r, repaired)) {
+	extra = r->report.count[AUDIT_EXTRA] - extra;
+	if (r->verify || !may_sweep(e, peer))
+		extra = 0;
+	if (is_gap(r, repaired, extra)) {
 		engine_audit_finish(e, now);
+		e->peers[peer].audit.swept |= extra > 0;
 		engine_sync_gap(
 			e, peer,
 			"the audit found that much of the table differs", now);

@@ -47,6 +47,13 @@ void engine_lower(struct engine *e, const struct flow *f)
 	/* in a flowtable: the kernel keeps and ends it by that one's time */
 	if (f->status & (IPS_OFFLOAD | IPS_HW_OFFLOAD))
 		return;
+	/* its packet gave it the time of a state that is not seen here; but did
+	 * not make it liberal */
+	if (engine_lower_outdated(e, f)) {
+		if (!e->windows_old || f->l4proto != IPPROTO_TCP)
+			return;
+		timeout_s = timeout_s < SHORT_S ? SHORT_S : timeout_s;
+	}
 	if (f->timeout_s > timeout_s ||
 	    (f->status & IPS_FIXED_TIMEOUT && f->timeout_s < timeout_s / 2) ||
 	    (e->windows_old && f->l4proto == IPPROTO_TCP) ||
@@ -75,10 +82,11 @@ void engine_raise(struct engine *e, const struct flow *f, mono_t now)
 {
 	if (!e->raise_last)
 		engine_raise_again(e, f, now);
-	if (!engine_all_work(e))
+	/* what was told since is a copy */
+	if (!engine_all_work(e) && !engine_lower_outdated(e, f))
 		engine_op(e, FLOW_TIMEOUT, f,
 			  timeouts_standby(&e->timeouts, f, e->standby_s));
-	else if (merge_fresh(f, &e->timeouts))
+	else if (engine_all_work(e) && merge_fresh(f, &e->timeouts))
 		engine_op(e, FLOW_TIMEOUT, f, timeouts_raised(&e->timeouts, f));
 }
 
@@ -86,9 +94,15 @@ void engine_raise(struct engine *e, const struct flow *f, mono_t now)
 
 void engine_lower_changed(struct engine *e, const struct flow *f)
 {
-	if (e->dump_running && e->dump == DUMP_LOWER &&
+	if (e->dump_running &&
 	    !audit_tuples_add(&e->changed, digest_tuple(key, f)))
 		e->changed_many = true;
+}
+
+bool engine_lower_outdated(const struct engine *e, const struct flow *f)
+{
+	return e->changed.n &&
+	       audit_tuples_has(&e->changed, digest_tuple(key, f));
 }
 
 void engine_lower_chunk(struct engine *e)
@@ -109,8 +123,7 @@ void engine_lower_tell(struct engine *e, const struct flow *f, mono_t now)
 
 	if (engine_all_work(e) || engine_sync_silent(e) || e->windows_old ||
 	    e->changed_many || timeouts_nominal(&e->timeouts, f) > SHORT_S ||
-	    !audit_compares(f) ||
-	    audit_tuples_has(&e->changed, digest_tuple(key, f)))
+	    !audit_compares(f) || engine_lower_outdated(e, f))
 		return;
 	engine_audit_touch(e, f);
 	for (unsigned i = 0; i < e->npeers; i++)

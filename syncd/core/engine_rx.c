@@ -412,7 +412,7 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 		if (ev->flows.bulk && ended_has(&p->rx.ended, &c->flow))
 			continue;
 		engine_audit_touch(e, &c->flow);
-		engine_answer_told(e, &c->flow);
+		engine_lower_changed(e, &c->flow);
 		if (!engine_op_told(e, c, peer))
 			engine_filter_refused(e, peer, c);
 	}

@@ -121,8 +121,10 @@ static void learn(struct engine *e, const struct audit_round *r, mono_t now)
 	struct engine_audit *a = &p->audit;
 
 	a->uncured = r->uncured;
-	if (!r->report.count[AUDIT_EXTRA])
+	if (!r->report.count[AUDIT_EXTRA]) {
 		a->extra_since = now;
+		a->swept = false;
+	}
 	if (a->uncured)
 		alarm_set(e, r->peer, a->uncured,
 			  "are missing or differ after a repair", refusal(p),

@@ -22,9 +22,11 @@ static struct audit_entry entry_of(const struct flow *f)
 
 START_TEST(a_small_table_costs_little)
 {
-	ck_assert_uint_eq(audit_bits(0), 8);
-	ck_assert_uint_eq(audit_bits(100), 9);
-	ck_assert_uint_eq(audit_bits(10000000), 16);
+	ck_assert_uint_eq(audit_bits(0, 20), 8);
+	ck_assert_uint_eq(audit_bits(100, 20), 9);
+	ck_assert_uint_eq(audit_bits(10000000, 16), 16);
+	ck_assert_uint_eq(audit_bits(60000, 20), 16);
+	ck_assert_uint_eq(audit_bits(10000000, 20), 20);
 }
 END_TEST
 
@@ -47,7 +49,22 @@ START_TEST(a_set_counts_what_it_has)
 	ck_assert_uint_eq(s.count, 2);
 	ck_assert_uint_eq(audit_set_next(&s, 0, 8), 3);
 	audit_set_clear(&s);
-	ck_assert_uint_eq(audit_set_next(&s, 0, 16), AUDIT_BUCKETS_MAX);
+	ck_assert_uint_eq(audit_set_next(&s, 0, 20), AUDIT_BUCKETS_MAX);
+}
+END_TEST
+
+START_TEST(a_set_goes_in_words)
+{
+	static struct audit_set s, other;
+
+	audit_set_add(&s, 32);
+	audit_set_add(&s, 63);
+	ck_assert_uint_eq(audit_set_word(&s, 0), 0);
+	ck_assert_uint_eq(audit_set_word(&s, 1), 0x80000001);
+	audit_set_add(&other, 63);
+	audit_set_add_word(&other, 1, audit_set_word(&s, 1));
+	ck_assert_uint_eq(other.count, 2);
+	ck_assert(audit_set_has(&other, 32) && audit_set_has(&other, 63));
 }
 END_TEST
 
@@ -192,6 +209,7 @@ int main(void)
 	tcase_add_test(t, a_small_table_costs_little);
 	tcase_add_test(t, each_difference_has_a_word);
 	tcase_add_test(t, a_set_counts_what_it_has);
+	tcase_add_test(t, a_set_goes_in_words);
 	tcase_add_test(t, touched_is_forgotten_after_two_looks);
 	tcase_add_test(t, tuples_of_some_buckets_are_dropped);
 	tcase_add_test(t, a_list_has_an_end);

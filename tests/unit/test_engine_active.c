@@ -316,6 +316,49 @@ START_TEST(gre_that_is_over_ends)
 }
 END_TEST
 
+/* No event says that it goes on elsewhere; the audit does. But nobody keeps a
+ * copy of a copy. */
+START_TEST(a_copy_lives_while_it_passes_there)
+{
+	struct sim_conf conf = conf_of();
+	struct flow f[2] = { udp(1000), udp(1001) };
+	struct kernel *a, *b;
+
+	conf.crossed = conf.independent = conf.preempt = true;
+	conf.audit_ns = AUDIT_PERIOD_LEAST_NS;
+	world(&conf);
+	sim_start(sim, A);
+	run(5 * S);
+	sim_start(sim, B);
+	run(20 * S);
+	ck_assert(each_has_its_own());
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	for (int i = 0; i < 2; i++)
+		ck_assert(kernel_create(a, &f[i], sim->now));
+	run(1 * S);
+	kernel_find(a, &f[1])->expires = kernel_find(b, &f[1])->expires;
+	for (int i = 0; i < 50; i++) {
+		kernel_refresh(a, kernel_find(a, &f[0]), sim->now);
+		run(1 * S);
+		for (int k = 0; k < 2 && i == 20; k++)
+			kernel_find(b, &f[k])->expires =
+				mono_add(sim->now, 1000 * S);
+	}
+	ck_assert_int_gt(left(B, &f[0]), 3000 * S);
+	ck_assert_int_lt(left(A, &f[0]), 1000 * S);
+	ck_assert_int_lt(left(B, &f[1]), 1000 * S);
+	/* nor does it become one where it passes */
+	for (int i = 0; i < 20; i++) {
+		for (unsigned k = A; k <= B; k++)
+			kernel_refresh(&sim->node[k].kernel, same(k, &f[0]),
+				       sim->now);
+		run(1 * S);
+		ck_assert_int_lt(left(B, &f[0]), 1000 * S);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const list[] = {
@@ -329,6 +372,7 @@ int main(void)
 		a_bulk_ends_no_flow_that_goes_on_here,
 		copies_outlive_what_they_are_copies_of,
 		gre_that_is_over_ends,
+		a_copy_lives_while_it_passes_there,
 	};
 	Suite *s = suite_create("engine, both active");
 	SRunner *sr;

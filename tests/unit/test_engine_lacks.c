@@ -7,6 +7,8 @@
 #include "engine_int.h"
 #include "engine_scene.h"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
 static struct flow udp_flow(uint16_t port)
 {
 	struct flow f = tcp_flow(port);
@@ -198,6 +200,41 @@ START_TEST(what_a_flowtable_cuts_is_raised_again)
 }
 END_TEST
 
+/* A packet passed since the kernel filled the chunk, and gave it the time of its
+ * new state; but windows of before are still old. */
+START_TEST(whose_timeout_is_set_by_its_packet)
+{
+	struct flow list[2] = { tcp_flow(1), tcp_flow(2) };
+	struct engine *e;
+	uint32_t soon;
+
+	pair();
+	e = engine(A);
+	soon = e->timeouts.tcp[TCP_CONNTRACK_SYN_RECV];
+	for (size_t i = 0; i < 2; i++) {
+		list[i].has |= FLOW_HAS_TIMEOUT;
+		list[i].timeout_s = 3600;
+		list[i].tcp_state = TCP_CONNTRACK_SYN_RECV;
+	}
+	for (int old = 0; old < 2; old++) {
+		struct flow passed = list[0];
+
+		e->dump = DUMP_LOWER;
+		e->dump_running = true;
+		e->windows_old = old;
+		passed.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+		engine_event(e, FLOW_UPDATE, &passed, 0, sim->now);
+		engine_dumped(e, list, 2, false, NULL, 0, sim->now);
+		ck_assert_uint_eq(e->nops, 1 + old);
+		ck_assert(flow_tuple_equal(&e->ops[old].flow.orig,
+					   &list[1].orig));
+		ck_assert_uint_eq(e->ops[old].flow.timeout_s, soon);
+		ck_assert_uint_ge(e->ops[0].flow.timeout_s, old ? 600 : soon);
+		e->nops = 0;
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *list[] = {
@@ -206,6 +243,7 @@ int main(void)
 		lost_labels_are_no_gap,
 		whose_timeout_is_set,
 		a_dump_that_broke_off_says_why,
+		whose_timeout_is_set_by_its_packet,
 	};
 	Suite *s = suite_create("engine lacks");
 	TCase *t;
