@@ -135,6 +135,7 @@ static void any_addresses(void)
 	for (size_t i = 0; i < n; i++) {
 		list[i].family = rnd(2) ? AF_INET : AF_INET6;
 		list[i].addr.b[0] = (uint8_t)rnd(256);
+		list[i].addr.b[3] = 1; /* not that of a flow below */
 	}
 	session_send_addresses(h, list, n);
 }
