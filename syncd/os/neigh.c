@@ -132,12 +132,14 @@ int neigh_set(struct neigh *n, const struct neigh_entry *entries, size_t count)
 	}
 	if (count > NEIGH_ENTRIES_MAX)
 		return -E2BIG;
-	r = refilter(n, entries, count);
-	if (r)
-		return r;
 	e = calloc(count ? count : 1, sizeof(*e));
 	if (!e)
 		return -ENOMEM;
+	r = refilter(n, entries, count);
+	if (r) {
+		free(e);
+		return r;
+	}
 	if (count)
 		memcpy(e, entries, count * sizeof(*e));
 	free(n->entries);
