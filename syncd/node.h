@@ -194,7 +194,9 @@ struct node {
 	struct ct_dump dump;
 	struct ct_inject inject;
 	char helper_said[FLOW_HELPER_MAX]; /* that is unknown here */
-	struct flow *chunk;		   /* of the dump being read */
+	int refused_said; /* errno of the last FLOW_OTHER that was logged */
+	mono_t refused_next;
+	struct flow *chunk; /* of the dump being read */
 	size_t nchunk;
 	uint32_t table_max;
 	struct peersock *peersock;
@@ -283,6 +285,8 @@ void node_defer_pass(struct node *n, uint32_t id);
 void node_defer_close(struct node *n);
 /* NULL, or why no packet can be held here. */
 const char *node_defer_error(const struct node *n);
+/* Packets of the queue that could not be read. */
+uint64_t node_defer_malformed(const struct node *n);
 
 /* --- node_filter.c: sync {} */
 /* Carries it over, with the networks that interfaces have now. */

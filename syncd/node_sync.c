@@ -262,6 +262,10 @@ static void dump_read(struct node *n)
 
 	n->nchunk = 0;
 	r = ct_dump_read(&n->dump, got_flow, n);
+	if (r < 0)
+		log_msg(LOG_WARNING,
+			"the connection table could not be read to its end: %s",
+			r == -EINTR ? "its size was changed" : log_errno(-r));
 	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE, r < 0,
 		      processor_ns() - begun, node_now(n));
 	node_sync_drain(n);
@@ -277,6 +281,20 @@ static void say_helper(struct node *n)
 		"the peer are here without it. statesync check names the "
 		"module",
 		n->helper_said);
+}
+
+static void say_refused(struct node *n)
+{
+	int why = n->inject.last_errno;
+
+	if (n->refused_said == why || !mono_due(n->refused_next, n->last))
+		return;
+	n->refused_said = why;
+	n->refused_next = mono_add(n->last, 60 * MONO_S);
+	log_msg(LOG_WARNING,
+		"this kernel refuses changes of connections (%s): these are "
+		"not as the peer has them. statesync counters says how many",
+		log_errno(why));
 }
 
 static void inject(struct node *n)
@@ -300,6 +318,7 @@ static void inject(struct node *n)
 		done += part;
 	}
 	say_helper(n);
+	say_refused(n);
 	engine_injected(e, results, processor_ns() - begun, node_now(n));
 }
 

@@ -51,6 +51,20 @@ static void expects(const struct node *n, bool all, FILE *out)
 		"made without the connection that announced them", "");
 }
 
+static void kernel(const struct node *n, bool all, FILE *out)
+{
+	counter(out, all, "kernel", n->events.foreign + n->dump.foreign,
+		"entries passed over", "no flow of ours");
+	counter(out, all, "kernel", n->events.malformed, "events not read",
+		"malformed");
+	counter(out, all, "kernel", n->events.completed,
+		"events that told half a flow", "");
+	counter(out, all, "kernel", n->dump.malformed,
+		"entries of the table not read", "malformed");
+	counter(out, all, "kernel", node_defer_malformed(n),
+		"first packets not read", "malformed");
+}
+
 struct sets {
 	FILE *out;
 	bool all;
@@ -149,6 +163,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 			"streams to it given up", "");
 	}
 	counter(out, all, "kernel", e->overruns, "overruns of events", "");
+	kernel(n, all, out);
 	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
 		counter(out, all, "link",
 			peersock_count(n->peersock, (enum peersock_reason)i),

@@ -86,6 +86,20 @@ static json_t *rate(const struct rate *r, uint64_t value, mono_t now)
 	return rate < 0 ? json_null() : json_real(rate);
 }
 
+/* What the kernel said and we could not use, or had to ask about. */
+static json_t *netlink(const struct node *n)
+{
+	json_t *o = json_object();
+
+	put(o, "events_foreign", number(n->events.foreign));
+	put(o, "events_malformed", number(n->events.malformed));
+	put(o, "events_completed", number(n->events.completed));
+	put(o, "dumps_foreign", number(n->dump.foreign));
+	put(o, "dumps_malformed", number(n->dump.malformed));
+	put(o, "packets_malformed", number(node_defer_malformed(n)));
+	return o;
+}
+
 json_t *report_flows_json(struct node *n)
 {
 	const struct engine *e = n->engine;
@@ -113,6 +127,7 @@ json_t *report_flows_json(struct node *n)
 	put(o, "not_told", filtered(e));
 	put(o, "destroys", destroys(e));
 	put(o, "overruns", number(e->overruns));
+	put(o, "netlink", netlink(n));
 	put(o, "without_master", number(n->inject.orphans));
 	put(o, "expectations", report_expects_json(n));
 	return o;

@@ -22,7 +22,7 @@ struct flow_timeouts;
 struct ct_inject {
 	struct nl_sock sock;
 	struct inject_work *work;     /* owned, some 200 KiB, fixed */
-	int last_errno;		      /* of the last FLOW_OTHER, positive */
+	int last_errno;		      /* of the last FLOW_OTHER, above 0 */
 	bool copies_known;	      /* the last FLOW_COPY found its entry */
 	bool labels_kept;	      /* the last labels were */
 	bool labels_asked;	      /* in this call */
