@@ -211,8 +211,8 @@ static void hand_over(struct node *n)
 
 	say(n, "count     %" PRIu64 " answers in %d s, here", r->drill.before,
 	    (int)(DRILL_COUNT_NS / MONO_S));
-	if (!engine_handover_for(n->engine, (int)r->peer, false, r->set,
-				 "drill", why, n->last))
+	if (!engine_handover(n->engine, (int)r->peer, false, r->set, "drill",
+			     why, n->last))
 		return;
 	f = facts(n);
 	drill_handed(&r->drill, &f, why, n->last);

@@ -123,8 +123,8 @@ void commands_handover(struct node *n, struct stats_client *c, int argc,
 	}
 	snprintf(reason, sizeof(reason), "by %s",
 		 statsock_client_author(c, author));
-	err = engine_handover_for(n->engine, peer, force, set, reason, why,
-				  node_now(n));
+	err = engine_handover(n->engine, peer, force, set, reason, why,
+			      node_now(n));
 	if (err && (err != -EALREADY || !is_the_same(n->engine, set, peer))) {
 		snprintf(sentence, sizeof(sentence), "handover refused: %s. %s",
 			 why, remedy(n->engine, err, set));

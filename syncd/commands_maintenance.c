@@ -44,7 +44,7 @@ void commands_maintenance_open(struct node *n)
 			n->conf->state_dir, FILE_NAME, log_errno(-len));
 	m->since[strcspn(m->since, "\n")] = '\0';
 	m->on = true;
-	engine_maintenance(n->engine, true, node_now(n));
+	engine_maintenance(n->engine, true);
 	log_msg(LOG_NOTICE,
 		"in maintenance %s: demotion %d until: statesync maintenance "
 		"off",
@@ -123,8 +123,8 @@ static void begin(struct node *n, struct stats_client *c)
 	m->tried = node_now(n);
 	if (n->engine->masters) {
 		snprintf(reason, sizeof(reason), "maintenance, by %s", author);
-		rc = engine_handover_for(n->engine, -1, false, 0, reason, why,
-					 n->last);
+		rc = engine_handover(n->engine, -1, false, 0, reason, why,
+				     n->last);
 		/* not demoted before its end: nobody takes what is given */
 		if (!rc || rc == -EALREADY) {
 			m->client = c;
@@ -137,7 +137,7 @@ static void begin(struct node *n, struct stats_client *c)
 	if (n->engine->masters) {
 		answer_refused(n, c, why);
 	} else {
-		engine_maintenance(n->engine, true, node_now(n));
+		engine_maintenance(n->engine, true);
 		(void)statsock_printf(
 			c,
 			"%s is in maintenance, demotion %d, master of nothing, "
@@ -158,7 +158,7 @@ void commands_maintenance_ended(struct node *n, bool ok, const char *why)
 		return;
 	m->handing = false;
 	if (ok)
-		engine_maintenance(n->engine, true, node_now(n));
+		engine_maintenance(n->engine, true);
 	m->client = NULL;
 	if (!c)
 		return;
@@ -187,14 +187,14 @@ bool commands_maintenance_settle(struct node *n)
 		return false;
 	if (!e->masters || engine_handover_heir(e, &hinders) < 0 || hinders) {
 		if (!e->demotion.by[DEMOTION_MAINTENANCE])
-			engine_maintenance(e, true, n->last);
+			engine_maintenance(e, true);
 		return false;
 	}
 	if (e->handover.state != HANDOVER_IDLE)
 		return false;
 	m->tried = n->last;
-	m->handing = !engine_handover_for(e, -1, false, 0, "maintenance", why,
-					  n->last);
+	m->handing =
+		!engine_handover(e, -1, false, 0, "maintenance", why, n->last);
 	return m->handing;
 }
 
@@ -219,7 +219,8 @@ static void end(struct node *n, struct stats_client *c)
 		statsock_end(m->client, STATS_NO, "it was ended meanwhile");
 	m->client = NULL;
 	m->handing = false;
-	engine_maintenance(n->engine, false, node_now(n));
+	(void)node_now(n);
+	engine_maintenance(n->engine, false);
 	(void)statsock_printf(c, "%s is %s maintenance, demotion %u%s\n",
 			      n->engine->node, m->on ? "out of" : "not in",
 			      demotion_total(&n->engine->demotion),

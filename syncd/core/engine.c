@@ -190,8 +190,8 @@ void engine_table(struct engine *e, uint64_t entries)
 
 /* --- operator ------------------------------------------------------------ */
 
-int32_t engine_demote_as(struct engine *e, enum demotion_name name,
-			 const char *by, int32_t n)
+int32_t engine_demote(struct engine *e, enum demotion_name name, const char *by,
+		      int32_t n)
 {
 	int32_t sum = demotion_add(&e->demotion, name, n);
 
@@ -200,17 +200,10 @@ int32_t engine_demote_as(struct engine *e, enum demotion_name name,
 	return sum;
 }
 
-int32_t engine_demote(struct engine *e, int32_t n, mono_t now)
-{
-	(void)now;
-	return engine_demote_as(e, DEMOTION_OPERATOR, "the operator", n);
-}
-
-void engine_maintenance(struct engine *e, bool on, mono_t now)
+void engine_maintenance(struct engine *e, bool on)
 {
 	demotion_set(&e->demotion, DEMOTION_MAINTENANCE,
 		     on ? DEMOTION_MAINTAINED : 0);
-	(void)now;
 }
 
 void engine_note(struct engine *e, const char *whom, mono_t now,

@@ -164,8 +164,8 @@ static int choose(const struct engine *e, uint32_t set, bool force,
 	return (int)best;
 }
 
-int engine_handover_for(struct engine *e, int peer, bool force, uint32_t set,
-			const char *because, char *why, mono_t now)
+int engine_handover(struct engine *e, int peer, bool force, uint32_t set,
+		    const char *because, char *why, mono_t now)
 {
 	const char *reason;
 
@@ -191,12 +191,6 @@ int engine_handover_for(struct engine *e, int peer, bool force, uint32_t set,
 	return 0;
 }
 
-int engine_handover_to(struct engine *e, int peer, bool force, uint32_t set,
-		       char *why, mono_t now)
-{
-	return engine_handover_for(e, peer, force, set, "", why, now);
-}
-
 int engine_handover_heir(const struct engine *e, const char **why)
 {
 	return choose(e, 0, false, why);
@@ -205,12 +199,6 @@ int engine_handover_heir(const struct engine *e, const char **why)
 const char *engine_handover_hinders(const struct engine *e, unsigned peer)
 {
 	return engine_handover_refusal(e, peer, 0, false);
-}
-
-int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
-		    mono_t now)
-{
-	return engine_handover_to(e, -1, force, set, why, now);
 }
 
 void engine_stop(struct engine *e, mono_t now)

@@ -109,7 +109,7 @@ int sim_handover(struct sim *s, unsigned i, bool force)
 
 	if (!s->node[i].engine)
 		return -1;
-	err = engine_handover(s->node[i].engine, force, 0, why, s->now);
+	err = engine_handover(s->node[i].engine, -1, force, 0, "", why, s->now);
 	sim_say(s, "-- handover of %s: %s", s->node[i].name, err ? why : "ok");
 	if (!err)
 		s->node[i].handover_forced = force;
@@ -123,7 +123,8 @@ void sim_demote(struct sim *s, unsigned i, int32_t by)
 		return;
 	if (by < 0 && !demotion_total(&s->node[i].engine->demotion))
 		return;
-	(void)engine_demote(s->node[i].engine, by, s->now);
+	(void)engine_demote(s->node[i].engine, DEMOTION_OPERATOR,
+			    "the operator", by);
 	world_actions(s, i);
 }
 

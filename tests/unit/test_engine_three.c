@@ -170,7 +170,7 @@ static void master(void)
 static int heir(int wanted)
 {
 	char why[SESSION_REASON_MAX];
-	int rc = engine_handover_to(e, wanted, false, 0, why, now);
+	int rc = engine_handover(e, wanted, false, 0, "", why, now);
 
 	e->handover.state = HANDOVER_IDLE;
 	return rc ? rc : (int)e->handover_peer;
