@@ -2,8 +2,8 @@
 /*
  * One virtual host: keeps the state, the timers and the queue of what is to
  * be done. Not here: the election's rules (carp/fsm), parameters and passwords
- * (vhost_conf), the witness (vhost_witness), the lease itself, holds and demotion (they come in as struct
- * carp_env), sockets, clocks.
+ * (vhost_conf), the witness (vhost_witness), the lease itself, holds and
+ * demotion (they come in as struct carp_env), sockets, clocks.
  *
  * Implements carp_setrun, carp_master_down, carp_set_state and carp_send_ad
  * of OpenBSD ip_carp.c: adverts each advbase + advskew/256 s, master-down

@@ -4,8 +4,7 @@
  * began it. Its result is kept in state-dir. When it is trouble is decided in
  * core/drill, whether a handover may be in the engine.
  *
- * Implements "If you never use your secondary you do not know that you have a
- * backup".
+ * Implements the command drill of statesync(8).
  *
  * Invariant: one drill at a time, and each ends with a note in history.
  */

@@ -2,6 +2,8 @@
 /*
  * What the commands of policies ask for: the demotion, also by their own
  * counter, and a vhost under the name that the policy has for it.
+ *
+ * Invariant: what a policy adds never changes the operator's counter.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One running node: the engine, and the kernel objects and sockets that its
- * actions are carried out on. Shared by node.c (the loop), node_vhost.c and
- * node_carp.c (the shared addresses), node_reload.c, node_advert.c, node_ifaces.c, node_sync.c (flows and
- * peers), commands.c (the operator) and report.c (the screen).
+ * actions are carried out on. Shared by node*.c, commands*.c (the operator) and
+ * report*.c (the screen, the status).
  */
 #ifndef STATESYNC_NODE_H
 #define STATESYNC_NODE_H

@@ -3,7 +3,7 @@
  * What the metrics listener shows: the page, the status, the metrics, and
  * whether this node may become master. Nothing can be changed by it.
  *
- * Implements design/operating.md 2.16 and 3.
+ * Implements STATS of statesync.conf(5).
  *
  * Invariant: a listener that cannot be had stops nothing; it is tried again.
  */

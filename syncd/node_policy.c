@@ -3,7 +3,7 @@
  * routes {} and rules {} follow the mastership of their vhost. It does not
  * decide who is master, and mastership does not depend on it.
  *
- * Implements issue part "routes and rules that follow mastership";
+ * Implements ROUTES AND RULES of statesync.conf(5);
  * keepalived.conf(5), virtual_routes and virtual_rules.
  *
  * Invariant: nothing of a vhost's is there unless the vhost is held; of a

@@ -251,7 +251,7 @@ bool engine_audit_wants_dump(const struct engine *e)
 		     r->phase == AUDIT_COMPARING);
 }
 
-/* 0, or -ENOMEM by false. */
+/* False: memory is short. */
 static bool room_for_findings(struct audit_round *r)
 {
 	if (!r->findings)

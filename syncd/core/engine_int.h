@@ -5,6 +5,7 @@
  * engine.c           life, time, the queue of actions, settling
  * engine_carp.c      virtual hosts, demotion, gate
  * engine_vhosts.c    virtual hosts that come, change and go while it runs
+ * engine_external.c  virtual hosts whose master another program elects
  * engine_witness.c   what the link says about adverts
  * engine_handover.c  the planned switch, as the old master
  * engine_given.c     and as the new one
@@ -21,9 +22,9 @@
  * engine_drift.c     nodes compared, and what follows
  * engine_defer.c     first packets that wait until the peers know their flow
  * engine_audit.c     comparing tables, as the owner of the flows
+ * engine_answer.c    and as the other node; copies' timeouts
  * engine_judge.c     what differs, and its repair
  * engine_lower.c     what a takeover gives back
- * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  * engine_expect.c    expectations, out and in
  * engine_sets*.c     nftables sets (engine_sets_int.h)
@@ -148,17 +149,20 @@ mono_t engine_peer_deadline(const struct engine *e, unsigned peer);
 void engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
-/* engine_split.c: is the next master of it another backup, before us? leaver: a
- * peer that gives it up, or -1. */
-bool engine_is_second(const struct engine *e, size_t vhost, int leaver,
-		      mono_t now);
-/* engine_split.c: is the copy of another backup a better one? Since when was
- * ours not whole; 0: it is, UINT32_MAX: it never was. */
-bool engine_is_behind(const struct engine *e, size_t vhost, mono_t now);
-uint32_t engine_stale_ms(const struct engine *e, mono_t now);
 size_t engine_live_peers(const struct engine *e);
 /* Does it say that it is master of anything? */
 bool engine_peer_is_master(const struct engine_peer *p);
+
+/* --- engine_split.c */
+/* Is the next master of it another backup, before us? leaver: a peer that gives
+ * it up, or -1. */
+bool engine_is_second(const struct engine *e, size_t vhost, int leaver,
+		      mono_t now);
+/* Is the copy of another backup a better one? */
+bool engine_is_behind(const struct engine *e, size_t vhost, mono_t now);
+/* Milliseconds since our copy was last whole; 0: it is; UINT32_MAX: it never
+ * was. */
+uint32_t engine_stale_ms(const struct engine *e, mono_t now);
 
 /* --- engine_sync.c: what we tell */
 /* This node has flows to tell: as master, or that it had as one (legacy). */

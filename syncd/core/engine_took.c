@@ -4,7 +4,7 @@
  * no right to take over from a living master; where there is none any more it
  * says nothing about what is missing: the link goes with the master.
  *
- * Implements rules 1 (the link's end is a hold) and operating.md 2.5.
+ * Implements rules 1 (the link's end is a hold).
  *
  * Invariant: "whole" is said only where the copy was whole when a master was
  * heard last.

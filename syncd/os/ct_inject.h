@@ -70,8 +70,7 @@ __attribute__((warn_unused_result)) int ct_inject_apply(
 	uint8_t *results);
 
 /* "applied", "gone", "table_full", "chain", "clash", "helper", "labels",
- * "invalid", "ack_lost", "other", "kept", "ousted" (operating.md 3.2); never
- * NULL. */
+ * "invalid", "ack_lost", "other", "kept", "ousted"; never NULL. */
 const char *inject_result_name(enum flow_result result);
 
 #endif

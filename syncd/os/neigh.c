@@ -4,7 +4,7 @@
  * a table tells it, and behind it the lease, whose egress rule refuses what a
  * machine without the right would say. Sockets and limits are neigh_sock's.
  *
- * Implements rules.md 6; RFC 826, RFC 5227 (probes); OpenBSD carp_iamatch. The
+ * Implements rules 6; RFC 826, RFC 5227 (probes); OpenBSD carp_iamatch. The
  * bytes are carp/announce.
  *
  * Invariant: no answer to a request that came before the grant, and never one

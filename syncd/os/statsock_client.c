@@ -3,8 +3,8 @@
  * A client of the stats socket, from its line to the end of its answer. It
  * is not the commands, and it does not know who may come in.
  *
- * Implements section 4 of the operator's manual (protocol of the socket):
- * one line then close, or, once a command has asked for it, line after line.
+ * Implements THE SOCKET of statesync(8): one line then close, or, once a command
+ * has asked for it, line after line.
  *
  * Invariant: a client costs at most its request line, STATSOCK_OUTPUT_MAX of
  * answer and a timer, and ends: by its own doing, or by a time limit in each

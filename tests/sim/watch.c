@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * What must never happen, whatever befalls the nodes, and what must be true
- * when everything is whole again. Text: rules.md 1, 5, 8, 11, 12. It only
+ * when everything is whole again. Text: rules 1, 5, 8, 11, 12. It only
  * looks. Invariant: a bound that is checked here is explained here.
  */
 #include <linux/netfilter/nf_conntrack_common.h>

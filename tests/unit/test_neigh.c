@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who answers ARP for a shared address, and when: rules.md 6.
+ * Who answers ARP for a shared address, and when: rules 6.
  */
 #include "vip_lab.h"
 
