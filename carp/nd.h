@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CARP_ND_FRAME_MAX   86 /* of what carp_nd_build writes */
-#define CARP_RA_PREFIXES    32
-#define CARP_RA_FRAME_MAX   (86 + 32 * CARP_RA_PREFIXES)
+#define CARP_ND_FRAME_MAX 86 /* of what carp_nd_build writes */
+#define CARP_RA_PREFIXES  32
+#define CARP_RA_FRAME_MAX (86 + 32 * CARP_RA_PREFIXES)
 /* offsets in a frame */
 #define CARP_ND_IPV6_OFFSET 14
 #define CARP_ND_ICMP_OFFSET 54

@@ -11,6 +11,10 @@
 struct node;
 struct node_waiters;
 
+/* --- commands.c */
+/* Is the word one of the arguments? */
+bool commands_has_word(int argc, char **argv, const char *word);
+
 /* --- commands_wait.c */
 /* The client waits for the end of it, too. */
 void waiters_add(struct node_waiters *w, struct stats_client *c);

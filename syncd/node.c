@@ -397,7 +397,7 @@ void node_close(struct node *n)
 	if (n->engine)
 		engine_free(n->engine);
 	free(n->engine);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(n->signals) / sizeof(n->signals[0]); i++)
 		if (n->signals[i])
 			event_free(n->signals[i]);
 	if (n->timer)

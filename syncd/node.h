@@ -150,7 +150,6 @@ struct policy_macros;
 struct node_upgrade;
 struct node_sets;
 struct node_drift;
-struct node_timeouts_file;
 struct node_defer;
 struct node_http;
 struct follower;
@@ -167,9 +166,8 @@ struct node {
 	struct event *events_event, *events_rest, *ifmon_event;
 	uint64_t events_seen;
 	mono_t last_events; /* when the kernel was asked for them */
-	struct event *signals[4];
+	struct event *signals[3];
 	bool running_actions, stopped, handover_failed;
-	int exit_status;
 	mono_t last;		    /* the time of the last turn */
 	int64_t ahead_ns[2];	    /* of other clocks, then */
 	struct rate sent, received; /* changes of flows */
@@ -223,7 +221,6 @@ struct node {
 	struct follower *followers;
 	uint64_t followed; /* lines of history that they have */
 	struct event *progress;
-	char last_error[ENGINE_TEXT_MAX];
 };
 
 /* The vhost of the same conf that leads: of a balanced block its first share,

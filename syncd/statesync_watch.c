@@ -41,7 +41,7 @@ struct screen {
 	struct termios before;
 	sigset_t mask; /* while it waits */
 	struct timespec next, heard;
-	bool asked_handover, help;
+	bool help;
 	pid_t child;
 	int child_out; /* -1: no command runs */
 	FILE *daemon;  /* one connection for all questions, or NULL */

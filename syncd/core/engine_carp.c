@@ -71,15 +71,6 @@ void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why)
 	carp_vhost_count(&e->vhosts[vhost].carp, why);
 }
 
-const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
-					      const char *name)
-{
-	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
-		if (strcmp(p->word.vhosts[i].name, name) == 0)
-			return &p->word.vhosts[i];
-	return NULL;
-}
-
 enum carp_refusal engine_advert(struct engine *e, unsigned vhost,
 				const struct carp_advert *a,
 				const struct carp_address *source, mono_t now)

@@ -30,12 +30,8 @@ void engine_handover_ask(struct engine *e, unsigned vhost, mono_t now)
 		if (p->ask_at.ns > now.ns)
 			continue;
 		p->ask_at = mono_add(now, ASK_EVERY_NS);
-		(void)session_send_handover(
-			p->session,
-			&(struct session_switch){
-				.kind = SESSION_HANDOVER_REQUEST,
-				.reason = "preempt",
-				.vhosts = engine_wanted(e, p, vhost) });
+		engine_handover_say(p, SESSION_HANDOVER_REQUEST, "preempt",
+				    engine_wanted(e, p, vhost));
 	}
 }
 

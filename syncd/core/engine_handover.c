@@ -24,7 +24,7 @@ void engine_handover_say(struct engine_peer *p, enum session_handover kind,
 }
 
 /* Is it one of those that are handed over now? */
-bool engine_handover_has(const struct engine *e, size_t vhost)
+static bool has(const struct engine *e, size_t vhost)
 {
 	return e->handover_set >> vhost & 1;
 }
@@ -241,8 +241,7 @@ static void ended(struct engine *e, bool ok, const char *why)
 static void fence(struct engine *e)
 {
 	for (unsigned i = 0; i < e->nvhosts; i++) {
-		if (!engine_handover_has(e, i) ||
-		    e->vhosts[i].carp.state != CARP_MASTER)
+		if (!has(e, i) || e->vhosts[i].carp.state != CARP_MASTER)
 			continue;
 		carp_vhost_fence(&e->vhosts[i].carp);
 		engine_push(e, ENGINE_FENCE, i);
@@ -260,7 +259,7 @@ static void go(struct engine *e, bool complete)
 	p->rx.adopt =
 		complete && !p->word.tx_epoch && !engine_handover_partial(e);
 	for (size_t i = 0; i < e->nvhosts; i++) {
-		if (!engine_handover_has(e, i))
+		if (!has(e, i))
 			continue;
 		e->vhosts[i].unheard = false; /* nothing to obey any more */
 		carp_vhost_bow_out(&e->vhosts[i].carp);
@@ -296,8 +295,7 @@ void engine_handover_done(struct engine *e)
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!engine_handover_has(e, i) || !entry ||
-		    entry->from != CARP_MASTER)
+		if (!has(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
 		for (int k = 0; k < 3; k++)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
@@ -311,7 +309,7 @@ static void finish(struct engine *e, mono_t now)
 	/* others were told less while it went on */
 	engine_sync_resume(e, false, now);
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (engine_handover_has(e, i))
+		if (has(e, i))
 			carp_vhost_yield(&e->vhosts[i].carp,
 					 CARP_CAUSE_HANDOVER, now);
 	/* it goes before the next actions, so that history has the entries */
@@ -320,8 +318,7 @@ static void finish(struct engine *e, mono_t now)
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!engine_handover_has(e, i) || !entry ||
-		    entry->from != CARP_MASTER)
+		if (!has(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
 		entry->step_us[STEP_DRAIN] = h->drain_ns / MONO_US;
 		entry->step_us[STEP_FENCE] = h->fence_ns / MONO_US;
@@ -329,7 +326,7 @@ static void finish(struct engine *e, mono_t now)
 	}
 	engine_handover_done(e);
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (engine_handover_has(e, i))
+		if (has(e, i))
 			engine_set_no_preempt(e, i, true);
 	ended(e, true, "");
 }
@@ -343,8 +340,7 @@ static bool peer_is_master(const struct engine *e)
 		const struct session_vhost *v =
 			engine_peer_vhost(p, e->vhosts[i].name);
 
-		if (engine_handover_has(e, i) &&
-		    e->vhosts[i].carp.state == CARP_MASTER &&
+		if (has(e, i) && e->vhosts[i].carp.state == CARP_MASTER &&
 		    (!v || v->state != CARP_MASTER))
 			return false;
 	}

@@ -81,10 +81,9 @@ static void put_node(struct writer *w, const struct engine *e)
 
 static uint32_t peer_interval_us(const struct engine_peer *p, const char *vhost)
 {
-	for (size_t i = 0; i < p->word.nvhosts; i++)
-		if (strcmp(p->word.vhosts[i].name, vhost) == 0)
-			return p->word.vhosts[i].interval_us;
-	return 0;
+	const struct session_vhost *v = engine_word_vhost(&p->word, vhost);
+
+	return v ? v->interval_us : 0;
 }
 
 static void put_counters(struct writer *w, const struct engine *e,

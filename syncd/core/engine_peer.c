@@ -102,10 +102,9 @@ static void hello(struct engine *e, unsigned peer,
 static enum carp_state said_state(const struct session_word *w,
 				  const char *name)
 {
-	for (size_t i = 0; i < w->nvhosts; i++)
-		if (strcmp(w->vhosts[i].name, name) == 0)
-			return (enum carp_state)w->vhosts[i].state;
-	return CARP_INIT;
+	const struct session_vhost *v = engine_word_vhost(w, name);
+
+	return v ? (enum carp_state)v->state : CARP_INIT;
 }
 
 static void word(struct engine *e, unsigned peer, const struct session_word *w,

@@ -15,8 +15,6 @@
 #include "flow.h"
 #include "nl.h"
 
-#define CT_EVENTS_BUFFER_DEFAULT (32u << 20)
-
 struct ct_event {
 	enum flow_op op;  /* FLOW_NEW, FLOW_UPDATE or FLOW_DESTROY */
 	uint32_t portid;  /* who caused it: 0 packets, timeouts, the kernel */

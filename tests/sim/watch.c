@@ -294,7 +294,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 	/* as the advert said, which may have waited for a sleeper */
 	if (held_back && begins(h->cause, "master more demoted") &&
 	    n->engine->vhosts[k].carp.master.advert.demote <
-		    DEMOTION_TAKE_ANYWAY)
+		    CARP_FORCED_DEMOTION)
 		sim_fail(s, "%s takes over from a demoted master on hold",
 			 n->name);
 	if (begins(h->cause, "no adverts") &&
