@@ -58,6 +58,10 @@ enum carp_refusal {
  */
 const char *carp_refusal_name(enum carp_refusal why);
 
+/* Both are said by a master that gives up. */
+#define CARP_BOW_OUT_ADVBASE 255
+#define CARP_BOW_OUT_ADVSKEW 255
+
 /* The fields of struct carp_header (OpenBSD ip_carp.h). Version 2 and type 1
  * are understood. */
 struct carp_advert {

@@ -6,6 +6,7 @@
  * the engine is never left with actions in its queue.
  */
 #include "node.h"
+#include "clock.h"
 #include "node_http.h"
 
 #include <errno.h>
@@ -25,19 +26,6 @@
 #define SLEPT_NS (1 * MONO_S)
 /* A deadline that has passed waits for work, which the timer must let run. */
 #define PASSED_NS (1 * MONO_MS)
-
-static int64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * MONO_S + ts.tv_nsec;
-}
-
-static mono_t clock_mono(void)
-{
-	return (mono_t){ clock_ns(CLOCK_MONOTONIC) };
-}
 
 /*
  * A machine that is paused or suspended does not notice, and its lease, which

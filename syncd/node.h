@@ -127,7 +127,7 @@ struct node_vhost {
 	bool answering;	  /* ARP is answered */
 	bool unannounced; /* taken, the announcement is still to come */
 	int64_t since_ns; /* CLOCK_REALTIME of the grant */
-	int64_t take_us[3];
+	int64_t take_us[SESSION_STEPS];
 	uint64_t adverts_sent[CARP_FAMILIES], adverts_received[CARP_FAMILIES];
 	mono_t conflict_at, conflict_said_at; /* answered, and logged */
 	unsigned conflicts;		      /* since it was logged */
@@ -354,7 +354,7 @@ void node_announce(struct node *n, unsigned vhost);
 /* The process slept: what waits in the sockets is old. */
 void node_woke(struct node *n);
 /* Microseconds since *t, which becomes now. */
-int64_t node_us_since(struct timespec *t);
+int64_t node_us_since(mono_t *t);
 
 /* --- node_ra.c */
 /* Begins to advertise at once, or ends; does nothing without the option or
@@ -548,7 +548,6 @@ void commands_events_settle(struct node *n);
 void commands_events_close(struct node *n);
 
 /* --- commands_verify.c */
-void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv);
 /* why: NULL, or it could not be. */
 void commands_verified(struct node *n, unsigned peer, const char *why);
 

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "announce.h"
+#include "clock.h"
 #include "log.h"
 
 static int grant(struct node *n, struct node_vhost *v)
@@ -40,7 +41,7 @@ static int grant(struct node *n, struct node_vhost *v)
 void node_take(struct node *n, unsigned vhost)
 {
 	struct node_vhost *v = &n->vhosts[vhost];
-	struct timespec t;
+	mono_t t;
 	const char *why = NULL;
 	int err;
 
@@ -49,7 +50,7 @@ void node_take(struct node *n, unsigned vhost)
 		v->unannounced = true;
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	t = clock_mono();
 	err = vip_add(&n->vip, &v->vip);
 	v->take_us[0] = node_us_since(&t);
 	if (err == VIP_OWN_ADDRESS)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 /* Addresses as the engine wants them: IPv4 in host byte order. */
@@ -132,18 +133,15 @@ int node_conf_engine(struct node *n)
 	static struct shared shared[ENGINE_VHOSTS_MAX];
 	static struct engine_vhost_conf vhosts[ENGINE_VHOSTS_MAX];
 	const char *peers[ENGINE_PEERS_MAX], *sets[SETS_MAX], *why;
-	struct timespec ts;
 	struct engine_conf conf;
 	int err;
 
 	engine_conf(n, shared, vhosts, peers, sets, &conf);
 	evutil_secure_rng_get_bytes(&conf.boot_id, sizeof(conf.boot_id));
-	clock_gettime(CLOCK_MONOTONIC, &ts);
 	n->engine = calloc(1, sizeof(*n->engine));
 	if (!n->engine)
 		return -ENOMEM;
-	err = engine_init(n->engine, &conf, &why,
-			  (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec });
+	err = engine_init(n->engine, &conf, &why, clock_mono());
 	if (err) {
 		log_msg(LOG_ERR, "the configuration cannot be used: %s", why);
 		free(n->engine);

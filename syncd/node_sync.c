@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "ct_timeouts.h"
 #include "log.h"
 
@@ -246,18 +247,9 @@ static void dump_start(struct node *n)
 	node_sync_drain(n);
 }
 
-/* That this thread has used. */
-static int64_t processor_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * MONO_S + t.tv_nsec;
-}
-
 static void dump_read(struct node *n)
 {
-	int64_t begun = processor_ns();
+	int64_t begun = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	int r;
 
 	n->nchunk = 0;
@@ -267,7 +259,7 @@ static void dump_read(struct node *n)
 			"the connection table could not be read to its end: %s",
 			r == -EINTR ? "its size was changed" : log_errno(-r));
 	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE, r < 0,
-		      processor_ns() - begun, node_now(n));
+		      clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun, node_now(n));
 	node_sync_drain(n);
 }
 
@@ -300,7 +292,7 @@ static void say_refused(struct node *n)
 static void inject(struct node *n)
 {
 	static uint8_t results[ENGINE_OPS_MAX];
-	int64_t begun = processor_ns();
+	int64_t begun = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	struct engine *e = n->engine;
 	size_t done = 0;
 
@@ -319,7 +311,8 @@ static void inject(struct node *n)
 	}
 	say_helper(n);
 	say_refused(n);
-	engine_injected(e, results, processor_ns() - begun, node_now(n));
+	engine_injected(e, results, clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun,
+			node_now(n));
 }
 
 void node_sync_filter(struct node *n)

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "exec.h"
 #include "log.h"
 #include "node_ifstated.h"
@@ -173,10 +174,10 @@ static int commit_ms(const struct node *n)
 static bool taken(struct node *n, int64_t *us, const char **why)
 {
 	struct node_upgrade *u = n->upgrade;
-	struct timespec t;
+	mono_t t;
 	int status, err;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	t = clock_mono();
 
 	for (unsigned i = 0; i < n->nvhosts; i++)
 		standin_clear(n->standin, i);

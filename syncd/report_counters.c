@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "ct_result.h"
 #include "report.h"
 #include "report_sets.h"
 
@@ -112,7 +113,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 	}
 	for (int i = 0; i < FLOW_RESULT_COUNT; i++)
 		counter(out, all, "flows", e->results[i], "changes",
-			inject_result_name((enum flow_result)i));
+			ct_result_name((enum flow_result)i));
 	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
 		counter(out, all, "flows", e->filtered[i], "events not told",
 			filter_verdict_name((enum filter_verdict)i));

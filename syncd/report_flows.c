@@ -3,6 +3,7 @@
  * What became of flows, for the status object: told, applied, and not, by
  * reason. Invariant: keys are promises, as in report_json.c.
  */
+#include "ct_result.h"
 #include "report.h"
 #include "report_value.h"
 
@@ -15,7 +16,7 @@ static json_t *results(const struct engine *e)
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
-		put(o, inject_result_name(failures[i]),
+		put(o, ct_result_name(failures[i]),
 		    number(e->results[failures[i]]));
 	return o;
 }
@@ -25,7 +26,7 @@ static json_t *merged(const struct engine *e)
 	json_t *o = json_object();
 
 	for (int i = FLOW_KEPT; i <= FLOW_OUSTED; i++)
-		put(o, inject_result_name((enum flow_result)i),
+		put(o, ct_result_name((enum flow_result)i),
 		    number(e->results[i]));
 	return o;
 }

@@ -251,7 +251,7 @@ struct engine_expects {
 		struct flow master; /* as it was found */
 		mono_t due;	    /* no longer waited for */
 	} early[ENGINE_EXPECTS_EARLY];
-	size_t nearly;
+	size_t early_count;
 
 	struct expect_batch batch; /* to be put into our kernel */
 	int peer;		   /* who told them; -1: nobody to answer */
@@ -324,11 +324,11 @@ struct engine {
 	bool handover_refused;
 	uint64_t handover_seq; /* the last frame of what was drained */
 	char handover_why[SESSION_REASON_MAX];
-	int64_t done_us[3]; /* the new master's steps, -1 */
-	mono_t split_at;    /* since then a peer has the other vhosts */
-	int go_from;	    /* peer that handed over to us, -1: none */
-	uint32_t go_set;    /* what it gave */
-	int64_t go_step_us[3];
+	int64_t done_us[SESSION_STEPS]; /* the new master's steps, -1 */
+	mono_t split_at; /* since then a peer has the other vhosts */
+	int go_from;	 /* peer that handed over to us, -1: none */
+	uint32_t go_set; /* what it gave */
+	int64_t go_step_us[SESSION_STEPS];
 	char go_why[SESSION_REASON_MAX];
 	bool whole; /* nothing held, since the start, at least once: */
 	mono_t whole_at;
@@ -441,8 +441,8 @@ enum carp_refusal engine_advert(struct engine *e, unsigned vhost,
 				const struct carp_advert *a,
 				const struct carp_address *source, mono_t now);
 /* Answer to ENGINE_TAKE: microseconds for address, lease, announcement. */
-void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
-		  mono_t now);
+void engine_taken(struct engine *e, unsigned vhost,
+		  const int64_t us[SESSION_STEPS], mono_t now);
 void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 			mono_t now);
 /* The kernel refused an advert: our right has run out. */

@@ -348,7 +348,7 @@ static bool due(const struct engine *e, unsigned peer, mono_t now)
 	const struct engine_audit *a = &e->peers[peer].audit;
 
 	return (e->audit_period_ns || a->wanted || a->asked) &&
-	       engine_audit_may(e, peer) && a->next_at.ns <= now.ns;
+	       engine_audit_may(e, peer) && mono_due(a->next_at, now);
 }
 
 void engine_audit_settle(struct engine *e, mono_t now)

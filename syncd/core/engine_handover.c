@@ -109,7 +109,7 @@ void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 	e->handover_set = set ? set & engine_masters(e) : engine_masters(e);
 	e->handover_read = e->handover_drained = e->handover_missed = false;
 	e->handover_refused = false;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < SESSION_STEPS; i++)
 		e->done_us[i] = -1;
 	e->go_from = -1;
 	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
@@ -297,7 +297,7 @@ void engine_handover_done(struct engine *e)
 
 		if (!has(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < SESSION_STEPS; k++)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
 }
@@ -357,7 +357,7 @@ static void answer(struct engine *e, mono_t now)
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (e->vhosts[i].taking)
 			return;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < SESSION_STEPS; i++)
 		said.step_us[i] = (uint32_t)e->go_step_us[i];
 	if (engine_masters(e) & e->go_set) {
 		said.kind = SESSION_HANDOVER_DONE;

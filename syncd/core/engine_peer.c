@@ -74,7 +74,7 @@ void engine_peer_data(struct engine *e, unsigned peer, const void *data,
 
 bool engine_peer_full(const struct engine *e, unsigned peer)
 {
-	return session_unread(e->peers[peer].session) >= 256 * 1024;
+	return session_unread(e->peers[peer].session) >= SESSION_UNREAD_MAX;
 }
 
 /* --- what it says -------------------------------------------------------------- */

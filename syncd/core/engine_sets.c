@@ -83,7 +83,7 @@ static void say_all(struct engine_sets *s)
 }
 
 /* All elements are wanted of whoever tells them. */
-static void wish(struct engine *e, unsigned set)
+static void engine_sets_wish(struct engine *e, unsigned set)
 {
 	e->sets->set[set].want = ++e->wishes;
 	e->sets->set[set].wish = MONO_NEVER;
@@ -213,7 +213,7 @@ unsigned engine_sets_at(const struct engine *e)
 
 static bool may_read(const struct engine *e, mono_t now)
 {
-	if (e->sets->next.ns > now.ns)
+	if (!mono_due(e->sets->next, now))
 		return false;
 	for (unsigned i = 0; i < e->npeers; i++)
 		if (e->peers[i].live && engine_telling(e) &&
@@ -349,7 +349,7 @@ static void look_ended(struct engine *e, struct engine_set *t, mono_t now)
 	if (s->gone > GONE_MAX)
 		engine_set_tell_anew(e, s->at);
 	if (!t->want || (t->missed && !engine_telling(e)))
-		wish(e, s->at);
+		engine_sets_wish(e, s->at);
 	t->read = true;
 	t->last = t->missed = false;
 	t->looks++;
@@ -402,7 +402,7 @@ void engine_sets_tick(struct engine *e, mono_t now)
 {
 	for (unsigned i = 0; e->sets && i < e->sets->n; i++)
 		if (mono_due(e->sets->set[i].wish, now))
-			wish(e, i);
+			engine_sets_wish(e, i);
 	if (e->sets && mono_due(e->sets->gate, now))
 		e->sets->gate = MONO_NEVER;
 }

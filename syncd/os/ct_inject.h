@@ -69,8 +69,4 @@ __attribute__((warn_unused_result)) int ct_inject_apply(
 	struct ct_inject *in, const struct flow_change *changes, size_t n,
 	uint8_t *results);
 
-/* "applied", "gone", "table_full", "chain", "clash", "helper", "labels",
- * "invalid", "ack_lost", "other", "kept", "ousted"; never NULL. */
-const char *inject_result_name(enum flow_result result);
-
 #endif

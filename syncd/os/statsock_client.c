@@ -11,6 +11,7 @@
  * state but RUNNING, where the command is under way and the client is looked
  * at four times a second.
  */
+#include "clock.h"
 #include "statsock_int.h"
 
 #include <errno.h>
@@ -32,10 +33,7 @@
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	return clock_ns(CLOCK_MONOTONIC) / MONO_MS;
 }
 
 int statsock_split(char *line, size_t len, char **argv, size_t *used)
