@@ -316,7 +316,7 @@ int node_open(struct node *n, struct conf *conf)
 	if (!err)
 		err = node_ifstated_open(n);
 	if (!err)
-		err = node_policy_open(n);
+		err = node_routes_open(n);
 	if (!err)
 		err = node_track_open(n);
 	if (!err)
@@ -376,7 +376,7 @@ void node_close(struct node *n)
 	commands_close(n);
 	node_http_close(n);
 	node_track_close(n);
-	node_policy_close(n);
+	node_routes_close(n);
 	node_ifstated_close(n);
 	node_exec_close(n);
 	node_carp_close(n);

@@ -104,7 +104,7 @@ static void put_vhost(const struct node *n, unsigned i, struct writer *w)
 	writer_u64(w, (uint64_t)v->since_ns);
 	writer_u16(w, (uint16_t)count);
 	for (size_t k = 0; k < count; k++)
-		writer_u8(w, node_policy_there(n, i, k));
+		writer_u8(w, node_routes_there(n, i, k));
 }
 
 /* The right, and what the kernel has said since events are paused. */
