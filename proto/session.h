@@ -31,7 +31,6 @@
 #define SESSION_BATCH_MAX     256 /* flows in one frame */
 #define SESSION_REFUSALS_MAX  16  /* reasons in an acknowledgement */
 /* Bits of capabilities in the hello: this side understands the frame. */
-#define SESSION_CAN_AUDIT   (1u << 2)
 #define SESSION_CAN_RESUME  (1u << 5)
 #define SESSION_CAN_SETS    (1u << 7)
 #define SESSION_CAN_EXPECTS (1u << 8)

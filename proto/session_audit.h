@@ -15,6 +15,9 @@
 
 struct session;
 
+/* A bit of the hello's capabilities: only such a peer is told of audits. */
+#define SESSION_CAN_AUDIT (1U << 2)
+
 /* In one message. */
 #define SESSION_AUDIT_SUMS_MAX	  8192
 #define SESSION_AUDIT_BUCKETS_MAX 8192

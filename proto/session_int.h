@@ -108,9 +108,8 @@ enum session_error session_hear_elements(struct session *s,
 					 struct session_event *e);
 enum session_error session_hear_facts(struct session *s, const struct frame *f,
 				      struct session_event *e);
-/* False: seq is below the last one, or was never sent. */
+/* False: it can have less, or said more before; and how long they took. */
 bool session_tx_acked(struct session *s, uint64_t seq);
-/* Counts how long those took. */
 void session_count_acks(struct session *s, uint64_t seq);
 /* The peer's answer to our offer; it must be one. */
 enum session_error session_hear_resume(struct session *s, const struct frame *f,

@@ -206,7 +206,7 @@ static const struct command commands[] = {
 	  "flows [json] [skipped] [peer NAME]" },
 	{ "metrics", false, cmd_metrics, "metrics" },
 	{ "version", false, cmd_version, "version" },
-	{ "verify", false, commands_verify, "verify [PEER]" },
+	{ "verify", false, cmd_verify, "verify [PEER]" },
 	{ "bulk", true, commands_bulk, "bulk [PEER]" },
 	{ "handover", true, commands_handover,
 	  "handover [force] [to=PEER] [NAME...]" },

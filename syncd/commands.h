@@ -40,8 +40,7 @@ void commands_drill(struct node *n, struct stats_client *c, int argc,
 		    char **argv);
 void commands_maintenance(struct node *n, struct stats_client *c, int argc,
 			  char **argv);
-void commands_verify(struct node *n, struct stats_client *c, int argc,
-		     char **argv);
+void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv);
 
 /* Line after line on one connection, and its end; what JSON answers have. */
 void commands_prompt(struct node *n, struct stats_client *c, int argc,

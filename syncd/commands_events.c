@@ -3,8 +3,8 @@
  * The command events: what becomes history, a line each, as it happens. It
  * follows the history and adds nothing to it.
  *
- * Implements the command events of statesync(8): "N TIME KIND key=value ...", or
- * an object a line.
+ * Implements section 4 of the operator's manual: "N TIME KIND key=value ...",
+ * or an object a line.
  *
  * Invariant: a follower misses no line, or is told how many.
  */

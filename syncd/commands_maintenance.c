@@ -44,7 +44,7 @@ void commands_maintenance_open(struct node *n)
 			n->conf->state_dir, FILE_NAME, log_errno(-len));
 	m->since[strcspn(m->since, "\n")] = '\0';
 	m->on = true;
-	engine_maintenance(n->engine, true);
+	engine_maintenance(n->engine, true, node_now(n));
 	log_msg(LOG_NOTICE,
 		"in maintenance %s: demotion %d until: statesync maintenance "
 		"off",
@@ -137,7 +137,7 @@ static void begin(struct node *n, struct stats_client *c)
 	if (n->engine->masters) {
 		answer_refused(n, c, why);
 	} else {
-		engine_maintenance(n->engine, true);
+		engine_maintenance(n->engine, true, node_now(n));
 		(void)statsock_printf(
 			c,
 			"%s is in maintenance, demotion %d, master of nothing, "
@@ -158,7 +158,7 @@ void commands_maintenance_ended(struct node *n, bool ok, const char *why)
 		return;
 	m->handing = false;
 	if (ok)
-		engine_maintenance(n->engine, true);
+		engine_maintenance(n->engine, true, node_now(n));
 	m->client = NULL;
 	if (!c)
 		return;
@@ -187,7 +187,7 @@ bool commands_maintenance_settle(struct node *n)
 		return false;
 	if (!e->masters || engine_handover_heir(e, &hinders) < 0 || hinders) {
 		if (!e->demotion.by[DEMOTION_MAINTENANCE])
-			engine_maintenance(e, true);
+			engine_maintenance(e, true, n->last);
 		return false;
 	}
 	if (e->handover.state != HANDOVER_IDLE)
@@ -219,8 +219,7 @@ static void end(struct node *n, struct stats_client *c)
 		statsock_end(m->client, STATS_NO, "it was ended meanwhile");
 	m->client = NULL;
 	m->handing = false;
-	(void)node_now(n);
-	engine_maintenance(n->engine, false);
+	engine_maintenance(n->engine, false, node_now(n));
 	(void)statsock_printf(c, "%s is %s maintenance, demotion %u%s\n",
 			      n->engine->node, m->on ? "out of" : "not in",
 			      demotion_total(&n->engine->demotion),

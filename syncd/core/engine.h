@@ -541,7 +541,7 @@ const char *engine_handover_hinders(const struct engine *e, unsigned peer);
 void engine_handover_want(struct engine *e, unsigned peer, uint32_t set,
 			  const char *reason);
 /* Demotes this node because somebody works on it, or no more. */
-void engine_maintenance(struct engine *e, bool on);
+void engine_maintenance(struct engine *e, bool on, mono_t now);
 /* A line of history that is no transition, about a peer or this node. */
 void engine_note(struct engine *e, const char *whom, mono_t now,
 		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));

@@ -22,9 +22,9 @@
  * engine_drift.c     nodes compared, and what follows
  * engine_defer.c     first packets that wait until the peers know their flow
  * engine_audit.c     comparing tables, as the owner of the flows
- * engine_answer.c    and as the other node; copies' timeouts
  * engine_judge.c     what differs, and its repair
  * engine_lower.c     what a takeover gives back
+ * engine_answer.c    and as the other node; copies' timeouts
  * engine_verify.c    what came out of it, and who wants to know
  * engine_expect.c    expectations, out and in
  * engine_sets*.c     nftables sets (engine_sets_int.h)

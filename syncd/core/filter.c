@@ -59,8 +59,7 @@ void filter_free(struct filter *f)
 	memset(f, 0, sizeof(*f));
 }
 
-/* Is it in that node's list? */
-static bool lists(const struct filter *f, int which, uint8_t family,
+bool filter_lists(const struct filter *f, int which, uint8_t family,
 		  const struct flow_addr *a)
 {
 	struct session_address key = { .family = family, .addr = *a };
@@ -72,16 +71,16 @@ static bool lists(const struct filter *f, int which, uint8_t family,
 bool filter_is_own(const struct filter *f, uint8_t family,
 		   const struct flow_addr *a)
 {
-	return lists(f, FILTER_OURS, family, a) ||
-	       lists(f, FILTER_PEERS, family, a);
+	return filter_lists(f, FILTER_OURS, family, a) ||
+	       filter_lists(f, FILTER_PEERS, family, a);
 }
 
 /* Only we have it. */
 static bool is_tied(const struct filter *f, uint8_t family,
 		    const struct flow_addr *a)
 {
-	return lists(f, FILTER_OURS, family, a) &&
-	       !lists(f, FILTER_PEERS, family, a);
+	return filter_lists(f, FILTER_OURS, family, a) &&
+	       !filter_lists(f, FILTER_PEERS, family, a);
 }
 
 const struct flow_addr *filter_tied(const struct filter *f,

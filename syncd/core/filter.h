@@ -68,5 +68,8 @@ bool filter_is_opening(const struct flow *f);
 /* Is it an address of either node? */
 bool filter_is_own(const struct filter *f, uint8_t family,
 		   const struct flow_addr *a);
+/* Is it in that node's list? */
+bool filter_lists(const struct filter *f, int which, uint8_t family,
+		  const struct flow_addr *a);
 
 #endif
