@@ -77,7 +77,8 @@ const char *carp_cause_name(enum carp_cause c)
 
 bool carp_fsm_is_bow_out(const struct carp_advert *rx)
 {
-	return rx->advbase == 255 && rx->advskew == 255;
+	return rx->advbase == CARP_BOW_OUT_ADVBASE &&
+	       rx->advskew == CARP_BOW_OUT_ADVSKEW;
 }
 
 /* Advert interval in 1/256 s; the smaller, the better. */

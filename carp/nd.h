@@ -14,13 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CARP_ND_FRAME_MAX   86 /* of what carp_nd_build writes */
-#define CARP_RA_PREFIXES    32
-#define CARP_RA_FRAME_MAX   (86 + 32 * CARP_RA_PREFIXES)
-#define CARP_ND_IPV6_OFFSET 14 /* of the header, the message, what it is */
-#define CARP_ND_ICMP_OFFSET 54 /* about */
+#define CARP_ND_FRAME_MAX 86 /* of what carp_nd_build writes */
+#define CARP_RA_PREFIXES  32
+#define CARP_RA_FRAME_MAX (86 + 32 * CARP_RA_PREFIXES)
+/* offsets in a frame */
+#define CARP_ND_IPV6_OFFSET 14
+#define CARP_ND_ICMP_OFFSET 54
 #define CARP_ND_TARGET	    62
-#define CARP_ND_SOURCE	    22
+#define CARP_ND_SOURCE	    22 /* the IPv6 header's */
 
 enum carp_nd_type {
 	CARP_ND_RS = 133, /* router solicitation */

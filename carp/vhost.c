@@ -2,8 +2,8 @@
 /*
  * One virtual host: keeps the state, the timers and the queue of what is to
  * be done. Not here: the election's rules (carp/fsm), parameters and passwords
- * (vhost_conf), the witness (vhost_witness), the lease itself, holds and demotion (they come in as struct
- * carp_env), sockets, clocks.
+ * (vhost_conf), the witness (vhost_witness), the lease itself, holds and
+ * demotion (they come in as struct carp_env), sockets, clocks.
  *
  * Implements carp_setrun, carp_master_down, carp_set_state and carp_send_ad
  * of OpenBSD ip_carp.c: adverts each advbase + advskew/256 s, master-down
@@ -18,14 +18,12 @@
 #include <assert.h>
 #include <string.h>
 
-#define INTERVALS_DOWN	3
-#define SKEW_MAX	240 /* FreeBSD's bound of demotion in the advskew */
-#define NS_PER_SKEW	(MONO_S / 256)
-#define SOON_NS		(30 * MONO_MS) /* at most, where it takes over "at once" */
-#define FOR_WHOM_NS	(20 * MONO_MS) /* the link tells whom a bow-out is for */
-#define ANNOUNCE_AGAIN	2	       /* adverts after the first one */
-#define BOW_OUT_ADVBASE 255
-#define BOW_OUT_ADVSKEW 255
+#define INTERVALS_DOWN 3
+#define SKEW_MAX       240 /* FreeBSD's bound of demotion in the advskew */
+#define NS_PER_SKEW    (MONO_S / 256)
+#define SOON_NS	       (30 * MONO_MS) /* at most, where it takes over "at once" */
+#define FOR_WHOM_NS    (20 * MONO_MS) /* the link tells whom a bow-out is for */
+#define ANNOUNCE_AGAIN 2	      /* adverts after the first one */
 
 struct carp_action *carp_vhost_push(struct carp_vhost *v, enum carp_do what)
 {
@@ -94,17 +92,19 @@ static void advert_push(struct carp_vhost *v, uint8_t advbase, uint8_t advskew,
 			bool own_mac)
 {
 	struct carp_action *a;
-	struct carp_advert advert = {
+	struct carp_advert advert;
+
+	if (v->external)
+		return;
+	v->counter += CARP_COUNTER_STEP;
+	advert = (struct carp_advert){
 		.vhid = v->auth.vhid,
 		.advskew = advskew,
 		.authlen = (8 + CARP_DIGEST_LEN) / 4,
 		.demote = (uint8_t)v->env.demotion,
 		.advbase = advbase,
-		.counter = v->counter += CARP_COUNTER_STEP,
+		.counter = v->counter,
 	};
-
-	if (v->external)
-		return;
 	a = carp_vhost_push(v, CARP_DO_ADVERT);
 	if (v->counter - v->base > CARP_COUNTER_RANGE / 2)
 		v->base = v->counter;
@@ -235,7 +235,8 @@ void carp_vhost_stop(struct carp_vhost *v, mono_t now)
 	v->master.any = false;
 	/* After RELEASE: when a backup answers, we do not any more. */
 	if (was_master)
-		advert_push(v, BOW_OUT_ADVBASE, BOW_OUT_ADVSKEW, true);
+		advert_push(v, CARP_BOW_OUT_ADVBASE, CARP_BOW_OUT_ADVSKEW,
+			    true);
 }
 
 static void advert_now(struct carp_vhost *v, mono_t now)
@@ -437,7 +438,7 @@ void carp_vhost_bow_out(struct carp_vhost *v)
 		return;
 	v->fence = CARP_BOWED_OUT;
 	v->next_advert = MONO_NEVER;
-	advert_push(v, BOW_OUT_ADVBASE, BOW_OUT_ADVSKEW, true);
+	advert_push(v, CARP_BOW_OUT_ADVBASE, CARP_BOW_OUT_ADVSKEW, true);
 }
 
 void carp_vhost_resume(struct carp_vhost *v, mono_t now)

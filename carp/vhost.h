@@ -56,7 +56,7 @@ enum carp_fence { CARP_UNFENCED, CARP_FENCED, CARP_BOWED_OUT };
 #define CARP_COUNTER_AGAIN (1ULL << 16)
 #define CARP_COUNTER_RANGE (1ULL << 56)
 
-/* Callers may read; only vhost.c writes. */
+/* Callers may read; only carp/vhost*.c write. */
 struct carp_vhost {
 	struct carp_auth auth; /* vhid and sorted addresses */
 	struct carp_auth old;  /* of before carp_vhost_change */

@@ -15,10 +15,10 @@ struct carp_action *carp_vhost_push(struct carp_vhost *v, enum carp_do what);
 void carp_vhost_wait(struct carp_vhost *v, int64_t extra_ns, mono_t now);
 /* Three intervals of our own: the time until a silent master is down. */
 int64_t carp_vhost_down_ns(const struct carp_vhost *v);
-/* vhost_witness.c: that time has passed in this family. */
-void carp_vhost_silent(struct carp_vhost *v, enum carp_family f, mono_t now);
 /* Takes the right, or what is new of it, and tells everybody
  * (carp_master_down). */
 void carp_vhost_begin(struct carp_vhost *v, mono_t now);
+/* vhost_witness.c: that time has passed in this family. */
+void carp_vhost_silent(struct carp_vhost *v, enum carp_family f, mono_t now);
 
 #endif

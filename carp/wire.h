@@ -47,8 +47,8 @@ enum carp_refusal {
 	CARP_REFUSED_CHECKSUM,	/* [W][P] of the advert or the IPv4 header */
 	CARP_REFUSED_VHID,	/* [V][E] no such virtual host here */
 	CARP_REFUSED_AUTH,	/* [V] HMAC: password or addresses differ */
-	CARP_REFUSED_REPLAY,	/* [E] nobody says so yet */
-	CARP_REFUSED_INTERFACE, /* [E] came in by the wrong interface */
+	CARP_REFUSED_REPLAY,	/* [E] a counter that was heard before */
+	CARP_REFUSED_INTERFACE, /* never said; schema 1, kept state have it */
 	CARP_REFUSED_SOURCE,	/* [E] sender not allowed */
 	CARP_REFUSED_LOOP,	/* [V] our own packet came back */
 	CARP_REFUSAL_COUNT
@@ -57,6 +57,10 @@ enum carp_refusal {
 /* The word for counters and metrics: "ttl", "short", ...; CARP_OK "accepted".
  */
 const char *carp_refusal_name(enum carp_refusal why);
+
+/* Both are said by a master that gives up. */
+#define CARP_BOW_OUT_ADVBASE 255
+#define CARP_BOW_OUT_ADVSKEW 255
 
 /* The fields of struct carp_header (OpenBSD ip_carp.h). Version 2 and type 1
  * are understood. */

@@ -27,38 +27,19 @@ const char *expect_result_name(enum expect_result r)
 	return r < EXPECT_RESULTS ? names[r] : "?";
 }
 
-static bool addr_valid(const struct flow_addr *a, size_t len)
-{
-	static const struct flow_addr zero;
-
-	return memcmp(a->b + len, zero.b, sizeof(a->b) - len) == 0;
-}
-
-/* Printable, and ended within size. */
-static bool name_valid(const char *name, size_t size, bool may_be_empty)
-{
-	size_t len = strnlen(name, size);
-
-	if (len == size || (len == 0 && !may_be_empty))
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (name[i] <= ' ' || name[i] > '~')
-			return false;
-	return true;
-}
-
 bool expect_valid(const struct expect *e)
 {
 	size_t len = flow_addr_len(e->family);
 
-	return len != 0 && addr_valid(&e->tuple.src, len) &&
-	       addr_valid(&e->tuple.dst, len) && addr_valid(&e->mask, len) &&
-	       addr_valid(&e->master.src, len) &&
-	       addr_valid(&e->master.dst, len) &&
-	       addr_valid(&e->nat_addr, len) && e->nat_dir <= 1 &&
-	       !(e->flags & ~(uint32_t)EXPECT_FLAGS) &&
-	       name_valid(e->helper, sizeof(e->helper), false) &&
-	       name_valid(e->fn, sizeof(e->fn), true);
+	return len != 0 && flow_addr_valid(&e->tuple.src, len) &&
+	       flow_addr_valid(&e->tuple.dst, len) &&
+	       flow_addr_valid(&e->mask, len) &&
+	       flow_addr_valid(&e->master.src, len) &&
+	       flow_addr_valid(&e->master.dst, len) &&
+	       flow_addr_valid(&e->nat_addr, len) && e->nat_dir <= 1 &&
+	       !(e->flags & ~(uint32_t)EXPECT_FLAGS) && *e->helper &&
+	       flow_name_valid(e->helper, sizeof(e->helper)) &&
+	       flow_name_valid(e->fn, sizeof(e->fn));
 }
 
 void expect_master(const struct expect *e, struct flow *f)

@@ -157,7 +157,7 @@ enum flow_class flow_class(const struct flow *f)
 	return f->status & IPS_SEEN_REPLY ? FLOW_ESTABLISHED : FLOW_OPENING;
 }
 
-static bool addr_valid(const struct flow_addr *a, size_t len)
+bool flow_addr_valid(const struct flow_addr *a, size_t len)
 {
 	static const struct flow_addr zero;
 
@@ -166,7 +166,8 @@ static bool addr_valid(const struct flow_addr *a, size_t len)
 
 static bool tuple_valid(const struct flow_tuple *t, size_t addr_len)
 {
-	return addr_valid(&t->src, addr_len) && addr_valid(&t->dst, addr_len);
+	return flow_addr_valid(&t->src, addr_len) &&
+	       flow_addr_valid(&t->dst, addr_len);
 }
 
 static bool tcp_valid(const struct flow *f)
@@ -177,19 +178,20 @@ static bool tcp_valid(const struct flow *f)
 	       f->tcp_wscale[0] <= WSCALE_MAX && f->tcp_wscale[1] <= WSCALE_MAX;
 }
 
-/* A name is printable, and ends. */
+bool flow_name_valid(const char *name, size_t size)
+{
+	size_t len = strnlen(name, size);
+
+	for (size_t i = 0; i < len; i++)
+		if (name[i] <= ' ' || name[i] > '~')
+			return false;
+	return len < size;
+}
+
 static bool helper_valid(const struct flow *f)
 {
-	size_t len = strnlen(f->helper, FLOW_HELPER_MAX);
-
-	if (!(f->has & FLOW_HAS_HELPER))
-		return true;
-	if (len == 0 || len == FLOW_HELPER_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (f->helper[i] <= ' ' || f->helper[i] > '~')
-			return false;
-	return true;
+	return !(f->has & FLOW_HAS_HELPER) ||
+	       (*f->helper && flow_name_valid(f->helper, FLOW_HELPER_MAX));
 }
 
 static bool extra_valid(const struct flow *f, size_t addr_len)

@@ -41,7 +41,8 @@ enum flow_has {
 	FLOW_HAS_SEQADJ = 1 << 6,
 	FLOW_HAS_SYNPROXY = 1 << 7,
 	/* what few flows have, and what travels in FlowExtra */
-	FLOW_HAS_EXTRA = 0xfc,
+	FLOW_HAS_EXTRA = FLOW_HAS_SCTP | FLOW_HAS_LABELS | FLOW_HAS_HELPER |
+			 FLOW_HAS_MASTER | FLOW_HAS_SEQADJ | FLOW_HAS_SYNPROXY,
 };
 
 #define FLOW_HELPER_MAX	  16 /* bytes of a name, NF_CT_HELPER_NAME_LEN */
@@ -133,6 +134,10 @@ struct flow_change {
 
 /* Size in bytes of an address of that family; 0 for an unknown family. */
 size_t flow_addr_len(uint8_t family);
+/* What is behind these bytes is 0. */
+bool flow_addr_valid(const struct flow_addr *a, size_t len);
+/* Printable without blanks, and ended within size; "" is, too. */
+bool flow_name_valid(const char *name, size_t size);
 
 bool flow_addr_equal(const struct flow_addr *a, const struct flow_addr *b);
 

@@ -54,7 +54,8 @@ static void store64(uint8_t *p, uint64_t v)
 
 static uint32_t shape_of(enum flow_op op, const struct flow *f)
 {
-	uint32_t shape = (uint32_t)(op - FLOW_NEW) | (uint32_t)f->l4proto << 8;
+	uint32_t shape = (uint32_t)(op - FLOW_NEW) |
+			 (uint32_t)f->l4proto << FLOW_PB_L4PROTO_SHIFT;
 	struct flow_tuple back;
 
 	flow_tuple_invert(f, &f->orig, &back);
@@ -226,7 +227,7 @@ static void tcp_unpack(uint32_t v, struct flow *f)
 static bool get_flow(struct cursor *c, uint32_t shape, struct flow *f)
 {
 	f->family = shape & FLOW_PB_IPV6 ? AF_INET6 : AF_INET;
-	f->l4proto = (uint8_t)(shape >> 8);
+	f->l4proto = (uint8_t)(shape >> FLOW_PB_L4PROTO_SHIFT);
 	get_end(c, shape, &f->orig.src, &f->orig.sport);
 	get_end(c, shape, &f->orig.dst, &f->orig.dport);
 	flow_tuple_invert(f, &f->orig, &f->reply);

@@ -13,9 +13,10 @@
 
 #include "buf.h"
 
-bool frame_type_numbered(enum frame_type type)
+/* 1: such a frame has a number; 0: it has none; -1: there is no such type. */
+static int number_wanted(uint8_t type)
 {
-	switch (type) {
+	switch ((enum frame_type)type) {
 	case FRAME_FLOWS:
 	case FRAME_BULK_FLOWS:
 	case FRAME_BULK_BEGIN:
@@ -23,7 +24,7 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_AUDIT:
 	case FRAME_EXPECTS:
 	case FRAME_SET_ELEMENTS:
-		return true;
+		return 1;
 	case FRAME_HELLO:
 	case FRAME_WORD:
 	case FRAME_ADDRESSES:
@@ -35,18 +36,14 @@ bool frame_type_numbered(enum frame_type type)
 	case FRAME_RESUME:
 	case FRAME_FACTS:
 	case FRAME_SETS:
-		return false;
+		return 0;
 	}
-	return false;
+	return -1;
 }
 
-static bool type_known(uint8_t type)
+bool frame_type_numbered(enum frame_type type)
 {
-	return (type >= FRAME_HELLO && type <= FRAME_ADVERT) ||
-	       (type >= FRAME_FLOWS && type <= FRAME_AUDIT) ||
-	       type == FRAME_RESUME || type == FRAME_FACTS ||
-	       type == FRAME_SETS || type == FRAME_SET_ELEMENTS ||
-	       type == FRAME_EXPECTS;
+	return number_wanted((uint8_t)type) == 1;
 }
 
 enum frame_result frame_look(const uint8_t *data, size_t len, struct frame *f)
@@ -64,7 +61,7 @@ enum frame_result frame_look(const uint8_t *data, size_t len, struct frame *f)
 	type = reader_u8(&r);
 	if (!reader_ok(&r))
 		return FRAME_PARTIAL;
-	if (!type_known(type))
+	if (number_wanted(type) < 0)
 		return FRAME_BAD;
 	f->type = (enum frame_type)type;
 	f->seq = reader_u64(&r);

@@ -33,6 +33,7 @@
 /* A length of time that a peer may say: nothing that is made of it overflows. */
 #define SESSION_MS_MAX (INT64_MAX / MONO_MS / 4)
 /* Bits of capabilities in the hello: this side understands the frame. */
+#define SESSION_CAN_RESUME  (1u << 5)
 #define SESSION_CAN_SETS    (1u << 7)
 #define SESSION_CAN_EXPECTS (1u << 8)
 #define SESSION_CAN_FACTS   (1u << 12)
@@ -110,10 +111,12 @@ enum session_handover {
 	SESSION_HANDOVER_ELSEWHERE = 40, /* to the peer named in reason */
 };
 
+#define SESSION_STEPS 3 /* of a takeover: address, lease, announce */
+
 struct session_switch {
 	enum session_handover kind;
-	const char *reason;  /* NULL: none */
-	uint32_t step_us[3]; /* address, lease, announce; of DONE */
+	const char *reason;		 /* NULL: none */
+	uint32_t step_us[SESSION_STEPS]; /* of DONE */
 	uint32_t vhosts; /* a bit for each place in the sender's word; 0: all */
 };
 
@@ -252,9 +255,11 @@ bool session_live(const struct session *s);
 
 /* --- hearing ---------------------------------------------------------- */
 
+#define SESSION_UNREAD_MAX (256 * 1024) /* bytes */
+
 /*
  * Takes all len bytes. 0, or -ENOMEM. Feed no more while session_unread()
- * exceeds 256 KiB, so that memory stays bounded.
+ * exceeds SESSION_UNREAD_MAX, so that memory stays bounded.
  */
 int session_input(struct session *s, const void *data, size_t len, mono_t now);
 size_t session_unread(const struct session *s);

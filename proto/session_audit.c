@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "session_int.h"
+#include "session_msg.h"
 #include "statesync.pb-c.h"
 
 static void texts_put(Statesync__Audit *m, const struct session_audit *a,
@@ -135,17 +136,6 @@ static bool within_limits(const Statesync__Audit *m)
 	       m->n_example == m->n_text;
 }
 
-static void text_get(char out[SESSION_AUDIT_TEXT_SIZE], const char *text)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < SESSION_AUDIT_TEXT_SIZE && text[i]; i++)
-		out[i] = (char)((unsigned char)text[i] < ' ' || text[i] == 0x7f
-					? '?'
-					: text[i]);
-	out[i] = '\0';
-}
-
 bool session_audit_get(struct arena *arena, const struct frame *f,
 		       struct session_audit *a)
 {
@@ -183,7 +173,7 @@ bool session_audit_get(struct arena *arena, const struct frame *f,
 		return false;
 	for (size_t i = 0; i < m->n_text; i++) {
 		a->examples[i] = m->example[i];
-		text_get(a->texts[i], m->text[i]);
+		session_text_get(a->texts[i], sizeof(a->texts[i]), m->text[i]);
 	}
 	return true;
 }

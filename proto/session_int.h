@@ -115,6 +115,4 @@ bool session_tx_acked(struct session *s, uint64_t seq);
 enum session_error session_hear_resume(struct session *s, const struct frame *f,
 				       struct session_event *e);
 
-#define SESSION_CAN_RESUME 32 /* capabilities */
-
 #endif

@@ -413,7 +413,7 @@ bool session_msg_get_gap(struct arena *a, const struct frame *f,
 
 int session_msg_put_handover(struct queue *q, const struct session_switch *h)
 {
-	uint32_t steps[3];
+	uint32_t steps[SESSION_STEPS];
 	char text[SESSION_REASON_MAX];
 	Statesync__Handover m;
 

@@ -68,7 +68,7 @@ static void answer_json(struct stats_client *c, json_t *o)
 	statsock_end(c, STATS_OK, NULL);
 }
 
-static bool has_word(int argc, char **argv, const char *word)
+bool commands_has_word(int argc, char **argv, const char *word)
 {
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], word) == 0)
@@ -84,7 +84,7 @@ static void cmd_status(struct node *n, struct stats_client *c, int argc,
 	struct answer a, verdict;
 	bool good;
 
-	if (has_word(argc, argv, "json")) {
+	if (commands_has_word(argc, argv, "json")) {
 		answer_json(c, report_json(n));
 		return;
 	}
@@ -134,7 +134,7 @@ static void cmd_history(struct node *n, struct stats_client *c, int argc,
 	for (int i = 1; i + 1 < argc; i++)
 		if (strcmp(argv[i], "n") == 0)
 			max = strtoul(argv[i + 1], NULL, 10);
-	if (has_word(argc, argv, "json")) {
+	if (commands_has_word(argc, argv, "json")) {
 		answer_json(c, report_history_json(n, max));
 		return;
 	}
@@ -152,7 +152,7 @@ static void cmd_counters(struct node *n, struct stats_client *c, int argc,
 
 	if (!answer_open(&a, c))
 		return;
-	report_counters(n, has_word(argc, argv, "all"), a.out);
+	report_counters(n, commands_has_word(argc, argv, "all"), a.out);
 	answer_send(&a, c);
 	statsock_end(c, STATS_OK, NULL);
 }

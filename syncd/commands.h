@@ -11,6 +11,10 @@
 struct node;
 struct node_waiters;
 
+/* --- commands.c */
+/* Is the word one of the arguments? */
+bool commands_has_word(int argc, char **argv, const char *word);
+
 /* --- commands_wait.c */
 /* The client waits for the end of it, too. */
 void waiters_add(struct node_waiters *w, struct stats_client *c);
@@ -36,6 +40,7 @@ void commands_drill(struct node *n, struct stats_client *c, int argc,
 		    char **argv);
 void commands_maintenance(struct node *n, struct stats_client *c, int argc,
 			  char **argv);
+void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv);
 
 /* Line after line on one connection, and its end; what JSON answers have. */
 void commands_prompt(struct node *n, struct stats_client *c, int argc,

@@ -4,8 +4,7 @@
  * began it. Its result is kept in state-dir. When it is trouble is decided in
  * core/drill, whether a handover may be in the engine.
  *
- * Implements "If you never use your secondary you do not know that you have a
- * backup".
+ * Implements the command drill of statesync(8).
  *
  * Invariant: one drill at a time, and each ends with a note in history.
  */
@@ -211,8 +210,8 @@ static void hand_over(struct node *n)
 
 	say(n, "count     %" PRIu64 " answers in %d s, here", r->drill.before,
 	    (int)(DRILL_COUNT_NS / MONO_S));
-	if (!engine_handover_for(n->engine, (int)r->peer, false, r->set,
-				 "drill", why, n->last))
+	if (!engine_handover(n->engine, (int)r->peer, false, r->set, "drill",
+			     why, n->last))
 		return;
 	f = facts(n);
 	drill_handed(&r->drill, &f, why, n->last);

@@ -61,14 +61,6 @@ static bool read_names(const struct node *n, int argc, char **argv,
 	return true;
 }
 
-static bool has_word(int argc, char **argv, const char *word)
-{
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], word))
-			return true;
-	return false;
-}
-
 /* The peer after "to=", or -1: the best. Otherwise a name that no peer has. */
 static const char *read_target(const struct node *n, int argc, char **argv,
 			       int *peer)
@@ -105,7 +97,7 @@ static const char *remedy(const struct engine *e, int err, uint32_t set)
 void commands_handover(struct node *n, struct stats_client *c, int argc,
 		       char **argv)
 {
-	bool force = has_word(argc, argv, "force");
+	bool force = commands_has_word(argc, argv, "force");
 	char why[SESSION_REASON_MAX], sentence[SESSION_REASON_MAX + 96];
 	char reason[SESSION_REASON_MAX], author[STATSOCK_AUTHOR_SIZE];
 	const char *unknown;
@@ -123,8 +115,8 @@ void commands_handover(struct node *n, struct stats_client *c, int argc,
 	}
 	snprintf(reason, sizeof(reason), "by %s",
 		 statsock_client_author(c, author));
-	err = engine_handover_for(n->engine, peer, force, set, reason, why,
-				  node_now(n));
+	err = engine_handover(n->engine, peer, force, set, reason, why,
+			      node_now(n));
 	if (err && (err != -EALREADY || !is_the_same(n->engine, set, peer))) {
 		snprintf(sentence, sizeof(sentence), "handover refused: %s. %s",
 			 why, remedy(n->engine, err, set));

@@ -123,8 +123,8 @@ static void begin(struct node *n, struct stats_client *c)
 	m->tried = node_now(n);
 	if (n->engine->masters) {
 		snprintf(reason, sizeof(reason), "maintenance, by %s", author);
-		rc = engine_handover_for(n->engine, -1, false, 0, reason, why,
-					 n->last);
+		rc = engine_handover(n->engine, -1, false, 0, reason, why,
+				     n->last);
 		/* not demoted before its end: nobody takes what is given */
 		if (!rc || rc == -EALREADY) {
 			m->client = c;
@@ -193,8 +193,8 @@ bool commands_maintenance_settle(struct node *n)
 	if (e->handover.state != HANDOVER_IDLE)
 		return false;
 	m->tried = n->last;
-	m->handing = !engine_handover_for(e, -1, false, 0, "maintenance", why,
-					  n->last);
+	m->handing =
+		!engine_handover(e, -1, false, 0, "maintenance", why, n->last);
 	return m->handing;
 }
 

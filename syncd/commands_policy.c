@@ -2,6 +2,8 @@
 /*
  * What the commands of policies ask for: the demotion, also by their own
  * counter, and a vhost under the name that the policy has for it.
+ *
+ * Invariant: what a policy adds never changes the operator's counter.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -37,7 +39,7 @@ void commands_demote(struct node *n, struct stats_client *c, int argc,
 	(void)node_now(n);
 	(void)statsock_printf(
 		c, "%s: demotion by %s is now %d\n", n->engine->node, by,
-		engine_demote_as(n->engine, name, by, (int32_t)value));
+		engine_demote(n->engine, name, by, (int32_t)value));
 	statsock_end(c, STATS_OK, NULL);
 	node_settle(n);
 }

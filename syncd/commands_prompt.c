@@ -3,7 +3,7 @@
  * The commands of the socket that are about the socket itself: line after line
  * on one connection, and what the answers in JSON have in them.
  *
- * Implements section 4 of the operator's manual (protocol of the socket).
+ * Implements THE SOCKET of statesync(8).
  *
  * Invariant: what is asked after prompt is answered as it would be without.
  */

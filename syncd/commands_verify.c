@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * verify: the tables of two nodes compared now, for a person. How is the
- * engine's business. Implements the screen of design/operating.md 2.8.
+ * engine's business. Implements the command verify of statesync(8).
  * Invariant: "ok" only where nothing is missing, extra or differs.
  */
 #include <inttypes.h>

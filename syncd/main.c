@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * statesyncd: options, configuration, open, run, close. Nothing else.
+ *
+ * Invariant: nothing of the kernel is changed before the rights are dropped.
  */
 #include <errno.h>
 #include <limits.h>

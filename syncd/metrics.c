@@ -3,8 +3,7 @@
  * The text of the metrics, and those of the node itself. What scrapes them
  * (the socket, the listener) is not known here.
  *
- * Implements Prometheus' text exposition format 0.0.4 and the names that
- * design/operating.md 3 promises.
+ * Implements Prometheus' text exposition format 0.0.4; the names are promises.
  *
  * Invariant: no label has a value that an outsider can choose.
  */

@@ -4,6 +4,7 @@
  *
  * Invariant: a peer has the same lines whether it is there or not.
  */
+#include "ct_result.h"
 #include "metrics.h"
 #include "node.h"
 #include "report.h"
@@ -248,7 +249,7 @@ void metrics_flows(struct node *n, struct metrics *m)
 		       "reason.");
 	for (int i = FLOW_TABLE_FULL; i < FLOW_KEPT; i++)
 		METRICS_VALUE(m, e->results[i], "reason",
-			      inject_result_name((enum flow_result)i));
+			      ct_result_name((enum flow_result)i));
 	metrics_family(m, "statesync_conntrack_entries", METRICS_GAUGE,
 		       "Entries in the connection tracking table of this "
 		       "node.");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * Metrics of this process, under the names that Prometheus' own libraries
- * give them. What cannot be read is left out.
+ * give them. Invariant: what cannot be read stops none of the others.
  */
 #include "metrics.h"
 

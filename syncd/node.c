@@ -6,6 +6,7 @@
  * the engine is never left with actions in its queue.
  */
 #include "node.h"
+#include "clock.h"
 #include "node_http.h"
 
 #include <errno.h>
@@ -25,19 +26,6 @@
 #define SLEPT_NS (1 * MONO_S)
 /* A deadline that has passed waits for work, which the timer must let run. */
 #define PASSED_NS (1 * MONO_MS)
-
-static int64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * MONO_S + ts.tv_nsec;
-}
-
-static mono_t clock_mono(void)
-{
-	return (mono_t){ clock_ns(CLOCK_MONOTONIC) };
-}
 
 /*
  * A machine that is paused or suspended does not notice, and its lease, which
@@ -328,7 +316,7 @@ int node_open(struct node *n, struct conf *conf)
 	if (!err)
 		err = node_ifstated_open(n);
 	if (!err)
-		err = node_policy_open(n);
+		err = node_routes_open(n);
 	if (!err)
 		err = node_track_open(n);
 	if (!err)
@@ -388,7 +376,7 @@ void node_close(struct node *n)
 	commands_close(n);
 	node_http_close(n);
 	node_track_close(n);
-	node_policy_close(n);
+	node_routes_close(n);
 	node_ifstated_close(n);
 	node_exec_close(n);
 	node_carp_close(n);
@@ -397,7 +385,7 @@ void node_close(struct node *n)
 	if (n->engine)
 		engine_free(n->engine);
 	free(n->engine);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(n->signals) / sizeof(n->signals[0]); i++)
 		if (n->signals[i])
 			event_free(n->signals[i]);
 	if (n->timer)

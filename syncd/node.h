@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One running node: the engine, and the kernel objects and sockets that its
- * actions are carried out on. Shared by node.c (the loop), node_vhost.c and
- * node_carp.c (the shared addresses), node_reload.c, node_advert.c, node_ifaces.c, node_sync.c (flows and
- * peers), commands.c (the operator) and report.c (the screen).
+ * actions are carried out on. Shared by node*.c, commands*.c (the operator) and
+ * report*.c (the screen, the status).
  */
 #ifndef STATESYNC_NODE_H
 #define STATESYNC_NODE_H
@@ -128,7 +127,7 @@ struct node_vhost {
 	bool answering;	  /* ARP is answered */
 	bool unannounced; /* taken, the announcement is still to come */
 	int64_t since_ns; /* CLOCK_REALTIME of the grant */
-	int64_t take_us[3];
+	int64_t take_us[SESSION_STEPS];
 	uint64_t adverts_sent[CARP_FAMILIES], adverts_received[CARP_FAMILIES];
 	mono_t conflict_at, conflict_said_at; /* answered, and logged */
 	unsigned conflicts;		      /* since it was logged */
@@ -145,13 +144,12 @@ struct node_addr {
 
 struct exec;
 struct node_track;
-struct node_policy;
+struct node_routes;
 struct node_ifstated;
 struct policy_macros;
 struct node_upgrade;
 struct node_sets;
 struct node_drift;
-struct node_timeouts_file;
 struct node_defer;
 struct node_http;
 struct follower;
@@ -168,9 +166,8 @@ struct node {
 	struct event *events_event, *events_rest, *ifmon_event;
 	uint64_t events_seen;
 	mono_t last_events; /* when the kernel was asked for them */
-	struct event *signals[4];
+	struct event *signals[3];
 	bool running_actions, stopped, handover_failed;
-	int exit_status;
 	mono_t last;		    /* the time of the last turn */
 	int64_t ahead_ns[2];	    /* of other clocks, then */
 	struct rate sent, received; /* changes of flows */
@@ -194,7 +191,9 @@ struct node {
 	struct ct_dump dump;
 	struct ct_inject inject;
 	char helper_said[FLOW_HELPER_MAX]; /* that is unknown here */
-	struct flow *chunk;		   /* of the dump being read */
+	int refused_said; /* errno of the last FLOW_OTHER that was logged */
+	mono_t refused_next;
+	struct flow *chunk; /* of the dump being read */
 	size_t nchunk;
 	uint32_t table_max;
 	struct peersock *peersock;
@@ -205,7 +204,7 @@ struct node {
 	struct exec *exec;	  /* the helper that runs commands */
 	struct event *exec_event;
 	struct node_track *track;
-	struct node_policy *policy;
+	struct node_routes *routes;
 	struct node_ifstated *ifstated;
 	const struct policy_macros *macros; /* of -D; NULL: none */
 
@@ -221,7 +220,6 @@ struct node {
 	uint64_t commands_ended[2]; /* that follow: badly, well */
 	struct node_events *events_told;
 	struct event *progress;
-	char last_error[ENGINE_TEXT_MAX];
 };
 
 /* The vhost of the same conf that leads: of a balanced block its first share,
@@ -282,6 +280,8 @@ void node_defer_pass(struct node *n, uint32_t id);
 void node_defer_close(struct node *n);
 /* NULL, or why no packet can be held here. */
 const char *node_defer_error(const struct node *n);
+/* Packets of the queue that could not be read. */
+uint64_t node_defer_malformed(const struct node *n);
 
 /* --- node_filter.c: sync {} */
 /* Carries it over, with the networks that interfaces have now. */
@@ -315,6 +315,10 @@ void node_vhost_close(struct node *n, unsigned vhost);
 void node_ifaces_settle(struct node *n);
 /* The kernel's silence for the vhosts that are there now. */
 void node_vhosts_prepare(struct node *n);
+/* From another process (an upgrade): the socket of the leases, -1 without, and
+ * what the engine says is held. 0 or -errno. */
+int node_carp_adopt(struct node *n, int lease_fd)
+	__attribute__((warn_unused_result));
 
 /* --- node_carp.c */
 void node_take(struct node *n, unsigned vhost);
@@ -333,12 +337,10 @@ void node_carp_addresses(struct node *n, unsigned iface);
 int node_watch(struct node_iface *f, struct event **ev, int fd,
 	       event_callback_fn cb);
 
-/* From another process (an upgrade): the socket of the leases, -1 without, and
- * what the engine says is held. 0 or -errno; then, once that is ours, what can
- * wait. */
-int node_carp_adopt(struct node *n, int lease_fd)
-	__attribute__((warn_unused_result));
+/* After node_carp_adopt(), once all is ours: what could wait. */
 void node_carp_adopted(struct node *n);
+/* Before the sockets of an interface are others: nobody uses them. */
+void node_advert_stop(struct node *n, unsigned iface);
 
 /* --- node_neigh.c */
 /* The sockets of an interface: 0, or -ENODEV or -errno where it is not there
@@ -353,7 +355,7 @@ void node_announce(struct node *n, unsigned vhost);
 /* The process slept: what waits in the sockets is old. */
 void node_woke(struct node *n);
 /* Microseconds since *t, which becomes now. */
-int64_t node_us_since(struct timespec *t);
+int64_t node_us_since(mono_t *t);
 
 /* --- node_ra.c */
 /* Begins to advertise at once, or ends; does nothing without the option or
@@ -380,8 +382,6 @@ int node_advert_open(struct node *n, unsigned iface)
 	__attribute__((warn_unused_result));
 /* The same when other vhosts are on it. */
 void node_advert_change(struct node *n, unsigned iface);
-/* Before the sockets of an interface are others: nobody uses them. */
-void node_advert_stop(struct node *n, unsigned iface);
 void node_advert(struct node *n, unsigned vhost,
 		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
 /* An event's function: adverts wait on an interface (struct node_iface). */
@@ -421,41 +421,36 @@ void node_track_links_changed(struct node *n);
 const struct track *node_track_get(const struct node *n, unsigned vhost,
 				   size_t i);
 
-/* --- node_policy.c: routes {} and rules {}, which the master alone has */
-int node_policy_open(struct node *n) __attribute__((warn_unused_result));
+/* --- node_routes.c: routes {} and rules {}, which the master alone has */
+int node_routes_open(struct node *n) __attribute__((warn_unused_result));
 /* Vhost has another configuration than was: what is not in it is removed, what
- * is new is set by the next node_policy_put_back(). 0 or -ENOMEM. */
-int node_policy_change(struct node *n, unsigned vhost,
+ * is new is set by the next node_routes_put_back(). 0 or -ENOMEM. */
+int node_routes_change(struct node *n, unsigned vhost,
 		       const struct conf_carp *was)
 	__attribute__((warn_unused_result));
-void node_policy_close(struct node *n);
+void node_routes_close(struct node *n);
 /* What cannot be set is logged, tried again, and stops nothing. */
-void node_policy_take(struct node *n, unsigned vhost);
-void node_policy_release(struct node *n, unsigned vhost);
+void node_routes_take(struct node *n, unsigned vhost);
+void node_routes_release(struct node *n, unsigned vhost);
 /* Sets again what is missing: an interface changed. */
-void node_policy_put_back(struct node *n);
+void node_routes_put_back(struct node *n);
 /* The same in a moment: somebody removed something of ours. */
-void node_policy_removed(struct node *n);
+void node_routes_removed(struct node *n);
 /* Of the i-th of a vhost's routes, then rules: why it is not there, 0: it is,
- * or is not to be; as policy_route_add(). */
-int node_policy_error(const struct node *n, unsigned vhost, size_t i);
+ * or is not to be; as vroute_add(). */
+int node_routes_error(const struct node *n, unsigned vhost, size_t i);
 
 /* Of the same: it was set by us; so it was by the process before this one (an
- * upgrade), before node_policy_take. */
-bool node_policy_there(const struct node *n, unsigned vhost, size_t i);
-void node_policy_adopt(struct node *n, unsigned vhost, size_t i);
+ * upgrade), before node_routes_take. */
+bool node_routes_there(const struct node *n, unsigned vhost, size_t i);
+void node_routes_adopt(struct node *n, unsigned vhost, size_t i);
 
 /* --- node_upgrade.c: another process goes on as this node */
-/* Was this one started to take over? Before all else. */
-bool node_upgrade_given(struct node *n);
 /* The launcher. Before anything else is open. 0 or -errno, logged. */
 int node_upgrade_fork(struct node *n, char **argv)
 	__attribute__((warn_unused_result));
 /* Once there is a loop and an engine. 0 or -errno, logged. */
 int node_upgrade_open(struct node *n) __attribute__((warn_unused_result));
-/* Once all is open: takes over, if that is what it was started for. 0 or
- * -errno, logged. */
-int node_upgrade_take(struct node *n) __attribute__((warn_unused_result));
 /* What is in the kernel is another process's, not yet or no more ours. */
 bool node_upgrade_foreign(const struct node *n);
 /* For a listening socket that was handed on, those of the link from
@@ -469,6 +464,13 @@ int node_upgrade_fd(const struct node *n, int which);
 /* The end, after it was handed on. */
 void node_upgrade_leave(struct node *n);
 void node_upgrade_close(struct node *n);
+
+/* --- node_takeover.c: the process that goes on */
+/* Was this one started to take over? Before all else. */
+bool node_upgrade_given(struct node *n);
+/* Once all is open: takes over, if that is what it was started for. 0 or
+ * -errno, logged. */
+int node_upgrade_take(struct node *n) __attribute__((warn_unused_result));
 
 /* --- node_link.c */
 /* 0 or -errno, logged; also without a link. */
@@ -550,7 +552,6 @@ void commands_events_settle(struct node *n);
 void commands_events_close(struct node *n);
 
 /* --- commands_verify.c */
-void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv);
 /* why: NULL, or it could not be. */
 void commands_verified(struct node *n, unsigned peer, const char *why);
 

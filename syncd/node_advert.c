@@ -30,7 +30,7 @@
 #define FLOOD_WINDOW_NS (10 * MONO_MS)
 #define FLOOD_REST_US	2000
 
-_Static_assert(STANDIN_PACKETS > CONF_PEERS_MAX, "an advert fits a slot");
+_Static_assert(STANDIN_PACKETS > CONF_UNICAST_MAX, "an advert fits a slot");
 
 /* --- addresses -------------------------------------------------------- */
 

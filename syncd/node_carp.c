@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "announce.h"
+#include "clock.h"
 #include "log.h"
 
 static int grant(struct node *n, struct node_vhost *v)
@@ -40,7 +41,7 @@ static int grant(struct node *n, struct node_vhost *v)
 void node_take(struct node *n, unsigned vhost)
 {
 	struct node_vhost *v = &n->vhosts[vhost];
-	struct timespec t;
+	mono_t t;
 	const char *why = NULL;
 	int err;
 
@@ -49,7 +50,7 @@ void node_take(struct node *n, unsigned vhost)
 		v->unannounced = true;
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	t = clock_mono();
 	err = vip_add(&n->vip, &v->vip);
 	v->take_us[0] = node_us_since(&t);
 	if (err == VIP_OWN_ADDRESS)
@@ -58,7 +59,7 @@ void node_take(struct node *n, unsigned vhost)
 	else if (err)
 		why = log_errno(-err);
 	if (!why) {
-		node_policy_take(n, vhost);
+		node_routes_take(n, vhost);
 		err = grant(n, v);
 		v->take_us[1] = node_us_since(&t);
 		if (err == LEASE_NOT_GRANTED)
@@ -123,7 +124,7 @@ void node_release(struct node *n, unsigned vhost)
 	if (node_is_external(v))
 		return;
 	node_fence(n, vhost);
-	node_policy_release(n, vhost);
+	node_routes_release(n, vhost);
 	(void)vip_remove(&n->vip, &v->vip);
 }
 
@@ -200,7 +201,7 @@ void node_carp_adopted(struct node *n)
 		node_neigh_set(n, v->iface);
 		node_ra_set(n, i, true);
 		put_back(n, v->iface);
-		node_policy_take(n, i);
+		node_routes_take(n, i);
 	}
 	for (size_t i = 0; n->lease_open && i < n->nifaces; i++)
 		if (lease_renew(&n->lease, n->ifaces[i].name))

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 /* Addresses as the engine wants them: IPv4 in host byte order. */
@@ -92,36 +93,39 @@ static void vhost_conf(const struct node *n, const struct node_vhost *v,
 }
 
 /* The engine's configuration in *out, its parts in the others. */
-static int engine_conf(const struct node *n, struct shared *shared,
-		       struct engine_vhost_conf *vhosts, const char **peers,
-		       const char **sets, struct engine_conf *out)
+_Static_assert(CONF_PEERS_MAX == ENGINE_PEERS_MAX, "the parser counted them");
+
+/* What engine_change() can change. */
+static struct engine_conf conf_values(const struct node *n)
 {
-	*out = (struct engine_conf){
-		.node = n->conf->node,
-		.version = STATESYNC_VERSION,
+	return (struct engine_conf){
 		.require = require_sync(n->conf),
 		.require_ns = n->conf->require_sync_ms * MONO_MS,
 		.independent = n->conf->independent,
 		.defer = n->conf->sync.defer,
 		.audit_period_ns = n->conf->audit_period_ms * MONO_MS,
 		.resume_bytes = n->conf->resume_buffer_bytes,
-		.nvhosts = n->nvhosts,
-		.npeers = n->conf->link.num_peers,
-		.vhosts = vhosts,
-		.peers = peers,
-		.nsets = (size_t)node_sets_names(n, sets),
-		.sets = sets,
-		.sets_period_ns = n->conf->sets.period_ms * MONO_MS,
 	};
-	if (out->npeers > ENGINE_PEERS_MAX) {
-		log_msg(LOG_ERR, "at most %d peers", ENGINE_PEERS_MAX);
-		return -E2BIG;
-	}
+}
+
+static void engine_conf(const struct node *n, struct shared *shared,
+			struct engine_vhost_conf *vhosts, const char **peers,
+			const char **sets, struct engine_conf *out)
+{
+	*out = conf_values(n);
+	out->node = n->conf->node;
+	out->version = STATESYNC_VERSION;
+	out->nvhosts = n->nvhosts;
+	out->npeers = n->conf->link.num_peers;
+	out->vhosts = vhosts;
+	out->peers = peers;
+	out->nsets = (size_t)node_sets_names(n, sets);
+	out->sets = sets;
+	out->sets_period_ns = n->conf->sets.period_ms * MONO_MS;
 	for (size_t i = 0; i < n->nvhosts; i++)
 		vhost_conf(n, &n->vhosts[i], &shared[i], &vhosts[i]);
 	for (size_t i = 0; i < out->npeers; i++)
 		peers[i] = n->conf->link.peers[i].name;
-	return 0;
 }
 
 int node_conf_engine(struct node *n)
@@ -129,19 +133,15 @@ int node_conf_engine(struct node *n)
 	static struct shared shared[ENGINE_VHOSTS_MAX];
 	static struct engine_vhost_conf vhosts[ENGINE_VHOSTS_MAX];
 	const char *peers[ENGINE_PEERS_MAX], *sets[SETS_MAX], *why;
-	struct timespec ts;
 	struct engine_conf conf;
-	int err = engine_conf(n, shared, vhosts, peers, sets, &conf);
+	int err;
 
-	if (err)
-		return err;
+	engine_conf(n, shared, vhosts, peers, sets, &conf);
 	evutil_secure_rng_get_bytes(&conf.boot_id, sizeof(conf.boot_id));
-	clock_gettime(CLOCK_MONOTONIC, &ts);
 	n->engine = calloc(1, sizeof(*n->engine));
 	if (!n->engine)
 		return -ENOMEM;
-	err = engine_init(n->engine, &conf, &why,
-			  (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec });
+	err = engine_init(n->engine, &conf, &why, clock_mono());
 	if (err) {
 		log_msg(LOG_ERR, "the configuration cannot be used: %s", why);
 		free(n->engine);
@@ -161,14 +161,7 @@ int node_conf_set(struct node *n, unsigned i, const char **why)
 
 void node_conf_change(struct node *n)
 {
-	const struct engine_conf conf = {
-		.require = require_sync(n->conf),
-		.require_ns = n->conf->require_sync_ms * MONO_MS,
-		.independent = n->conf->independent,
-		.defer = n->conf->sync.defer,
-		.audit_period_ns = n->conf->audit_period_ms * MONO_MS,
-		.resume_bytes = n->conf->resume_buffer_bytes,
-	};
+	const struct engine_conf conf = conf_values(n);
 
 	engine_change(n->engine, &conf);
 }

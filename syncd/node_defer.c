@@ -25,7 +25,8 @@ struct node_defer {
 	struct ct_queue queue;
 	struct ct_queue_rule rule;
 	struct event *event;
-	int error; /* 0, or -errno of the last try */
+	uint64_t malformed; /* of queues before this one */
+	int error;	    /* 0, or -errno of the last try */
 	mono_t retry_at;
 };
 
@@ -84,6 +85,8 @@ static void let_go(struct node *n)
 	if (d->event)
 		event_free(d->event);
 	d->event = NULL;
+	d->malformed += d->queue.malformed;
+	d->queue.malformed = 0;
 	ct_queue_close(&d->queue);
 	ct_queue_rule_close(&d->rule);
 }
@@ -184,4 +187,9 @@ void node_defer_close(struct node *n)
 const char *node_defer_error(const struct node *n)
 {
 	return n->defer && n->defer->error ? explain(n->defer->error) : NULL;
+}
+
+uint64_t node_defer_malformed(const struct node *n)
+{
+	return n->defer ? n->defer->malformed + n->defer->queue.malformed : 0;
 }

@@ -4,7 +4,7 @@
  * and VRRP, whose packets and virtual MAC are of the same kind. It names who;
  * the advert was refused and counted before.
  *
- * Implements operating.md 2.15, 16; VRRP as in RFC 5798, 5.1.
+ * Implements VRRP's packets as in RFC 5798, 5.1.
  *
  * Invariant: a line a minute and vhost, whatever comes in.
  */

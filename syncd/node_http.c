@@ -3,7 +3,7 @@
  * What the metrics listener shows: the page, the status, the metrics, and
  * whether this node may become master. Nothing can be changed by it.
  *
- * Implements design/operating.md 2.16 and 3.
+ * Implements STATS of statesync.conf(5).
  *
  * Invariant: a listener that cannot be had stops nothing; it is tried again.
  */
@@ -146,6 +146,12 @@ static void on_request(void *arg, const char *path, struct httpsock_page *page)
 		page->end = HTTPSOCK_UNAVAILABLE;
 }
 
+/* Answers since it listens; 0 without a listener. */
+static uint64_t answers(const struct node_http *h, enum httpsock_end end)
+{
+	return h->sock ? httpsock_count(h->sock, end) : 0;
+}
+
 json_t *node_http_json(const struct node *n)
 {
 	const struct node_http *h = n->http;
@@ -153,8 +159,8 @@ json_t *node_http_json(const struct node *n)
 
 	for (int i = 0; i < HTTPSOCK_ENDS; i++)
 		json_object_set_new(ends, httpsock_code((enum httpsock_end)i),
-				    json_integer((json_int_t)node_http_count(
-					    n, (enum httpsock_end)i)));
+				    json_integer((json_int_t)answers(
+					    h, (enum httpsock_end)i)));
 	json_object_set_new(o, "address",
 			    n->conf->stats_metrics
 				    ? json_string(n->conf->stats_metrics)
@@ -164,12 +170,6 @@ json_t *node_http_json(const struct node *n)
 				     : json_null());
 	json_object_set_new(o, "answers", ends);
 	return o;
-}
-
-uint64_t node_http_count(const struct node *n, enum httpsock_end end)
-{
-	return n->http && n->http->sock ? httpsock_count(n->http->sock, end)
-					: 0;
 }
 
 /* --- the listener --------------------------------------------------------------- */

@@ -16,8 +16,6 @@ int node_http_open(struct node *n) __attribute__((warn_unused_result));
 void node_http_change(struct node *n, const struct conf *was);
 void node_http_close(struct node *n);
 
-/* Answers since it listens, by their status; 0 without a listener. */
-uint64_t node_http_count(const struct node *n, enum httpsock_end end);
 /* Where, why not, and how many answers of each status. */
 json_t *node_http_json(const struct node *n);
 

@@ -164,7 +164,7 @@ static void addresses_changed(struct node *n)
 			node_carp_addresses(n, i);
 		f->readdress = false;
 	}
-	node_policy_put_back(n);
+	node_routes_put_back(n);
 	node_track_links_changed(n);
 }
 

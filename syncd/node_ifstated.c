@@ -299,9 +299,8 @@ int node_ifstated_change(struct node *n, const struct conf *was)
 	if (err || !f->run) {
 		/* its demotion ends with it */
 		if (old && n->engine->demotion.by[DEMOTION_POLICY])
-			(void)engine_demote_as(n->engine, DEMOTION_POLICY,
-					       "the policy",
-					       -DEMOTION_WIRE_MAX);
+			(void)engine_demote(n->engine, DEMOTION_POLICY,
+					    "the policy", -DEMOTION_WIRE_MAX);
 		return err;
 	}
 	if (!len || !policy_restore(f->run, kept, len, n->last)) {

@@ -13,27 +13,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define NEIGH_AT_ONCE	 64
 #define CONFLICT_SAID_NS (60 * MONO_S)
 
-static int64_t clock_real(void)
+int64_t node_us_since(mono_t *t)
 {
-	struct timespec ts;
+	mono_t now = clock_mono();
+	int64_t us = mono_diff(now, *t) / MONO_US;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * MONO_S + ts.tv_nsec;
-}
-
-int64_t node_us_since(struct timespec *t)
-{
-	struct timespec now;
-	int64_t us;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	us = (now.tv_sec - t->tv_sec) * 1000000LL +
-	     (now.tv_nsec - t->tv_nsec) / 1000;
 	*t = now;
 	return us;
 }
@@ -131,7 +121,7 @@ void node_neigh_answer(struct node *n, unsigned vhost, bool on)
 	struct node_vhost *v = &n->vhosts[vhost];
 
 	v->answering = on;
-	v->since_ns = clock_real();
+	v->since_ns = clock_ns(CLOCK_REALTIME);
 	node_neigh_set(n, v->iface);
 	node_ra_set(n, vhost, on);
 }
@@ -140,7 +130,7 @@ void node_neigh_answer(struct node *n, unsigned vhost, bool on)
  * is in its future, because it was set back, would make us deaf. */
 static void clock_set_back(struct node *n, unsigned iface)
 {
-	int64_t now = clock_real();
+	int64_t now = clock_ns(CLOCK_REALTIME);
 	bool any = false;
 
 	for (size_t i = 0; i < n->nvhosts; i++) {
@@ -328,9 +318,9 @@ static int announce(struct node_iface *f, const uint8_t mac[6],
 void node_announce(struct node *n, unsigned vhost)
 {
 	struct node_vhost *v = &n->vhosts[vhost];
-	struct timespec t;
+	mono_t t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	t = clock_mono();
 	/* OpenBSD: of a balanced address by the leader alone */
 	for (size_t i = 0; v->answering && !v->share && i < v->vip.addr_count;
 	     i++)

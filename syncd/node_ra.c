@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log.h"
 #include "nd.h"
 
@@ -26,14 +27,6 @@
 #define BETWEEN_NS	    (3 * MONO_S) /* MIN_DELAY_BETWEEN_RAS */
 #define LIFETIME_S	    1800	 /* AdvDefaultLifetime */
 #define PREFIX_LEN	    64
-
-static int64_t clock_mono(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * MONO_S + ts.tv_nsec;
-}
 
 static int64_t random_ns(int64_t below)
 {
@@ -83,7 +76,7 @@ static int advertise(struct node *n, const struct node_vhost *v)
 
 static void arm(struct node_vhost *v, int64_t due)
 {
-	int64_t wait = due - clock_mono();
+	int64_t wait = due - clock_ns(CLOCK_MONOTONIC);
 	struct timeval tv = { 0 };
 
 	v->ra.due = due;
@@ -103,7 +96,7 @@ static void arm_next(struct node_vhost *v)
 		v->ra.initial--;
 		wait = INITIAL_INTERVAL_NS;
 	}
-	arm(v, clock_mono() + wait);
+	arm(v, clock_ns(CLOCK_MONOTONIC) + wait);
 }
 
 static void on_ra(evutil_socket_t fd, short what, void *arg)
@@ -124,11 +117,11 @@ static void on_ra(evutil_socket_t fd, short what, void *arg)
 				"net.ipv6.conf.%s.forwarding=1",
 				ifname, ifname);
 		v->ra.silent = true;
-		arm(v, clock_mono() + INITIAL_INTERVAL_NS);
+		arm(v, clock_ns(CLOCK_MONOTONIC) + INITIAL_INTERVAL_NS);
 		return;
 	}
 	v->ra.silent = false;
-	v->ra.last = clock_mono();
+	v->ra.last = clock_ns(CLOCK_MONOTONIC);
 	if (advertise(n, v))
 		log_msg(LOG_DEBUG, "carp \"%s\": router advertisement refused",
 			v->name);
@@ -159,7 +152,7 @@ void node_ra_set(struct node *n, unsigned vhost, bool on)
 	}
 	v->ra.initial = INITIAL_COUNT - 1;
 	v->ra.last = 0;
-	arm(v, clock_mono());
+	arm(v, clock_ns(CLOCK_MONOTONIC));
 }
 
 /* After a short random time; not within three seconds of the last one; and
@@ -171,7 +164,8 @@ void node_ra_solicited(int64_t at_ns, void *arg)
 
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		struct node_vhost *v = &n->vhosts[i];
-		int64_t due = clock_mono(), soonest = v->ra.last + BETWEEN_NS;
+		int64_t due = clock_ns(CLOCK_MONOTONIC),
+			soonest = v->ra.last + BETWEEN_NS;
 
 		if (v->iface != (unsigned)(f - n->ifaces) || !v->ra.timer ||
 		    at_ns < v->since_ns)

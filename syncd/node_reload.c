@@ -246,7 +246,7 @@ static int change_vhosts(struct node *n, const struct plan *p)
 	for (unsigned i = 0; i < n->nvhosts && !err; i++) {
 		if (!has(p->kept, i))
 			continue;
-		err = node_policy_change(n, i, p->was[i]);
+		err = node_routes_change(n, i, p->was[i]);
 		if (!err)
 			err = node_vhost_change(n, i);
 	}
@@ -261,14 +261,14 @@ static int close_and_open(struct node *n, const struct plan *p)
 		if (!has(p->gone, i))
 			continue;
 		node_vhost_close(n, i);
-		err = node_policy_change(n, i, p->was[i]);
+		err = node_routes_change(n, i, p->was[i]);
 	}
 	for (unsigned i = 0; i < n->nvhosts && !err; i++) {
 		if (!has(p->fresh, i))
 			continue;
 		err = node_vhost_open(n, i);
 		if (!err)
-			err = node_policy_change(n, i, n->vhosts[i].conf);
+			err = node_routes_change(n, i, n->vhosts[i].conf);
 	}
 	return err;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "ct_timeouts.h"
 #include "log.h"
 
@@ -245,10 +246,7 @@ static void dump_start(struct node *n)
 /* That this thread has used. */
 static int64_t processor_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec * MONO_S + t.tv_nsec;
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static void dump_read(struct node *n)
@@ -275,6 +273,20 @@ static void say_helper(struct node *n)
 		n->helper_said);
 }
 
+static void say_refused(struct node *n)
+{
+	int why = n->inject.last_errno;
+
+	if (n->refused_said == why || !mono_due(n->refused_next, n->last))
+		return;
+	n->refused_said = why;
+	n->refused_next = mono_add(n->last, 60 * MONO_S);
+	log_msg(LOG_WARNING,
+		"this kernel refuses changes of connections (%s): these are "
+		"not as the peer has them. statesync counters says how many",
+		log_errno(why));
+}
+
 static void inject(struct node *n)
 {
 	static uint8_t results[ENGINE_OPS_MAX];
@@ -296,6 +308,7 @@ static void inject(struct node *n)
 		done += part;
 	}
 	say_helper(n);
+	say_refused(n);
 	engine_injected(e, results, processor_ns() - begun, node_now(n));
 }
 

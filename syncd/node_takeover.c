@@ -117,7 +117,7 @@ static void get_vhost(struct node *n, struct reader *r)
 		if (there && i < n->nvhosts &&
 		    k < n->vhosts[i].conf->num_routes +
 				    n->vhosts[i].conf->num_rules)
-			node_policy_adopt(n, i, k);
+			node_routes_adopt(n, i, k);
 	}
 }
 

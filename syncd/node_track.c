@@ -204,7 +204,7 @@ static void on_route_events(evutil_socket_t fd, short what, void *arg)
 	(void)node_now(n);
 	r = track_routes_events(&n->track->routes);
 	if (r == TRACK_ROUTES_REMOVED)
-		node_policy_removed(n);
+		node_routes_removed(n);
 	else if (r < 0)
 		log_msg(LOG_ERR, "routes cannot be watched: %s", log_errno(-r));
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "exec.h"
 #include "log.h"
 #include "node_ifstated.h"
@@ -103,7 +104,7 @@ static void put_vhost(const struct node *n, unsigned i, struct writer *w)
 	writer_u64(w, (uint64_t)v->since_ns);
 	writer_u16(w, (uint16_t)count);
 	for (size_t k = 0; k < count; k++)
-		writer_u8(w, node_policy_there(n, i, k));
+		writer_u8(w, node_routes_there(n, i, k));
 }
 
 /* The right, and what the kernel has said since events are paused. */
@@ -173,10 +174,10 @@ static int commit_ms(const struct node *n)
 static bool taken(struct node *n, int64_t *us, const char **why)
 {
 	struct node_upgrade *u = n->upgrade;
-	struct timespec t;
+	mono_t t;
 	int status, err;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	t = clock_mono();
 
 	for (unsigned i = 0; i < n->nvhosts; i++)
 		standin_clear(n->standin, i);

@@ -107,9 +107,9 @@ const char *report_address(const struct conf_address *a, char *text);
  * of all peers that have several. */
 const char *report_peer_address(const struct node *n, unsigned peer);
 json_t *report_paths_json(const struct node *n, unsigned peer);
+void report_paths(const struct node *n, FILE *out);
 /* Streams to and from a peer that went on after an interruption. */
 json_t *report_resume_json(const struct node *n, size_t peer);
-void report_paths(const struct node *n, FILE *out);
 /* "down", "connecting", "bulk", "live". */
 const char *report_peer_state(const struct node *n, unsigned peer);
 

@@ -3,8 +3,8 @@
  * What would bite at a failover, found before one: a table of checks, one
  * function each. It looks and mends nothing.
  *
- * Implements the screen of design/operating.md 2.9: each finding says what
- * is, what it breaks, what to do.
+ * Implements the command check of statesync(8): each finding says what is, what
+ * it breaks, what to do.
  *
  * Invariant: a check that finds nothing says nothing but its name.
  */

@@ -3,7 +3,7 @@
  * What differs between this node and its peers, in words: what it would break
  * and what to do about it. It compares nothing (core/drift.h).
  *
- * Implements the screen of design/operating.md 2.9.
+ * Implements the command check of statesync(8).
  *
  * Invariant: the word in front of a difference is its effect, and who is named
  * first is this node.

@@ -4,7 +4,7 @@
  * It reads what was counted as they were told (engine_lacks); it looks at no
  * table, which would hold up the daemon as it grows.
  *
- * Implements the screen of design/operating.md 2.9.
+ * Implements the command check of statesync(8).
  *
  * Invariant: what the last hour shows no trace of is not told.
  */

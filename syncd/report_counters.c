@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 
+#include "ct_result.h"
 #include "report.h"
 #include "report_sets.h"
 
@@ -49,6 +50,20 @@ static void expects(const struct node *n, bool all, FILE *out)
 		"looks at all of them that broke off", "");
 	counter(out, all, "flows", n->inject.orphans,
 		"made without the connection that announced them", "");
+}
+
+static void kernel(const struct node *n, bool all, FILE *out)
+{
+	counter(out, all, "kernel", n->events.foreign + n->dump.foreign,
+		"entries passed over", "no flow of ours");
+	counter(out, all, "kernel", n->events.malformed, "events not read",
+		"malformed");
+	counter(out, all, "kernel", n->events.completed,
+		"events that told half a flow", "");
+	counter(out, all, "kernel", n->dump.malformed,
+		"entries of the table not read", "malformed");
+	counter(out, all, "kernel", node_defer_malformed(n),
+		"first packets not read", "malformed");
 }
 
 struct sets {
@@ -98,7 +113,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 	}
 	for (int i = 0; i < FLOW_RESULT_COUNT; i++)
 		counter(out, all, "flows", e->results[i], "changes",
-			inject_result_name((enum flow_result)i));
+			ct_result_name((enum flow_result)i));
 	for (int i = FILTER_PASS + 1; i < FILTER_VERDICTS; i++)
 		counter(out, all, "flows", e->filtered[i], "events not told",
 			filter_verdict_name((enum filter_verdict)i));
@@ -149,6 +164,7 @@ void report_counters(struct node *n, bool all, FILE *out)
 			"streams to it given up", "");
 	}
 	counter(out, all, "kernel", e->overruns, "overruns of events", "");
+	kernel(n, all, out);
 	for (int i = 0; n->peersock && i < PEERSOCK_REASONS; i++)
 		counter(out, all, "link",
 			peersock_count(n->peersock, (enum peersock_reason)i),

@@ -13,7 +13,7 @@
 #include "report_drill.h"
 #include "report_value.h"
 
-const char *report_drill_word(enum drill_result r)
+static const char *word(enum drill_result r)
 {
 	switch (r) {
 	case DRILL_NONE:
@@ -59,7 +59,7 @@ json_t *report_drill_json(const struct node *n)
 
 	put(o, "running", json_boolean(r->drill.state != DRILL_IDLE));
 	put(o, "at", when(r->at));
-	put(o, "result", json_string(report_drill_word(r->result)));
+	put(o, "result", json_string(word(r->result)));
 	put(o, "peer", r->at ? json_string(r->peer_name) : json_null());
 	put(o, "text", r->at ? json_string(r->text) : json_null());
 	put(o, "success_at", when(r->success_at));

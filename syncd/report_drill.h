@@ -18,7 +18,4 @@ json_t *report_drill_json(const struct node *n);
 /* The answer to drill json, once it has ended. */
 json_t *report_drill_result(const struct node *n);
 
-/* "none", "passed", "unproven", "failed". */
-const char *report_drill_word(enum drill_result r);
-
 #endif

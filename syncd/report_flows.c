@@ -3,6 +3,7 @@
  * What became of flows, for the status object: told, applied, and not, by
  * reason. Invariant: keys are promises, as in report_json.c.
  */
+#include "ct_result.h"
 #include "report.h"
 #include "report_value.h"
 
@@ -15,7 +16,7 @@ static json_t *results(const struct engine *e)
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
-		put(o, inject_result_name(failures[i]),
+		put(o, ct_result_name(failures[i]),
 		    number(e->results[failures[i]]));
 	return o;
 }
@@ -25,7 +26,7 @@ static json_t *merged(const struct engine *e)
 	json_t *o = json_object();
 
 	for (int i = FLOW_KEPT; i <= FLOW_OUSTED; i++)
-		put(o, inject_result_name((enum flow_result)i),
+		put(o, ct_result_name((enum flow_result)i),
 		    number(e->results[i]));
 	return o;
 }
@@ -86,6 +87,20 @@ static json_t *rate(const struct rate *r, uint64_t value, mono_t now)
 	return rate < 0 ? json_null() : json_real(rate);
 }
 
+/* What the kernel said and we could not use, or had to ask about. */
+static json_t *netlink(const struct node *n)
+{
+	json_t *o = json_object();
+
+	put(o, "events_foreign", number(n->events.foreign));
+	put(o, "events_malformed", number(n->events.malformed));
+	put(o, "events_completed", number(n->events.completed));
+	put(o, "dumps_foreign", number(n->dump.foreign));
+	put(o, "dumps_malformed", number(n->dump.malformed));
+	put(o, "packets_malformed", number(node_defer_malformed(n)));
+	return o;
+}
+
 json_t *report_flows_json(struct node *n)
 {
 	const struct engine *e = n->engine;
@@ -113,6 +128,7 @@ json_t *report_flows_json(struct node *n)
 	put(o, "not_told", filtered(e));
 	put(o, "destroys", destroys(e));
 	put(o, "overruns", number(e->overruns));
+	put(o, "netlink", netlink(n));
 	put(o, "without_master", number(n->inject.orphans));
 	put(o, "expectations", report_expects_json(n));
 	return o;

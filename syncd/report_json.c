@@ -186,8 +186,10 @@ static json_t *neigh_counters(const struct neigh_counters *c)
 	put(o, "stale", number(c->stale));
 	put(o, "limited", number(c->limited));
 	put(o, "refused", number(c->refused));
+	put(o, "send_errors", number(c->send_errors));
 	put(o, "malformed", number(c->malformed));
 	put(o, "conflicts", number(c->conflicts));
+	put(o, "flushed", number(c->flushed));
 	return o;
 }
 

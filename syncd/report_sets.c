@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * nftables sets, for people and programs. Reads the engine and changes nothing.
+ * Invariant: one that is not synced says why.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * The blocks SYNC and FLOWS of the screen: how far each peer is, and what goes
  * over. It counts nothing itself.
  *
- * Implements the screens of design/operating.md 2.1 to 2.5.
+ * Implements THE SCREEN of statesync(8).
  *
  * Invariant: what is not known is ?, and what is old has its age.
  */

@@ -7,8 +7,8 @@
 #include "report_value.h"
 
 #include "log.h"
-#include "policy_route.h"
 #include "track.h"
+#include "vroute.h"
 
 json_t *report_track_json(struct node *n, unsigned vhost)
 {
@@ -39,12 +39,12 @@ json_t *report_policy_json(struct node *n, unsigned vhost)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->num_routes + c->num_rules; i++) {
-		int err = node_policy_error(n, vhost, i);
+		int err = node_routes_error(n, vhost, i);
 		char text[CONF_NAME_SIZE + 16];
 		json_t *o = json_object();
 
 		if (i < c->num_routes)
-			policy_route_text(&c->routes[i], text, sizeof(text));
+			vroute_text(&c->routes[i], text, sizeof(text));
 		else
 			snprintf(text, sizeof(text), "rule %s",
 				 c->rules[i - c->num_routes].name);

@@ -3,8 +3,6 @@
  * Words that several screens and answers share. They say what they are given
  * and look at nothing.
  *
- * Implements the rules for all screens of the operator's manual.
- *
  * Invariant: a text that does not fit is cut, never left without its end.
  */
 #include <stdio.h>

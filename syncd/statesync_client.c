@@ -3,7 +3,7 @@
  * A line to the daemon, its answer back. What the words mean is not known
  * here, nor what becomes of the answer.
  *
- * Implements section 4 of the operator's manual (protocol of the socket).
+ * Implements THE SOCKET of statesync(8).
  *
  * Invariant: client_ask() returns 0 only after a status line and the empty
  * line behind it.

@@ -3,8 +3,7 @@
  * The words of a verdict in color. What they mean is the daemon's to say: here
  * is a list of words, and nothing is known only by its color.
  *
- * Implements section 2 of the operator's manual (rules for all screens) and
- * no-color.org.
+ * Implements ENVIRONMENT of statesync(8) and no-color.org.
  *
  * Invariant: without the escape sequences the line is what the daemon said.
  */

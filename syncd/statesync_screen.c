@@ -3,7 +3,7 @@
  * What stands on the screen of watch, from the verdict to the plots. It knows
  * the keys of the status and nothing of terminals.
  *
- * Implements design/operating.md 2.6; the verdict is the daemon's.
+ * Implements the command watch of statesync(8); the verdict is the daemon's.
  *
  * Invariant: what is missing in the status is ? or -, never 0.
  */

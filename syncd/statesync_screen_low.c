@@ -3,7 +3,7 @@
  * The screen of watch below its plots: each peer, sums, and the history or
  * what a command has said.
  *
- * Implements design/operating.md 2.6.
+ * Implements the command watch of statesync(8).
  *
  * Invariant: the last row of the terminal is left free.
  */

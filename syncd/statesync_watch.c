@@ -7,6 +7,7 @@
  * Invariant: whatever ends it but SIGKILL, the terminal is as it was before.
  */
 #include "statesync_watch.h"
+#include "log.h"
 #include "statesync_client.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ struct screen {
 	struct termios before;
 	sigset_t mask; /* while it waits */
 	struct timespec next, heard;
-	bool asked_handover, help;
+	bool help;
 	pid_t child;
 	int child_out; /* -1: no command runs */
 	FILE *daemon;  /* one connection for all questions, or NULL */
@@ -204,7 +205,7 @@ static void run(struct screen *s, const char *command)
 		return;
 	show(s, command);
 	if (pipe2(ends, O_CLOEXEC)) {
-		add_line(&s->w, strerror(errno));
+		add_line(&s->w, log_errno(errno));
 		return;
 	}
 	s->child = fork();
@@ -223,7 +224,7 @@ static void run(struct screen *s, const char *command)
 	s->child_out = ends[0];
 	s->npartial = 0;
 	if (s->child < 0) {
-		add_line(&s->w, strerror(errno));
+		add_line(&s->w, log_errno(errno));
 		close(s->child_out);
 		s->child_out = -1;
 	}

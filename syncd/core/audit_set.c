@@ -67,7 +67,7 @@ void audit_set_join(struct audit_set *s, const struct audit_set *other,
 
 /* --- a few tuples, by their hashes --------------------------------------- */
 
-static int compare_tuples(const void *pa, const void *pb)
+int audit_compare(const void *pa, const void *pb)
 {
 	const uint64_t *a = pa, *b = pb;
 
@@ -84,12 +84,12 @@ bool audit_tuples_add(struct audit_tuples *t, uint64_t tuple)
 
 void audit_tuples_sort(struct audit_tuples *t)
 {
-	qsort(t->list, t->n, sizeof(*t->list), compare_tuples);
+	qsort(t->list, t->n, sizeof(*t->list), audit_compare);
 }
 
 bool audit_tuples_has(const struct audit_tuples *t, uint64_t tuple)
 {
-	return bsearch(&tuple, t->list, t->n, sizeof(tuple), compare_tuples);
+	return bsearch(&tuple, t->list, t->n, sizeof(tuple), audit_compare);
 }
 
 void audit_tuples_drop(struct audit_tuples *t, const struct audit_set *s,

@@ -49,6 +49,8 @@ struct audit_tuples {
 	uint64_t list[AUDIT_TUPLES_MAX];
 };
 
+/* Of two tuples' hashes, as qsort() and bsearch() want it. */
+int audit_compare(const void *a, const void *b);
 /* False if there are AUDIT_TUPLES_MAX. */
 bool audit_tuples_add(struct audit_tuples *t, uint64_t tuple);
 void audit_tuples_sort(struct audit_tuples *t);

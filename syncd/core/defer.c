@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Packets that wait. It neither holds nor sends one, and does not know why a
- * flow is told. Text: rules.md 9; OpenBSD pfsync_defer (20 ms, 128 of them).
+ * flow is told. Text: rules 9; OpenBSD pfsync_defer (20 ms, 128 of them).
  *
  * Invariant: whatever was held is released exactly once, DEFER_WAIT_NS after it
  * came at the latest.

@@ -19,8 +19,6 @@ enum demotion_name {
 	DEMOTION_NAMES
 };
 
-/* From here on a peer takes over even without our state. */
-#define DEMOTION_TAKE_ANYWAY 128
 /* A peer that lacks our state leaves it alone (rules 1). */
 #define DEMOTION_MAINTAINED 64
 #define DEMOTION_WIRE_MAX   255

@@ -138,20 +138,14 @@ void engine_table(struct engine *e, uint64_t entries)
 
 /* --- operator ------------------------------------------------------------ */
 
-int32_t engine_demote_as(struct engine *e, enum demotion_name name,
-			 const char *by, int32_t n)
+int32_t engine_demote(struct engine *e, enum demotion_name name, const char *by,
+		      int32_t n)
 {
 	int32_t sum = demotion_add(&e->demotion, name, n);
 
 	engine_log(e, LEVEL_NOTICE, "demotion by %s is now %d (total %u)", by,
 		   sum, demotion_total(&e->demotion));
 	return sum;
-}
-
-int32_t engine_demote(struct engine *e, int32_t n, mono_t now)
-{
-	(void)now;
-	return engine_demote_as(e, DEMOTION_OPERATOR, "the operator", n);
 }
 
 void engine_maintenance(struct engine *e, bool on, mono_t now)

@@ -259,7 +259,7 @@ struct engine_expects {
 		struct flow master; /* as it was found */
 		mono_t due;	    /* no longer waited for */
 	} early[ENGINE_EXPECTS_EARLY];
-	size_t nearly;
+	size_t early_count;
 
 	struct expect_batch batch; /* to be put into our kernel */
 	int peer;		   /* who told them; -1: nobody to answer */
@@ -333,11 +333,11 @@ struct engine {
 	bool handover_refused;
 	uint64_t handover_seq; /* the last frame of what was drained */
 	char handover_why[SESSION_REASON_MAX];
-	int64_t done_us[3]; /* the new master's steps, -1 */
-	mono_t split_at;    /* since then a peer has the other vhosts */
-	int go_from;	    /* peer that handed over to us, -1: none */
-	uint32_t go_set;    /* what it gave */
-	int64_t go_step_us[3];
+	int64_t done_us[SESSION_STEPS]; /* the new master's steps, -1 */
+	mono_t split_at; /* since then a peer has the other vhosts */
+	int go_from;	 /* peer that handed over to us, -1: none */
+	uint32_t go_set; /* what it gave */
+	int64_t go_step_us[SESSION_STEPS];
 	char go_why[SESSION_REASON_MAX];
 	bool whole; /* nothing held, since the start, at least once: */
 	mono_t whole_at;
@@ -456,8 +456,8 @@ enum carp_refusal engine_advert(struct engine *e, unsigned vhost,
 				const struct carp_advert *a,
 				const struct carp_address *source, mono_t now);
 /* Answer to ENGINE_TAKE: microseconds for address, lease, announcement. */
-void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
-		  mono_t now);
+void engine_taken(struct engine *e, unsigned vhost,
+		  const int64_t us[SESSION_STEPS], mono_t now);
 void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 			mono_t now);
 /* The kernel refused an advert: our right has run out. */
@@ -526,15 +526,13 @@ int engine_bulk(struct engine *e, unsigned peer, mono_t now);
  */
 int engine_verify(struct engine *e, unsigned peer, char *why, mono_t now);
 /*
- * Hands over the vhosts of the set (a bit each; 0: all). ENGINE_HANDOVER_ENDED
- * follows after 0. Otherwise a sentence in why (at least SESSION_REASON_MAX
- * bytes) and -EAGAIN (refused) or -EALREADY.
+ * Hands over the vhosts of the set (a bit each; 0: all) to this peer, -1: to
+ * the one that is placed best (rules 11). reason: for both histories, "": none.
+ * ENGINE_HANDOVER_ENDED follows after 0. Otherwise a sentence in why (at least
+ * SESSION_REASON_MAX bytes) and -EAGAIN (refused) or -EALREADY.
  */
-int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
-		    mono_t now);
-/* The same to this peer; -1: to the one that is placed best (rules 11). */
-int engine_handover_to(struct engine *e, int peer, bool force, uint32_t set,
-		       char *why, mono_t now);
+int engine_handover(struct engine *e, int peer, bool force, uint32_t set,
+		    const char *reason, char *why, mono_t now);
 /*
  * A new configuration while it runs, vhost by vhost: another one at its place
  * (of the same name, vhid and interface, or at one that is free), or none any
@@ -548,12 +546,9 @@ int engine_vhost_drop(struct engine *e, unsigned index, mono_t now)
 	__attribute__((warn_unused_result));
 /* The other values of a new configuration: require, independent, resume. */
 void engine_change(struct engine *e, const struct engine_conf *conf);
-/* The same of another counter, by is "the operator" or the like. */
-int32_t engine_demote_as(struct engine *e, enum demotion_name name,
-			 const char *by, int32_t n);
-/* The same, and its reason in both histories; "": none. */
-int engine_handover_for(struct engine *e, int peer, bool force, uint32_t set,
-			const char *reason, char *why, mono_t now);
+/* Adds n to a counter; by: "the operator" or the like. Its new value. */
+int32_t engine_demote(struct engine *e, enum demotion_name name, const char *by,
+		      int32_t n);
 /* The peer that is placed best, -1: there is none; why: NULL if everything
  * could be handed to it now. And why a certain one could not. */
 int engine_handover_heir(const struct engine *e, const char **why);
@@ -561,13 +556,11 @@ const char *engine_handover_hinders(const struct engine *e, unsigned peer);
 /* Asks the peer to hand these over to this node; nothing may follow. */
 void engine_handover_want(struct engine *e, unsigned peer, uint32_t set,
 			  const char *reason);
-/* Is this node demoted because somebody works on it? */
+/* Demotes this node because somebody works on it, or no more. */
 void engine_maintenance(struct engine *e, bool on, mono_t now);
 /* A line of history that is no transition, about a peer or this node. */
 void engine_note(struct engine *e, const char *whom, mono_t now,
 		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Returns the operator's counter after the change. */
-int32_t engine_demote(struct engine *e, int32_t n, mono_t now);
 /* Hands over if it can, bows out; ENGINE_STOPPED ends it. */
 void engine_stop(struct engine *e, mono_t now);
 

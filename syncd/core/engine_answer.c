@@ -106,13 +106,6 @@ static void verdict(struct audit_answer *a, const struct session_audit *m)
 	a->confirmed = true;
 }
 
-static int compare(const void *pa, const void *pb)
-{
-	const uint64_t *a = pa, *b = pb;
-
-	return (*a > *b) - (*a < *b);
-}
-
 static void identify(struct engine *e, unsigned peer,
 		     const struct session_audit *m)
 {
@@ -122,7 +115,7 @@ static void identify(struct engine *e, unsigned peer,
 	memcpy(a->tuple, m->tuples, m->ntuples * sizeof(*a->tuple));
 	a->ntuples = m->ntuples;
 	a->repair = m->repair;
-	qsort(a->tuple, a->ntuples, sizeof(*a->tuple), compare);
+	qsort(a->tuple, a->ntuples, sizeof(*a->tuple), audit_compare);
 }
 
 static void list(struct engine *e, unsigned peer, const struct session_audit *m)
@@ -380,7 +373,8 @@ static void name_extra(struct engine *e, unsigned peer, const struct flow *f,
 	struct audit_answer *a = e->peers[peer].audit.answer;
 	uint64_t tuple = digest_tuple(a->key, owners);
 
-	if (!bsearch(&tuple, a->tuple, a->ntuples, sizeof(tuple), compare))
+	if (!bsearch(&tuple, a->tuple, a->ntuples, sizeof(tuple),
+		     audit_compare))
 		return;
 	if (a->found.ntexts < SESSION_AUDIT_TEXTS_MAX)
 		audit_format(owners, NULL, a->found.texts[a->found.ntexts++]);

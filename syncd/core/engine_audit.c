@@ -321,7 +321,7 @@ bool engine_audit_wants_dump(const struct engine *e)
 		     r->phase == AUDIT_COMPARING);
 }
 
-/* 0, or -ENOMEM by false. */
+/* False: memory is short. */
 static bool room_for_findings(struct audit_round *r)
 {
 	if (!r->findings)
@@ -428,7 +428,7 @@ static bool due(const struct engine *e, unsigned peer, mono_t now)
 	const struct engine_audit *a = &e->peers[peer].audit;
 
 	return (e->audit_period_ns || a->wanted || a->asked) &&
-	       engine_audit_may(e, peer) && a->next_at.ns <= now.ns;
+	       engine_audit_may(e, peer) && mono_due(a->next_at, now);
 }
 
 void engine_audit_settle(struct engine *e, mono_t now)

@@ -71,15 +71,6 @@ void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why)
 	carp_vhost_count(&e->vhosts[vhost].carp, why);
 }
 
-const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
-					      const char *name)
-{
-	for (size_t i = 0; p->heard && i < p->word.nvhosts; i++)
-		if (strcmp(p->word.vhosts[i].name, name) == 0)
-			return &p->word.vhosts[i];
-	return NULL;
-}
-
 enum carp_refusal engine_advert(struct engine *e, unsigned vhost,
 				const struct carp_advert *a,
 				const struct carp_address *source, mono_t now)
@@ -135,8 +126,8 @@ void engine_carp_peer_gave_up(struct engine *e, unsigned peer,
 
 /* --- what the kernel answers ---------------------------------------------- */
 
-void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
-		  mono_t now)
+void engine_taken(struct engine *e, unsigned vhost,
+		  const int64_t us[SESSION_STEPS], mono_t now)
 {
 	struct engine_vhost *v = &e->vhosts[vhost];
 	struct history_entry *h = history_last(&e->history, v->name);
@@ -146,7 +137,7 @@ void engine_taken(struct engine *e, unsigned vhost, const int64_t us[3],
 	v->held = v->carp.state == CARP_MASTER;
 	v->unusable = false;
 	engine_carp_count_down(e);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < SESSION_STEPS; i++) {
 		if (h && h->to == CARP_MASTER)
 			h->step_us[STEP_ADDRESS + i] = us[i];
 		e->go_step_us[i] += us[i];

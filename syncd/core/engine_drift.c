@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
+
 /* --- comparing ------------------------------------------------------------- */
 
 /* "KIND NAME", or the beginning of that and *. */
@@ -78,6 +80,8 @@ void engine_drift_each(const struct engine *e, unsigned peer, drift_each *each,
 		each_of(e, peer, not_ignored, &f);
 }
 
+_Static_assert(ENGINE_DRIFT_PEERS == ENGINE_PEERS_MAX, "each peer has a place");
+
 /* A comparison while it goes on. */
 struct counted {
 	struct engine_drift_peer *p;
@@ -87,11 +91,7 @@ struct counted {
 /* Of what it is that differs, whatever the values are. */
 static uint64_t sum_of(enum drift_kind kind, const char *name)
 {
-	uint64_t sum = 0xcbf29ce484222325ULL ^ kind;
-
-	for (; *name; name++)
-		sum = (sum ^ (uint8_t)*name) * 0x100000001b3ULL;
-	return sum;
+	return fnv1a(FNV1A_START ^ kind, name, strlen(name));
 }
 
 static void count(void *arg, const struct drift_difference *d)

@@ -217,14 +217,14 @@ static bool dump_may_go_on(const struct engine *e, mono_t now)
 		if (session_backlog(e->peers[e->dump_peer].session) >=
 		    BULK_QUEUE_BYTES)
 			return false;
-		return !is_paced(e) || e->dump_after.ns <= now.ns;
+		return !is_paced(e) || mono_due(e->dump_after, now);
 	case DUMP_LOWER:
 		if (any_backlog(e))
 			return false;
-		return !is_paced(e) || e->dump_after.ns <= now.ns;
+		return !is_paced(e) || mono_due(e->dump_after, now);
 	case DUMP_RAISE:
 	case DUMP_AUDIT:
-		return !is_paced(e) || e->dump_after.ns <= now.ns;
+		return !is_paced(e) || mono_due(e->dump_after, now);
 	case DUMP_MARK:
 	case DUMP_SWEEP:
 	case DUMP_NONE:
@@ -333,7 +333,7 @@ void engine_dumping(struct engine *e, bool running, mono_t now)
 	}
 	if (e->dump == DUMP_BULK) {
 		e->bulk_peer = e->dump_peer;
-		e->bulk_lowers = e->masters && e->lower_at.ns != MONO_NEVER.ns;
+		e->bulk_lowers = e->masters && !mono_is_never(e->lower_at);
 		engine_sync_bulk_begins(e, e->dump_peer, now);
 	}
 }

@@ -82,7 +82,7 @@ static void early_end(struct engine *e, size_t i, const struct flow *f,
 	struct engine_early early = x->early[i];
 
 	memmove(&x->early[i], &x->early[i + 1],
-		(--x->nearly - i) * sizeof(x->early[0]));
+		(--x->early_count - i) * sizeof(x->early[0]));
 	if (f || early.has_master)
 		told_with(e, &early.change, f ? f : &early.master, now);
 	else
@@ -95,9 +95,9 @@ static void early_add(struct engine *e, const struct expect_change *c,
 	struct engine_expects *x = &e->expects;
 	struct engine_early *early;
 
-	if (x->nearly == ENGINE_EXPECTS_EARLY)
+	if (x->early_count == ENGINE_EXPECTS_EARLY)
 		early_end(e, 0, NULL, now);
-	early = &x->early[x->nearly++];
+	early = &x->early[x->early_count++];
 	*early = (struct engine_early){
 		.change = *c,
 		.has_master = master,
@@ -114,7 +114,7 @@ void engine_expect_master(struct engine *e, const struct flow *f, mono_t now)
 
 	if (!strcmp(f->helper, "sip"))
 		x->again = mono_min(x->again, mono_add(now, SOON_NS));
-	while (i < x->nearly) {
+	while (i < x->early_count) {
 		const struct expect *ex = &x->early[i].change.expect;
 
 		if (ex->family == f->family &&
@@ -128,7 +128,7 @@ void engine_expect_master(struct engine *e, const struct flow *f, mono_t now)
 
 void engine_expects_tick(struct engine *e, mono_t now)
 {
-	while (e->expects.nearly && mono_due(e->expects.early[0].due, now))
+	while (e->expects.early_count && mono_due(e->expects.early[0].due, now))
 		early_end(e, 0, NULL, now);
 }
 
@@ -162,7 +162,7 @@ bool engine_expects_due(const struct engine *e, mono_t now)
 
 mono_t engine_expects_deadline(const struct engine *e)
 {
-	if (e->expects.nearly)
+	if (e->expects.early_count)
 		return e->expects.early[0].due;
 	if (!e->masters || engine_sync_silent(e) || e->dump_running)
 		return MONO_NEVER;

@@ -27,15 +27,11 @@ void engine_handover_ask(struct engine *e, unsigned vhost, mono_t now)
 
 		if (!p->live || !v || v->state != CARP_MASTER)
 			continue;
-		if (p->ask_at.ns > now.ns)
+		if (!mono_due(p->ask_at, now))
 			continue;
 		p->ask_at = mono_add(now, ASK_EVERY_NS);
-		(void)session_send_handover(
-			p->session,
-			&(struct session_switch){
-				.kind = SESSION_HANDOVER_REQUEST,
-				.reason = "preempt",
-				.vhosts = engine_wanted(e, p, vhost) });
+		engine_handover_say(p, SESSION_HANDOVER_REQUEST, "preempt",
+				    engine_wanted(e, p, vhost));
 	}
 }
 
@@ -127,7 +123,7 @@ static void given(struct engine *e, unsigned peer, uint32_t set,
  * before or after the handover has ended here. */
 static void done(struct engine *e, const struct session_event *ev)
 {
-	for (int k = 0; k < 3; k++)
+	for (int k = 0; k < SESSION_STEPS; k++)
 		e->done_us[k] = ev->handover.step_us[k];
 	engine_handover_done(e);
 }

@@ -24,7 +24,7 @@ void engine_handover_say(struct engine_peer *p, enum session_handover kind,
 }
 
 /* Is it one of those that are handed over now? */
-bool engine_handover_has(const struct engine *e, size_t vhost)
+static bool has(const struct engine *e, size_t vhost)
 {
 	return e->handover_set >> vhost & 1;
 }
@@ -109,7 +109,7 @@ void engine_handover_start(struct engine *e, unsigned peer, uint32_t set,
 	e->handover_set = set ? set & engine_masters(e) : engine_masters(e);
 	e->handover_read = e->handover_drained = e->handover_missed = false;
 	e->handover_refused = false;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < SESSION_STEPS; i++)
 		e->done_us[i] = -1;
 	e->go_from = -1;
 	snprintf(e->handover_why, sizeof(e->handover_why), "%s", why);
@@ -164,8 +164,8 @@ static int choose(const struct engine *e, uint32_t set, bool force,
 	return (int)best;
 }
 
-int engine_handover_for(struct engine *e, int peer, bool force, uint32_t set,
-			const char *because, char *why, mono_t now)
+int engine_handover(struct engine *e, int peer, bool force, uint32_t set,
+		    const char *because, char *why, mono_t now)
 {
 	const char *reason;
 
@@ -191,12 +191,6 @@ int engine_handover_for(struct engine *e, int peer, bool force, uint32_t set,
 	return 0;
 }
 
-int engine_handover_to(struct engine *e, int peer, bool force, uint32_t set,
-		       char *why, mono_t now)
-{
-	return engine_handover_for(e, peer, force, set, "", why, now);
-}
-
 int engine_handover_heir(const struct engine *e, const char **why)
 {
 	return choose(e, 0, false, why);
@@ -205,12 +199,6 @@ int engine_handover_heir(const struct engine *e, const char **why)
 const char *engine_handover_hinders(const struct engine *e, unsigned peer)
 {
 	return engine_handover_refusal(e, peer, 0, false);
-}
-
-int engine_handover(struct engine *e, bool force, uint32_t set, char *why,
-		    mono_t now)
-{
-	return engine_handover_to(e, -1, force, set, why, now);
 }
 
 void engine_stop(struct engine *e, mono_t now)
@@ -253,8 +241,7 @@ static void ended(struct engine *e, bool ok, const char *why)
 static void fence(struct engine *e)
 {
 	for (unsigned i = 0; i < e->nvhosts; i++) {
-		if (!engine_handover_has(e, i) ||
-		    e->vhosts[i].carp.state != CARP_MASTER)
+		if (!has(e, i) || e->vhosts[i].carp.state != CARP_MASTER)
 			continue;
 		carp_vhost_fence(&e->vhosts[i].carp);
 		engine_push(e, ENGINE_FENCE, i);
@@ -272,7 +259,7 @@ static void go(struct engine *e, bool complete)
 	p->rx.adopt =
 		complete && !p->word.tx_epoch && !engine_handover_partial(e);
 	for (size_t i = 0; i < e->nvhosts; i++) {
-		if (!engine_handover_has(e, i))
+		if (!has(e, i))
 			continue;
 		e->vhosts[i].unheard = false; /* nothing to obey any more */
 		carp_vhost_bow_out(&e->vhosts[i].carp);
@@ -308,10 +295,9 @@ void engine_handover_done(struct engine *e)
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!engine_handover_has(e, i) || !entry ||
-		    entry->from != CARP_MASTER)
+		if (!has(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < SESSION_STEPS; k++)
 			entry->step_us[STEP_ADDRESS + k] = e->done_us[k];
 	}
 }
@@ -323,7 +309,7 @@ static void finish(struct engine *e, mono_t now)
 	/* others were told less while it went on */
 	engine_sync_resume(e, false, now);
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (engine_handover_has(e, i))
+		if (has(e, i))
 			carp_vhost_yield(&e->vhosts[i].carp,
 					 CARP_CAUSE_HANDOVER, now);
 	/* it goes before the next actions, so that history has the entries */
@@ -332,8 +318,7 @@ static void finish(struct engine *e, mono_t now)
 		struct history_entry *entry =
 			history_last(&e->history, e->vhosts[i].name);
 
-		if (!engine_handover_has(e, i) || !entry ||
-		    entry->from != CARP_MASTER)
+		if (!has(e, i) || !entry || entry->from != CARP_MASTER)
 			continue;
 		entry->step_us[STEP_DRAIN] = h->drain_ns / MONO_US;
 		entry->step_us[STEP_FENCE] = h->fence_ns / MONO_US;
@@ -341,7 +326,7 @@ static void finish(struct engine *e, mono_t now)
 	}
 	engine_handover_done(e);
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (engine_handover_has(e, i))
+		if (has(e, i))
 			engine_set_no_preempt(e, i, true);
 	ended(e, true, "");
 }
@@ -355,8 +340,7 @@ static bool peer_is_master(const struct engine *e)
 		const struct session_vhost *v =
 			engine_peer_vhost(p, e->vhosts[i].name);
 
-		if (engine_handover_has(e, i) &&
-		    e->vhosts[i].carp.state == CARP_MASTER &&
+		if (has(e, i) && e->vhosts[i].carp.state == CARP_MASTER &&
 		    (!v || v->state != CARP_MASTER))
 			return false;
 	}
@@ -373,7 +357,7 @@ static void answer(struct engine *e, mono_t now)
 	for (size_t i = 0; i < e->nvhosts; i++)
 		if (e->vhosts[i].taking)
 			return;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < SESSION_STEPS; i++)
 		said.step_us[i] = (uint32_t)e->go_step_us[i];
 	if (engine_masters(e) & e->go_set) {
 		said.kind = SESSION_HANDOVER_DONE;

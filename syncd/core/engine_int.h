@@ -5,6 +5,7 @@
  * engine.c           life, time, the queue of actions, settling
  * engine_carp.c      virtual hosts, demotion, gate
  * engine_vhosts.c    virtual hosts that come, change and go while it runs
+ * engine_external.c  virtual hosts whose master another program elects
  * engine_witness.c   what the link says about adverts
  * engine_handover.c  the planned switch, as the old master
  * engine_given.c     and as the new one
@@ -51,9 +52,6 @@ uint64_t engine_random(struct engine *e);
 bool engine_carp_settle(struct engine *e, mono_t now);
 /* Of the interfaces, how many are down. */
 void engine_carp_count_down(struct engine *e);
-/* What the peer last said of it; NULL: nothing, or the link is down. */
-const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
-					      const char *name);
 /* The peers said a word that is younger than a lost lease. */
 void engine_carp_answered(struct engine *e, mono_t now);
 /* A vhost of the peer is no longer master. */
@@ -99,6 +97,12 @@ void engine_took_log(struct engine *e, unsigned vhost, enum engine_took took,
 		     mono_t now);
 
 /* --- engine_vhosts.c */
+/* The vhost of that name in a word, or NULL. */
+const struct session_vhost *engine_word_vhost(const struct session_word *w,
+					      const char *name);
+/* What the peer last said of it; NULL: nothing, or the link is down. */
+const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
+					      const char *name);
 void engine_vhosts_settle(struct engine *e, mono_t now);
 mono_t engine_vhosts_deadline(const struct engine *e);
 
@@ -113,10 +117,17 @@ uint32_t engine_wanted(const struct engine *e, const struct engine_peer *p,
 		       unsigned vhost);
 /* After a handover; of all that move with it. */
 void engine_set_no_preempt(struct engine *e, size_t vhost, bool on);
+/* Is the next master of it another backup, before us? leaver: a peer that gives
+ * it up, or -1. */
+bool engine_is_second(const struct engine *e, size_t vhost, int leaver,
+		      mono_t now);
+/* Is the copy of another backup a better one? */
+bool engine_is_behind(const struct engine *e, size_t vhost, mono_t now);
+/* Milliseconds since our copy was last whole; 0: it is; UINT32_MAX: it never
+ * was. */
+uint32_t engine_stale_ms(const struct engine *e, mono_t now);
 
 /* --- engine_handover.c */
-/* Is the vhost one of those that are handed over now? */
-bool engine_handover_has(const struct engine *e, size_t vhost);
 /* Is it of some of our vhosts only? Then the others' flows go on. */
 bool engine_handover_partial(const struct engine *e);
 /* Into history: how long the new master's part took, as far as it is known. */
@@ -152,14 +163,6 @@ mono_t engine_peer_deadline(const struct engine *e, unsigned peer);
 bool engine_peer_pump(struct engine *e, unsigned peer, mono_t now);
 void engine_peer_say_word(struct engine *e);
 uint32_t engine_peer_holds(const struct engine *e);
-/* engine_split.c: is the next master of it another backup, before us? leaver: a
- * peer that gives it up, or -1. */
-bool engine_is_second(const struct engine *e, size_t vhost, int leaver,
-		      mono_t now);
-/* engine_split.c: is the copy of another backup a better one? Since when was
- * ours not whole; 0: it is, UINT32_MAX: it never was. */
-bool engine_is_behind(const struct engine *e, size_t vhost, mono_t now);
-uint32_t engine_stale_ms(const struct engine *e, mono_t now);
 size_t engine_live_peers(const struct engine *e);
 /* Does it say that it is master of anything? */
 bool engine_peer_is_master(const struct engine_peer *p);

@@ -81,10 +81,9 @@ static void put_node(struct writer *w, const struct engine *e)
 
 static uint32_t peer_interval_us(const struct engine_peer *p, const char *vhost)
 {
-	for (size_t i = 0; i < p->word.nvhosts; i++)
-		if (strcmp(p->word.vhosts[i].name, vhost) == 0)
-			return p->word.vhosts[i].interval_us;
-	return 0;
+	const struct session_vhost *v = engine_word_vhost(&p->word, vhost);
+
+	return v ? v->interval_us : 0;
 }
 
 static void put_counters(struct writer *w, const struct engine *e,
@@ -208,12 +207,13 @@ void engine_kept_not(struct engine *e, mono_t now)
 static void get_node(struct reader *r, struct engine *e)
 {
 	struct reader node;
-	uint32_t operator;
+	uint32_t by_operator;
 
 	record_read(r, &node);
-	operator= reader_u32(&node);
+	by_operator = reader_u32(&node);
 	demotion_set(&e->demotion, DEMOTION_OPERATOR,
-		     operator <= DEMOTION_WIRE_MAX ? (int32_t)operator: 0);
+		     by_operator <= DEMOTION_WIRE_MAX ? (int32_t)by_operator
+						      : 0);
 	e->windows_old = reader_u8(&node);
 	e->owner = node.left ? reader_u64(&node) : 0;
 	r->failed |= node.failed;
@@ -393,7 +393,7 @@ static void get_streams(struct reader *r, struct engine *e, bool events,
 }
 
 /* What follows from a mastership does so now, and not as if it began. */
-static unsigned count_masters(struct engine *e, mono_t now)
+static unsigned take_up_masters(struct engine *e, mono_t now)
 {
 	unsigned was = 0;
 
@@ -446,7 +446,7 @@ int engine_restore(struct engine *e, const void *data, size_t len, bool events,
 		return err;
 	if (!get_history(&r, &e->history))
 		return -EBADMSG;
-	masters = count_masters(e, now);
+	masters = take_up_masters(e, now);
 	if (as_before(e, masters))
 		get_streams(&r, e, events, now);
 	if (!reader_ok(&r))

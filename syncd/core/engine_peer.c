@@ -75,7 +75,7 @@ void engine_peer_data(struct engine *e, unsigned peer, const void *data,
 
 bool engine_peer_full(const struct engine *e, unsigned peer)
 {
-	return session_unread(e->peers[peer].session) >= 256 * 1024;
+	return session_unread(e->peers[peer].session) >= SESSION_UNREAD_MAX;
 }
 
 /* --- what it says -------------------------------------------------------------- */
@@ -103,10 +103,9 @@ static void hello(struct engine *e, unsigned peer,
 static enum carp_state said_state(const struct session_word *w,
 				  const char *name)
 {
-	for (size_t i = 0; i < w->nvhosts; i++)
-		if (strcmp(w->vhosts[i].name, name) == 0)
-			return (enum carp_state)w->vhosts[i].state;
-	return CARP_INIT;
+	const struct session_vhost *v = engine_word_vhost(w, name);
+
+	return v ? (enum carp_state)v->state : CARP_INIT;
 }
 
 static void word(struct engine *e, unsigned peer, const struct session_word *w,

@@ -14,13 +14,13 @@
 #include "engine_sets_int.h"
 
 #include <errno.h>
+#include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RETRY_NS    (1 * MONO_S)
 #define STIRRED_NS  (50 * MONO_MS)
-#define WISH_NS	    (100 * MONO_MS)
 #define AGAIN_NS    (250 * MONO_MS) /* for who was missed once */
 #define QUEUE_BYTES (512 * 1024)    /* more waits for a peer: no chunk */
 #define TRIES_MAX   4		    /* looks for who is told all */
@@ -74,13 +74,16 @@ int engine_sets_name(struct engine *e, const char *const *names, size_t n,
 	return 0;
 }
 
+_Static_assert(ENGINE_SETS_PEERS == ENGINE_PEERS_MAX, "each peer has a place");
+
 static void say_all(struct engine_sets *s)
 {
 	for (unsigned i = 0; i < ENGINE_SETS_PEERS; i++)
 		s->peers[i].say = true;
 }
 
-void engine_sets_wish(struct engine *e, unsigned set)
+/* All elements are wanted of whoever tells them. */
+static void engine_sets_wish(struct engine *e, unsigned set)
 {
 	e->sets->set[set].want = ++e->wishes;
 	e->sets->set[set].wish = MONO_NEVER;
@@ -135,7 +138,7 @@ void engine_set_is(struct engine *e, unsigned set, const struct set_kind *kind,
 		engine_set_tell_anew(e, set);
 		memcpy(bytes, seed, sizeof(bytes));
 		set_memo_init(&t->memo, bytes, kind->key_len,
-			      kind->flags & 4 /* NFT_SET_INTERVAL */);
+			      kind->flags & NFT_SET_INTERVAL);
 	}
 	t->known = true;
 	t->kind = *kind;
@@ -163,7 +166,8 @@ void engine_set_event(struct engine *e, unsigned set, const struct set_elem *el,
 		return;
 	if (!engine_telling(e)) {
 		if (gone && set_memo_drop(&t->memo, el))
-			t->wish = mono_min(t->wish, mono_add(now, WISH_NS));
+			t->wish =
+				mono_min(t->wish, mono_add(now, SETS_WISH_NS));
 		return;
 	}
 	if (gone) {
@@ -209,7 +213,7 @@ unsigned engine_sets_at(const struct engine *e)
 
 static bool may_read(const struct engine *e, mono_t now)
 {
-	if (e->sets->next.ns > now.ns)
+	if (!mono_due(e->sets->next, now))
 		return false;
 	for (unsigned i = 0; i < e->npeers; i++)
 		if (e->peers[i].live && engine_telling(e) &&

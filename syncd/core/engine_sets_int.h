@@ -6,6 +6,8 @@
 
 #include "engine_int.h"
 
+#define SETS_WISH_NS (100 * MONO_MS) /* before a wish is said again */
+
 /* --- engine_sets.c: looks, and when */
 void engine_sets_free(struct engine *e);
 /* It is there, and its elements may be told. */
@@ -14,8 +16,6 @@ bool engine_set_is_usable(const struct engine_set *t);
 bool engine_sets_work(struct engine *e, mono_t now);
 void engine_sets_tick(struct engine *e, mono_t now);
 mono_t engine_sets_deadline(const struct engine *e);
-/* All elements are wanted of whoever tells them. */
-void engine_sets_wish(struct engine *e, unsigned set);
 
 /* --- engine_sets_tell.c: whom we tell what */
 /* This node has begun to tell its peers, or ends. */
@@ -38,12 +38,11 @@ void engine_set_tell_end(struct engine *e, mono_t now);
 /* A chunk of the look, with its sets->news. How many entries were sent. */
 size_t engine_set_tell_chunk(struct engine *e, const struct set_elem *list,
 			     size_t n, mono_t now);
-/* A change, to all that follow; it leaves with engine_sets_flush(). */
+/* A change, to all that follow; it leaves with engine_sets_settle(). */
 void engine_set_tell(struct engine *e, unsigned set, const struct set_elem *el,
 		     mono_t now);
 /* More changed than is told one by one: all of it, to everybody. */
 void engine_set_tell_anew(struct engine *e, unsigned set);
-void engine_sets_flush(struct engine *e, mono_t now);
 /* Flushes, and says what our sets are to who has not heard. */
 void engine_sets_settle(struct engine *e, mono_t now);
 

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WISH_NS (100 * MONO_MS)
-
 const char *set_result_name(enum set_result r)
 {
 	static const char *const names[SET_RESULTS] = {
@@ -215,7 +213,7 @@ static void take_all(struct engine *e, unsigned peer,
 		return;
 	t = &s->set[i];
 	t->received += m->n;
-	if (!t->known || !t->kind.present || t->why) {
+	if (!engine_set_is_usable(t)) {
 		t->results[SET_MISSING] += m->n;
 		return;
 	}
@@ -290,7 +288,8 @@ static void count_result(struct engine *e, struct engine_set *t,
 		t->removed++;
 		/* there may be room now for what was refused for it */
 		if (t->crossed)
-			t->wish = mono_min(t->wish, mono_add(now, WISH_NS));
+			t->wish =
+				mono_min(t->wish, mono_add(now, SETS_WISH_NS));
 		t->crossed = false;
 	} else if (r == SET_APPLIED) {
 		t->applied++;

@@ -22,8 +22,8 @@ bool engine_set_fits(const struct engine *e, unsigned set, unsigned peer)
 
 	return e->peers[peer].live &&
 	       e->peers[peer].hello.capabilities & SESSION_CAN_SETS &&
-	       t->known && t->kind.present && !t->why && sp->named &&
-	       sp->kind.present && !set_kind_differs(&t->kind, &sp->kind);
+	       engine_set_is_usable(t) && sp->named && sp->kind.present &&
+	       !set_kind_differs(&t->kind, &sp->kind);
 }
 
 static bool is_told_all(const struct engine *e, unsigned set, unsigned peer)
@@ -84,7 +84,7 @@ static void send(struct engine *e, unsigned set, unsigned peer, mono_t now)
 
 /* --- changes ------------------------------------------------------------------- */
 
-void engine_sets_flush(struct engine *e, mono_t now)
+static void flush(struct engine *e, mono_t now)
 {
 	struct engine_sets *s = e->sets;
 
@@ -104,7 +104,7 @@ void engine_set_tell(struct engine *e, unsigned set, const struct set_elem *el,
 	struct engine_sets *s = e->sets;
 
 	if (s->out.n && (s->out_set != set || s->out.n == SET_FRAME_MAX))
-		engine_sets_flush(e, now);
+		flush(e, now);
 	s->out_set = set;
 	s->out.list[s->out.n++] = *el;
 }
@@ -115,7 +115,7 @@ static void mark(struct engine *e, enum set_part part, mono_t now)
 {
 	struct engine_sets *s = e->sets;
 
-	engine_sets_flush(e, now);
+	flush(e, now);
 	s->out.part = part;
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_set_peer *sp = &s->peers[i].of[s->at];
@@ -201,7 +201,7 @@ size_t engine_set_tell_chunk(struct engine *e, const struct set_elem *list,
 
 	if (!engine_telling(e) && !s->set[s->at].last)
 		return 0;
-	engine_sets_flush(e, now);
+	flush(e, now);
 	for (unsigned i = 0; i < e->npeers; i++)
 		if (follows(e, s->at, i))
 			sent += tell_one_peer(e, i, list, n, now);
@@ -299,7 +299,7 @@ static void say(struct engine *e, unsigned peer)
 			.want = t->want,
 			.elements = set_memo_count(&t->memo),
 		};
-		words[i].kind.present = t->known && t->kind.present && !t->why;
+		words[i].kind.present = engine_set_is_usable(t);
 		memcpy(words[i].name, t->name, sizeof(words[i].name));
 	}
 	if (session_send_sets(e->peers[peer].session, words, s->n,
@@ -318,7 +318,7 @@ static bool all_known(const struct engine *e)
 
 void engine_sets_settle(struct engine *e, mono_t now)
 {
-	engine_sets_flush(e, now);
+	flush(e, now);
 	if (!all_known(e))
 		return;
 	for (unsigned i = 0; i < e->npeers; i++)

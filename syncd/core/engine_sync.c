@@ -106,7 +106,7 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 	engine_rx_role_changed(e, telling, now);
 	if (!telling)
 		destroys_clear(&e->destroys);
-	e->expects.nearly = 0;
+	e->expects.early_count = 0;
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_peer *p = &e->peers[i];
 

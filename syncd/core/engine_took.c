@@ -4,7 +4,7 @@
  * no right to take over from a living master; where there is none any more it
  * says nothing about what is missing: the link goes with the master.
  *
- * Implements rules 1 (the link's end is a hold) and operating.md 2.5.
+ * Implements rules 1 (the link's end is a hold).
  *
  * Invariant: "whole" is said only where the copy was whole when a master was
  * heard last.
@@ -35,10 +35,11 @@ static mono_t whole_until(const struct engine *e, unsigned i)
 	for (size_t k = 0; k < e->npeers; k++) {
 		const struct engine_peer *p = &e->peers[k];
 
-		for (size_t m = 0; !p->live && m < p->word.nvhosts; m++)
-			if (p->word.vhosts[m].state == CARP_MASTER &&
-			    !strcmp(p->word.vhosts[m].name, e->vhosts[i].name))
-				at = mono_min(at, p->word_at);
+		const struct session_vhost *v =
+			engine_word_vhost(&p->word, e->vhosts[i].name);
+
+		if (!p->live && v && v->state == CARP_MASTER)
+			at = mono_min(at, p->word_at);
 	}
 	return at;
 }

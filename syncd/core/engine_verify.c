@@ -42,6 +42,8 @@ void engine_verify_peer_live(struct engine *e, unsigned peer, mono_t now)
 /* What its kernel refused since the repair, as its acknowledgements say. */
 static const char *refusal(const struct engine_peer *p)
 {
+	_Static_assert(ENGINE_REFUSED_COUNT <= SESSION_REFUSALS_MAX,
+		       "an acknowledgement has room for all");
 	static const char *const words[ENGINE_REFUSED_COUNT] = {
 		[FLOW_TABLE_FULL] = "its connection table is full: sysctl -w "
 				    "net.netfilter.nf_conntrack_max",

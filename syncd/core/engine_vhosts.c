@@ -124,17 +124,24 @@ void engine_change(struct engine *e, const struct engine_conf *conf)
 		session_set_resume(e->peers[i].session, e->resume_bytes);
 }
 
-/* --- what was before ------------------------------------------------------ */
+/* --- what peers say of them ----------------------------------------------- */
 
-/* What the peer last said of it, also where the link is down since. */
-static const struct session_vhost *last_word(const struct engine_peer *p,
-					     const char *name)
+const struct session_vhost *engine_word_vhost(const struct session_word *w,
+					      const char *name)
 {
-	for (size_t i = 0; i < p->word.nvhosts; i++)
-		if (strcmp(p->word.vhosts[i].name, name) == 0)
-			return &p->word.vhosts[i];
+	for (size_t i = 0; i < w->nvhosts; i++)
+		if (strcmp(w->vhosts[i].name, name) == 0)
+			return &w->vhosts[i];
 	return NULL;
 }
+
+const struct session_vhost *engine_peer_vhost(const struct engine_peer *p,
+					      const char *name)
+{
+	return p->heard ? engine_word_vhost(&p->word, name) : NULL;
+}
+
+/* --- what was before ------------------------------------------------------ */
 
 /* What the peers have, as they last said; who never said may have either. */
 struct peers_hmac {
@@ -151,7 +158,8 @@ static struct peers_hmac ask_peers(const struct engine *e,
 
 	for (size_t i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
-		const struct session_vhost *w = last_word(p, v->name);
+		const struct session_vhost *w =
+			engine_word_vhost(&p->word, v->name);
 
 		if (!w && p->heard)
 			continue;

@@ -13,8 +13,7 @@
 #include "mono.h"
 #include "session.h"
 
-#define HISTORY_MAX	  64
-#define HISTORY_STEPS_MAX 6
+#define HISTORY_MAX 64
 
 /* The parts of a takeover: three of the old master, three of the new one. */
 enum history_step {

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
+
 struct policy_block {
 	struct policy_block *next;
 	max_align_t data[];
@@ -178,9 +180,7 @@ void policy_link_states(struct policy *p, policy_step_fn *bad, void *arg)
 
 static void hash(uint64_t *h, const char *text)
 {
-	do /* FNV-1a, the NUL with it */
-		*h = (*h ^ (uint8_t)*text) * 0x100000001b3;
-	while (*text++);
+	*h = fnv1a(*h, text, strlen(text) + 1);
 }
 
 static void hash_number(uint64_t *h, uint64_t n)
@@ -208,7 +208,7 @@ static void hash_step(unsigned state, struct policy_step *step, void *arg)
 
 uint64_t policy_digest(const struct policy *p)
 {
-	uint64_t h = 0xcbf29ce484222325;
+	uint64_t h = FNV1A_START;
 
 	hash_number(&h, p->start);
 	for (size_t i = 0; i < p->nstates; i++) {

@@ -78,8 +78,9 @@ static bool same_key(const struct set_memo *m, struct set_memo_entry *en,
 	       memcmp(keys_of(en) + m->key_len, e->end, e->end_len) == 0;
 }
 
-void set_memo_elem(const struct set_memo *m, const struct set_memo_entry *en,
-		   struct set_elem *out)
+/* The element of an entry, as far as it is remembered: its key. */
+static void elem_of(const struct set_memo *m, const struct set_memo_entry *en,
+		    struct set_elem *out)
 {
 	const uint8_t *keys = (const uint8_t *)(en + 1);
 
@@ -341,7 +342,7 @@ size_t set_memo_looked(struct set_memo *m, unsigned misses, mono_t now,
 			left++;
 			continue;
 		}
-		set_memo_elem(m, en, &e);
+		elem_of(m, en, &e);
 		e.flags |= SET_ELEM_DELETED;
 		gone(arg, &e);
 		en->flags |= SET_ELEM_DELETED;
@@ -369,7 +370,7 @@ size_t set_memo_unmentioned(struct set_memo *m, size_t max, set_memo_gone *cb,
 		if (en->flags & SET_ELEM_DELETED ||
 		    (int32_t)(en->mention - m->mention) >= 0)
 			continue;
-		set_memo_elem(m, en, &e);
+		elem_of(m, en, &e);
 		e.flags |= SET_ELEM_DELETED;
 		cb(arg, &e);
 		en->flags |= SET_ELEM_DELETED;

@@ -75,9 +75,6 @@ size_t set_memo_count(const struct set_memo *m);
 /* NULL: it is not remembered (or went lately). Valid until the next put. */
 struct set_memo_entry *set_memo_find(const struct set_memo *m,
 				     const struct set_elem *e);
-/* The element of an entry, as far as it is remembered: its key. */
-void set_memo_elem(const struct set_memo *m, const struct set_memo_entry *en,
-		   struct set_elem *out);
 
 /* When an element that was read now runs out. */
 mono_t set_memo_until(const struct set_elem *e, mono_t now);

@@ -27,7 +27,7 @@
  * them must leave room for those that do. */
 #define UNICAST_BUFFER (1 << 20)
 
-static int set_int(int fd, int level, int name, int value)
+int carpsock_set_int(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno
 								      : 0;
@@ -35,9 +35,11 @@ static int set_int(int fd, int level, int name, int value)
 
 static int set_tx(int fd, uint32_t mark)
 {
-	int r = set_int(fd, SOL_SOCKET, SO_MARK, (int)mark);
+	int r = carpsock_set_int(fd, SOL_SOCKET, SO_MARK, (int)mark);
 
-	return r ? r : set_int(fd, SOL_SOCKET, SO_PRIORITY, TC_PRIO_CONTROL);
+	return r ? r
+		 : carpsock_set_int(fd, SOL_SOCKET, SO_PRIORITY,
+				    TC_PRIO_CONTROL);
 }
 
 static int tx_open(struct carpsock *s)
@@ -67,8 +69,9 @@ static int unicast_open(struct carpsock *s, enum carp_family family)
 		       (socklen_t)strlen(s->conf.ifname)) < 0)
 		return -errno;
 	/* doubled by the kernel; the greater one needs CAP_NET_ADMIN */
-	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, UNICAST_BUFFER))
-		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, UNICAST_BUFFER);
+	if (carpsock_set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, UNICAST_BUFFER))
+		(void)carpsock_set_int(fd, SOL_SOCKET, SO_SNDBUF,
+				       UNICAST_BUFFER);
 	return set_tx(fd, s->conf.mark);
 }
 

@@ -28,12 +28,6 @@
 #define IPV6_MULTICAST_ALL 29
 #endif
 
-static int set_int(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno
-								      : 0;
-}
-
 /* Each joins the group, and hears only that, on that interface. */
 static int join_v4(const struct carpsock *s, int fd)
 {
@@ -44,7 +38,7 @@ static int join_v4(const struct carpsock *s, int fd)
 
 	if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &mreq, sizeof(mreq)))
 		return -errno;
-	return set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+	return carpsock_set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 }
 
 static int join_v6(const struct carpsock *s, int fd)
@@ -57,11 +51,11 @@ static int join_v6(const struct carpsock *s, int fd)
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &mreq,
 		       sizeof(mreq)))
 		return -errno;
-	r = set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+	r = carpsock_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
 	if (!r)
-		r = set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+		r = carpsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 	if (!r)
-		r = set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+		r = carpsock_set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	return r;
 }
 
@@ -138,8 +132,8 @@ int carpsock_rx_open(struct carpsock *s, enum carp_family family)
 		r = open_packet(s, family, fd);
 	}
 	/* the greater one needs CAP_NET_ADMIN */
-	if (!r && set_int(*fd, SOL_SOCKET, SO_RCVBUFFORCE, RX_BUFFER))
-		(void)set_int(*fd, SOL_SOCKET, SO_RCVBUF, RX_BUFFER);
+	if (!r && carpsock_set_int(*fd, SOL_SOCKET, SO_RCVBUFFORCE, RX_BUFFER))
+		(void)carpsock_set_int(*fd, SOL_SOCKET, SO_RCVBUF, RX_BUFFER);
 	return r;
 }
 

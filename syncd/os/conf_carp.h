@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONF_NAME_SIZE 64 /* of a node, a vhost, a title; with its NUL */
-#define CONF_PASS_MAX  19 /* bytes; OpenBSD ifconfig(8) cuts there */
-#define CONF_NODES_MAX 32
-#define CONF_PEERS_MAX 8 /* unicast addresses of one vhost */
+#define CONF_NAME_SIZE	 64 /* of a node, a vhost, a title; with its NUL */
+#define CONF_PASS_MAX	 19 /* bytes; OpenBSD ifconfig(8) cuts there */
+#define CONF_NODES_MAX	 32
+#define CONF_UNICAST_MAX 8 /* unicast addresses of one vhost */
 
 enum conf_mac { CONF_MAC_VIRTUAL, CONF_MAC_INTERFACE };
 
@@ -97,7 +97,7 @@ struct conf_carp {
 	struct conf_address *addresses;	 /* the automatic link-local, too */
 	char alias[CONF_NAME_SIZE];	 /* "" unless given */
 	unsigned int num_unicast;	 /* 0: multicast */
-	struct conf_address unicast[CONF_PEERS_MAX]; /* `peer`, no prefix */
+	struct conf_address unicast[CONF_UNICAST_MAX]; /* `peer`, no prefix */
 	uint8_t ttl; /* at least, of unicast adverts that come; 255 */
 	enum conf_source_mac source_mac;
 	enum conf_shared shared;
@@ -114,7 +114,7 @@ struct conf_carp {
 	struct conf_allowed {
 		struct conf_address address;
 		int advbase, advskew; /* -1: any */
-	} allowed[CONF_PEERS_MAX];
+	} allowed[CONF_UNICAST_MAX];
 };
 
 #endif

@@ -159,9 +159,9 @@ void conf_carp_peer(struct parser *p, const char *value)
 		if (conf_same_address(&c->unicast[i], &a))
 			conf_mistake(p, p->at, "peer names %s twice; once",
 				     value);
-	if (c->num_unicast == CONF_PEERS_MAX)
+	if (c->num_unicast == CONF_UNICAST_MAX)
 		conf_mistake(p, p->at, "peer names more than %d addresses; %d",
-			     CONF_PEERS_MAX, CONF_PEERS_MAX);
+			     CONF_UNICAST_MAX, CONF_UNICAST_MAX);
 	else
 		c->unicast[c->num_unicast++] = a;
 }
@@ -273,9 +273,9 @@ void conf_allow_closed(struct parser *p, const char *title)
 			conf_mistake(p, p->at,
 				     "two blocks of allow \"%s\"; keep one",
 				     title);
-	if (c->num_allowed == CONF_PEERS_MAX)
+	if (c->num_allowed == CONF_UNICAST_MAX)
 		conf_mistake(p, p->at, "more than %d blocks of allow; %d",
-			     CONF_PEERS_MAX, CONF_PEERS_MAX);
+			     CONF_UNICAST_MAX, CONF_UNICAST_MAX);
 	else
 		c->allowed[c->num_allowed++] = p->allowed;
 	conf_allow_init(p);

@@ -237,6 +237,14 @@ static void check_filter(struct parser *p, const struct filter_rule *r)
 			     FILTER_RULES_MAX);
 }
 
+/* Nothing of the block is read. */
+static void filter_init(struct parser *p)
+{
+	free(p->sync.filter.prefixes);
+	p->sync.filter = (struct filter_rule){ 0 };
+	p->sync.acts = false;
+}
+
 void conf_filter_closed(struct parser *p, const char *title)
 {
 	conf_set_name(p, title, "filter", p->sync.filter.name);
@@ -245,19 +253,12 @@ void conf_filter_closed(struct parser *p, const char *title)
 		p->no_memory = true;
 	else
 		p->sync.filter.prefixes = NULL; /* gone over */
-	conf_filter_init(p);
-}
-
-void conf_filter_init(struct parser *p)
-{
-	free(p->sync.filter.prefixes);
-	p->sync.filter = (struct filter_rule){ 0 };
-	p->sync.acts = false;
+	filter_init(p);
 }
 
 void conf_sync_init(struct parser *p)
 {
-	conf_filter_init(p);
+	filter_init(p);
 	p->sync = (struct draft_sync){ 0 };
 }
 

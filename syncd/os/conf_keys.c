@@ -3,8 +3,7 @@
  * The keys: which there are, where they may stand, and what each value is
  * turned into. What holds between two values is conf_check's.
  *
- * Implements the table of keys of the manual. A key of it that this version
- * does not build stands here too, without a function.
+ * Implements the table of keys of the manual.
  *
  * Invariant: a set function only reads its value and writes the draft.
  */

@@ -78,7 +78,7 @@ conf_set_fn conf_route_via, conf_route_source, conf_route_interface,
 	conf_route_table, conf_route_metric;
 conf_set_fn conf_rule_from, conf_rule_to, conf_rule_mark, conf_rule_iif,
 	conf_rule_table, conf_rule_priority;
-/* conf_filter.c: into p->filter and p->names. */
+/* conf_filter.c: into p->sync.filter and p->sync.names. */
 conf_set_fn conf_sync_assured_only, conf_sync_defer;
 conf_set_fn conf_filter_action, conf_filter_protocol, conf_filter_port,
 	conf_filter_address, conf_filter_source, conf_filter_destination,

@@ -24,6 +24,8 @@ int conf_load_by(const struct conf_opener *by, const char *path,
 		 struct conf_errors *errors)
 	__attribute__((warn_unused_result));
 
+/* A descriptor to read the file with, or -errno. by NULL: this process opens
+ * it. */
 int conf_open(const struct conf_opener *by, const char *path);
 
 #endif

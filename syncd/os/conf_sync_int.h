@@ -19,8 +19,7 @@ struct draft_sync {
 /* conf_filter.c: a block with this title has ended at p->at. */
 void conf_filter_closed(struct parser *p, const char *title);
 void conf_names_closed(struct parser *p, const char *title);
-/* Nothing of the block is read; and nothing at all. */
-void conf_filter_init(struct parser *p);
+/* Nothing is read yet. */
 void conf_sync_init(struct parser *p);
 /* The whole, the peers known; 0 or -ENOMEM. */
 int conf_check_sync(struct parser *p);

@@ -102,10 +102,19 @@ int ct_events_ignore_portid(struct ct_events *e, uint32_t portid)
 
 int ct_events_refuse(struct ct_events *e, const uint64_t protocols[4])
 {
+	int ret, none = 0;
+
 	if (!memcmp(e->refused, protocols, sizeof(e->refused)))
 		return 0;
 	memcpy(e->refused, protocols, sizeof(e->refused));
-	return attach(e);
+	ret = attach(e);
+	if (!ret)
+		return 0;
+	/* the filter that is still there may drop what is wanted now */
+	memset(e->refused, 0, sizeof(e->refused));
+	(void)setsockopt(e->sock.fd, SOL_SOCKET, SO_DETACH_FILTER, &none,
+			 sizeof(none));
+	return ret;
 }
 
 /* Throws away what is queued and forgets a pending overrun. */

@@ -15,8 +15,6 @@
 #include "flow.h"
 #include "nl.h"
 
-#define CT_EVENTS_BUFFER_DEFAULT (32u << 20)
-
 struct ct_event {
 	enum flow_op op;  /* FLOW_NEW, FLOW_UPDATE or FLOW_DESTROY */
 	uint32_t portid;  /* who caused it: 0 packets, timeouts, the kernel */
@@ -95,9 +93,10 @@ int ct_events_fd(const struct ct_events *e);
 
 /*
  * Reads at most max messages (0: no limit) and calls cb(event, arg) for each
- * flow, expect_cb(event, arg) for each expectation. cb may not call back into e. An UPDATE that does not carry the TCP state
- * (a mark that changed), the master or changed lengths is completed from the kernel's entry; if that
- * is gone, the event is dropped, for its DESTROY follows.
+ * flow, expect_cb(event, arg) for each expectation. cb may not call back into
+ * e. An UPDATE that does not carry the TCP state (a mark that changed), the
+ * master or changed lengths is completed from the kernel's entry; if that is
+ * gone, the event is dropped, for its DESTROY follows.
  * Returns a condition from above or -errno.
  */
 __attribute__((warn_unused_result)) int ct_events_read(struct ct_events *e,

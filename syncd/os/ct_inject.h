@@ -22,7 +22,7 @@ struct flow_timeouts;
 struct ct_inject {
 	struct nl_sock sock;
 	struct inject_work *work;     /* owned, some 200 KiB, fixed */
-	int last_errno;		      /* of the last FLOW_OTHER, positive */
+	int last_errno;		      /* of the last FLOW_OTHER, above 0 */
 	bool copies_known;	      /* the last FLOW_COPY found its entry */
 	bool labels_kept;	      /* the last labels were */
 	bool labels_asked;	      /* in this call */
@@ -68,10 +68,5 @@ uint32_t ct_inject_portid(const struct ct_inject *in);
 __attribute__((warn_unused_result)) int ct_inject_apply(
 	struct ct_inject *in, const struct flow_change *changes, size_t n,
 	uint8_t *results);
-
-/* "applied", "gone", "table_full", "chain", "clash", "helper", "labels",
- * "invalid", "ack_lost", "other", "kept", "ousted" (operating.md 3.2); never
- * NULL. */
-const char *inject_result_name(enum flow_result result);
 
 #endif

@@ -53,8 +53,7 @@ const struct flow *ct_op_flow(const struct ct_op *s,
 			      const struct flow_change *c, struct flow *less);
 
 /* The message of its stage was sent, and s->error, s->found, s->entry are the
- * answer. in: takes last_errno, copies_known,
- * orphans and helper. */
+ * answer. in: takes last_errno, copies_known, orphans and helper. */
 void ct_op_answered(struct ct_op *s, const struct flow_change *c,
 		    struct ct_inject *in);
 

@@ -101,13 +101,6 @@ int ct_queue_bind(struct ct_queue *q, bool entries)
 	return ret;
 }
 
-void ct_queue_unbind(struct ct_queue *q)
-{
-	if (q->bound)
-		(void)!command(q, NFQNL_CFG_CMD_UNBIND);
-	q->bound = false;
-}
-
 /* --- packets -------------------------------------------------------------------- */
 
 /* The attributes of an entry as the message that they are elsewhere. */

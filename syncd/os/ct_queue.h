@@ -46,7 +46,6 @@ int ct_queue_fd(const struct ct_queue *q);
  */
 __attribute__((warn_unused_result)) int ct_queue_bind(struct ct_queue *q,
 						      bool entries);
-void ct_queue_unbind(struct ct_queue *q);
 
 /*
  * Reads at most max packets, never waits, and calls cb(id, flow, arg) for

@@ -226,10 +226,8 @@ int ct_queue_rule_open(struct ct_queue_rule *r)
 	if (ret)
 		return ret;
 	ret = put_table(&r->sock, false);
-	if (ret == -ENOENT) {
-		r->compat = true;
+	if (ret == -ENOENT)
 		ret = put_table(&r->sock, true);
-	}
 	if (ret)
 		nl_close(&r->sock);
 	return ret;

@@ -15,7 +15,6 @@
 
 struct ct_queue_rule {
 	struct nl_sock sock; /* owns the table */
-	bool compat;	     /* by the NFQUEUE of xtables: nft has none here */
 };
 
 /*

@@ -11,9 +11,7 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 
-#include "ct_inject.h"
-
-const char *inject_result_name(enum flow_result result)
+const char *ct_result_name(enum flow_result result)
 {
 	static const char *const names[FLOW_RESULT_COUNT] = {
 		[FLOW_APPLIED] = "applied",

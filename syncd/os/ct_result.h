@@ -20,4 +20,8 @@ enum flow_result ct_result_of(int error, int *other);
  */
 bool ct_result_possible(const struct flow *f);
 
+/* "applied", "gone", "table_full", "chain", "clash", "helper", "labels",
+ * "invalid", "ack_lost", "other", "kept", "ousted"; never NULL. */
+const char *ct_result_name(enum flow_result result);
+
 #endif

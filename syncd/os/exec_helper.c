@@ -8,6 +8,7 @@
  * Invariant: no descriptor of the daemon but its own end of the pair is open
  * here, and none at all in a command but its input and output.
  */
+#include "clock.h"
 #include "exec_int.h"
 
 #include <errno.h>
@@ -62,14 +63,6 @@ struct helper {
 	struct job jobs[EXEC_JOBS_MAX];
 	char text[EXEC_ENV_MAX + 1]; /* behind a request */
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
 
 /* --- output ------------------------------------------------------------- */
 
@@ -191,7 +184,7 @@ static void start(struct job *j)
 		return;
 	}
 	j->out = out[0];
-	j->deadline_ns = now_ns() + j->limit_ns;
+	j->deadline_ns = clock_ns(CLOCK_MONOTONIC) + j->limit_ns;
 }
 
 static bool is_first(const struct helper *h, const struct job *j)
@@ -351,7 +344,7 @@ struct waiting {
 /* Starts, kills and reports what is due. */
 static void settle(struct helper *h, struct waiting *w)
 {
-	int64_t now = now_ns(), due;
+	int64_t now = clock_ns(CLOCK_MONOTONIC), due;
 	bool unsent = false;
 
 	*w = (struct waiting){ .n = FIRST_JOB };
@@ -398,7 +391,7 @@ static void settle(struct helper *h, struct waiting *w)
 static void turn(struct helper *h, struct waiting *w)
 {
 	struct signalfd_siginfo info;
-	int64_t left = w->deadline_ns - now_ns();
+	int64_t left = w->deadline_ns - clock_ns(CLOCK_MONOTONIC);
 	int ms = -1;
 
 	if (w->deadline_ns)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "clock.h"
 
 #define MAGIC	   0x53535550 /* SSUP */
 #define HEADER_LEN 8
@@ -90,22 +91,14 @@ static void take_fds(struct msghdr *msg, struct handoff_msg *m)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 static int wait_for(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t end = now_ms() + ms;
+	int64_t end = clock_ns(CLOCK_MONOTONIC) / MONO_MS + ms;
 	int r;
 
 	do {
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_ns(CLOCK_MONOTONIC) / MONO_MS;
 
 		r = poll(&p, 1, left > 0 ? (int)left : 0);
 	} while (r < 0 && errno == EINTR);

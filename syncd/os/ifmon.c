@@ -250,8 +250,3 @@ int ifmon_dump(struct ifmon *m, ifmon_cb *cb, void *arg)
 
 	return r ? r : dump(m, RTM_GETADDR, cb, arg);
 }
-
-int ifmon_dump_addrs(struct ifmon *m, ifmon_cb *cb, void *arg)
-{
-	return dump(m, RTM_GETADDR, cb, arg);
-}

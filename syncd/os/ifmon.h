@@ -89,11 +89,4 @@ int ifmon_read(struct ifmon *m, ifmon_cb *cb, void *arg)
 int ifmon_dump(struct ifmon *m, ifmon_cb *cb, void *arg)
 	__attribute__((warn_unused_result));
 
-/*
- * Every address of this namespace, IPv4 and IPv6, of all interfaces: as
- * ifmon_dump, only the IFMON_ADDR events. 0 or -errno.
- */
-int ifmon_dump_addrs(struct ifmon *m, ifmon_cb *cb, void *arg)
-	__attribute__((warn_unused_result));
-
 #endif

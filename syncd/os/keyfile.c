@@ -189,13 +189,6 @@ int keyfile_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int keyfile_read_secret(const char *path, const char *what, char *buf,
-			size_t size, size_t *len, char *why, size_t why_size)
-{
-	return keyfile_take_secret(keyfile_open(path), path, what, buf, size,
-				   len, why, why_size);
-}
-
 int keyfile_take_secret(int fd, const char *path, const char *what, char *buf,
 			size_t size, size_t *len, char *why, size_t why_size)
 {

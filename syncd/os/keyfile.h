@@ -51,29 +51,25 @@ void keyfile_format(const struct link_key *key, char out[KEYFILE_TEXT_SIZE]);
 int keyfile_parse(const char *text, size_t len, struct link_key *key)
 	__attribute__((warn_unused_result));
 
-/*
- * Reads a small secret file whole: it must be a regular file without any
- * right for group and others. `what` names the secret in sentences ("link
- * key"). The bytes are in buf, their number in *len. 0, or KEYFILE_REFUSED
- * with a sentence with the path in front in `why`.
- */
-int keyfile_read_secret(const char *path, const char *what, char *buf,
-			size_t size, size_t *len, char *why, size_t why_size)
-	__attribute__((warn_unused_result));
-
-/* keyfile_read_secret() and keyfile_parse() in one, the same answers. */
-int keyfile_read(const char *path, struct link_key *key, char *why,
-		 size_t why_size) __attribute__((warn_unused_result));
-
 /* Opens a file for reading, whatever it is, without waiting: a descriptor
  * with CLOEXEC, or -errno. */
 int keyfile_open(const char *path);
 
-/* keyfile_read_secret() and keyfile_read() with what somebody else's
- * keyfile_open() said; the descriptor is closed. */
+/*
+ * Reads a small secret file whole, of which keyfile_open() said fd, also where
+ * that is an error; the descriptor is closed. It must be a regular file without
+ * any right for group and others. `what` names the secret in sentences ("link
+ * key"). The bytes are in buf, their number in *len. 0, or KEYFILE_REFUSED
+ * with a sentence with the path in front in `why`.
+ */
 int keyfile_take_secret(int fd, const char *path, const char *what, char *buf,
 			size_t size, size_t *len, char *why, size_t why_size)
 	__attribute__((warn_unused_result));
+
+/* The same and keyfile_parse(), of a file that was opened, or that this process
+ * opens. */
+int keyfile_read(const char *path, struct link_key *key, char *why,
+		 size_t why_size) __attribute__((warn_unused_result));
 int keyfile_take(int fd, const char *path, struct link_key *key, char *why,
 		 size_t why_size) __attribute__((warn_unused_result));
 

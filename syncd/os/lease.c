@@ -13,6 +13,7 @@
 #include "lease.h"
 
 #include "lease_txn.h"
+#include "log.h"
 
 #include <errno.h>
 #include <libnftnl/chain.h>
@@ -69,7 +70,7 @@ const char *lease_strerror(int err)
 	case EPERM:
 		return "CAP_NET_ADMIN is needed to make the nftables table";
 	default:
-		return strerror(-err);
+		return log_errno(-err);
 	}
 }
 

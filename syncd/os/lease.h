@@ -110,8 +110,8 @@ uint32_t lease_timeout_ms(int64_t timeout_ns);
  * Adds a vhost, without the right: chains, sets and rules of its interface in
  * one transaction. 0; -EINVAL: the timeout is shorter than a jiffy, the MAC
  * is not a unicast one; -EEXIST: this MAC is on this interface already;
- * -ENODEV: no such interface (the vhost is kept; lease_repair makes it later); -EOPNOTSUPP: no egress hook (kernel before 5.16);
- * -errno. After any error but -ENODEV the vhost is not kept.
+ * -ENODEV: no such interface (the vhost is kept; lease_repair makes it later);
+ * -EOPNOTSUPP: no egress hook (kernel before 5.16); -errno. After any error but -ENODEV the vhost is not kept.
  */
 int lease_add(struct lease *l, struct lease_vhost *h)
 	__attribute__((warn_unused_result));

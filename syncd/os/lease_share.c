@@ -37,16 +37,15 @@
 #include <netinet/icmp6.h>
 #include <string.h>
 
-#define MAC_LEN	      6
-#define IP_SRC	      12
-#define IP_DST	      16
-#define IP6_SRC	      8
-#define IP6_DST	      24
-#define TYPE_IP6ADDR  8 /* what nft calls them in listings */
-#define TYPE_MARK     19
-#define TYPE_PAIR     (TYPE_MARK << 6 | TYPE_MARK)
-#define FOLDED_MAX    4	 /* nodes; above, the map would be too large */
-#define ELEMS_AT_ONCE 64 /* in one message */
+#define MAC_LEN	     6
+#define IP_SRC	     12
+#define IP_DST	     16
+#define IP6_SRC	     8
+#define IP6_DST	     24
+#define TYPE_IP6ADDR 8 /* what nft calls them in listings */
+#define TYPE_MARK    19
+#define TYPE_PAIR    (TYPE_MARK << 6 | TYPE_MARK)
+#define FOLDED_MAX   4 /* nodes; above, the map would be too large */
 /* Where a and b are put together. */
 #define REG_PAIR NFT_REG_3
 #define REG_A	 NFT_REG32_08
@@ -112,19 +111,6 @@ static bool elem_put(struct nftnl_set *s, const void *key, uint32_t key_len)
 	return true;
 }
 
-static struct nftnl_set *named_set(struct lease_txn *t, const char *name)
-{
-	struct nftnl_set *s = lease_txn_room(t) ? nftnl_set_alloc() : NULL;
-
-	if (!s) {
-		t->err = -ENOMEM;
-		return NULL;
-	}
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, t->table);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
-	return s;
-}
-
 /* Takes s over. */
 static void elems_done(struct lease_txn *t, struct nftnl_set *s, bool ok)
 {
@@ -168,13 +154,13 @@ static unsigned fold(unsigned n, unsigned x, uint8_t key[16])
 static void put_fold(struct lease_txn *t, unsigned n, unsigned a)
 {
 	struct lease_label name = fold_label(n, a);
-	struct nftnl_set *s = named_set(t, name.s);
+	struct nftnl_set *s = lease_txn_set(t, name.s);
 	bool ok = true;
 
 	if (!s)
 		return;
 	set_done(t, s, TYPE_IP6ADDR, 16, LEASE_SET_FOLD + a);
-	s = named_set(t, name.s);
+	s = lease_txn_set(t, name.s);
 	if (!s)
 		return;
 	for (unsigned x = 0; ok && x < n * n * n * n; x++) {
@@ -189,14 +175,14 @@ static void put_fold(struct lease_txn *t, unsigned n, unsigned a)
 static void put_pairs(struct lease_txn *t, const struct lease_vhost *h)
 {
 	struct lease_label name = pair_label(h);
-	struct nftnl_set *s = named_set(t, name.s);
+	struct nftnl_set *s = lease_txn_set(t, name.s);
 	unsigned n = h->shares;
 	bool ok = true;
 
 	if (!s)
 		return;
 	set_done(t, s, TYPE_PAIR, 8, LEASE_SET_PAIR + h->share);
-	s = named_set(t, name.s);
+	s = lease_txn_set(t, name.s);
 	if (!s)
 		return;
 	for (unsigned a = 0; ok && a < n; a++) {

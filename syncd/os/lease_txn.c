@@ -134,10 +134,8 @@ void lease_put_table(struct lease_txn *t)
 	nftnl_table_free(n);
 }
 
-static struct nftnl_set *set_new(struct lease_txn *t, const char *what,
-				 const char *ifname)
+struct nftnl_set *lease_txn_set(struct lease_txn *t, const char *name)
 {
-	struct lease_label name = lease_label(what, ifname);
 	struct nftnl_set *s = lease_txn_room(t) ? nftnl_set_alloc() : NULL;
 
 	if (!s) {
@@ -145,8 +143,14 @@ static struct nftnl_set *set_new(struct lease_txn *t, const char *what,
 		return NULL;
 	}
 	nftnl_set_set_str(s, NFTNL_SET_TABLE, t->table);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, name.s);
+	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
 	return s;
+}
+
+static struct nftnl_set *set_new(struct lease_txn *t, const char *what,
+				 const char *ifname)
+{
+	return lease_txn_set(t, lease_label(what, ifname).s);
 }
 
 static void set_send(struct lease_txn *t, struct nftnl_set *s, uint16_t type,

@@ -9,6 +9,7 @@
 
 #include "lease.h"
 
+struct nftnl_set;
 struct nlmsghdr;
 
 /* One nf_tables transaction being filled. */
@@ -34,6 +35,8 @@ bool lease_txn_room(struct lease_txn *t);
 struct nlmsghdr *lease_txn_msg(struct lease_txn *t, uint16_t type,
 			       uint16_t flags);
 void lease_txn_done(struct lease_txn *t);
+/* A set of the table by its name, to be freed; NULL after an error. */
+struct nftnl_set *lease_txn_set(struct lease_txn *t, const char *name);
 
 /* The name of one of our objects for an interface: "lease_eth0". */
 struct lease_label {

@@ -4,7 +4,7 @@
  * a table tells it, and behind it the lease, whose egress rule refuses what a
  * machine without the right would say. Sockets and limits are neigh_sock's.
  *
- * Implements rules.md 6; RFC 826, RFC 5227 (probes); OpenBSD carp_iamatch. The
+ * Implements rules 6; RFC 826, RFC 5227 (probes); OpenBSD carp_iamatch. The
  * bytes are carp/announce.
  *
  * Invariant: no answer to a request that came before the grant, and never one
@@ -132,12 +132,14 @@ int neigh_set(struct neigh *n, const struct neigh_entry *entries, size_t count)
 	}
 	if (count > NEIGH_ENTRIES_MAX)
 		return -E2BIG;
-	r = refilter(n, entries, count);
-	if (r)
-		return r;
 	e = calloc(count ? count : 1, sizeof(*e));
 	if (!e)
 		return -ENOMEM;
+	r = refilter(n, entries, count);
+	if (r) {
+		free(e);
+		return r;
+	}
 	if (count)
 		memcpy(e, entries, count * sizeof(*e));
 	free(n->entries);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Answers ARP for the shared addresses of one interface, because the kernel
- * does not (vip.h), and only while this node is master (rules.md 6; OpenBSD
+ * does not (vip.h), and only while this node is master (rules 6; OpenBSD
  * carp_iamatch). Requests for other addresses never reach this socket.
  */
 #ifndef STATESYNC_NEIGH_H

@@ -5,7 +5,7 @@
  * master: a table tells it, and behind it the lease. Sockets and limits are
  * neigh_sock's, the bytes carp/nd.
  *
- * Implements rules.md 6; RFC 4861, 7.2; RFC 4862, 5.4 (others' probes).
+ * Implements rules 6; RFC 4861, 7.2; RFC 4862, 5.4 (others' probes).
  *
  * Invariant: no answer to a request that came before the grant, and never one
  * that names another MAC than the table's.

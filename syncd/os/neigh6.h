@@ -3,7 +3,7 @@
  * Neighbour discovery for the shared IPv6 addresses of one interface: what
  * neigh is for ARP. The groups that are asked for them are joined whether this
  * node is master or not, so that switches that snoop on MLD know them before a
- * takeover (rules.md 6).
+ * takeover (rules 6).
  */
 #ifndef STATESYNC_NEIGH6_H
 #define STATESYNC_NEIGH6_H

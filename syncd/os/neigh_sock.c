@@ -3,7 +3,7 @@
  * Packet sockets that questions are read from and answers sent to. It knows
  * Ethernet, but neither ARP nor neighbour discovery, and no table.
  *
- * Implements what rules.md 6 asks of both. Invariant: no answer to a request
+ * Implements what rules 6 asks of both. Invariant: no answer to a request
  * that came before the grant, and no more than the rate in any second.
  */
 #include "neigh_sock.h"

@@ -2,7 +2,7 @@
 /*
  * What answering ARP and neighbour discovery have in common: the packet
  * sockets of one interface, their filter, the times of packets, the rate, the
- * counters (rules.md 6). The protocols are neigh's and neigh6's.
+ * counters (rules 6). The protocols are neigh's and neigh6's.
  */
 #ifndef STATESYNC_NEIGH_SOCK_H
 #define STATESYNC_NEIGH_SOCK_H

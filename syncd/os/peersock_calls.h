@@ -58,7 +58,6 @@ size_t peersock_conn_write(struct conn *c, const void *data, size_t len);
 void peersock_conn_free(struct conn *c);
 /* Later than the last time. */
 void peersock_retry(struct path *path);
-unsigned int peersock_index(const struct peer *peer);
 time_t peersock_seconds(void); /* monotonic */
 
 /* peersock_why.c: a try that failed: counted, remembered, logged on change. */

@@ -33,7 +33,7 @@ time_t peersock_seconds(void)
 	return now.tv_sec;
 }
 
-unsigned int peersock_index(const struct peer *peer)
+static unsigned int index_of(const struct peer *peer)
 {
 	return (unsigned int)(peer - peer->ps->peers);
 }
@@ -124,8 +124,7 @@ void peersock_conn_give_up(struct conn *c, enum peersock_reason reason)
 	peersock_conn_free(c);
 	if (!path)
 		return;
-	last = path->peer->ps->tls.peers[peersock_index(path->peer)].num_keys -
-	       1;
+	last = path->peer->ps->tls.peers[index_of(path->peer)].num_keys - 1;
 	if (key && path->key < last) {
 		path->key++; /* once, at once, with the older key */
 		peersock_arm(path->retry, 0);
@@ -166,7 +165,7 @@ void peersock_conn_down(struct conn *c, enum peersock_reason reason,
 	}
 	peersock_path_choose(peer);
 	if (ps->ops.down)
-		ps->ops.down(ps->arg, peersock_index(peer), reason, why);
+		ps->ops.down(ps->arg, index_of(peer), reason, why);
 }
 
 void peersock_conn_use(struct conn *c)
@@ -178,7 +177,7 @@ void peersock_conn_use(struct conn *c)
 	peer->filled = false;
 	c->state = CONN_USED;
 	if (ps->ops.up)
-		ps->ops.up(ps->arg, peersock_index(peer));
+		ps->ops.up(ps->arg, index_of(peer));
 }
 
 /* Where it belongs: known by our end of it to who is called. */
@@ -239,8 +238,8 @@ static void on_read(struct bufferevent *bev, void *arg)
 				   : PEERSOCK_LOW_MARK;
 
 		if (ps->ops.data)
-			ps->ops.data(ps->arg, peersock_index(peer),
-				     piece.iov_base, n);
+			ps->ops.data(ps->arg, index_of(peer), piece.iov_base,
+				     n);
 		if (peer->used == c)
 			evbuffer_drain(in, n);
 	}
@@ -255,7 +254,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 		return;
 	c->path->peer->filled = false;
 	if (c->ps->ops.drained)
-		c->ps->ops.drained(c->ps->arg, peersock_index(c->path->peer));
+		c->ps->ops.drained(c->ps->arg, index_of(c->path->peer));
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg)
@@ -332,7 +331,7 @@ int peersock_conn_start(struct conn *c)
 	struct peersock *ps = c->ps;
 
 	if (peertls_start(&c->tls, &ps->tls,
-			  c->path ? (int)peersock_index(c->path->peer)
+			  c->path ? (int)index_of(c->path->peer)
 				  : PEERTLS_NOBODY,
 			  c->path ? c->path->key : 0))
 		return -ENOMEM;

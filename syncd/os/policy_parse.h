@@ -4,7 +4,7 @@
  * (parse.y 1.56), into a tree. From memory: no file, no interface, no clock.
  *
  * More is accepted than there: an empty block, and a last action before a
- * brace without a newline. Interfaces need not exist (policy_check.h).
+ * brace without a newline. Interfaces need not exist (policy_file.h).
  */
 #ifndef STATESYNC_POLICY_PARSE_H
 #define STATESYNC_POLICY_PARSE_H

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+
 /* Below the kernel's own threads, which stand at 50. */
 #define PRIORITY 10
 #define THREADS	 2
@@ -40,14 +42,6 @@ struct standin {
 	mono_t alive;
 	struct slot slots[STANDIN_SLOTS];
 };
-
-static mono_t clock_mono(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (mono_t){ ts.tv_sec * MONO_S + ts.tv_nsec };
-}
 
 static bool send_slot(struct slot *slot)
 {

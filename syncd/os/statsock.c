@@ -3,8 +3,7 @@
  * The stats socket's door: the file, who may come in, how many. What a
  * client says is statsock_client's.
  *
- * Implements section 4 of the operator's manual (protocol of the socket):
- * rights, limits, who may change things.
+ * Implements THE SOCKET of statesync(8): rights, limits, who may change things.
  *
  * Invariant: only the file that this process has made is removed, or one on
  * which nobody listens.

@@ -3,14 +3,15 @@
  * A client of the stats socket, from its line to the end of its answer. It
  * is not the commands, and it does not know who may come in.
  *
- * Implements section 4 of the operator's manual (protocol of the socket):
- * one line then close, or, once a command has asked for it, line after line.
+ * Implements THE SOCKET of statesync(8): one line then close, or, once a command
+ * has asked for it, line after line.
  *
  * Invariant: a client costs at most its request line, STATSOCK_OUTPUT_MAX of
  * answer and a timer, and ends: by its own doing, or by a time limit in each
  * state but RUNNING, where the command is under way and the client is looked
  * at four times a second.
  */
+#include "clock.h"
 #include "statsock_int.h"
 
 #include <errno.h>
@@ -32,10 +33,7 @@
 
 static int64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	return clock_ns(CLOCK_MONOTONIC) / MONO_MS;
 }
 
 int statsock_split(char *line, size_t len, char **argv, size_t *used)

@@ -3,8 +3,6 @@
  * Who a client of the stats socket is, in words. What he may do is decided
  * elsewhere, and by numbers.
  *
- * Implements section 4 of the operator's manual ("who did it").
- *
  * Invariant: only local files are read. A directory service that is out of
  * reach would hold up the election.
  */

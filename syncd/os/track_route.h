@@ -10,7 +10,7 @@
  * second: it is read chunk by chunk, as its descriptor becomes readable.
  *
  * The same socket tells of routes and rules of our protocol number that
- * somebody removed (policy_route.h).
+ * somebody removed (vroute.h).
  */
 #ifndef STATESYNC_TRACK_ROUTE_H
 #define STATESYNC_TRACK_ROUTE_H

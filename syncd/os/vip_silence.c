@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Makes the kernel silent about shared addresses, in ARP and, without a lease,
- * at a multicast MAC, and puts back what stood there. It puts no address on this machine; vip.c does.
+ * at a multicast MAC, and puts back what stood there. It puts no address on
+ * this machine; vip.c does.
  *
  * Implements spec/linux-vip.md: "the kernel stays silent about it". In neighbour
  * discovery it is by itself: it answers for the interface's own addresses.

@@ -25,7 +25,7 @@ def test_lone_node_takes_over_and_answers(lab, pair):
 
 
 def test_status_keys(pair):
-    """What interfaces.md promises of `status --json` is there."""
+    """What others read of `status --json` is there."""
     pair.start()
     for node in pair.both():
         s = node.status()

@@ -119,7 +119,7 @@ def test_own_connections_are_not_told(lab, pair):
 
 def test_standby_through_the_master(lab, pair):
     """The standby's own connections through the master work: they are never
-    overwritten by the master's translated copy (rules.md 2)."""
+    overwritten by the master's translated copy (rules 2)."""
     pair.start()
     lab.ip("gw2", "route", "replace", "10.2.0.100/32", "via", "10.1.0.1")
     out = lab.run("gw2", "ping", "-c", "20", "-i", "0.05", "-W", "1", "-I",

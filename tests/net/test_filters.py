@@ -241,6 +241,11 @@ def test_a_mark_that_comes_later(lab, pair, talk):
     wait_for("with its new mark", lambda: any(
         "mark=512" in line for line in has(lab, "gw2",
                                            *by_port(7001, "tcp"))))
+    # an event that tells a mark alone: the kernel is asked for the rest
+    said = pair.one.status()["flows"]["netlink"]
+    assert said["events_completed"] >= 2
+    assert not [k for k in said if "malformed" in k and said[k]], said
+    assert "events that told half a flow" in pair.one.tool("counters")[1]
 
 
 @pytest.mark.full

@@ -136,7 +136,7 @@ def watch_for_leaks(lab, pair, seconds):
 
 @pytest.mark.full
 def test_no_packet_leaks_a_real_mac(lab, pair):
-    """SNATed traffic with caches flushed again and again: rules.md 6."""
+    """SNATed traffic with caches flushed again and again: rules 6."""
     pair.start()
     watch_for_leaks(lab, pair, 6)
 

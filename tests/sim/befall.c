@@ -187,7 +187,7 @@ int sim_handover(struct sim *s, unsigned i, bool force)
 
 	if (!s->node[i].engine)
 		return -1;
-	err = engine_handover(s->node[i].engine, force, 0, why,
+	err = engine_handover(s->node[i].engine, -1, force, 0, "", why,
 			      sim_clock(s, i));
 	sim_say(s, "-- handover of %s: %s", s->node[i].name, err ? why : "ok");
 	if (!err)
@@ -202,7 +202,8 @@ void sim_demote(struct sim *s, unsigned i, int32_t by)
 		return;
 	if (by < 0 && !demotion_total(&s->node[i].engine->demotion))
 		return;
-	(void)engine_demote(s->node[i].engine, by, sim_clock(s, i));
+	(void)engine_demote(s->node[i].engine, DEMOTION_OPERATOR,
+			    "the operator", by);
 	world_actions(s, i);
 }
 

@@ -155,7 +155,7 @@ void cs_demote(struct cs_sim *s, unsigned i, int32_t by)
 	n->demotion += by;
 	s->stimulus = CS_OTHER;
 	if (n->conf->kind == CS_OURS) {
-		engine_demote(n->engine, by, cs_local(s, n));
+		engine_demote(n->engine, DEMOTION_OPERATOR, "the operator", by);
 		cs_ours_follow(s, i);
 		return;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * What must never happen in an election, and what must be true when all is
- * whole. Text: rules.md 1, 6, 11 and OpenBSD's ip_carp.c. It only looks, and
+ * whole. Text: rules 1, 6, 11 and OpenBSD's ip_carp.c. It only looks, and
  * it knows which adverts arrived. Invariant: a bound that is checked here is
  * explained here.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * What must never happen, whatever befalls the nodes, and what must be true
- * when everything is whole again. Text: rules.md 1, 5, 8, 11, 12. It only
+ * when everything is whole again. Text: rules 1, 5, 8, 11, 12. It only
  * looks. Invariant: a bound that is checked here is explained here.
  */
 #include <string.h>
@@ -329,7 +329,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 	/* as the advert said, which may have waited for a sleeper */
 	if (held_back && begins(h->cause, "master more demoted") &&
 	    n->engine->vhosts[k].carp.master.advert.demote <
-		    DEMOTION_TAKE_ANYWAY)
+		    CARP_FORCED_DEMOTION)
 		sim_fail(s, "%s takes over from a demoted master on hold",
 			 n->name);
 	if (begins(h->cause, "no adverts") &&

@@ -2,7 +2,7 @@
 /*
  * Compares the connection tables of two namespaces by what makes a
  * connection what it is: tuples, zone, translation, helper, master, mark,
- * replied, assured, and for TCP the class of its state (rules.md 8). An
+ * replied, assured, and for TCP the class of its state (rules 8). An
  * oracle independent of the daemon: libnetfilter_conntrack parses here.
  * Left out: unreplied and closing flows, those of the nodes themselves,
  * loopback, multicast and broadcast. Invariant: it only reads.

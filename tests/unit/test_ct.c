@@ -34,7 +34,7 @@ static void setup(void)
 	lab_setup();
 	ck_assert_int_eq(ct_inject_open(&in), 0);
 	ck_assert_int_eq(ct_inject_open(&other), 0);
-	ck_assert_int_eq(ct_events_open(&ev, CT_EVENTS_BUFFER_DEFAULT), 0);
+	ck_assert_int_eq(ct_events_open(&ev, 32u << 20), 0);
 	ck_assert_int_eq(ct_events_subscribe(&ev), 0);
 }
 

@@ -13,6 +13,7 @@
 #include "ct_lab.h"
 #include "ct_msg.h"
 #include "ct_put.h"
+#include "ct_result.h"
 #include "nl_attr.h"
 
 /* --- flows --- */
@@ -252,7 +253,7 @@ START_TEST(table_is_what_was_injected)
 			flow_format(&all[i], text, sizeof(text));
 			r = lab_apply(&in, op, all[i]);
 			ck_assert_msg(r == FLOW_APPLIED, "%s: %s",
-				      inject_result_name(r), text);
+				      ct_result_name(r), text);
 		}
 		t = lab_table();
 		ck_assert_uint_eq(t->n, VARIETY);

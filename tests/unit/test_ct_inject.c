@@ -7,6 +7,7 @@
 #include "ct_events.h"
 #include "ct_lab.h"
 #include "ct_put.h"
+#include "ct_result.h"
 
 static struct ct_inject in;
 
@@ -35,7 +36,7 @@ static void apply_all(const struct flow_change *ops, size_t n)
 	apply(ops, n);
 	for (size_t i = 0; i < n; i++)
 		ck_assert_msg(results[i] == FLOW_APPLIED, "op %zu: %s", i,
-			      inject_result_name(results[i]));
+			      ct_result_name(results[i]));
 }
 
 /* --- what is injected is what is there --- */
@@ -387,7 +388,7 @@ START_TEST(a_result_for_each)
 	ck_assert_int_eq(ct_inject_apply(&in, ops, INJECT_OPS_MAX + 1, results),
 			 -EINVAL);
 	for (int i = 0; i < FLOW_RESULT_COUNT; i++)
-		ck_assert_str_ne(inject_result_name((enum flow_result)i), "?");
+		ck_assert_str_ne(ct_result_name((enum flow_result)i), "?");
 }
 END_TEST
 

@@ -238,10 +238,9 @@ START_TEST(the_queue)
 	ck_assert_int_eq(ret, 0);
 	ck_assert_int_eq(ct_queue_open(&second), 0);
 	ck_assert_int_eq(ct_queue_bind(&second, true), -EBUSY);
-	ct_queue_unbind(&q);
+	ct_queue_close(&q);
 	ck_assert_int_eq(ct_queue_bind(&second, true), 0);
 	ct_queue_close(&second);
-	ct_queue_close(&q);
 }
 END_TEST
 

@@ -15,7 +15,7 @@ static void setup(void)
 {
 	lab_setup();
 	ck_assert_int_eq(ct_inject_open(&in), 0);
-	ck_assert_int_eq(ct_events_open(&ev, CT_EVENTS_BUFFER_DEFAULT), 0);
+	ck_assert_int_eq(ct_events_open(&ev, 32u << 20), 0);
 	ck_assert_int_eq(ct_events_subscribe(&ev), 0);
 }
 
@@ -96,6 +96,21 @@ START_TEST(all_but)
 }
 END_TEST
 
+/* What could not be done is tried again, and until then nothing is lost. */
+START_TEST(failure)
+{
+	uint64_t some[4] = { UINT64_C(1) << IPPROTO_UDP };
+	int fd = ev.sock.fd;
+
+	ev.sock.fd = -1;
+	ck_assert_int_eq(ct_events_refuse(&ev, some), -EBADF);
+	ev.sock.fd = fd;
+	expect(2, 2, 2);
+	ck_assert_int_eq(ct_events_refuse(&ev, some), 0);
+	expect(2, 0, 2);
+}
+END_TEST
+
 START_TEST(never_longer_than_promised)
 {
 	struct sock_filter code[CT_REFUSE_MAX];
@@ -164,6 +179,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, listed_protocols);
 	tcase_add_test(t, all_but);
+	tcase_add_test(t, failure);
 	tcase_add_test(t, never_longer_than_promised);
 	tcase_add_test(t, dumps);
 	suite_add_tcase(s, t);

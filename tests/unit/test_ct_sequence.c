@@ -4,6 +4,7 @@
  * whatever was in the table before.
  */
 #include "ct_lab.h"
+#include "ct_result.h"
 
 static struct ct_inject in;
 static uint8_t results[INJECT_OPS_MAX];
@@ -24,7 +25,7 @@ static void apply_all(const struct flow_change *ops, size_t n)
 	ck_assert_int_eq(ct_inject_apply(&in, ops, n, results), 0);
 	for (size_t i = 0; i < n; i++)
 		ck_assert_msg(results[i] == FLOW_APPLIED, "op %zu: %s", i,
-			      inject_result_name(results[i]));
+			      ct_result_name(results[i]));
 }
 
 /* A tuple that dies and comes back translated otherwise, over a stale one. */
@@ -178,7 +179,7 @@ START_TEST(batches_end_like_single_steps)
 		ck_assert_int_eq(ct_inject_apply(&in, &ops[i], m, results), 0);
 		for (size_t j = 0; j < m; j++)
 			ck_assert_msg(results[j] <= FLOW_GONE, "%s",
-				      inject_result_name(results[j]));
+				      ct_result_name(results[j]));
 	}
 	lab_assert_table(want, n);
 	/* And what the source has is there. */

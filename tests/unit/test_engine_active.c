@@ -167,19 +167,21 @@ START_TEST(after_a_handover_it_does_not_preempt_that_one)
 	char why[SESSION_REASON_MAX];
 
 	crossed();
-	ck_assert_int_eq(
-		engine_handover(engine(B), false, 1 << WAN, why, sim->now), 0);
+	ck_assert_int_eq(engine_handover(engine(B), -1, false, 1 << WAN, "",
+					 why, sim->now),
+			 0);
 	sim->node[B].any = true;
 	run(30 * S);
 	ck_assert(sim_holds(sim, A, LAN) && sim_holds(sim, A, WAN));
 	ck_assert(engine(B)->vhosts[WAN].no_preempt);
 	ck_assert(!engine(B)->vhosts[LAN].no_preempt);
 	/* who has none of them hands none over */
-	ck_assert_int_eq(
-		engine_handover(engine(B), false, 1 << WAN, why, sim->now),
-		-EAGAIN);
-	ck_assert_int_eq(
-		engine_handover(engine(A), false, 1 << WAN, why, sim->now), 0);
+	ck_assert_int_eq(engine_handover(engine(B), -1, false, 1 << WAN, "",
+					 why, sim->now),
+			 -EAGAIN);
+	ck_assert_int_eq(engine_handover(engine(A), -1, false, 1 << WAN, "",
+					 why, sim->now),
+			 0);
 	sim->node[A].any = true;
 	run(5 * S);
 	ck_assert(each_has_its_own());
@@ -195,7 +197,8 @@ START_TEST(a_preempting_node_asks_for_what_it_is_better_for)
 
 	crossed();
 	b = engine(B);
-	ck_assert_int_eq(engine_handover(b, false, 1 << WAN, why, sim->now), 0);
+	ck_assert_int_eq(
+		engine_handover(b, -1, false, 1 << WAN, "", why, sim->now), 0);
 	b->vhosts[WAN].carp.preempt = false;
 	sim->node[B].any = true;
 	run(5 * S);

@@ -306,23 +306,22 @@ END_TEST
 
 START_TEST(what_cannot_be_handed_over)
 {
-	ck_assert_int_eq(engine_handover_for(e, 0, false, 0, "", why, now),
+	ck_assert_int_eq(engine_handover(e, 0, false, 0, "", why, now),
 			 -EAGAIN);
 	ck_assert_str_eq(why, "this node is master of nothing");
 	says(CARP_BACKUP);
 	masters();
 	told_all();
 	e->vhosts[WAN].carp.state = CARP_BACKUP;
-	ck_assert_int_eq(
-		engine_handover_for(e, 0, false, 1U << WAN, "", why, now),
-		-EAGAIN);
+	ck_assert_int_eq(engine_handover(e, 0, false, 1U << WAN, "", why, now),
+			 -EAGAIN);
 	ck_assert_str_eq(why, "this node is master of none of them");
 	e->peers[0].word.ready = false;
-	ck_assert_int_eq(engine_handover_for(e, 0, false, 0, "", why, now),
+	ck_assert_int_eq(engine_handover(e, 0, false, 0, "", why, now),
 			 -EAGAIN);
 	ck_assert_str_eq(why, "fw1: it is not ready");
-	ck_assert_int_eq(engine_handover_for(e, 0, true, 0, "", why, now), 0);
-	ck_assert_int_eq(engine_handover_for(e, 0, true, 0, "", why, now),
+	ck_assert_int_eq(engine_handover(e, 0, true, 0, "", why, now), 0);
+	ck_assert_int_eq(engine_handover(e, 0, true, 0, "", why, now),
 			 -EALREADY);
 	ck_assert_str_eq(why, "one is already going on");
 }

@@ -128,8 +128,8 @@ START_TEST(entries_are_raised_again)
 	sim_start(sim, B);
 	run(5 * S);
 	breaks(A, DUMP_RAISE);
-	ck_assert_int_eq(engine_handover(engine(A), false, 0, why, sim->now),
-			 0);
+	ck_assert_int_eq(
+		engine_handover(engine(A), -1, false, 0, "", why, sim->now), 0);
 	run(5 * S);
 	ck_assert_int_eq(sim_master(sim), B);
 	broke(A);

@@ -133,34 +133,40 @@ START_TEST(a_handover_is_refused_with_a_reason)
 	char why[SESSION_REASON_MAX];
 
 	pair();
-	ck_assert_int_eq(engine_handover(engine(B), false, 0, why, sim->now),
-			 -EAGAIN);
+	ck_assert_int_eq(
+		engine_handover(engine(B), -1, false, 0, "", why, sim->now),
+		-EAGAIN);
 	ck_assert_str_eq(why, "this node is master of nothing");
 	sim->node[A].kernel.overrun = true;
 	run(100 * MONO_US);
-	ck_assert_int_eq(engine_handover(engine(A), false, 0, why, sim->now),
-			 -EAGAIN);
+	ck_assert_int_eq(
+		engine_handover(engine(A), -1, false, 0, "", why, sim->now),
+		-EAGAIN);
 	ck_assert_str_eq(why, "fw2: it is not in sync");
 	run(1 * S);
 	sim_demote(sim, B, 1);
 	run(10 * MS);
-	ck_assert_int_eq(engine_handover(engine(A), false, 0, why, sim->now),
-			 -EAGAIN);
+	ck_assert_int_eq(
+		engine_handover(engine(A), -1, false, 0, "", why, sim->now),
+		-EAGAIN);
 	ck_assert_str_eq(why, "fw2: it is more demoted than this node");
 	sim_demote(sim, B, -1);
 	run(1 * S);
-	ck_assert_int_eq(engine_handover(engine(A), false, 0, why, sim->now),
-			 0);
-	ck_assert_int_eq(engine_handover(engine(A), false, 0, why, sim->now),
-			 -EALREADY);
+	ck_assert_int_eq(
+		engine_handover(engine(A), -1, false, 0, "", why, sim->now), 0);
+	ck_assert_int_eq(
+		engine_handover(engine(A), -1, false, 0, "", why, sim->now),
+		-EALREADY);
 	run(1 * S);
 	sim_link(sim, true);
 	run(3 * S);
-	ck_assert_int_eq(engine_handover(engine(B), false, 0, why, sim->now),
-			 -EAGAIN);
+	ck_assert_int_eq(
+		engine_handover(engine(B), -1, false, 0, "", why, sim->now),
+		-EAGAIN);
 	ck_assert_str_eq(why, "fw1: the link to it is down");
 	/* forced, the bow-out alone tells it */
-	ck_assert_int_eq(engine_handover(engine(B), true, 0, why, sim->now), 0);
+	ck_assert_int_eq(
+		engine_handover(engine(B), -1, true, 0, "", why, sim->now), 0);
 	run(100 * MS);
 	ck_assert_int_eq(sim_master(sim), A);
 	ck_assert_int_eq(strncmp(cause(A, LAN), "bow-out", 7), 0);

@@ -24,9 +24,9 @@ static void give(unsigned i, unsigned vhost)
 {
 	char why[SESSION_REASON_MAX];
 
-	ck_assert_int_eq(
-		engine_handover(engine(i), false, 1U << vhost, why, sim->now),
-		0);
+	ck_assert_int_eq(engine_handover(engine(i), -1, false, 1U << vhost, "",
+					 why, sim->now),
+			 0);
 	run(1 * S);
 	ck_assert_int_eq(of(i, vhost), CARP_BACKUP);
 	ck_assert_int_eq(of(1 - i, vhost), CARP_MASTER);
@@ -64,8 +64,9 @@ START_TEST(a_handover_of_one_misses_no_flow_of_the_others)
 	independent(false);
 	sim->traffic = false;
 	run(1 * S);
-	ck_assert_int_eq(
-		engine_handover(engine(A), false, 1U << LAN, why, sim->now), 0);
+	ck_assert_int_eq(engine_handover(engine(A), -1, false, 1U << LAN, "",
+					 why, sim->now),
+			 0);
 	for (int i = 0;
 	     i < 100000 && engine(A)->handover.state != HANDOVER_SAID; i++)
 		run(10 * MONO_US);
@@ -96,9 +97,9 @@ START_TEST(each_has_its_own_demotion)
 	engine_track(engine(B), WAN, 20, sim->now);
 	sim->node[B].any = true;
 	run(1 * S);
-	ck_assert_int_eq(
-		engine_handover(engine(A), false, 1U << WAN, why, sim->now),
-		-EAGAIN);
+	ck_assert_int_eq(engine_handover(engine(A), -1, false, 1U << WAN, "",
+					 why, sim->now),
+			 -EAGAIN);
 	ck_assert_str_eq(why, "fw2: it is more demoted than this node");
 	give(A, LAN);
 }

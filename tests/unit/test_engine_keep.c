@@ -111,7 +111,7 @@ static struct engine *old_one(void)
 	struct engine *e = engine_of(5, 2);
 
 	engine_link(e, LAN, true, now);
-	engine_demote(e, 3, now);
+	engine_demote(e, DEMOTION_OPERATOR, "the operator", 3);
 	(void)run(e, 20 * MONO_S);
 	ck_assert_int_eq(e->vhosts[LAN].carp.state, CARP_MASTER);
 	e->vhosts[LAN].counters[0] = (struct engine_counters){

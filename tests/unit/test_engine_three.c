@@ -401,7 +401,7 @@ END_TEST
 static int heir(int wanted)
 {
 	char why[SESSION_REASON_MAX];
-	int rc = engine_handover_to(e, wanted, false, 0, why, now);
+	int rc = engine_handover(e, wanted, false, 0, "", why, now);
 
 	e->handover.state = HANDOVER_IDLE;
 	return rc ? rc : (int)e->handover_peer;

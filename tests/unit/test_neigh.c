@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who answers ARP for a shared address, and when: rules.md 6.
+ * Who answers ARP for a shared address, and when: rules 6.
  */
 #include "vip_lab.h"
 
@@ -8,6 +8,16 @@
 #include "lease.h"
 #include "neigh.h"
 #include "vip.h"
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+static unsigned fails; /* counts down to the one that fails; 0: none */
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fails && !--fails ? NULL : __real_calloc(n, size);
+}
 
 struct gateway {
 	struct vip vip;
@@ -251,6 +261,27 @@ START_TEST(test_table_changes)
 }
 END_TEST
 
+/* Memory is short: filter and table stay what they were. */
+START_TEST(test_table_that_cannot_change)
+{
+	struct neigh_entry other;
+	struct carp_arp q = question(bcast, 0x0a010007), a;
+	int fd = client_socket();
+	unsigned i = 0;
+
+	gw_open();
+	gw_master();
+	other = gw.entry;
+	inet_aton("10.1.0.9", &other.addr);
+	for (fails = 1; neigh_set(&gw.neigh, &other, 1) == -ENOMEM;
+	     fails = ++i + 1)
+		ck_assert_int_eq(asked_once(fd, &q, &a), 1);
+	ck_assert_uint_gt(i, 0);
+	ck_assert_int_eq(asked_once(fd, &q, &a), 0);
+	close(fd);
+}
+END_TEST
+
 START_TEST(test_rate)
 {
 	struct carp_arp q = question(bcast, 0x0a010007), a;
@@ -374,6 +405,7 @@ int main(void)
 		test_backup_is_silent,
 		test_old_questions,
 		test_table_changes,
+		test_table_that_cannot_change,
 		test_rate,
 		test_conflicts,
 		test_announce,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Who answers neighbour solicitations for a shared address, and when: rules.md
- * 6.
+ * Who answers neighbour solicitations for a shared address, and when: rules 6.
  */
 #include "neigh6_gateway.h"
 

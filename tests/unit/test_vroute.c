@@ -3,8 +3,8 @@
  * namespace. */
 #include "vip_lab.h"
 
-#include "policy_route.h"
 #include "track_route.h"
+#include "vroute.h"
 
 /* "10.3.0.0/16", "default", "fe80::9": as in the configuration. */
 static struct conf_address address(const char *text)
@@ -167,41 +167,41 @@ START_TEST(test_routes)
 	struct conf_route six = route("2001:db8:3::/48", "fe80::9");
 
 	ck_assert_int_eq(nl_open_route(&nl), 0);
-	ck_assert_int_eq(policy_route_add(&nl, &plain), 0);
-	ck_assert_int_eq(policy_route_add(&nl, &plain), POLICY_TAKEN);
+	ck_assert_int_eq(vroute_add(&nl, &plain), 0);
+	ck_assert_int_eq(vroute_add(&nl, &plain), VROUTE_TAKEN);
 	ck_assert_ptr_nonnull(strstr(out("ip route show 10.3.0.0/16"),
 				     "via 10.1.0.9 dev g0 proto 112"));
-	ck_assert_int_eq(policy_route_add(&nl, &far), -ENETUNREACH);
+	ck_assert_int_eq(vroute_add(&nl, &far), -ENETUNREACH);
 	strcpy(dev.interface, "g1");
 	dev.table = 1000;
 	dev.metric = 33;
 	sh("ip addr add 10.2.0.3/24 dev g1");
 	dev.src = address("10.2.0.3");
-	ck_assert_int_eq(policy_route_add(&nl, &dev), 0);
+	ck_assert_int_eq(vroute_add(&nl, &dev), 0);
 	ck_assert_ptr_nonnull(strstr(out("ip route show table 1000"),
 				     "10.5.0.0/16 dev g1 proto 112 scope link "
 				     "src 10.2.0.3 metric 33"));
 	/* nobody else's is replaced, nor deleted */
 	sh("ip route add default via 10.1.0.7");
-	ck_assert_int_eq(policy_route_add(&nl, &def), POLICY_TAKEN);
-	ck_assert_int_eq(policy_route_del(&nl, &def), 0);
+	ck_assert_int_eq(vroute_add(&nl, &def), VROUTE_TAKEN);
+	ck_assert_int_eq(vroute_del(&nl, &def), 0);
 	ck_assert_ptr_nonnull(strstr(out("ip route show default"), "10.1.0.7"));
 	def.metric = 5;
-	ck_assert_int_eq(policy_route_add(&nl, &def), 0);
+	ck_assert_int_eq(vroute_add(&nl, &def), 0);
 	strcpy(six.interface, "g0");
-	ck_assert_int_eq(policy_route_add(&nl, &six), 0);
-	ck_assert_int_eq(policy_route_add(&nl, &six), POLICY_TAKEN);
+	ck_assert_int_eq(vroute_add(&nl, &six), 0);
+	ck_assert_int_eq(vroute_add(&nl, &six), VROUTE_TAKEN);
 	ck_assert_ptr_nonnull(strstr(out("ip -6 route show 2001:db8:3::/48"),
 				     "via fe80::9 dev g0 proto 112"));
 	strcpy(dev.interface, "none");
-	ck_assert_int_eq(policy_route_add(&nl, &dev), -ENODEV);
-	ck_assert_int_eq(policy_route_del(&nl, &dev), 0);
+	ck_assert_int_eq(vroute_add(&nl, &dev), -ENODEV);
+	ck_assert_int_eq(vroute_del(&nl, &dev), 0);
 	strcpy(dev.interface, "g1");
-	ck_assert_int_eq(policy_route_del(&nl, &plain), 0);
-	ck_assert_int_eq(policy_route_del(&nl, &plain), 0);
-	ck_assert_int_eq(policy_route_del(&nl, &dev), 0);
-	ck_assert_int_eq(policy_route_del(&nl, &def), 0);
-	ck_assert_int_eq(policy_route_del(&nl, &six), 0);
+	ck_assert_int_eq(vroute_del(&nl, &plain), 0);
+	ck_assert_int_eq(vroute_del(&nl, &plain), 0);
+	ck_assert_int_eq(vroute_del(&nl, &dev), 0);
+	ck_assert_int_eq(vroute_del(&nl, &def), 0);
+	ck_assert_int_eq(vroute_del(&nl, &six), 0);
 	ck_assert_str_eq(out("ip route show table all proto 112; "
 			     "ip -6 route show table all proto 112"),
 			 "");
@@ -227,8 +227,8 @@ START_TEST(test_rules)
 
 	ck_assert_int_eq(nl_open_route(&nl), 0);
 	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(policy_rule_add(&nl, &four), 0);
-		ck_assert_int_eq(policy_rule_add(&nl, &six), 0);
+		ck_assert_int_eq(vroute_rule_add(&nl, &four), 0);
+		ck_assert_int_eq(vroute_rule_add(&nl, &six), 0);
 	}
 	ck_assert_str_eq(out("ip rule show table 1000"),
 			 "500:\tfrom 10.1.2.0/24 to 10.9.0.0/16 fwmark "
@@ -236,17 +236,17 @@ START_TEST(test_rules)
 	ck_assert_ptr_nonnull(strstr(out("ip -6 rule show table 100"),
 				     "from 2001:db8::/48 lookup 100 "
 				     "proto 112\n"));
-	ck_assert_int_eq(policy_rule_del(&nl, &four), 0);
-	ck_assert_int_eq(policy_rule_del(&nl, &four), 0);
-	ck_assert_int_eq(policy_rule_del(&nl, &six), 0);
+	ck_assert_int_eq(vroute_rule_del(&nl, &four), 0);
+	ck_assert_int_eq(vroute_rule_del(&nl, &four), 0);
+	ck_assert_int_eq(vroute_rule_del(&nl, &six), 0);
 	ck_assert_str_eq(out("ip rule show table 1000; "
 			     "ip -6 rule show table 100"),
 			 "");
 	/* the same one of an administrator's stays */
 	sh("ip rule add from 10.1.2.0/24 to 10.9.0.0/16 fwmark 0x10/0xf0 iif "
 	   "g0 pref 500 lookup 1000");
-	ck_assert_int_eq(policy_rule_add(&nl, &four), 0);
-	ck_assert_int_eq(policy_rule_del(&nl, &four), 0);
+	ck_assert_int_eq(vroute_rule_add(&nl, &four), 0);
+	ck_assert_int_eq(vroute_rule_del(&nl, &four), 0);
 	ck_assert_str_ne(out("ip rule show table 1000"), "");
 	nl_close(&nl);
 }
@@ -270,14 +270,14 @@ START_TEST(test_clean)
 	/* no carrier: "dead linkdown" in the dump */
 	sh("nsenter -t %d -n ip link set s0 down", lab.server);
 	usleep(100000);
-	ck_assert_int_eq(policy_clean(&nl), 0);
+	ck_assert_int_eq(vroute_clean(&nl), 0);
 	ck_assert_str_eq(out("ip route show table all proto 112; "
 			     "ip -6 route show table all proto 112; "
 			     "ip rule | grep 112; ip -6 rule | grep 112"),
 			 "");
 	ck_assert_str_ne(out("ip route show 10.4.0.0/16"), "");
 	ck_assert_str_ne(out("ip rule show table 100"), "");
-	ck_assert_int_eq(policy_clean(&nl), 0);
+	ck_assert_int_eq(vroute_clean(&nl), 0);
 	nl_close(&nl);
 }
 END_TEST
@@ -290,6 +290,5 @@ int main(void)
 		test_clean,	     test_news_of_ours,
 	};
 
-	return lab_main("policy_route", tests,
-			sizeof(tests) / sizeof(tests[0]));
+	return lab_main("vroute", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -3,8 +3,8 @@
  * routes {} and rules {} follow the mastership of their vhost. It does not
  * decide who is master, and mastership does not depend on it.
  *
- * Implements issue part "routes and rules that follow mastership";
- * keepalived.conf(5), virtual_routes and virtual_rules.
+ * Implements ROUTES AND RULES of statesync.conf(5); keepalived.conf(5),
+ * virtual_routes and virtual_rules.
  *
  * Invariant: nothing of a vhost's is there unless the vhost is held; of a
  * balanced address, any of its shares.
@@ -17,25 +17,25 @@
 #include <string.h>
 
 #include "log.h"
-#include "policy_route.h"
+#include "vroute.h"
 
 /* Who removes them again and again is not fought with at full speed. */
 #define AGAIN_US 100000
 
 struct item {
 	bool there; /* we added it and did not delete it since */
-	int err;    /* of the last attempt, as policy_route_add() */
+	int err;    /* of the last attempt, as vroute_add() */
 };
 
-struct policy_vhost {
+struct routes_vhost {
 	uint32_t held;	    /* a bit for each share; of a leader only */
 	struct item *items; /* its routes, then its rules */
 };
 
-struct node_policy {
+struct node_routes {
 	struct nl_sock nl;
 	struct event *timer;
-	struct policy_vhost *vhosts;
+	struct routes_vhost *vhosts;
 };
 
 /* --- one of them -------------------------------------------------------- */
@@ -44,7 +44,7 @@ static void item_text(const struct conf_carp *c, size_t i, char *text,
 		      size_t size)
 {
 	if (i < c->num_routes)
-		policy_route_text(&c->routes[i], text, size);
+		vroute_text(&c->routes[i], text, size);
 	else
 		snprintf(text, size, "rule \"%s\"",
 			 c->rules[i - c->num_routes].name);
@@ -59,7 +59,7 @@ static void say_why(const struct conf_carp *c, size_t i, int err, char *text,
 
 	if (r && r->via.family != AF_UNSPEC)
 		inet_ntop(r->via.family, &r->via.v4, via, sizeof(via));
-	if (err == POLICY_TAKEN)
+	if (err == VROUTE_TAKEN)
 		snprintf(text, size,
 			 "another one of this node leads there with the same "
 			 "metric. give this one a metric, or ip route del "
@@ -78,15 +78,15 @@ static void say_why(const struct conf_carp *c, size_t i, int err, char *text,
 static int add(struct node *n, const struct conf_carp *c, size_t i)
 {
 	if (i < c->num_routes)
-		return policy_route_add(&n->policy->nl, &c->routes[i]);
-	return policy_rule_add(&n->policy->nl, &c->rules[i - c->num_routes]);
+		return vroute_add(&n->routes->nl, &c->routes[i]);
+	return vroute_rule_add(&n->routes->nl, &c->rules[i - c->num_routes]);
 }
 
 static int del(struct node *n, const struct conf_carp *c, size_t i)
 {
 	if (i < c->num_routes)
-		return policy_route_del(&n->policy->nl, &c->routes[i]);
-	return policy_rule_del(&n->policy->nl, &c->rules[i - c->num_routes]);
+		return vroute_del(&n->routes->nl, &c->routes[i]);
+	return vroute_rule_del(&n->routes->nl, &c->rules[i - c->num_routes]);
 }
 
 static void set(struct node *n, const struct conf_carp *c, size_t i,
@@ -95,7 +95,7 @@ static void set(struct node *n, const struct conf_carp *c, size_t i,
 	char name[CONF_NAME_SIZE + 16], why[256];
 	int err = add(n, c, i);
 
-	if (err == POLICY_TAKEN && it->there)
+	if (err == VROUTE_TAKEN && it->there)
 		err = 0; /* it is ours */
 	it->there = !err;
 	if (err && err != it->err) {
@@ -122,34 +122,34 @@ static size_t count_of(const struct conf_carp *c)
 
 static void set_all(struct node *n, unsigned vhost)
 {
-	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	struct routes_vhost *p = &n->routes->vhosts[vhost];
 	const struct conf_carp *c = n->vhosts[vhost].conf;
 
 	for (size_t i = 0; i < count_of(c); i++)
 		set(n, c, i, &p->items[i]);
 }
 
-void node_policy_take(struct node *n, unsigned vhost)
+void node_routes_take(struct node *n, unsigned vhost)
 {
 	unsigned leader = node_leader(n, vhost);
 
-	n->policy->vhosts[leader].held |= 1U << n->vhosts[vhost].share;
+	n->routes->vhosts[leader].held |= 1U << n->vhosts[vhost].share;
 	set_all(n, leader);
 }
 
-bool node_policy_there(const struct node *n, unsigned vhost, size_t i)
+bool node_routes_there(const struct node *n, unsigned vhost, size_t i)
 {
-	return n->policy->vhosts[node_leader(n, vhost)].items[i].there;
+	return n->routes->vhosts[node_leader(n, vhost)].items[i].there;
 }
 
-void node_policy_adopt(struct node *n, unsigned vhost, size_t i)
+void node_routes_adopt(struct node *n, unsigned vhost, size_t i)
 {
-	n->policy->vhosts[node_leader(n, vhost)].items[i].there = true;
+	n->routes->vhosts[node_leader(n, vhost)].items[i].there = true;
 }
 
-void node_policy_release(struct node *n, unsigned vhost)
+void node_routes_release(struct node *n, unsigned vhost)
 {
-	struct policy_vhost *p = &n->policy->vhosts[node_leader(n, vhost)];
+	struct routes_vhost *p = &n->routes->vhosts[node_leader(n, vhost)];
 	uint32_t share = 1U << n->vhosts[vhost].share;
 	const struct conf_carp *c = n->vhosts[vhost].conf;
 	char name[CONF_NAME_SIZE + 16];
@@ -174,24 +174,24 @@ void node_policy_release(struct node *n, unsigned vhost)
 	}
 }
 
-void node_policy_put_back(struct node *n)
+void node_routes_put_back(struct node *n)
 {
-	for (unsigned i = 0; n->policy && i < n->nvhosts; i++)
-		if (n->policy->vhosts[i].held)
+	for (unsigned i = 0; n->routes && i < n->nvhosts; i++)
+		if (n->routes->vhosts[i].held)
 			set_all(n, i);
 }
 
-void node_policy_removed(struct node *n)
+void node_routes_removed(struct node *n)
 {
 	const struct timeval moment = { .tv_usec = AGAIN_US };
 
-	if (!event_pending(n->policy->timer, EV_TIMEOUT, NULL))
-		event_add(n->policy->timer, &moment);
+	if (!event_pending(n->routes->timer, EV_TIMEOUT, NULL))
+		event_add(n->routes->timer, &moment);
 }
 
-int node_policy_error(const struct node *n, unsigned vhost, size_t i)
+int node_routes_error(const struct node *n, unsigned vhost, size_t i)
 {
-	return n->policy->vhosts[node_leader(n, vhost)].items[i].err;
+	return n->routes->vhosts[node_leader(n, vhost)].items[i].err;
 }
 
 /* --- another configuration ------------------------------------------------- */
@@ -210,10 +210,10 @@ static bool same_item(const struct conf_carp *a, size_t i,
 		       &b->rules[k - b->num_routes], sizeof(a->rules[0]));
 }
 
-int node_policy_change(struct node *n, unsigned vhost,
+int node_routes_change(struct node *n, unsigned vhost,
 		       const struct conf_carp *was)
 {
-	struct policy_vhost *p = &n->policy->vhosts[vhost];
+	struct routes_vhost *p = &n->routes->vhosts[vhost];
 	const struct conf_carp *c = n->vhosts[vhost].conf;
 	struct item *items = calloc(count_of(c) + 1, sizeof(*items));
 	size_t k;
@@ -243,33 +243,33 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	node_policy_put_back(arg);
+	node_routes_put_back(arg);
 }
 
-int node_policy_open(struct node *n)
+int node_routes_open(struct node *n)
 {
 	int err;
 
-	n->policy = calloc(1, sizeof(*n->policy));
-	if (!n->policy)
+	n->routes = calloc(1, sizeof(*n->routes));
+	if (!n->routes)
 		return -ENOMEM;
-	n->policy->nl.fd = -1;
-	n->policy->vhosts =
-		calloc(ENGINE_VHOSTS_MAX, sizeof(*n->policy->vhosts));
-	n->policy->timer = event_new(n->base, -1, 0, on_timer, n);
-	if (!n->policy->vhosts || !n->policy->timer)
+	n->routes->nl.fd = -1;
+	n->routes->vhosts =
+		calloc(ENGINE_VHOSTS_MAX, sizeof(*n->routes->vhosts));
+	n->routes->timer = event_new(n->base, -1, 0, on_timer, n);
+	if (!n->routes->vhosts || !n->routes->timer)
 		return -ENOMEM;
-	event_priority_set(n->policy->timer, PRIORITY_NORMAL);
+	event_priority_set(n->routes->timer, PRIORITY_NORMAL);
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		/* one more: calloc(0) may be NULL */
-		n->policy->vhosts[i].items = calloc(
+		n->routes->vhosts[i].items = calloc(
 			count_of(n->vhosts[i].conf) + 1, sizeof(struct item));
-		if (!n->policy->vhosts[i].items)
+		if (!n->routes->vhosts[i].items)
 			return -ENOMEM;
 	}
-	err = nl_open_route(&n->policy->nl);
+	err = nl_open_route(&n->routes->nl);
 	if (!err && !node_upgrade_foreign(n))
-		err = policy_clean(&n->policy->nl);
+		err = vroute_clean(&n->routes->nl);
 	if (err)
 		log_msg(LOG_ERR,
 			"routes and rules of an earlier run cannot be "
@@ -278,14 +278,14 @@ int node_policy_open(struct node *n)
 	return err;
 }
 
-void node_policy_close(struct node *n)
+void node_routes_close(struct node *n)
 {
-	struct node_policy *p = n->policy;
+	struct node_routes *p = n->routes;
 
 	if (!p)
 		return;
 	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++)
-		node_policy_release(n, i);
+		node_routes_release(n, i);
 	for (unsigned i = 0; p->vhosts && i < n->nvhosts; i++)
 		free(p->vhosts[i].items);
 	if (p->timer)
@@ -293,5 +293,5 @@ void node_policy_close(struct node *n)
 	nl_close(&p->nl);
 	free(p->vhosts);
 	free(p);
-	n->policy = NULL;
+	n->routes = NULL;
 }

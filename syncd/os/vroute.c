@@ -8,7 +8,7 @@
  *
  * Invariant: nothing is added or deleted but with our protocol number.
  */
-#include "policy_route.h"
+#include "vroute.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -89,11 +89,11 @@ static int route_talk(struct nl_sock *nl, uint16_t type, uint16_t flags,
 	return ok ? talk(nl, nlh) : -EMSGSIZE;
 }
 
-int policy_route_add(struct nl_sock *nl, const struct conf_route *r)
+int vroute_add(struct nl_sock *nl, const struct conf_route *r)
 {
 	int err = route_talk(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, r);
 
-	return err == -EEXIST ? POLICY_TAKEN : err;
+	return err == -EEXIST ? VROUTE_TAKEN : err;
 }
 
 /* With its device everything of it went. */
@@ -102,13 +102,12 @@ static int gone_is_fine(int err)
 	return err == -ESRCH || err == -ENOENT || err == -ENODEV ? 0 : err;
 }
 
-int policy_route_del(struct nl_sock *nl, const struct conf_route *r)
+int vroute_del(struct nl_sock *nl, const struct conf_route *r)
 {
 	return gone_is_fine(route_talk(nl, RTM_DELROUTE, 0, r));
 }
 
-const char *policy_route_text(const struct conf_route *r, char *text,
-			      size_t size)
+const char *vroute_text(const struct conf_route *r, char *text, size_t size)
 {
 	char addr[INET6_ADDRSTRLEN] = "";
 
@@ -153,7 +152,7 @@ static int rule_talk(struct nl_sock *nl, uint16_t type, uint16_t flags,
 	return ok ? talk(nl, nlh) : -EMSGSIZE;
 }
 
-int policy_rule_add(struct nl_sock *nl, const struct conf_rule *r)
+int vroute_rule_add(struct nl_sock *nl, const struct conf_rule *r)
 {
 	int err = rule_talk(nl, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, r);
 
@@ -161,7 +160,7 @@ int policy_rule_add(struct nl_sock *nl, const struct conf_rule *r)
 	return err == -EEXIST ? 0 : err;
 }
 
-int policy_rule_del(struct nl_sock *nl, const struct conf_rule *r)
+int vroute_rule_del(struct nl_sock *nl, const struct conf_rule *r)
 {
 	return gone_is_fine(rule_talk(nl, RTM_DELRULE, 0, r));
 }
@@ -279,7 +278,7 @@ static int clean(struct nl_sock *nl, uint16_t type, uint8_t family)
 	return first;
 }
 
-int policy_clean(struct nl_sock *nl)
+int vroute_clean(struct nl_sock *nl)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	int first = 0, r;
