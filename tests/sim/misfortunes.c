@@ -150,11 +150,13 @@ static void carrier(struct sim *s, unsigned i, unsigned k)
 		sim_flush(s, i, 0);
 }
 
+/* Where both work a timeout tells who saw the last packet: not after a clock
+ * stood still. */
 static void stand_still(struct sim *s, unsigned i, bool machine)
 {
-	if (machine)
+	if (machine && !s->conf.independent)
 		sim_suspend(s, i, (int64_t)up_to(s, 6000) * MONO_MS);
-	else if (sim_chance(s, 25))
+	else if (!machine && sim_chance(s, 25))
 		sim_freeze(s, i, (int64_t)up_to(s, 40) * MONO_S);
 }
 
