@@ -182,12 +182,18 @@ void sim_reset_cable(struct sim *s, unsigned a, unsigned b)
 
 int sim_handover(struct sim *s, unsigned i, bool force)
 {
+	return sim_handover_to(s, i, -1, force);
+}
+
+int sim_handover_to(struct sim *s, unsigned i, int to, bool force)
+{
+	int peer = to < 0 ? -1 : (int)sim_peer(i, (unsigned)to);
 	char why[SESSION_REASON_MAX];
 	int err;
 
 	if (!s->node[i].engine)
 		return -1;
-	err = engine_handover(s->node[i].engine, -1, force, 0, "", why,
+	err = engine_handover(s->node[i].engine, peer, force, 0, "", why,
 			      sim_clock(s, i));
 	sim_say(s, "-- handover of %s: %s", s->node[i].name, err ? why : "ok");
 	if (!err)

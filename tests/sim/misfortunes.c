@@ -150,6 +150,16 @@ static void carrier(struct sim *s, unsigned i, unsigned k)
 		sim_flush(s, i, 0);
 }
 
+/* Where both work a timeout tells who saw the last packet: not after a clock
+ * stood still. */
+static void stand_still(struct sim *s, unsigned i, bool machine)
+{
+	if (machine && !s->conf.independent)
+		sim_suspend(s, i, (int64_t)up_to(s, 6000) * MONO_MS);
+	else if (!machine && sim_chance(s, 25))
+		sim_freeze(s, i, (int64_t)up_to(s, 40) * MONO_S);
+}
+
 static void befall(struct sim *s, enum misfortune what)
 {
 	unsigned i = (unsigned)sim_random(s, s->nodes);
@@ -241,11 +251,8 @@ static void befall(struct sim *s, enum misfortune what)
 		misfortunes_strike(s);
 		return;
 	case SLEEP:
-		if (sim_chance(s, 25))
-			sim_freeze(s, i, (int64_t)up_to(s, 40) * MONO_S);
-		return;
 	case SUSPEND:
-		sim_suspend(s, i, (int64_t)up_to(s, 6000) * MONO_MS);
+		stand_still(s, i, what == SUSPEND);
 		return;
 	case UPGRADE:
 		if (!sleeps)

@@ -213,6 +213,7 @@ void sim_reset_link(struct sim *s);
 void sim_reset_cable(struct sim *s, unsigned a, unsigned b);
 /* As engine_handover; the reason of a refusal is logged. */
 int sim_handover(struct sim *s, unsigned node, bool force);
+int sim_handover_to(struct sim *s, unsigned node, int to, bool force);
 void sim_demote(struct sim *s, unsigned node, int32_t by);
 void sim_ask_bulk(struct sim *s, unsigned node);
 /* As engine_verify; refused or not. */

@@ -120,13 +120,16 @@ static struct sim_conf draw_conf(uint64_t seed, unsigned nodes, bool verbose)
 static void unite(struct sim *s)
 {
 	for (unsigned n = 0; n < 60 && s->conf.independent; n++) {
-		unsigned last = s->nodes - 1;
+		unsigned first = 0, last = s->nodes - 1;
 
 		if (sim_error(s) || sim_master(s) >= 0)
 			return;
-		while (last && !s->node[last].engine->masters)
+		while (first < last && !s->node[first].engine->masters)
+			first++;
+		while (last > first && !s->node[last].engine->masters)
 			last--;
-		(void)sim_handover(s, last, false);
+		if (first < last)
+			(void)sim_handover_to(s, last, (int)first, false);
 		sim_run(s, 1 * MONO_S);
 	}
 }

@@ -269,7 +269,8 @@ static void watch_audit(struct sim *s, unsigned i, unsigned peer)
 		return;
 	n->audited[peer] = r->at;
 	s->changed += r->count[AUDIT_CHANGED];
-	/* two masters merge what each has (rules 9), one after the other */
+	/* two masters merge what each has (rules 9), one after the other; and
+	 * a third has some of both */
 	if (other && n->engine->masters && other->masters)
 		s->lossy = true;
 	if (s->tampered_once || s->lossy)
@@ -283,6 +284,15 @@ static void watch_audit(struct sim *s, unsigned i, unsigned peer)
 				 r->texts[k]);
 }
 
+static unsigned masters(const struct sim *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->nodes; i++)
+		n += s->node[i].engine && s->node[i].engine->masters;
+	return n;
+}
+
 void sim_watch(struct sim *s)
 {
 	for (unsigned k = 0; k < s->conf.vhosts; k++) {
@@ -292,6 +302,7 @@ void sim_watch(struct sim *s)
 		watch_none(s, k);
 		count_changes(s, k);
 	}
+	s->lossy |= s->nodes > 2 && masters(s) > 1;
 	sim_watch_sessions(s);
 	for (unsigned i = 0; i < s->nodes; i++) {
 		for (unsigned peer = 0; peer < s->nodes - 1; peer++)
