@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sums up what tests/run.sh ran: `N passed, N failed, N skipped`.
 
-A Check program counts as its checks, any other meson test as one. What gave
-no result at all counts as failed. Exit status 0 only when nothing failed.
+A Check program counts as its checks, any other meson test and a fuzz target
+as one. What gave no result at all counts as failed. Exit status 0 only when
+nothing failed.
 """
 
 import json
@@ -55,6 +56,12 @@ def of_network_tests(directory):
     return len(passed), len(failed - passed), len(skipped)
 
 
+def of_fuzz(path):
+    results = re.findall(r"^\w+: .* (passed|failed)$", path.read_text(), re.M)
+    passed = results.count("passed")
+    return passed, len(results) - passed or int(not results), 0
+
+
 def main(directory):
     total = [0, 0, 0]
     for path in sorted(Path(directory).iterdir()):
@@ -66,6 +73,8 @@ def main(directory):
                     int(path.suffix == ".failed"), 0)
         elif path.suffix == ".json":
             part = of_meson(path)
+        elif path.name == "fuzz.txt":
+            part = of_fuzz(path)
         elif path.name == "pytest.xml":
             part = of_network_tests(path.parent)
         else:

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # usage: tests/run.sh [quick|full|long] [pytest options]
-# Installs what is missing, builds, runs the unit tests under ASan and UBSan
-# and the network tests of that tier; full also asks whether these tests would
-# notice (mutants) and what they run (coverage). The last line sums them up.
+# Installs what is missing, builds, runs the unit tests under ASan and UBSan,
+# but for quick each fuzz target for a minute (long: an hour), and the network
+# tests of that tier; full also asks whether these tests would notice (mutants)
+# and what they run (coverage). The last line sums them up.
 # WERROR=true makes every warning an error, as in CI.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -56,6 +57,11 @@ case $tier in
 quick) unit_tests build purity; unit_tests build-asan ;;
 full) unit_tests build --setup full; unit_tests build-asan ;;
 long) unit_tests build --setup long --suite long ;;
+esac
+
+case $tier in
+full) tests/fuzz/run 2>&1 | tee "$results/fuzz.txt" ;;
+long) tests/fuzz/run -s 3600 2>&1 | tee "$results/fuzz.txt" ;;
 esac
 
 export PYTHONDONTWRITEBYTECODE=1 STATESYNC_BUILD=$PWD/build

@@ -87,8 +87,10 @@ static char *skip_blanks(char *s)
 char *conf_text_word(char *s, const char *word)
 {
 	const size_t len = strlen(word);
+	/* a string may go on behind it */
+	const char *line_end = s ? s + strcspn(s, "\n") : NULL;
 
-	while (s && *s && *s != '\n') {
+	while (s && s < line_end) {
 		char *end = skip_piece(s);
 
 		if ((size_t)(end - s) == len && !memcmp(s, word, len))

@@ -356,6 +356,14 @@ START_TEST(comments_are_no_lines)
 }
 END_TEST
 
+/* A place is on its line, and what follows a string's end is not. */
+START_TEST(a_string_of_two_lines)
+{
+	refused("'nod' = \"a\nb\" nod = 1\n" CARP,
+		"1: unknown key \"nod\"; did you mean \"node\"?");
+}
+END_TEST
+
 START_TEST(broken_text)
 {
 	refused("carp \"lan\" {\n  interface \"eth0\"\n}\n",
@@ -469,6 +477,7 @@ int main(void)
 	tcase_add_test(tc, own_mode);
 	tcase_add_test(tc, many_mistakes);
 	tcase_add_test(tc, comments_are_no_lines);
+	tcase_add_test(tc, a_string_of_two_lines);
 	tcase_add_test(tc, broken_text);
 	tcase_add_test(tc, mutilated_text);
 	tcase_add_test(tc, shipped_examples);
