@@ -90,7 +90,7 @@ static void look(struct scene *c)
 /* What it says is whole frames in the order of their numbers. */
 static void read_output(struct scene *c)
 {
-	struct sim_pipe *p = &c->s->node[1].inbox;
+	struct sim_pipe *p = &c->s->node[1].inbox[0];
 	struct frame f;
 
 	for (size_t at = 0; at < p->len; at += frame_size(&f))
@@ -115,11 +115,11 @@ static void pass(struct scene *c, int64_t ns)
 
 static void connect(struct scene *c)
 {
-	if (c->n->attached)
+	if (c->n->attached[1])
 		return;
-	c->n->inbox.len = c->n->inbox.nsegments = 0;
-	c->s->node[1].inbox.len = c->s->node[1].inbox.nsegments = 0;
-	c->n->attached = true;
+	c->n->inbox[1].len = c->n->inbox[1].nsegments = 0;
+	c->s->node[1].inbox[0].len = c->s->node[1].inbox[0].nsegments = 0;
+	c->n->attached[1] = true;
 	engine_peer_up(c->n->engine, 0, c->s->now);
 }
 
@@ -128,7 +128,7 @@ static void frame(struct scene *c)
 	static uint8_t bytes[PEER_FRAMES];
 	size_t len = peer_frame(&c->in, c->n->engine, bytes);
 
-	if (c->n->attached && !engine_peer_full(c->n->engine, 0))
+	if (c->n->attached[1] && !engine_peer_full(c->n->engine, 0))
 		engine_peer_data(c->n->engine, 0, bytes, len, c->s->now);
 	c->n->any = true;
 }
@@ -170,11 +170,12 @@ static void operate(struct scene *c)
 
 	switch (how) {
 	case 0:
-		(void)engine_handover(e, more & 1, more >> 1 & 3, why,
+		(void)engine_handover(e, -1, more & 1, more >> 1 & 3, "", why,
 				      c->s->now);
 		break;
 	case 1:
-		(void)engine_demote(e, (int8_t)more, c->s->now);
+		(void)engine_demote(e, DEMOTION_OPERATOR, "the operator",
+				    (int8_t)more);
 		break;
 	case 2:
 		(void)engine_bulk(e, 0, c->s->now);
@@ -261,7 +262,7 @@ static void step(struct scene *c)
 		connect(c);
 		break;
 	case 11:
-		world_detach(c->s, 0, "cut");
+		world_detach(c->s, 0, 1, "cut");
 		break;
 	}
 	if (c->n->engine)
@@ -290,7 +291,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pass(&c, 3 * SESSION_SILENCE_NS);
 	if (c.n->engine) {
 		/* a peer that says nothing is given up, and why is said */
-		assert(!c.n->attached && !c.n->engine->peers[0].live &&
+		assert(!c.n->attached[1] && !c.n->engine->peers[0].live &&
 		       c.n->engine->peers[0].down_why[0]);
 		world_end_daemon(c.s, 0, true);
 	}
