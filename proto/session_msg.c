@@ -222,9 +222,8 @@ bool session_msg_get_advert(struct arena *a, const struct frame *f,
 
 /* --- addresses ---------------------------------------------------------- */
 
-int session_msg_put_addresses(struct queue *q,
-			      const struct session_address *list, size_t n,
-			      bool more, bool rest)
+static int put_some(struct queue *q, const struct session_address *list,
+		    size_t n, bool more, bool rest)
 {
 	ProtobufCBinaryData data[SESSION_ADDRESSES_MAX];
 	struct flow_addr copy[SESSION_ADDRESSES_MAX];
@@ -243,6 +242,23 @@ int session_msg_put_addresses(struct queue *q,
 		assert(data[i].len > 0);
 	}
 	return frame_add(q, FRAME_ADDRESSES, 0, &m.base);
+}
+
+int session_msg_put_addresses(struct queue *q,
+			      const struct session_address *list, size_t n)
+{
+	size_t at = 0;
+	int r;
+
+	do {
+		size_t left = n - at, some = left;
+
+		if (some > SESSION_ADDRESSES_MAX)
+			some = SESSION_ADDRESSES_MAX;
+		r = put_some(q, list + at, some, left != some, at != 0);
+		at += some;
+	} while (r == 0 && at < n);
+	return r;
 }
 
 bool session_msg_get_addresses(struct arena *a, const struct frame *f,

@@ -56,10 +56,9 @@ int session_msg_put_advert(struct queue *q, const struct session_advert *ad);
 bool session_msg_get_advert(struct arena *a, const struct frame *f,
 			    struct session_advert *ad);
 
-/* At most SESSION_ADDRESSES_MAX. */
+/* In as many frames as it takes. */
 int session_msg_put_addresses(struct queue *q,
-			      const struct session_address *list, size_t n,
-			      bool more, bool rest);
+			      const struct session_address *list, size_t n);
 /* list has room for SESSION_ADDRESSES_MAX. */
 bool session_msg_get_addresses(struct arena *a, const struct frame *f,
 			       struct session_address *list,

@@ -102,21 +102,9 @@ int session_send_advert(struct session *s, const struct session_advert *ad)
 int session_send_addresses(struct session *s,
 			   const struct session_address *list, size_t n)
 {
-	size_t at = 0;
-	int r;
-
 	if (!session_is_open(s))
 		return 0;
-	do {
-		size_t left = n - at, some = left;
-
-		if (some > SESSION_ADDRESSES_MAX)
-			some = SESSION_ADDRESSES_MAX;
-		r = session_msg_put_addresses(session_control(s), list + at,
-					      some, left != some, at != 0);
-		at += some;
-	} while (r == 0 && at < n);
-	return r;
+	return session_msg_put_addresses(session_control(s), list, n);
 }
 
 int session_send_bulk_request(struct session *s, uint64_t id)

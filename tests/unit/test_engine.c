@@ -195,35 +195,6 @@ START_TEST(lost_events_move_nothing_and_are_repaired)
 END_TEST
 
 /* For the screen: how long the other one runs, and what went over. */
-/* Shared ones are the last of them; one that is not known is a stranger's. */
-START_TEST(a_peer_knows_all_of_many_addresses)
-{
-	struct session_address many[600] = { { 0 } };
-	struct flow_addr last = { .b = { 10, 9, 2, 87 } };
-	struct filter *f;
-
-	pair();
-	for (unsigned i = 0; i < 600; i++) {
-		many[i].family = AF_INET;
-		many[i].addr.b[0] = 10;
-		many[i].addr.b[1] = 9;
-		many[i].addr.b[2] = (uint8_t)(i / 256);
-		many[i].addr.b[3] = (uint8_t)i;
-	}
-	f = &engine(B)->filter;
-	ck_assert_int_eq(engine_addresses(engine(A), many, 600), 0);
-	run(1 * S);
-	ck_assert(filter_lists(f, FILTER_PEERS, AF_INET, &many[0].addr));
-	ck_assert(filter_lists(f, FILTER_PEERS, AF_INET, &last));
-	ck_assert_uint_gt(engine(B)->peers[0].naddresses, 600);
-	/* and no more than it has now */
-	ck_assert_int_eq(engine_addresses(engine(A), many, 1), 0);
-	run(1 * S);
-	ck_assert(!filter_lists(f, FILTER_PEERS, AF_INET, &last));
-	ck_assert_uint_lt(engine(B)->peers[0].naddresses, 100);
-}
-END_TEST
-
 START_TEST(the_peer_tells_how_long_it_runs)
 {
 	uint64_t sent, received;
@@ -478,7 +449,6 @@ static TCase *mastership(Suite *s)
 		nor_in_the_middle_of_the_bulk,
 		a_better_node_waits_for_the_state_and_is_handed_over_to,
 		a_cut_link_moves_nothing,
-		a_peer_knows_all_of_many_addresses,
 		the_peer_tells_how_long_it_runs,
 		lost_events_move_nothing_and_are_repaired,
 		a_lost_lease_goes_to_a_peer_that_has_the_state,

@@ -239,6 +239,35 @@ START_TEST(zones)
 }
 END_TEST
 
+/* Shared ones are the last of them; one that is not known is a stranger's. */
+START_TEST(a_peer_knows_all_of_many_addresses)
+{
+	struct session_address many[600] = { { 0 } };
+	struct flow_addr last = { .b = { 10, 9, 2, 87 } };
+	struct filter *f;
+
+	pair();
+	for (unsigned i = 0; i < 600; i++) {
+		many[i].family = AF_INET;
+		many[i].addr.b[0] = 10;
+		many[i].addr.b[1] = 9;
+		many[i].addr.b[2] = (uint8_t)(i / 256);
+		many[i].addr.b[3] = (uint8_t)i;
+	}
+	f = &engine(B)->filter;
+	ck_assert_int_eq(engine_addresses(engine(A), many, 600), 0);
+	run(1 * S);
+	ck_assert(filter_lists(f, FILTER_PEERS, AF_INET, &many[0].addr));
+	ck_assert(filter_lists(f, FILTER_PEERS, AF_INET, &last));
+	ck_assert_uint_gt(engine(B)->peers[0].naddresses, 600);
+	/* and no more than it has now */
+	ck_assert_int_eq(engine_addresses(engine(A), many, 1), 0);
+	run(1 * S);
+	ck_assert(!filter_lists(f, FILTER_PEERS, AF_INET, &last));
+	ck_assert_uint_lt(engine(B)->peers[0].naddresses, 100);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const list[] = { skipped_by_protocol,
@@ -247,7 +276,8 @@ int main(void)
 				      another_filter_while_it_runs,
 				      taken_back,
 				      labels,
-				      zones };
+				      zones,
+				      a_peer_knows_all_of_many_addresses };
 	Suite *s = suite_create("engine_filter");
 	SRunner *sr;
 	int failed;
