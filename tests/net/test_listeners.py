@@ -103,6 +103,7 @@ def test_a_thousand_at_the_link(lab, pair, source):
     assert pair.master() is pair.one
 
 
+@pytest.mark.full
 def test_slow_ones_at_the_link(lab, pair):
     """A byte now and then: out after five seconds like the silent ones."""
     pair.start()
@@ -144,6 +145,7 @@ def test_a_thousand_at_the_socket(lab, pair):
     calm.check()
 
 
+@pytest.mark.full
 def test_nobody_reads_at_the_socket(lab, pair):
     """Each asks for much and reads none of it: dropped after ten seconds."""
     pair.start()
