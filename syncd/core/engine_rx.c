@@ -294,7 +294,8 @@ static void ceased(struct engine *e, unsigned peer, mono_t now)
 		return;
 	rx->unswept = false;
 	for (unsigned i = 0; i < e->npeers; i++)
-		if (i != peer && engine_peer_tells(&e->peers[i]))
+		if (i != peer &&
+		    (engine_peer_tells(&e->peers[i]) || !e->peers[i].live))
 			engine_rx_again(e, i, "it has more by now", now);
 }
 
@@ -347,6 +348,10 @@ void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 	(void)now;
 	if (rx->state != RX_ASKED || ev->bulk.id != rx->id)
 		return;
+	/* the table is another one than the streams of those away have left */
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer && !e->peers[i].live && ev->bulk.epoch)
+			engine_resume_void_peer(e, i);
 	rx->state = RX_RUNNING;
 	rx->bulk_epoch = ev->bulk.epoch;
 	rx->total = ev->bulk.expected;

@@ -248,6 +248,28 @@ START_TEST(who_takes_from_an_old_master_tells_the_others)
 }
 END_TEST
 
+/* A stream does not go on where another node's table came between. */
+START_TEST(no_stream_goes_on_after_another_ones_bulk)
+{
+	const struct session_event ev = {
+		.type = SESSION_BULK_BEGIN,
+		.bulk = { .id = 1, .epoch = 7 },
+	};
+
+	says(FW1, CARP_MASTER, 0);
+	e->peers[FW3].resume.epoch = 5;
+	e->peers[FW1].rx.state = RX_ASKED;
+	e->peers[FW1].rx.id = 1;
+	engine_rx_bulk_begin(e, FW1, &ev, now);
+	ck_assert_uint_eq(e->peers[FW3].resume.epoch, 0);
+	e->peers[FW3].resume.epoch = 5;
+	e->peers[FW1].rx.state = RX_IDLE;
+	e->peers[FW1].rx.unswept = true;
+	tells_no_more(FW1);
+	ck_assert_uint_eq(e->peers[FW3].resume.epoch, 0);
+}
+END_TEST
+
 /* Nor are elements of a set removed while two tell, but then. */
 START_TEST(a_set_is_told_again_by_who_is_left)
 {
@@ -472,6 +494,7 @@ int main(void)
 	tcase_add_test(t, who_tells_no_more_has_told_the_master);
 	tcase_add_test(t, who_has_more_than_one_told_tells_it);
 	tcase_add_test(t, who_takes_from_an_old_master_tells_the_others);
+	tcase_add_test(t, no_stream_goes_on_after_another_ones_bulk);
 	tcase_add_test(t, a_set_is_told_again_by_who_is_left);
 	tcase_add_test(t, a_bulk_beside_a_handover);
 	tcase_add_test(t, who_alone_works_is_right);
