@@ -235,16 +235,14 @@ static bool dump_may_go_on(const struct engine *e, mono_t now)
 
 static enum engine_work dump_work(struct engine *e, mono_t now)
 {
-	enum engine_dump next;
 	unsigned peer;
+	enum engine_dump next = next_dump(e, &peer, now);
 
-	next = next_dump(e, &peer, now);
 	if (e->dump_running) {
 		if ((is_paced(e) && next != DUMP_NONE && next != e->dump) ||
 		    (is_audit(e) && next != e->dump) ||
-		    (e->dump == DUMP_LOWER && !e->masters))
-			e->dump_abort = true;
-		if (e->dump == DUMP_RAISE && !e->raise)
+		    (e->dump == DUMP_LOWER && !e->masters) ||
+		    (e->dump == DUMP_RAISE && !e->raise))
 			e->dump_abort = true;
 		if (e->dump_abort)
 			return WORK_DUMP_ABORT;

@@ -508,7 +508,8 @@ static void dump_read(struct sim *s, unsigned i)
 	if (n->breaks != DUMP_NONE && n->breaks == n->engine->dump) {
 		n->breaks = DUMP_NONE;
 		kernel_dump_abort(&n->kernel);
-		engine_dumped(n->engine, NULL, 0, true, "it was asked to", 0, end);
+		engine_dumped(n->engine, NULL, 0, true, "it was asked to", 0,
+			      end);
 		return;
 	}
 	engine_dumped(n->engine, list, len, more, NULL, mono_diff(end, s->now),
