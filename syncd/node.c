@@ -30,7 +30,7 @@
 /*
  * A machine that is paused or suspended does not notice, and its lease, which
  * the kernel counts in its own time, neither. Another clock that jumped ahead
- * of ours says so (spec/linux-vip.md, Devices).
+ * of ours says so (LINUX-VIP.md, Devices).
  */
 static bool machine_slept(struct node *n, mono_t now)
 {

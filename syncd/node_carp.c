@@ -5,7 +5,7 @@
  * node_advert's, ARP is node_neigh's, what the kernel says of interfaces comes
  * from node_ifaces.
  *
- * Implements rules 6 and spec/linux-vip.md, by the modules of os.
+ * Implements rules 6 and LINUX-VIP.md, by the modules of os.
  *
  * Invariant: the lease is granted last and revoked first.
  */

@@ -4,7 +4,7 @@
  * while the node runs. It does not decide which (node_reload), and gives no
  * right (node_carp).
  *
- * Implements rules 6 and spec/linux-vip.md, by the modules of os.
+ * Implements rules 6 and LINUX-VIP.md, by the modules of os.
  *
  * Invariant: a free place of a vhost, and a free slot of an interface, hold
  * nothing that is open.

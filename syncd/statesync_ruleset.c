@@ -4,7 +4,7 @@
  * One nft list ruleset, so that what is saved was in force at one moment; its
  * text is cut into tables and understood no further.
  *
- * Implements spec/linux-vip.md, "the table is the daemon's own".
+ * Implements LINUX-VIP.md, "the table is the daemon's own".
  *
  * Invariant: a file is replaced by a whole ruleset or not at all.
  */

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The lease in advert intervals (spec/linux-vip.md), as a fraction. */
+/* The lease in advert intervals (LINUX-VIP.md), as a fraction. */
 #define LEASE_NUM 5
 #define LEASE_DEN 2
 /* The shortest lease that outlives one interval of ours with a late jiffy. */

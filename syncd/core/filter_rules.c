@@ -3,7 +3,7 @@
  * The rules of filter blocks: kept, and asked about a flow. It knows neither
  * their text nor which addresses an interface has.
  *
- * Text: nf_conntrack_core.c and spec/ctnetlink.md 6 (what the kernel can
+ * Text: nf_conntrack_core.c and CTNETLINK.md 6 (what the kernel can
  * refuse itself).
  *
  * Invariant: what filter_rules_refuse() and filter_rules_need() say holds for

@@ -190,7 +190,7 @@ static bool take_lengths(struct flow *out, const struct flow *told, bool mine)
 	return !known;
 }
 
-/* Windows stand still here while it goes on there (spec/ctnetlink.md 3). */
+/* Windows stand still here while it goes on there (CTNETLINK.md 3). */
 static bool is_liberal(const struct flow *f)
 {
 	return f->l4proto != IPPROTO_TCP ||

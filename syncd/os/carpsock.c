@@ -3,8 +3,8 @@
  * Sockets for adverts on one interface: their life, and what is sent. How they
  * receive is carpsock_rx. Which advert goes where is not known here.
  *
- * Text: spec/carp-pfsync-ifstated.md A.1 (protocol 112, 224.0.0.18, ff02::12);
- * raw(7), packet(7); spec/linux-vip.md (the mark, the refusal).
+ * Text: OpenBSD ip_carp.c (protocol 112, 224.0.0.18, ff02::12);
+ * raw(7), packet(7); LINUX-VIP.md (the mark, the refusal).
  *
  * Invariant: what is sent passes the netdev egress hook, where the lease
  * stands (so never PACKET_QDISC_BYPASS), and carries the mark unless its maker

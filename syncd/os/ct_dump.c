@@ -4,7 +4,7 @@
  * nothing of what it read.
  *
  * Text: af_netlink.c (netlink_dump, netlink_recvmsg), nf_conntrack_netlink.c
- * (ctnetlink_dump_table); spec/ctnetlink.md 6, rules 4.
+ * (ctnetlink_dump_table); CTNETLINK.md 6, rules 4.
  *
  * Invariant: the kernel is at most one chunk ahead of the reader, for each
  * recvmsg lets it fill one, and the buffer has no room for two.

@@ -71,7 +71,7 @@ void ct_dump_abort(struct ct_dump *d);
  * How many entries this namespace has and how many it may have
  * (nf_conntrack_max); max may be NULL. From /proc/sys, because a question over
  * netlink waits for whoever flushes a table, seconds for a large one (one
- * mutex for the whole machine, spec/ctnetlink.md 2). 0 or -errno.
+ * mutex for the whole machine, CTNETLINK.md 2). 0 or -errno.
  */
 __attribute__((warn_unused_result)) int ct_count(uint32_t *entries,
 						 uint32_t *max);

@@ -4,7 +4,7 @@
  * a peer, and no memory of flows.
  *
  * Text: nf_conntrack_netlink.c (ctnetlink_conntrack_event), af_netlink.c
- * (netlink_broadcast, netlink_overrun); spec/ctnetlink.md 4 and 5.
+ * (netlink_broadcast, netlink_overrun); CTNETLINK.md 4 and 5.
  *
  * Invariant: what was lost shows. Whatever could not be read, whole or in
  * part, ends in CT_EVENTS_OVERRUN.

@@ -2,7 +2,7 @@
 /*
  * The kernel's words about conntrack entries as they change. Open always,
  * subscribed only where a node has something to tell: a listener halves the
- * rate at which entries can be inserted (spec/ctnetlink.md 2).
+ * rate at which entries can be inserted (CTNETLINK.md 2).
  */
 #ifndef STATESYNC_CT_EVENTS_H
 #define STATESYNC_CT_EVENTS_H

@@ -4,7 +4,7 @@
  * keeps none.
  *
  * Text: nf_conntrack_netlink.c (ctnetlink_exp_dump_expect, ctnetlink_new_expect,
- * ctnetlink_alloc_expect), nf_conntrack_expect.c; spec/ctnetlink.md 7.
+ * ctnetlink_alloc_expect), nf_conntrack_expect.c; CTNETLINK.md 7.
  *
  * Invariant: a message that changes or ends an expectation names its tuple. A
  * delete without one would end all.

@@ -3,7 +3,7 @@
  * What a helper leaves in an entry: its name, the master that a data
  * connection belongs to, changed lengths. Attributes to struct flow and back,
  * and what a kernel that lacks one of them is offered instead. Text:
- * nf_conntrack_netlink.c of the kernel; spec/ctnetlink.md 1 and 7.
+ * nf_conntrack_netlink.c of the kernel; CTNETLINK.md 1 and 7.
  */
 #ifndef STATESYNC_CT_HELPER_H
 #define STATESYNC_CT_HELPER_H

@@ -5,7 +5,7 @@
  * reads the kernel's answers and moves each one on. Does not choose timeouts,
  * does not judge whose flows these are.
  *
- * Text: af_netlink.c (netlink_rcv_skb); spec/ctnetlink.md 2.
+ * Text: af_netlink.c (netlink_rcv_skb); CTNETLINK.md 2.
  *
  * Invariant: of two operations that share a tuple the later one is not sent
  * before the earlier one has its result.
@@ -22,7 +22,7 @@
 #include "ct_order.h"
 #include "ct_put.h"
 
-/* A batch gains nothing beyond 50 to 200 messages (spec/ctnetlink.md 2). */
+/* A batch gains nothing beyond 50 to 200 messages (CTNETLINK.md 2). */
 #define BATCH_MESSAGES 200
 #define BATCH_BYTES    (BATCH_MESSAGES * CT_PUT_MAX)
 

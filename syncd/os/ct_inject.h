@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Flows into the kernel's conntrack table, in order, with a result for each.
- * One injector for a process: two are slower (spec/ctnetlink.md 2).
+ * One injector for a process: two are slower (CTNETLINK.md 2).
  */
 #ifndef STATESYNC_CT_INJECT_H
 #define STATESYNC_CT_INJECT_H

@@ -5,7 +5,7 @@
  * it is looked at first, and core/merge.h decides. Sends nothing.
  *
  * Text: nf_conntrack_netlink.c (ctnetlink_new_conntrack and below),
- * nf_conntrack_core.c (nf_conntrack_hash_check_insert); spec/ctnetlink.md 1, 2.
+ * nf_conntrack_core.c (nf_conntrack_hash_check_insert); CTNETLINK.md 1, 2.
  *
  * Invariant: after STEPS_MAX answers it has a result, whatever they were.
  */

@@ -5,7 +5,7 @@
  *
  * Text: nf_conntrack_netlink.c (ctnetlink_create_conntrack,
  * ctnetlink_change_conntrack) and nf_nat_core.c of the kernel; what they do
- * with each attribute was tried and is in spec/ctnetlink.md.
+ * with each attribute was tried and is in CTNETLINK.md.
  *
  * Invariant: a message that was built finds or makes one entry. None is built
  * without a tuple, for a delete without one empties the table.
@@ -76,7 +76,7 @@ static void put_tcp_flags(struct nl_msg *m, uint16_t type, uint8_t flags)
 {
 	struct nf_ct_tcp_flags v = { .mask = 0xff };
 
-	/* Liberal, for the windows cannot be told (spec/ctnetlink.md 3). */
+	/* Liberal, for the windows cannot be told (CTNETLINK.md 3). */
 	v.flags = (flags & TCP_FLAGS_COPIED) | IP_CT_TCP_FLAG_BE_LIBERAL;
 	nl_msg_put(m, type, &v, sizeof(v));
 }
@@ -101,7 +101,7 @@ static void put_protoinfo(struct nl_msg *m, const struct flow *f)
 
 /*
  * The entry has not seen what passed on the other node: without this, packets
- * beyond the window of that time are INVALID (spec/ctnetlink.md 3). Flags
+ * beyond the window of that time are INVALID (CTNETLINK.md 3). Flags
  * alone leave the state as it is (nlattr_to_tcp).
  */
 static void put_liberal(struct nl_msg *m, const struct flow *f)

@@ -26,7 +26,7 @@ struct flow;
  * A whole new entry (NLM_F_CREATE | NLM_F_EXCL). Translation goes as the
  * inverse of the original tuple plus NAT attributes with min = max; TCP flags
  * as (flags & 7) | BE_LIBERAL with mask 0xff; EXPECTED is left out
- * (spec/ctnetlink.md 0.1, 0.2, 0.5). GRE gets a fixed timeout: only the packet
+ * (CTNETLINK.md 0.1, 0.2, 0.5). GRE gets a fixed timeout: only the packet
  * that makes an entry tells it how long packets keep it, so the first one to
  * meet ours would end it (nf_conntrack_gre_packet).
  */

@@ -2,7 +2,7 @@
 /*
  * Errors of ctnetlink as results, results as words. No socket; what is done
  * about a result is the engine's. Text: nf_conntrack_netlink.c
- * (ctnetlink_create_conntrack), spec/ctnetlink.md 1. Invariant: every result
+ * (ctnetlink_create_conntrack), CTNETLINK.md 1. Invariant: every result
  * has a word.
  */
 #include "ct_result.h"

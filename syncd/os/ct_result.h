@@ -16,7 +16,7 @@ enum flow_result ct_result_of(int error, int *other);
 
 /*
  * May the kernel be told it as a whole? It needs a timeout and the state of its
- * protocol. Whether SYN_SENT may be told is the filter's (spec/ctnetlink.md 3).
+ * protocol. Whether SYN_SENT may be told is the filter's (CTNETLINK.md 3).
  */
 bool ct_result_possible(const struct flow *f);
 

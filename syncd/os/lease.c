@@ -3,7 +3,7 @@
  * The lease in the kernel: what is said to nf_tables, and when. It decides
  * nothing about mastership, reads no packet and has no clock.
  *
- * Implements spec/linux-vip.md: "accept frames to the virtual MAC", "the
+ * Implements LINUX-VIP.md: "accept frames to the virtual MAC", "the
  * right expires", "the advert renews it", "the table is the daemon's own",
  * "belt and braces". The rules themselves are written by lease_rules.c.
  *

@@ -7,7 +7,7 @@
  * leaves: any packet of protocol 112, IPv4 or IPv6, whatever its source MAC,
  * that bears the mark and the vhid. Without the lease it is refused, so what
  * is to leave without (a bow-out, an advert of mac = "interface") bears no
- * mark. Facts: spec/linux-vip.md. Needs Linux 5.16.
+ * mark. Facts: LINUX-VIP.md. Needs Linux 5.16.
  *
  * A vhost with mac = "interface" is never given to this module.
  */

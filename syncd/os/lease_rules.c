@@ -3,7 +3,7 @@
  * What the lease's table says, rule by rule. It sends nothing and knows no
  * kernel; lease.c does.
  *
- * Implements spec/linux-vip.md. For one interface IF with virtual MACs V, their
+ * Implements LINUX-VIP.md. For one interface IF with virtual MACs V, their
  * vhids N, lengths T and addresses A:
  *
  *   chain in_IF  { hook ingress device IF priority -500

@@ -3,7 +3,7 @@
  * A balanced address: which node lets in which flows, as sets and rules. It
  * sends nothing and does not know who is master; the lease of each share does.
  *
- * Implements spec/linux-vip.md, "balancing of one address", and OpenBSD's hash
+ * Implements LINUX-VIP.md, "balancing of one address", and OpenBSD's hash
  * (carp_lsdrop): ntohl(src ^ dst) mod n, for IPv6 of all eight words. A rule
  * cannot xor two registers before 6.13, but for n = 2^k the low k bits do, and
  * of src and dst each by itself: a = f(src), b = f(dst), and the share is

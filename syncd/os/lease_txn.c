@@ -4,7 +4,7 @@
  * the transaction that carries them. It sends nothing; the rules are in
  * lease_rules.c.
  *
- * Implements spec/linux-vip.md, "The parts". For one interface IF:
+ * Implements LINUX-VIP.md, "The parts". For one interface IF:
  *   set vmac_IF  { type ether_addr }
  *   set lease_IF { type ether_addr; flags timeout,dynamic }
  *   chain in_IF  { type filter hook ingress device IF priority -500 }

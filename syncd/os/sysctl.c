@@ -4,7 +4,7 @@
  * stood there before. It does not decide which interface gets what; vip.c
  * does.
  *
- * Implements spec/linux-vip.md, "the kernel stays silent about it"; kernel
+ * Implements LINUX-VIP.md, "the kernel stays silent about it"; kernel
  * inet_fill_link_af, inet_set_link_af (net/ipv4/devinet.c).
  *
  * Invariant: the file always holds the first value ever seen, never one that

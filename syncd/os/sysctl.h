@@ -25,7 +25,7 @@
 
 #define SYSCTL_PATH_MAX 256
 
-/* What we want where the kernel's default stands (spec/linux-vip.md): silent
+/* What we want where the kernel's default stands (LINUX-VIP.md): silent
  * about addresses that are only a route; never a foreign sender address. */
 #define SYSCTL_ARP_IGNORE   3
 #define SYSCTL_ARP_ANNOUNCE 2

@@ -4,7 +4,7 @@
  * does not decide who is master and gives no right to anything: without the
  * lease (lease.h) and the answers to ARP (neigh.h) nobody reaches the address.
  *
- * Implements spec/linux-vip.md: "the address", "no own address on the
+ * Implements LINUX-VIP.md: "the address", "no own address on the
  * interface", "Devices". The kernel's silence is vip_silence.c.
  *
  * Invariant: nothing is written to the kernel that the state file, or our

@@ -3,7 +3,7 @@
  * The shared address on this machine: a local route to it, for a global IPv6
  * one also an address on lo (in a VRF on its device) that is never a source;
  * the virtual MAC in the interface's list of addresses, and a kernel
- * that says nothing about it in ARP. Facts and order: spec/linux-vip.md.
+ * that says nothing about it in ARP. Facts and order: LINUX-VIP.md.
  *
  * Order of calls: vip_open, vip_prepare, then for each takeover vip_add before
  * lease_grant, lease_revoke before vip_remove; then vip_restore, vip_close.

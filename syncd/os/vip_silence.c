@@ -4,7 +4,7 @@
  * at a multicast MAC, and puts back what stood there. It puts no address on
  * this machine; vip.c does.
  *
- * Implements spec/linux-vip.md: "the kernel stays silent about it". In neighbour
+ * Implements LINUX-VIP.md: "the kernel stays silent about it". In neighbour
  * discovery it is by itself: it answers for the interface's own addresses.
  *
  * Invariant: the state file has the first value before we write another.

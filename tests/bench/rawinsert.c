@@ -67,7 +67,7 @@ static void table_room(struct table *t, size_t flows)
 	memset(t->bytes, 0, t->size);
 }
 
-/* What no firewall may be told (spec/ctnetlink.md 3) is left out. */
+/* What no firewall may be told (CTNETLINK.md 3) is left out. */
 static bool is_wanted(const struct flow *f)
 {
 	return flow_valid(f) && (f->has & FLOW_HAS_TIMEOUT) &&

@@ -52,7 +52,7 @@ static double cpu_s(void)
 
 /* --- the listener ----------------------------------------------------------- */
 
-/* Nobody can use a half open connection (spec/ctnetlink.md 3). */
+/* Nobody can use a half open connection (CTNETLINK.md 3). */
 static bool opening(const struct flow *f)
 {
 	return f->l4proto == IPPROTO_TCP &&

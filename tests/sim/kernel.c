@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * The made-up conntrack table. Not a model of packets: sim/traffic.c says
- * what they do. Text: spec/ctnetlink.md, syncd/os/ct_inject.h. Invariant: no
+ * what they do. Text: CTNETLINK.md, syncd/os/ct_inject.h. Invariant: no
  * two entries share an original or a reply tuple.
  */
 #include "kernel.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * What must be true of tables: what one node has and another one must have, and
- * what a peer's word may not do. Text: rules.md 2, 8, 9, 12. It only looks.
+ * what a peer's word may not do. Text: rules 2, 8, 9, 12. It only looks.
  * Invariant: what is excused here is excused for a reason that is said.
  */
 #include <linux/netfilter/nf_conntrack_common.h>

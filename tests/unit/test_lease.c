@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The right to a shared address against the real kernel: granted, renewed by
- * adverts, run out, lost with the process. spec/linux-vip.md, "The parts" and
+ * adverts, run out, lost with the process. LINUX-VIP.md, "The parts" and
  * "Devices".
  */
 #include "vip_gateway.h"

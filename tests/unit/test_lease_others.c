@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The lease beside what others do: administrators' rules, bridges with
- * guests, macvlans, VLANs and bonds. spec/linux-vip.md, "The parts", "not by
+ * guests, macvlans, VLANs and bonds. LINUX-VIP.md, "The parts", "not by
  * transactions", and "Devices".
  */
 #include "vip_gateway.h"

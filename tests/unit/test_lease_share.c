@@ -2,7 +2,7 @@
 /*
  * A balanced address, and forwarded frames from the virtual MAC, against the
  * real kernel. The hash is OpenBSD's (carp_lsdrop), computed here anew.
- * spec/linux-vip.md, "balancing of one address".
+ * LINUX-VIP.md, "balancing of one address".
  */
 #include "vip_gateway.h"
 

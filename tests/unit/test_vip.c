@@ -2,7 +2,7 @@
 /*
  * What a shared address leaves in the kernel and says on the wire, the sockets
  * for adverts and the news of interfaces, in real namespaces:
- * spec/linux-vip.md, rules 6 ("no packet of any kind").
+ * LINUX-VIP.md, rules 6 ("no packet of any kind").
  */
 #include "vip_gateway.h"
 

@@ -2,7 +2,7 @@
 /*
  * Shared IPv6 addresses against the real kernel, and IPv4 ones on lo: where
  * they are, who answers for them, what may leave about them.
- * spec/linux-vip.md, "The parts".
+ * LINUX-VIP.md, "The parts".
  */
 #include "vip_gateway.h"
 
