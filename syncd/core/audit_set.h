@@ -14,6 +14,7 @@
 
 #define AUDIT_BUCKETS_MAX (1U << SESSION_AUDIT_BITS_MAX)
 
+/* bits: 1 to SESSION_AUDIT_BITS_MAX. */
 static inline uint32_t audit_bucket(uint64_t tuple, unsigned bits)
 {
 	return (uint32_t)(tuple >> (64 - bits));

@@ -212,12 +212,13 @@ static uint32_t confirmed_s(const struct engine *e,
 			    const struct audit_answer *a, const struct flow *f,
 			    const struct flow *owners, uint32_t full)
 {
-	uint32_t bucket = audit_bucket(digest_tuple(a->confirmed_key, owners),
-				       a->confirmed_bits);
-	uint32_t some = (uint32_t)(2 * a->period_ns / MONO_S);
+	uint32_t some = (uint32_t)(2 * a->period_ns / MONO_S), bucket;
 
-	if (!a->confirmed || !audit_compares(owners) ||
-	    audit_set_has(&a->said[AUDIT_DIFFERS], bucket))
+	if (!a->confirmed || !audit_compares(owners))
+		return 0;
+	bucket = audit_bucket(digest_tuple(a->confirmed_key, owners),
+			      a->confirmed_bits);
+	if (audit_set_has(&a->said[AUDIT_DIFFERS], bucket))
 		return 0;
 	/* two that keep each other's copies would keep them for ever */
 	if (e->masters && (merge_mine(f, &e->timeouts) ||
