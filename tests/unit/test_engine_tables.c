@@ -125,31 +125,34 @@ START_TEST(an_empty_bulk_removes_nothing)
 }
 END_TEST
 
+/* One of A's connections, which its kernel has removed, by itself or for a
+ * process. */
+static struct flow removed(bool forced, uint32_t portid)
+{
+	struct kernel_entry *e = some_tcp(A);
+	struct flow f = e->flow;
+
+	kernel_remove(&sim->node[A].kernel, e, forced, portid, sim->now);
+	return f;
+}
+
 /* Rules 3. */
 START_TEST(what_ends_is_told_and_what_is_torn_away_is_not)
 {
-	struct kernel *a, *b;
-	struct kernel_entry *e;
+	struct kernel *b;
 	struct flow f;
 
 	pair();
 	sim->traffic = false;
 	run(20 * S);
-	a = &sim->node[A].kernel;
 	b = &sim->node[B].kernel;
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, true, 0, sim->now);
+	f = removed(true, 0);
 	run(1 * S);
 	ck_assert_ptr_nonnull(kernel_look(b, &f));
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, false, 0, sim->now);
+	f = removed(false, 0);
 	run(10 * MS);
 	ck_assert_ptr_null(kernel_look(b, &f));
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, true, 4242, sim->now);
+	f = removed(true, 4242);
 	run(90 * MS);
 	ck_assert_ptr_nonnull(kernel_look(b, &f));
 	run(20 * MS);
@@ -355,27 +358,21 @@ END_TEST
  * somebody asked for counts everywhere. */
 START_TEST(two_masters_do_not_end_each_others_flows)
 {
-	struct kernel *a, *b;
-	struct kernel_entry *e;
+	struct kernel *b;
 	struct flow f;
 
 	pair();
 	sim->traffic = false;
 	run(15 * S);
-	a = &sim->node[A].kernel;
 	b = &sim->node[B].kernel;
 	sim_lan(sim, LAN, true);
 	sim_lan(sim, WAN, true);
 	run(8 * S);
 	ck_assert(sim_holds(sim, A, LAN) && sim_holds(sim, B, LAN));
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, false, 0, sim->now);
+	f = removed(false, 0);
 	run(1 * S);
 	ck_assert_ptr_nonnull(kernel_look(b, &f));
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, true, 4242, sim->now);
+	f = removed(true, 4242);
 	run(1 * S);
 	ck_assert_ptr_null(kernel_look(b, &f));
 }
@@ -385,8 +382,7 @@ END_TEST
  * an address that goes tears away is not. */
 START_TEST(what_runs_out_while_an_interface_is_down_is_told)
 {
-	struct kernel *a, *b;
-	struct kernel_entry *e;
+	struct kernel *b;
 	struct flow f;
 
 	pair();
@@ -396,16 +392,11 @@ START_TEST(what_runs_out_while_an_interface_is_down_is_told)
 	sim_carrier(sim, A, WAN, false);
 	run(5 * S);
 	ck_assert_int_eq(sim_holder(sim, LAN), A);
-	a = &sim->node[A].kernel;
 	b = &sim->node[B].kernel;
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, true, 0, sim->now);
+	f = removed(true, 0);
 	run(1 * S);
 	ck_assert_ptr_nonnull(kernel_look(b, &f));
-	e = some_tcp(A);
-	f = e->flow;
-	kernel_remove(a, e, false, 0, sim->now);
+	f = removed(false, 0);
 	run(1 * S);
 	ck_assert_ptr_null(kernel_look(b, &f));
 }
