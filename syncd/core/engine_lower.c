@@ -92,9 +92,18 @@ void engine_raise(struct engine *e, const struct flow *f, mono_t now)
 
 /* --- the old master ------------------------------------------------------ */
 
+/* A dump that sets timeouts runs: no other asks what has changed. */
+static bool sets_timeouts(const struct engine *e)
+{
+	return e->dump_running &&
+	       (e->dump == DUMP_LOWER || e->dump == DUMP_RAISE ||
+		e->dump == DUMP_ANSWER ||
+		(e->dump == DUMP_BULK && e->bulk_lowers));
+}
+
 void engine_lower_changed(struct engine *e, const struct flow *f)
 {
-	if (e->dump_running &&
+	if (sets_timeouts(e) &&
 	    !audit_tuples_add(&e->changed, digest_tuple(key, f)))
 		e->changed_many = true;
 }
