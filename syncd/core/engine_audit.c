@@ -89,6 +89,14 @@ void engine_audit_give_up(struct engine *e, const char *why, mono_t now)
 	engine_audit_free(e);
 }
 
+/* Not for good: a person who waits does so a while longer. */
+static void put_off(struct engine *e, const char *why, mono_t now)
+{
+	if (e->round && engine_verify_waits(e, e->round->peer, now))
+		e->round->verify = false;
+	engine_audit_give_up(e, why, now);
+}
+
 bool engine_audit_say(struct engine *e, struct session_audit *m, mono_t now)
 {
 	m->round = e->round->id;
@@ -339,8 +347,7 @@ void engine_audit_dumping(struct engine *e, bool running, mono_t now)
 		return;
 	r->dumping = running;
 	if (!running)
-		engine_audit_give_up(e, "something more urgent came between",
-				     now);
+		put_off(e, "something more urgent came between", now);
 	else if (r->phase == AUDIT_COMPARING && !room_for_findings(r))
 		engine_audit_give_up(e, "memory is short", now);
 }
@@ -399,7 +406,7 @@ void engine_audit_drained(struct engine *e, mono_t now)
 	if (!r || (r->phase != AUDIT_SUMMED && r->phase != AUDIT_JUDGING))
 		return;
 	if (!engine_audit_may(e, r->peer))
-		engine_audit_give_up(e, "the peer is not in sync", now);
+		put_off(e, "the peer is not in sync", now);
 	else if (r->phase == AUDIT_SUMMED)
 		summed(e, now);
 	else
@@ -436,8 +443,7 @@ void engine_audit_settle(struct engine *e, mono_t now)
 	struct audit_round *r = e->round;
 
 	if (r && !engine_audit_may(e, r->peer))
-		engine_audit_give_up(e, "the peer is not in sync any more",
-				     now);
+		put_off(e, "the peer is not in sync any more", now);
 	else if (r && mono_diff(now, r->phase_at) > STALLED_NS)
 		engine_audit_give_up(e, "the peer does not answer", now);
 	else if (r && r->phase == AUDIT_PAUSE && mono_due(r->pause_until, now))

@@ -86,6 +86,7 @@ struct engine_audit {
 	mono_t next_at;
 	bool wanted; /* a person waits here */
 	bool asked;  /* one waits at the peer's */
+	bool by_us;  /* what is wanted is a round of ours */
 	mono_t wanted_at;
 	uint64_t rounds, given_up; /* of ours */
 	uint64_t repaired[2];	   /* ever: missing, differing */

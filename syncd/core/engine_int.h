@@ -378,6 +378,9 @@ bool engine_audit_may(const struct engine *e, unsigned peer);
 /* Ends the round there is, if any: without a word, or with one. */
 void engine_audit_free(struct engine *e);
 void engine_audit_give_up(struct engine *e, const char *why, mono_t now);
+/* A person waits, and not so long that a round that could not go on is not
+ * begun again (engine_verify.c). */
+bool engine_verify_waits(const struct engine *e, unsigned peer, mono_t now);
 void engine_audit_enter(struct audit_round *r, enum audit_phase phase,
 			mono_t now);
 /* False: the round was given up. */

@@ -15,6 +15,8 @@
 
 /* A person at the peer's waits as long as this for its rounds. */
 #define PATIENCE_NS (600 * MONO_S)
+/* And so long for the two to be in sync again. */
+#define AGAIN_NS (60 * MONO_S)
 /* What is cut is gone after TIMEOUT_PERIODS; so many are a reason. */
 #define EXTRA_PERIODS (2 * TIMEOUT_PERIODS)
 
@@ -273,6 +275,7 @@ static void heard_wanted(struct engine *e, unsigned peer, mono_t now)
 		return;
 	}
 	e->peers[peer].audit.asked = true;
+	e->peers[peer].audit.wanted_at = now;
 	hurry(e, peer, now);
 }
 
@@ -343,25 +346,49 @@ int engine_verify(struct engine *e, unsigned peer, char *why, mono_t now)
 	else if (session_send_audit(p->session, &m, now))
 		return no(why, "no memory to ask %s", p->name);
 	p->audit.wanted = true;
+	p->audit.by_us = e->masters;
 	p->audit.wanted_at = now;
 	return 0;
+}
+
+bool engine_verify_waits(const struct engine *e, unsigned peer, mono_t now)
+{
+	const struct engine_audit *a = &e->peers[peer].audit;
+
+	return (a->wanted || a->asked) && e->peers[peer].live && e->masters &&
+	       !e->stopping && mono_diff(now, a->wanted_at) < AGAIN_NS;
+}
+
+/* Why nothing will come of what a person asked for; or NULL. */
+static const char *in_vain(const struct engine *e, unsigned peer, mono_t now)
+{
+	const struct engine_audit *a = &e->peers[peer].audit;
+
+	if (!e->peers[peer].live)
+		return "the link was lost";
+	if (a->wanted && !a->by_us)
+		return mono_diff(now, a->wanted_at) > PATIENCE_NS
+			       ? "the peer does not answer"
+			       : NULL;
+	if (!e->masters)
+		return "the node that compared is not master any more";
+	if (!engine_audit_may(e, peer) && !engine_verify_waits(e, peer, now))
+		return "the two are not in sync any more";
+	return NULL;
 }
 
 void engine_verify_settle(struct engine *e, mono_t now)
 {
 	for (unsigned i = 0; i < e->npeers; i++) {
 		struct engine_audit *a = &e->peers[i].audit;
+		const char *why;
 
-		if (!e->peers[i].live)
-			a->asked = false;
 		if (!e->masters && a->alarm[0])
 			forget(e, i, now);
-		if (a->wanted && !e->peers[i].live)
-			conclude(e, i, "the link was lost");
-		else if (a->wanted && e->masters && !engine_audit_may(e, i))
-			conclude(e, i, "the two are not in sync any more");
-		else if (a->wanted &&
-			 mono_diff(now, a->wanted_at) > PATIENCE_NS)
-			conclude(e, i, "the peer does not answer");
+		if (!a->wanted && !a->asked)
+			continue;
+		why = in_vain(e, i, now);
+		if (why)
+			engine_verify_ended(e, i, why, now);
 	}
 }

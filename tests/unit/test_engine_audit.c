@@ -368,6 +368,29 @@ START_TEST(it_gives_way)
 }
 END_TEST
 
+/* Asked on either node: a gap puts the answer off, a lost link does not. */
+START_TEST(a_gap_puts_verify_off)
+{
+	audited_pair();
+	sim_verify(sim, _i ? B : A);
+	run(50 * MS);
+	ck_assert_uint_eq(sim->node[_i ? B : A].verified, 0);
+	sim->node[A].kernel.overrun = true;
+	run(20 * S);
+	ck_assert_uint_eq(engine(A)->overruns, 1);
+	ck_assert_uint_gt(audit(A)->given_up, 0);
+	ck_assert_uint_eq(sim->node[_i ? B : A].verified, 1);
+
+	sim_verify(sim, _i ? B : A);
+	run(50 * MS);
+	ck_assert(audit(_i ? B : A)->wanted);
+	sim_link(sim, true);
+	run(10 * S);
+	ck_assert(!audit(A)->wanted && !audit(A)->asked && !audit(B)->wanted);
+	ck_assert_uint_eq(sim->node[_i ? B : A].verified, 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const list[] = {
@@ -389,6 +412,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(t, nothing_is_found_under_traffic, 0, 6);
+	tcase_add_loop_test(t, a_gap_puts_verify_off, 0, 2);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
