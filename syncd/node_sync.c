@@ -20,6 +20,8 @@
 #define SOCKET_QUEUE_BYTES (64 * 1024)
 /* Turns of up to SESSION_BATCH_MAX events in one go: some 20 ms. */
 #define DRAIN_TURNS 64
+/* More events behind a dump's first chunk are those of expired entries. */
+#define EVENTS_OF_EXPIRED 512
 /*
  * Under load the kernel is asked for events once in so long, and what came
  * meanwhile goes in one frame, one TLS record, one acknowledgement: most of
@@ -232,6 +234,7 @@ static void got_flow(const struct flow *f, void *arg)
  */
 static void dump_start(struct node *n)
 {
+	uint64_t seen = n->events_seen;
 	int err;
 
 	node_sync_table(n);
@@ -241,6 +244,9 @@ static void dump_start(struct node *n)
 			log_errno(-err));
 	engine_dumping(n->engine, !err, n->last);
 	node_sync_drain(n);
+	/* where few live among them one chunk would still be too many */
+	if (n->events_seen - seen > EVENTS_OF_EXPIRED)
+		ct_dump_small(&n->dump);
 }
 
 /* That this thread has used. */

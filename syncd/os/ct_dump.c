@@ -29,6 +29,8 @@
  * chunk takes more than half and less than all of it.
  */
 #define RECEIVE_BUFFER (2 * CT_DUMP_CHUNK)
+/* The least that is no smaller than the kernel's first (NLMSG_GOODSIZE). */
+#define SMALL_CHUNK 8192
 
 int ct_dump_open(struct ct_dump *d)
 {
@@ -93,17 +95,23 @@ int ct_dump_start(struct ct_dump *d, uint8_t family)
 	int ret;
 
 	ct_dump_abort(d);
-	if (d->sock.mnl == NULL) {
-		ret = nl_open(&d->sock, NETLINK_NETFILTER, 0, RECEIVE_BUFFER);
-		if (ret < 0)
-			return ret;
-	}
+	/* the kernel fills as much as its socket ever asked for */
+	nl_close(&d->sock);
+	ret = nl_open(&d->sock, NETLINK_NETFILTER, 0, RECEIVE_BUFFER);
+	if (ret < 0)
+		return ret;
+	d->chunk_size = CT_DUMP_CHUNK;
 	d->buckets = count_buckets();
 	len = ct_put_dump(request, sizeof(request), ++d->sock.seq, family,
 			  &d->need);
 	ret = nl_send(&d->sock, request, len);
 	d->running = ret == 0;
 	return ret;
+}
+
+void ct_dump_small(struct ct_dump *d)
+{
+	d->chunk_size = SMALL_CHUNK;
 }
 
 /* The error that an NLMSG_ERROR or NLMSG_DONE carries. */
@@ -159,12 +167,12 @@ int ct_dump_read(struct ct_dump *d, ct_dump_cb *cb, void *arg)
 	if (!d->running)
 		return CT_DUMP_DONE;
 	do
-		n = recv(d->sock.fd, d->chunk, CT_DUMP_CHUNK,
+		n = recv(d->sock.fd, d->chunk, d->chunk_size,
 			 MSG_DONTWAIT | MSG_TRUNC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		ret = -errno;
-	else if (n > CT_DUMP_CHUNK)
+	else if (n > (ssize_t)d->chunk_size)
 		ret = -EMSGSIZE;
 	else
 		ret = read_chunk(d, (int)n, cb, arg);

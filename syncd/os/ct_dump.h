@@ -23,7 +23,8 @@
 
 struct ct_dump {
 	struct nl_sock sock;
-	uint8_t *chunk; /* owned, CT_DUMP_CHUNK bytes */
+	uint8_t *chunk;	   /* owned, CT_DUMP_CHUNK bytes */
+	size_t chunk_size; /* that is asked for */
 	bool running;
 	uint32_t buckets; /* of the table when the dump began */
 	/* what the next dump may be limited to; the kernel may tell more */
@@ -46,10 +47,18 @@ void ct_dump_close(struct ct_dump *d);
 
 /*
  * Begins to dump a family (AF_INET, AF_INET6; 0 for both). The first chunk is
- * filled before this returns. A dump that runs is aborted first. 0 or -errno.
+ * filled before this returns, a small one. A dump that runs is aborted first.
+ * 0 or -errno.
  */
 __attribute__((warn_unused_result)) int ct_dump_start(struct ct_dump *d,
 						      uint8_t family);
+
+/*
+ * Before the first ct_dump_read: all chunks of this dump are as small as the
+ * first. The kernel looks for enough live entries to fill one, and ends and
+ * tells of each on its way that has expired.
+ */
+void ct_dump_small(struct ct_dump *d);
 
 /*
  * Reads exactly one chunk, never waits, and calls cb(flow, arg) for each flow

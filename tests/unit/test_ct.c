@@ -309,6 +309,36 @@ START_TEST(dump_aborted_and_started_again)
 }
 END_TEST
 
+static int count_chunks(struct ct_dump *d, bool small)
+{
+	int ret, n = 0;
+
+	seen.n = 0;
+	ck_assert_int_eq(ct_dump_start(d, AF_INET), 0);
+	if (small)
+		ct_dump_small(d);
+	while ((ret = ct_dump_read(d, lab_table_add, &seen)) == CT_DUMP_MORE)
+		n++;
+	ck_assert_int_eq(ret, CT_DUMP_DONE);
+	ck_assert_uint_eq(seen.n, 1000);
+	return n;
+}
+
+/* Of this dump alone, whatever the socket read before. */
+START_TEST(dump_in_small_chunks)
+{
+	struct ct_dump d;
+	int large;
+
+	fill(1000);
+	ck_assert_int_eq(ct_dump_open(&d), 0);
+	large = count_chunks(&d, false);
+	ck_assert_int_ge(count_chunks(&d, true), 3 * large);
+	ck_assert_int_eq(count_chunks(&d, false), large);
+	ct_dump_close(&d);
+}
+END_TEST
+
 static void abort_at_ten(const struct flow *f, void *arg)
 {
 	(void)f;
@@ -448,6 +478,7 @@ int main(void)
 	tcase_add_test(t, packets_and_marks);
 	tcase_add_test(t, mark_of_the_dead);
 	tcase_add_test(t, dump_aborted_and_started_again);
+	tcase_add_test(t, dump_in_small_chunks);
 	tcase_add_test(t, dump_aborted_by_its_reader);
 	tcase_add_test(t, dump_is_one_chunk_ahead);
 	tcase_add_test(t, dump_ends_at_what_cannot_be_read);
