@@ -31,6 +31,7 @@
 #include "merge.h"
 
 #define LOOKS_MAX_VERIFY 64 /* of single entries, in one round */
+#define SUMS_MAX_VERIFY	 16
 #define STALLED_NS	 (120 * MONO_S)
 #define RETRY_NS	 (5 * MONO_S)
 
@@ -41,7 +42,7 @@ bool engine_audit_can(const struct engine *e, unsigned peer)
 	return p->live && p->hello.capabilities & SESSION_CAN_AUDIT;
 }
 
-static bool is_fine(const struct engine *e, unsigned peer)
+bool engine_audit_can_fine(const struct engine *e, unsigned peer)
 {
 	return e->peers[peer].hello.capabilities & SESSION_CAN_AUDIT_FINE;
 }
@@ -121,11 +122,29 @@ static int64_t period_ns(const struct engine *e, const struct engine_audit *a)
 	return ns < took_ns * 3 / 2 ? took_ns * 3 / 2 : ns;
 }
 
+static void ask_sums(struct engine *e, mono_t now)
+{
+	struct audit_round *r = e->round;
+	int64_t period_ns = e->peers[r->peer].audit.period_ns;
+	struct session_audit m = {
+		.kind = SESSION_AUDIT_BEGIN,
+		.bits = r->bits,
+		.period_ms = (uint32_t)(period_ns / MONO_MS),
+	};
+
+	r->dumped = r->summed = false;
+	r->report.count[AUDIT_COMPARED] = 0;
+	memset(r->sum, 0, sizeof(r->sum));
+	audit_touched_turn(&r->touched);
+	memcpy(m.key, r->key, sizeof(m.key));
+	engine_audit_enter(r, AUDIT_SUMMING, now);
+	(void)engine_audit_say(e, &m, now);
+}
+
 static void begin(struct engine *e, unsigned peer, mono_t now)
 {
 	struct engine_audit *a = &e->peers[peer].audit;
 	uint64_t random[2] = { engine_random(e), engine_random(e) };
-	struct session_audit m = { .kind = SESSION_AUDIT_BEGIN };
 	struct audit_round *r = calloc(1, sizeof(*r));
 
 	a->next_at = mono_add(now, e->audit_period_ns ? e->audit_period_ns
@@ -137,21 +156,17 @@ static void begin(struct engine *e, unsigned peer, mono_t now)
 	r->id = ++e->ids;
 	r->verify = a->wanted || a->asked;
 	r->started = now;
-	r->bits =
-		audit_bits(e->table, is_fine(e, peer) ? SESSION_AUDIT_BITS_MAX
-						      : SESSION_AUDIT_BITS_OLD);
+	r->bits = audit_bits(e->table, engine_audit_can_fine(e, peer)
+					       ? SESSION_AUDIT_BITS_MAX
+					       : SESSION_AUDIT_BITS_OLD);
 	if (r->verify && r->bits < SESSION_AUDIT_BITS_OLD)
 		r->bits = SESSION_AUDIT_BITS_OLD;
-	m.bits = r->bits;
 	r->looks_ns = e->audit_period_ns > AUDIT_PERIOD_LEAST_NS
 			      ? e->audit_period_ns
 			      : AUDIT_PERIOD_LEAST_NS;
 	a->period_ns = period_ns(e, a);
-	m.period_ms = (uint32_t)(a->period_ns / MONO_MS);
 	memcpy(r->key, random, sizeof(r->key));
-	memcpy(m.key, r->key, sizeof(m.key));
-	engine_audit_enter(r, AUDIT_SUMMING, now);
-	(void)engine_audit_say(e, &m, now);
+	ask_sums(e, now);
 }
 
 void engine_audit_finish(struct engine *e, mono_t now)
@@ -204,69 +219,6 @@ static void heard_sums(struct engine *e, const struct session_audit *m,
 	both_summed(e, now);
 }
 
-static bool say_words(struct engine *e, enum session_audit_set set,
-		      const struct audit_set *s, mono_t now)
-{
-	const uint32_t end = (1U << e->round->bits) / 32;
-	uint32_t list[SESSION_AUDIT_SUMS_MAX];
-	struct session_audit m = { .kind = SESSION_AUDIT_VERDICT,
-				   .set = set,
-				   .sums = list };
-
-	for (; m.first < end; m.first += SESSION_AUDIT_SUMS_MAX) {
-		uint32_t any = 0;
-
-		for (m.nsums = 0; m.nsums < SESSION_AUDIT_SUMS_MAX &&
-				  m.first + m.nsums < end;
-		     m.nsums++)
-			any |= list[m.nsums] =
-				audit_set_word(s, m.first + (uint32_t)m.nsums);
-		if (any && !engine_audit_say(e, &m, now))
-			return false;
-	}
-	return true;
-}
-
-/* As bits: in a large table they are many. */
-static bool say_fine(struct engine *e, mono_t now)
-{
-	struct session_audit begin = { .kind = SESSION_AUDIT_VERDICT };
-	struct session_audit end = begin;
-
-	end.first = 1;
-	end.last = true;
-	return engine_audit_say(e, &begin, now) &&
-	       say_words(e, AUDIT_DIFFERS, &e->round->dirty, now) &&
-	       say_words(e, AUDIT_DOUBT, &e->round->doubt, now) &&
-	       say_words(e, AUDIT_PASSED, &e->round->passed, now) &&
-	       engine_audit_say(e, &end, now);
-}
-
-/* Nothing touched them, and they differ: what is in them is not confirmed. */
-static bool say_verdict(struct engine *e, mono_t now)
-{
-	uint32_t list[SESSION_AUDIT_BUCKETS_MAX], at = 0;
-	struct audit_round *r = e->round;
-	const uint32_t end = 1U << r->bits;
-	struct session_audit m = { .kind = SESSION_AUDIT_VERDICT,
-				   .buckets = list };
-
-	if (is_fine(e, r->peer))
-		return say_fine(e, now);
-	do {
-		m.nbuckets = 0;
-		at = audit_set_next(&r->dirty, at, r->bits);
-		for (; at < end && m.nbuckets < SESSION_AUDIT_BUCKETS_MAX;
-		     at = audit_set_next(&r->dirty, at + 1, r->bits))
-			list[m.nbuckets++] = at;
-		m.last = at == end;
-		if (!engine_audit_say(e, &m, now))
-			return false;
-		m.first = 1;
-	} while (!m.last);
-	return true;
-}
-
 /* Each bucket that differs was listed before. */
 static bool all_seen(const struct audit_round *r)
 {
@@ -298,7 +250,8 @@ void engine_audit_next(struct engine *e, mono_t now)
 	engine_audit_enter(r, AUDIT_PAUSE, now);
 }
 
-static void summed(struct engine *e, mono_t now)
+/* False: memory is short. */
+static bool first_sums(struct engine *e, mono_t now)
 {
 	struct audit_round *r = e->round;
 
@@ -311,12 +264,42 @@ static void summed(struct engine *e, mono_t now)
 	for (uint32_t i = audit_set_next(&r->copies, 0, r->bits);
 	     i < 1U << r->bits; i = audit_set_next(&r->copies, i + 1, r->bits))
 		audit_set_remove(&r->passed, i);
-	if (!say_verdict(e, now))
-		return;
+	if (!engine_judge_verdict(e, now))
+		return false;
 	if (r->verify)
 		audit_set_join(&r->dirty, &r->doubt, r->bits);
+	return true;
+}
+
+/* What differs differs in each of them. */
+static void next_sums(struct audit_round *r)
+{
+	for (uint32_t i = audit_set_next(&r->dirty, 0, r->bits);
+	     i < 1U << r->bits; i = audit_set_next(&r->dirty, i + 1, r->bits)) {
+		if (r->sum[i])
+			continue;
+		audit_set_remove(&r->dirty, i);
+		r->report.count[AUDIT_CHANGED]++;
+	}
+}
+
+/* More changed meanwhile than one look can list: it costs what a look costs,
+ * and each leaves less, unless so much does differ. */
+static void summed(struct engine *e, mono_t now)
+{
+	struct audit_round *r = e->round;
+	size_t before = r->sums ? r->dirty.count : SIZE_MAX;
+
+	if (r->sums++)
+		next_sums(r);
+	else if (!first_sums(e, now))
+		return;
 	r->differ = r->dirty.count;
-	engine_audit_next(e, now);
+	if (r->verify && r->differ > engine_judge_at_once(e) &&
+	    r->differ < before - before / 4 && r->sums < SUMS_MAX_VERIFY)
+		ask_sums(e, now);
+	else
+		engine_audit_next(e, now);
 }
 
 /* --- our dumps and events --------------------------------------------------------------- */

@@ -57,7 +57,7 @@ struct audit_round {
 	enum audit_phase phase;
 	mono_t started, phase_at, summed_at, pause_until;
 	uint8_t key[DIGEST_KEY_LEN];
-	unsigned bits, looks;
+	unsigned bits, sums, looks;	 /* sums, looks: how often */
 	int64_t looks_ns;		 /* from the sums on, for looks */
 	bool dumping;			 /* our dump runs */
 	bool dumped, summed;		 /* of AUDIT_SUMMING */

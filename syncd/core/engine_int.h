@@ -374,13 +374,11 @@ void engine_lower_chunk(struct engine *e);
 /* --- engine_audit.c: comparing, as the owner */
 /* The peer can be told of audits; and a round with it may go on now. */
 bool engine_audit_can(const struct engine *e, unsigned peer);
+bool engine_audit_can_fine(const struct engine *e, unsigned peer);
 bool engine_audit_may(const struct engine *e, unsigned peer);
 /* Ends the round there is, if any: without a word, or with one. */
 void engine_audit_free(struct engine *e);
 void engine_audit_give_up(struct engine *e, const char *why, mono_t now);
-/* A person waits, and not so long that a round that could not go on is not
- * begun again (engine_verify.c). */
-bool engine_verify_waits(const struct engine *e, unsigned peer, mono_t now);
 void engine_audit_enter(struct audit_round *r, enum audit_phase phase,
 			mono_t now);
 /* False: the round was given up. */
@@ -401,6 +399,11 @@ void engine_audit_settle(struct engine *e, mono_t now);
 mono_t engine_audit_deadline(const struct engine *e);
 
 /* --- engine_judge.c: its second half */
+/* Tells the peer which of its entries the sums confirm. False: memory is short,
+ * and the round is over. */
+bool engine_judge_verdict(struct engine *e, mono_t now);
+/* Buckets that one look can list. */
+size_t engine_judge_at_once(const struct engine *e);
 void engine_judge_look(struct engine *e, mono_t now);
 void engine_judge_entries(struct engine *e, const struct session_audit *m,
 			  mono_t now);
@@ -427,6 +430,9 @@ void engine_answer_free(struct engine_audit *a);
 mono_t engine_answer_deadline(const struct engine *e);
 
 /* --- engine_verify.c: what came out, and for whom */
+/* A person waits, and not so long that a round that could not go on is not
+ * begun again. */
+bool engine_verify_waits(const struct engine *e, unsigned peer, mono_t now);
 void engine_verify_peer_live(struct engine *e, unsigned peer, mono_t now);
 void engine_verify_heard(struct engine *e, unsigned peer,
 			 const struct session_event *ev, mono_t now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The second half of a round of the audit: the entries of buckets that differ,
- * what of them is judged, and its repair. Why that is right is said in
+ * The second half of a round of the audit: what the sums say, the entries of
+ * buckets that differ, what of them is judged, and its repair. Why that is right is said in
  * engine_audit.c, which leads the round.
  *
  * Invariant: each flow is judged once in a round.
@@ -17,10 +17,75 @@
 
 static const uint8_t memory_key[DIGEST_KEY_LEN] = "audit's memory.";
 
+/* --- what the sums say ------------------------------------------------------------------ */
+
+static bool say_words(struct engine *e, enum session_audit_set set,
+		      const struct audit_set *s, mono_t now)
+{
+	const uint32_t end = (1U << e->round->bits) / 32;
+	uint32_t list[SESSION_AUDIT_SUMS_MAX];
+	struct session_audit m = { .kind = SESSION_AUDIT_VERDICT,
+				   .set = set,
+				   .sums = list };
+
+	for (; m.first < end; m.first += SESSION_AUDIT_SUMS_MAX) {
+		uint32_t any = 0;
+
+		for (m.nsums = 0; m.nsums < SESSION_AUDIT_SUMS_MAX &&
+				  m.first + m.nsums < end;
+		     m.nsums++)
+			any |= list[m.nsums] =
+				audit_set_word(s, m.first + (uint32_t)m.nsums);
+		if (any && !engine_audit_say(e, &m, now))
+			return false;
+	}
+	return true;
+}
+
+/* As bits: in a large table they are many. */
+static bool say_fine(struct engine *e, mono_t now)
+{
+	struct session_audit begin = { .kind = SESSION_AUDIT_VERDICT };
+	struct session_audit end = begin;
+
+	end.first = 1;
+	end.last = true;
+	return engine_audit_say(e, &begin, now) &&
+	       say_words(e, AUDIT_DIFFERS, &e->round->dirty, now) &&
+	       say_words(e, AUDIT_DOUBT, &e->round->doubt, now) &&
+	       say_words(e, AUDIT_PASSED, &e->round->passed, now) &&
+	       engine_audit_say(e, &end, now);
+}
+
+/* Nothing touched them, and they differ: what is in them is not confirmed. */
+bool engine_judge_verdict(struct engine *e, mono_t now)
+{
+	uint32_t list[SESSION_AUDIT_BUCKETS_MAX], at = 0;
+	struct audit_round *r = e->round;
+	const uint32_t end = 1U << r->bits;
+	struct session_audit m = { .kind = SESSION_AUDIT_VERDICT,
+				   .buckets = list };
+
+	if (engine_audit_can_fine(e, r->peer))
+		return say_fine(e, now);
+	do {
+		m.nbuckets = 0;
+		at = audit_set_next(&r->dirty, at, r->bits);
+		for (; at < end && m.nbuckets < SESSION_AUDIT_BUCKETS_MAX;
+		     at = audit_set_next(&r->dirty, at + 1, r->bits))
+			list[m.nbuckets++] = at;
+		m.last = at == end;
+		if (!engine_audit_say(e, &m, now))
+			return false;
+		m.first = 1;
+	} while (!m.last);
+	return true;
+}
+
 /* --- what is listed --------------------------------------------------------------------- */
 
 /* As many as there is room for twice their entries. */
-static uint32_t buckets_at_once(const struct engine *e)
+size_t engine_judge_at_once(const struct engine *e)
 {
 	const struct audit_round *r = e->round;
 	uint64_t most = e->table > r->theirs ? e->table : r->theirs;
@@ -29,7 +94,7 @@ static uint32_t buckets_at_once(const struct engine *e)
 	/* each may have a finding */
 	if (n > AUDIT_FINDINGS_MAX)
 		return AUDIT_FINDINGS_MAX;
-	return n ? (uint32_t)n : 1;
+	return n ? n : 1;
 }
 
 /* Of those that were listed before, or of the others, those that were touched
@@ -51,7 +116,8 @@ static void pick(struct audit_round *r, bool seen, bool touched, uint32_t *list,
 
 void engine_judge_look(struct engine *e, mono_t now)
 {
-	uint32_t list[AUDIT_FINDINGS_MAX], most = buckets_at_once(e);
+	uint32_t list[AUDIT_FINDINGS_MAX];
+	size_t most = engine_judge_at_once(e);
 	struct audit_round *r = e->round;
 	struct session_audit m = { .kind = SESSION_AUDIT_LIST,
 				   .buckets = list };

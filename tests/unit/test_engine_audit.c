@@ -137,6 +137,44 @@ START_TEST(a_large_table_is_looked_at_without_pauses)
 }
 END_TEST
 
+/* Before it is listed, where that is more than one look can list. */
+START_TEST(what_changes_much_is_summed_again)
+{
+	struct sim_conf conf = conf_of();
+	unsigned sums = 0, marked = 0;
+	struct kernel *b;
+
+	conf.ops_s = 300;
+	conf.tuples = 2000;
+	conf.link_delay_ns = 20 * MS;
+	conf.seed = (uint64_t)_i + 1;
+	pair_of(&conf);
+	sim->tampered_once = true;
+	sim_fill(sim, A, 1000);
+	sim_ask_bulk(sim, B);
+	run(PERIOD);
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < b->n && marked < 20; i++)
+		if (b->entries[i].flow.orig.src.b[0] == 10) {
+			b->entries[i].flow.mark = 99;
+			marked++;
+		}
+	sim_verify(sim, A);
+	for (int i = 0; i < 20000 && !sim->node[A].verified; i++) {
+		engine(A)->table = 1ULL << 40;
+		run(1 * MS);
+		if (engine(A)->round && sums < engine(A)->round->sums)
+			sums = engine(A)->round->sums;
+	}
+	ck_assert_uint_eq(sim->node[A].verified, 1);
+	ck_assert_uint_gt(sums, 1);
+	/* what is told anew meanwhile is as it was */
+	ck_assert_uint_ge(audit(A)->last.count[AUDIT_MARK], 10);
+	ck_assert_uint_le(audit(A)->last.count[AUDIT_MARK], marked);
+	ck_assert_uint_eq(audit(A)->last.count[AUDIT_MISSING], 0);
+}
+END_TEST
+
 /* And without a person who waits all of it is mended in one round. */
 START_TEST(a_round_looks_until_all_is_mended)
 {
@@ -413,6 +451,7 @@ int main(void)
 
 	tcase_add_loop_test(t, nothing_is_found_under_traffic, 0, 6);
 	tcase_add_loop_test(t, a_gap_puts_verify_off, 0, 2);
+	tcase_add_loop_test(t, what_changes_much_is_summed_again, 0, 6);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
