@@ -188,6 +188,7 @@ struct node {
 	struct ct_events events;
 	bool deaf; /* the subscription failed: tried again */
 	bool events_paused;
+	bool events_behind; /* after a chunk of a dump */
 	struct ct_dump dump;
 	struct ct_inject inject;
 	char helper_said[FLOW_HELPER_MAX]; /* that is unknown here */

@@ -91,12 +91,16 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 				     2 * EVENTS_REST_NS);
 }
 
-/* What is left after so many turns is read as ever, by on_events(). */
+/* What is left after so many turns is read by on_events(), or before the dump
+ * that runs goes on. */
 void node_sync_drain(struct node *n)
 {
+	n->events_behind = false;
 	for (int i = 0; !n->deaf && i < DRAIN_TURNS; i++)
 		if (!events_turn(n))
 			return;
+	/* a bulk reads more only after its next chunk */
+	n->events_behind = !n->deaf && engine_events_room(n->engine) > 0;
 }
 
 void node_sync_pause(struct node *n, bool on)
@@ -342,6 +346,10 @@ bool node_sync_work(struct node *n)
 	if (n->engine->congested && !n->deaf && !n->events_paused &&
 	    (events_turn(n) || !n->engine->congested))
 		return true;
+	if (n->events_behind) {
+		node_sync_drain(n);
+		return true;
+	}
 	switch (engine_work(n->engine, node_now(n))) {
 	case WORK_NONE:
 		break;

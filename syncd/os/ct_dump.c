@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ct_msg.h"
 #include "ct_put.h"
@@ -29,8 +30,6 @@
  * chunk takes more than half and less than all of it.
  */
 #define RECEIVE_BUFFER (2 * CT_DUMP_CHUNK)
-/* The least that is no smaller than the kernel's first (NLMSG_GOODSIZE). */
-#define SMALL_CHUNK 8192
 
 int ct_dump_open(struct ct_dump *d)
 {
@@ -111,7 +110,8 @@ int ct_dump_start(struct ct_dump *d, uint8_t family)
 
 void ct_dump_small(struct ct_dump *d)
 {
-	d->chunk_size = SMALL_CHUNK;
+	/* the least that has room for the kernel's first (NLMSG_GOODSIZE) */
+	d->chunk_size = sysconf(_SC_PAGESIZE) < 8192 ? 4096 : 8192;
 }
 
 /* The error that an NLMSG_ERROR or NLMSG_DONE carries. */
