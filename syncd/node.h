@@ -493,8 +493,6 @@ void node_sync_pause(struct node *n, bool on);
 /* Goes on with the socket on which another process listened. */
 int node_sync_adopt(struct node *n, int fd) __attribute__((warn_unused_result));
 void node_sync_table(struct node *n);
-/* What the filter skips anyway the kernel need not tell. */
-void node_sync_filter(struct node *n);
 /* Each second. */
 void node_sync_tick(struct node *n);
 /* Moves bytes from the sessions to the sockets. */

@@ -131,6 +131,25 @@ const char *node_filter_missing(const struct node *n, size_t *at)
 	return NULL;
 }
 
+/* What the filter skips anyway the kernel need not tell. */
+static void filter_kernel(struct node *n)
+{
+	const struct filter_rules *rules = &n->engine->filter.rules;
+	uint64_t refused[4] = { 0 };
+	int err;
+
+	for (unsigned i = 0; i < 256; i++)
+		if (filter_rules_refuse(rules, (uint8_t)i))
+			refused[i / 64] |= UINT64_C(1) << i % 64;
+	err = ct_events_refuse(&n->events, refused);
+	if (err)
+		log_msg(LOG_WARNING,
+			"the kernel cannot filter events (%s); it is done here",
+			log_errno(-err));
+	filter_rules_need(rules, &n->dump.need);
+	n->events.want_labels = filter_rules_ask(rules, FILTER_BY_LABEL);
+}
+
 /* --- the whole ------------------------------------------------------------------ */
 
 static void set_zones(struct node *n)
@@ -158,5 +177,5 @@ void node_filter_set(struct node *n)
 		return;
 	}
 	engine_filter(n->engine, &rules, n->last);
-	node_sync_filter(n);
+	filter_kernel(n);
 }

@@ -322,24 +322,6 @@ static void inject(struct node *n)
 	engine_injected(e, results, processor_ns() - begun, node_now(n));
 }
 
-void node_sync_filter(struct node *n)
-{
-	const struct filter_rules *rules = &n->engine->filter.rules;
-	uint64_t refused[4] = { 0 };
-	int err;
-
-	for (unsigned i = 0; i < 256; i++)
-		if (filter_rules_refuse(rules, (uint8_t)i))
-			refused[i / 64] |= UINT64_C(1) << i % 64;
-	err = ct_events_refuse(&n->events, refused);
-	if (err)
-		log_msg(LOG_WARNING,
-			"the kernel cannot filter events (%s); it is done here",
-			log_errno(-err));
-	filter_rules_need(rules, &n->dump.need);
-	n->events.want_labels = filter_rules_ask(rules, FILTER_BY_LABEL);
-}
-
 bool node_sync_work(struct node *n)
 {
 	/* the last event read need not have been the last one */

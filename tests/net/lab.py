@@ -141,7 +141,7 @@ class Lab:
             raise LabError("this kernel has no connection tracking")
         sweep()
         Lab.count += 1
-        self.prefix = "ss%d%s" % (os.getpid(), chr(96 + Lab.count % 26))
+        self.prefix = "ss%d%s" % (os.getpid(), chr(97 + Lab.count % 26))
         self.dir = Path(tempfile.mkdtemp(prefix=self.prefix + "-"))
         self.tools = Tools(self, BUILD / "tests/tools")
         self.nodes = {}

@@ -88,8 +88,9 @@ def test_an_ordinary_user(lab, orphans):  # noqa: F811
     new_key_is_read(node)
     for pid in processes(node):
         assert os.stat("/proc/%d/maps" % pid).st_uid == 0
-    assert sorted(processes(node).values()) == [
-        "statesync-exec", "statesync-start", "statesyncd"]
+    # the script's is called as its parent for a moment
+    wait_for("no process more", lambda: sorted(processes(node).values()) == [
+        "statesync-exec", "statesync-start", "statesyncd"])
     assert node.is_all("MASTER")
 
 
