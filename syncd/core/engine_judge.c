@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The second half of a round of the audit: what the sums say, the entries of
- * buckets that differ, what of them is judged, and its repair. Why that is right is said in
- * engine_audit.c, which leads the round.
+ * buckets that differ, what of them is judged, and its repair. Why that is
+ * right is said in engine_audit.c, which leads the round.
  *
  * Invariant: each flow is judged once in a round.
  */

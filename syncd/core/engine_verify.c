@@ -366,10 +366,10 @@ static const char *in_vain(const struct engine *e, unsigned peer, mono_t now)
 
 	if (!e->peers[peer].live)
 		return "the link was lost";
+	if (a->wanted && mono_diff(now, a->wanted_at) > PATIENCE_NS)
+		return "the peer does not answer";
 	if (a->wanted && !a->by_us)
-		return mono_diff(now, a->wanted_at) > PATIENCE_NS
-			       ? "the peer does not answer"
-			       : NULL;
+		return NULL;
 	if (!e->masters)
 		return "the node that compared is not master any more";
 	if (!engine_audit_may(e, peer) && !engine_verify_waits(e, peer, now))
