@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "neigh_table.h"
 #include "node_ifstated.h"
 
 static void link_changed(struct node *n, unsigned i, unsigned ifindex,
@@ -43,6 +44,9 @@ static void link_changed(struct node *n, unsigned i, unsigned ifindex,
 	}
 	if (f->up != up)
 		log_msg(LOG_NOTICE, "%s is %s", f->name, up ? "up" : "down");
+	if (up && !f->up && neigh_table_ask_anew(&n->vip.nl, ifindex))
+		log_msg(LOG_DEBUG, "%s: its neighbours cannot be read",
+			f->name);
 	f->up = up;
 	for (unsigned k = 0; k < n->nvhosts; k++)
 		if (n->vhosts[k].iface == i)

@@ -27,6 +27,7 @@ WAYS = {
 }
 
 
+CLIENT = "10.1.0.100"
 QUICK = ("handover", "lan cut", "SIGKILL", "machine lost")
 
 
@@ -124,6 +125,25 @@ def test_there_and_back_again(lab, pair):
     churn.interrupt()
     pair.wait_sync()
     pair.wait_equal()
+    traffic.finish()
+
+
+@pytest.mark.full
+def test_cable_back_with_packets_waiting(lab, pair):
+    """A neighbour that the kernel asked for in vain while the cable was out
+    it asks for only once a second, and what goes there waits; who takes over
+    meanwhile is not to be silent for that long."""
+    pair.start(preempt=True)
+    traffic = Traffic(lab)
+    lab.cut("gw1", "lan")
+    pair.wait_master(pair.two)
+    traffic.goes_on()
+    lab.run("gw1", "ping", "-c", "1", "-W", "0.05", CLIENT, check=False)
+    assert CLIENT in lab.ip("gw1", "neigh", "show", "nud", "incomplete")
+    traffic.begin()
+    lab.restore("gw1", "lan")
+    pair.wait_master(pair.one)
+    assert traffic.goes_on()["silence_ms"] < 200
     traffic.finish()
 
 

@@ -8,6 +8,7 @@
 
 #include "announce.h"
 #include "ifmon.h"
+#include "neigh_table.h"
 
 /* --- silence ------------------------------------------------------------ */
 
@@ -273,13 +274,40 @@ START_TEST(test_ifmon)
 }
 END_TEST
 
+START_TEST(test_who_was_asked_in_vain_is_asked_anew)
+{
+	const char *in_vain = "ip neigh show nud incomplete";
+
+	gw_describe();
+	ck_assert_int_eq(vip_open(&gw.vip, gw.state), 0);
+	sh("ip addr add 2001:db8::2/64 dev g0 nodad");
+	ck_assert_int_eq(run("ping -qc 1 10.1.0.7 >/dev/null"), 0);
+	sh("ping -qc 1 -W 0.1 10.1.0.77 >/dev/null; "
+	   "ping -qc 1 -W 0.1 10.2.0.77 >/dev/null; "
+	   "ping -qc 1 -W 0.1 2001:db8::77 >/dev/null; true");
+	ck_assert(says(in_vain, "10.1.0.77") && says(in_vain, "db8::77"));
+	ck_assert_int_eq(neigh_table_ask_anew(&gw.vip.nl, if_nametoindex("g0")),
+			 0);
+	ck_assert(!says(in_vain, "dev g0"));
+	/* nothing of another interface, nor who had answered */
+	ck_assert(says(in_vain, "10.2.0.77"));
+	ck_assert(says("ip neigh show nud reachable", "10.1.0.7 "));
+	ck_assert_int_eq(neigh_table_ask_anew(&gw.vip.nl, 4711), 0);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
-		test_snat_never_tells_the_real_mac, test_sysctls,
-		test_others_keep_their_arp,	    test_crash_leftovers,
-		test_stale_file_is_ignored,	    test_no_own_address,
-		test_own_address_is_refused,	    test_ifmon,
+		test_snat_never_tells_the_real_mac,
+		test_sysctls,
+		test_others_keep_their_arp,
+		test_crash_leftovers,
+		test_stale_file_is_ignored,
+		test_no_own_address,
+		test_own_address_is_refused,
+		test_ifmon,
+		test_who_was_asked_in_vain_is_asked_anew,
 	};
 
 	return lab_main("vip", tests, sizeof(tests) / sizeof(*tests));
