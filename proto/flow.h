@@ -108,9 +108,10 @@ enum flow_merge {
 	FLOW_MERGE_ADD,	    /* it only adds, what is there stays as it is */
 };
 
-/* What became of a change that was given to a kernel. */
+/* What became of a change that was given to a kernel. The numbers are on the
+ * wire (Ack in statesync.proto): none is another one's ever after. */
 enum flow_result {
-	FLOW_APPLIED,
+	FLOW_APPLIED = 0,
 	FLOW_GONE,	 /* nothing there to destroy or to set */
 	FLOW_TABLE_FULL, /* nf_conntrack_max reached */
 	FLOW_CHAIN,	 /* hash chain too long: too few buckets */

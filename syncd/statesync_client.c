@@ -10,6 +10,7 @@
  */
 #include "statesync_client.h"
 #include "log.h"
+#include "statsock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,13 +22,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define DEFAULT_SOCKET "/run/statesync/stats.sock"
-
 const char *client_path(void)
 {
 	const char *path = getenv("STATESYNC_SOCKET");
 
-	return path && *path ? path : DEFAULT_SOCKET;
+	return path && *path ? path : STATSOCK_DEFAULT_PATH;
 }
 
 /* A stream to the daemon: 0 and *out, or -errno. */

@@ -32,10 +32,13 @@
 #define ENGINE_OPS_MAX	  512
 #define ENGINE_TEXT_MAX	  256
 
-/* Entries that we did not even try are counted after the kernel's answers. */
-#define ENGINE_REFUSED_FILTER FLOW_RESULT_COUNT
-#define ENGINE_REFUSED_RULE   (FLOW_RESULT_COUNT + 1) /* a filter block */
-#define ENGINE_REFUSED_COUNT  (FLOW_RESULT_COUNT + 2)
+/* Entries that we did not even try are counted after the kernel's answers; as
+ * those (enum flow_result) the numbers are on the wire. */
+#define ENGINE_REFUSED_FILTER 12
+#define ENGINE_REFUSED_RULE   13 /* a filter block */
+#define ENGINE_REFUSED_COUNT  14
+_Static_assert(FLOW_RESULT_COUNT <= ENGINE_REFUSED_FILTER,
+	       "a new result has a number that is nobody's");
 
 /* Who may advertise on a vhost besides the peers (strict-peers). */
 struct engine_allowed {

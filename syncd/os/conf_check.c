@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "statsock.h"
+
 static void settle_node(struct parser *p)
 {
 	struct conf *conf = p->conf;
@@ -31,7 +33,7 @@ static void settle_node(struct parser *p)
 	if (!conf->state_dir)
 		conf->state_dir = strdup("/var/lib/statesync");
 	if (!conf->stats_socket)
-		conf->stats_socket = strdup("/run/statesync/stats.sock");
+		conf->stats_socket = strdup(STATSOCK_DEFAULT_PATH);
 }
 
 int conf_check(struct parser *p)
