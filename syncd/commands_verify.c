@@ -158,6 +158,24 @@ void commands_verified(struct node *n, unsigned peer, const char *why)
 
 /* --- the question ------------------------------------------------------------ */
 
+/* any: of all peers only those that can be. Another standby is no measure: both
+ * are compared with the master. */
+static void ask(struct node *n, struct node_verify *v, unsigned peer, bool any)
+{
+	const char *name = n->engine->peers[peer].name;
+	char why[SESSION_REASON_MAX];
+	int err = engine_verify(n->engine, peer, why, node_now(n));
+
+	if (!err)
+		return;
+	v->peers &= ~(1U << peer);
+	if (err == -ENOENT && any)
+		(void)statsock_printf(v->client, "%s not compared: %s.\n", name,
+				      why);
+	else
+		print_failure(v, name, why);
+}
+
 void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv)
 {
 	int peer = argc > 1	       ? commands_find_peer(n, argv[1])
@@ -180,15 +198,11 @@ void cmd_verify(struct node *n, struct stats_client *c, int argc, char **argv)
 	}
 	*v = (struct node_verify){ .client = c };
 	v->peers = argc > 1 ? 1U << peer : (1U << n->engine->npeers) - 1;
-	for (unsigned i = 0; i < n->engine->npeers; i++) {
-		char why[SESSION_REASON_MAX];
-
-		if (!(v->peers >> i & 1) ||
-		    !engine_verify(n->engine, i, why, node_now(n)))
-			continue;
-		v->peers &= ~(1U << i);
-		print_failure(v, n->engine->peers[i].name, why);
-	}
+	for (unsigned i = 0; i < n->engine->npeers; i++)
+		if (v->peers >> i & 1)
+			ask(n, v, i, argc == 1 && n->engine->npeers > 1);
+	if (!v->peers && !v->bad)
+		print_failure(v, "the tables", "nobody is master of anything");
 	statsock_on_close(c, forget_client, n);
 	settle(v);
 	node_settle(n);

@@ -525,7 +525,8 @@ struct session *engine_session(struct engine *e, unsigned peer);
 int engine_bulk(struct engine *e, unsigned peer, mono_t now);
 /*
  * Compares the tables now: ENGINE_VERIFIED follows, and the peer's audit.last.
- * Otherwise -EAGAIN and a sentence in why (at least SESSION_REASON_MAX bytes).
+ * Otherwise -EAGAIN, or -ENOENT where neither is master, and a sentence in why
+ * (at least SESSION_REASON_MAX bytes).
  */
 int engine_verify(struct engine *e, unsigned peer, char *why, mono_t now);
 /*

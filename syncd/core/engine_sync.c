@@ -49,35 +49,23 @@ static void new_epoch(struct engine *e, struct engine_peer *p,
 	p->say_word = true;
 }
 
-/* Who is master now, where one of the peers is, has what this node had to tell;
- * otherwise any that has it will do. */
+/* Who is master now, where one of the peers is, has what this node had to tell.
+ * Otherwise all have it: two old masters that relied on each other would both
+ * lose it to the bulk of a third. */
 static bool is_kept(const struct engine *e)
 {
-	bool anybody = false, master = false, kept = false;
+	bool all = true, master = false, kept = false;
 
 	for (unsigned i = 0; i < e->npeers; i++) {
 		bool has = engine_tx_in_sync(e, i);
 
-		anybody |= has;
+		all &= has;
 		if (engine_peer_is_master(&e->peers[i])) {
 			master = true;
 			kept |= has;
 		}
 	}
-	return master ? kept : anybody;
-}
-
-/* A peer that was not told everything while this node was master: there may be
- * connections that only we know. */
-static bool has_legacy(const struct engine *e)
-{
-	bool all = true, master = false;
-
-	for (unsigned i = 0; i < e->npeers; i++) {
-		all &= engine_tx_in_sync(e, i);
-		master |= engine_peer_is_master(&e->peers[i]);
-	}
-	return master ? !is_kept(e) : !all;
+	return master ? kept : all;
 }
 
 /* The others hear it from whoever has it. */
@@ -96,7 +84,8 @@ static void settle_legacy(struct engine *e, mono_t now)
 
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 {
-	e->legacy = !telling && has_legacy(e);
+	/* there may be connections that only we know */
+	e->legacy = !telling && !is_kept(e);
 	e->raise = e->bulk_lowers = false;
 	e->lower_at = e->raise_at = MONO_NEVER;
 	if (telling) /* connections stand still where windows are old */

@@ -338,9 +338,11 @@ int engine_verify(struct engine *e, unsigned peer, char *why, mono_t now)
 	if (e->masters && !engine_audit_may(e, peer))
 		return no(why, "%s is not in sync. statesync wait in-sync",
 			  p->name);
-	if (!e->masters && !p->word.tx_epoch)
-		return no(why, "neither %s nor this node is master of anything",
-			  p->name);
+	if (!e->masters && !p->word.tx_epoch) {
+		(void)no(why, "neither %s nor this node is master of anything",
+			 p->name);
+		return -ENOENT;
+	}
 	if (e->masters)
 		hurry(e, peer, now);
 	else if (session_send_audit(p->session, &m, now))

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lab import wait_for
+from test_gate import BIG, catch_bulk, joining
 
 PERIOD = "sync {\n\taudit-period = %s\n}"
 
@@ -171,6 +172,22 @@ def test_verify_under_traffic_is_clean(lab, pair):
     state = audit(one)
     assert state["repaired_missing"] + state["repaired_differing"] == 0, state
     churn.finish()
+
+
+@pytest.mark.full
+@pytest.mark.flows(BIG)
+def test_verify_during_a_bulk(lab, pair):
+    """It is too early, and it says so; afterwards it compares."""
+    joining(lab, pair)
+    pair.two.launch()
+    catch_bulk(pair.two, 20)
+    for node in pair.both():
+        code, _, err = node.tool("verify", timeout=120)
+        assert code == 1 and "not in sync" in err, err
+    for node in pair.both():
+        assert node.tool("wait", "in-sync", timeout=60)[0] == 0
+        code, out, err = node.tool("verify", timeout=120)
+        assert code == 0 and "EQUAL." in out, out + err
 
 
 @pytest.mark.full

@@ -5,15 +5,18 @@ written down in each test; that nobody's connection breaks is in all of them.
 
 import os
 import random
+import re
 import resource
 import signal
+import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from lab import sh, wait_for
+from lab import SHARED, sh, wait_for
 from pair import Traffic
 from upgrades import processes
 
@@ -104,6 +107,125 @@ def test_out_of_descriptors(lab, pair, host):
         node.log.read_text().lower(), node.tail()
     assert pair.one.tool("handover")[0] == 0
     pair.wait_master(pair.two)
+    all_is_well(pair, traffic)
+
+
+class Group:
+    """A control group of the machine's own, for memory."""
+
+    ROOT = Path("/sys/fs/cgroup/memory")
+
+    def __init__(self, name):
+        self.path = self.ROOT / name
+        self.path.mkdir()
+
+    def take(self, node):
+        (self.path / "cgroup.procs").write_text(str(node.proc.pid))
+
+    def limit(self, size):
+        (self.path / "memory.limit_in_bytes").write_text(str(size))
+
+    def used(self):
+        return int((self.path / "memory.usage_in_bytes").read_text())
+
+    def kills(self):
+        text = (self.path / "memory.oom_control").read_text()
+        return int(re.search(r"oom_kill (\d+)", text).group(1))
+
+    def close(self):
+        for pid in (self.path / "cgroup.procs").read_text().split():
+            (self.ROOT / "cgroup.procs").write_text(pid)
+        self.path.rmdir()
+
+
+@pytest.fixture
+def group(lab):
+    if not (Group.ROOT / "memory.limit_in_bytes").exists():
+        pytest.skip("no memory controller (cgroup v1) on this machine")
+    made = Group(lab.prefix)
+    yield made
+    made.close()
+
+
+def askers(node, count):
+    """So many that ask for much and read nothing."""
+    asking = []
+    for _ in range(count):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(str(node.sock))
+        s.sendall(b"flows --json\n")
+        asking.append(s)
+    return asking
+
+
+@pytest.mark.flows(60000)
+def test_memory_is_bounded(lab, pair, group):
+    """24 MB are enough for who tells the whole table, compares it, and has
+    more askers than it answers."""
+    pair.start()
+    traffic = Traffic(lab)
+    group.take(pair.one)
+    group.limit(24 << 20)
+    lab.tools.fill(50000)
+    pair.two.kill()
+    pair.two.launch().wait_up()
+    pair.wait_sync(60)
+    assert pair.one.tool("verify", timeout=60)[0] == 0
+    asking = askers(pair.one, 40)
+    lab.tools.fill(5000, first=60000)
+    time.sleep(1)
+    for s in asking:
+        s.close()
+    assert group.kills() == 0 and pair.one.is_all("MASTER")
+    all_is_well(pair, traffic)
+
+
+def test_out_of_memory(lab, pair, group):
+    """Whom the kernel kills for want of memory the other one replaces, as
+    after any other death."""
+    pair.start()
+    traffic = Traffic(lab)
+    pair.wait_equal()
+    group.take(pair.one)
+    group.limit(group.used() + (64 << 10))
+    asking = askers(pair.one, 40)
+    wait_for("it is killed", lambda: group.kills() > 0, 20)
+    pair.one.reap()
+    for s in asking:
+        s.close()
+    pair.wait_master(pair.two)
+    traffic.goes_on()
+    pair.one.launch().wait_up()
+    all_is_well(pair, traffic)
+
+
+# -- a clock
+
+def test_clock_set_back_an_hour(lab, pair):
+    """Nothing in the election, the lease or the link goes by the wall clock:
+    the master stays, answers its neighbours, hands over and takes again."""
+    clock = lab.dir / "behind"
+    clock.write_bytes(struct.pack("q", 0))
+    for node in pair.both():
+        node.prefix = ["env", "LD_PRELOAD=%s" % lab.tools.path("libsetback.so"),
+                       "STATESYNC_SETBACK=%s" % clock]
+    pair.start()
+    traffic = Traffic(lab)
+    before = pair.transitions()
+    with clock.open("r+b") as f:
+        f.write(struct.pack("q", 3600))
+    time.sleep(2)
+    assert pair.transitions() == before
+    for host, cable in (("client", "lan"), ("server", "wan")):
+        assert lab.tools.neighbour(host, SHARED[cable], "arp")["answered"] > 18
+    for node, other in ((pair.one, pair.two), (pair.two, pair.one)):
+        assert node.tool("handover")[0] == 0
+        pair.wait_master(other)
+        traffic.goes_on()
+    said = pair.one.status()["history"][0]["at"]
+    was = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() - 3500))
+    assert said < was, said  # it was set back for the daemon
+    assert pair.one.tool("verify", timeout=60)[0] == 0
     all_is_well(pair, traffic)
 
 

@@ -217,16 +217,16 @@ def test_mtu(lab, pair, mtu):
     flows_cross(lab, pair, 5000)
 
 
-def lossy(lab, cable):
-    """From now on a tenth of its packets is lost, each way."""
+def lossy(lab, cable, tenths=1):
+    """From now on so many of ten packets are lost, each way."""
     for gw in ("gw1", "gw2"):
         lab.nft(gw, """
             table ip bad {
                 chain in {
                     type filter hook prerouting priority -400
-                    iifname "%s" numgen random mod 10 == 0 drop
+                    iifname "%s" numgen random mod 10 < %d drop
                 }
-            }""" % cable)
+            }""" % (cable, tenths))
 
 
 def sends_again_soon():
@@ -266,6 +266,28 @@ def test_loss(lab, pair, cables):
         assert lag[len(lag) // 2] < 40
     lab.nft("gw1", "delete table ip bad")
     lab.nft("gw2", "delete table ip bad")
+    pair.wait_sync()
+    pair.wait_equal()
+    assert pair.transitions() == before
+
+
+@pytest.mark.full
+def test_a_third_is_lost(lab, pair):
+    """A link that is hardly one: it may go and come, and the peer hold, but
+    nobody's mastership moves, and when it is over the tables are equal."""
+    pair.start()
+    before = pair.transitions()
+    lossy(lab, "link", 3)
+    churn = lab.tools.churn(100, 60, "-k")
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        assert pair.one.is_all("MASTER") and pair.two.is_all("BACKUP")
+        time.sleep(0.1)
+    churn.interrupt()
+    print("connections", connections(pair.one), pair.one.peer()["broken"])
+    assert connections(pair.one) < 20
+    for gw in ("gw1", "gw2"):
+        lab.nft(gw, "delete table ip bad")
     pair.wait_sync()
     pair.wait_equal()
     assert pair.transitions() == before

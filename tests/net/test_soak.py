@@ -82,7 +82,7 @@ def lossy(lab, loss):
 @LOSS
 def test_a_minute(lab, pair, loss):
     lossy(lab, loss)
-    soak(lab, pair, 60, 15, 10000)
+    soak(lab, pair, 60, 15, 20000)
 
 
 @pytest.mark.long

@@ -45,13 +45,14 @@ table bridge split {
 NO_ADVERTS = ("ip protocol 112 drop", "ip6 nexthdr 112 drop")
 
 
-NO_LINK = 'iifname { "link-gw1", "link-gw2" } drop'
+NO_LINK = 'iifname { "link-gw1", "link-gw2", "link-gw3" } drop'
 
 
-def cut_off(switch, host):
-    """Nothing passes any switch from or to this node, nor over the link; what
-    it sends does not even teach a switch where it is."""
-    ports = '{ "lan-%s", "wan-%s" } drop' % (host, host)
+def cut_off(switch, *hosts):
+    """Nothing passes any switch from or to these nodes, nor over the link;
+    what they send does not even teach a switch where they are."""
+    ports = "{ %s } drop" % ", ".join('"%s-%s"' % (cable, host)
+                                      for host in hosts for cable in SHARED)
     switch(NO_LINK, "iifname " + ports, out=("oifname " + ports,))
 
 

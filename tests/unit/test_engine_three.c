@@ -406,6 +406,32 @@ START_TEST(what_is_told_on_the_way_out)
 }
 END_TEST
 
+/* After a split in three: that fw3 has it is nothing to rely on, it may take
+ * a bulk of fw1 as we do. */
+START_TEST(an_old_master_relies_on_no_other_old_one)
+{
+	struct engine_peer *fw1 = &e->peers[FW1], *fw3 = &e->peers[FW3];
+
+	says(FW1, CARP_MASTER, 0);
+	says(FW3, CARP_BACKUP, 100);
+	master();
+	fw1->live = false;
+	engine_sync_telling_changed(e, false, now);
+	ck_assert(e->legacy);
+	fw3->word.rx_epoch = fw3->tx.epoch;
+	engine_sync_settle(e, FW3, now);
+	ck_assert(e->legacy);
+	says(FW1, CARP_MASTER, 0);
+	fw1->word.rx_epoch = 0;
+	engine_sync_settle(e, FW1, now);
+	ck_assert(e->legacy);
+	fw1->tx.state = TX_STREAM;
+	fw1->word.rx_epoch = fw1->tx.epoch;
+	engine_sync_settle(e, FW1, now);
+	ck_assert(!e->legacy);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine_three");
@@ -431,6 +457,7 @@ int main(void)
 	tcase_add_test(t, the_better_copy_goes_first);
 	tcase_add_test(t, a_handover_goes_to_the_best);
 	tcase_add_test(t, what_is_told_on_the_way_out);
+	tcase_add_test(t, an_old_master_relies_on_no_other_old_one);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
