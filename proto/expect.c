@@ -134,7 +134,7 @@ static bool get_name(const char *m, char *name, size_t size)
 
 	if (len >= size)
 		return false;
-	memcpy(name, m, len);
+	memcpy(name, m, len + 1);
 	return true;
 }
 

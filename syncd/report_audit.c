@@ -38,9 +38,7 @@ json_t *report_audit_json(const struct node *n, unsigned peer)
 	json_t *o = json_object();
 
 	put(o, "age_s",
-	    r->at.ns ? json_real((double)(mono_diff(n->last, r->at) / MONO_MS) /
-				 1e3)
-		     : json_null());
+	    r->at.ns ? seconds(mono_diff(n->last, r->at)) : json_null());
 	put(o, "compared", number(r->count[AUDIT_COMPARED]));
 	put(o, "changed", number(r->count[AUDIT_CHANGED]));
 	put(o, "missing", number(r->count[AUDIT_MISSING]));
@@ -49,7 +47,7 @@ json_t *report_audit_json(const struct node *n, unsigned peer)
 	put(o, "kinds", kinds(r));
 	put(o, "unsettled", number(r->count[AUDIT_UNSETTLED]));
 	put(o, "repaired", number(r->count[AUDIT_REPAIRED]));
-	put(o, "seconds", json_real((double)r->count[AUDIT_TOOK_MS] / 1e3));
+	put(o, "seconds", thousandths((int64_t)r->count[AUDIT_TOOK_MS]));
 	put(o, "rounds", number(a->rounds));
 	put(o, "given_up", number(a->given_up));
 	put(o, "repaired_missing", number(a->repaired[0]));

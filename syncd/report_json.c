@@ -17,7 +17,7 @@
 
 static json_t *milliseconds(int64_t ns)
 {
-	return json_real((double)(ns / MONO_US) / 1e3);
+	return thousandths(ns / MONO_US);
 }
 
 double report_wall(struct node *n, mono_t at)
@@ -52,7 +52,7 @@ static json_t *steps(const struct history_entry *h)
 	for (int i = 0; i < STEP_COUNT; i++)
 		if (h->step_us[i] >= 0)
 			put(o, history_step_name((enum history_step)i),
-			    json_real((double)h->step_us[i] / 1e3));
+			    thousandths(h->step_us[i]));
 	return o;
 }
 

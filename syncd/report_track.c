@@ -17,14 +17,13 @@ json_t *report_track_json(struct node *n, unsigned vhost)
 
 	for (size_t i = 0; i < c->num_tracks; i++) {
 		const struct track *t = node_track_get(n, vhost, i);
-		int64_t ms = mono_diff(n->last, t->since) / MONO_MS;
 		json_t *o = json_object();
 
 		put(o, "kind", json_string(track_kind_name(t->conf->kind)));
 		put(o, "name", json_string(t->conf->name));
 		put(o, "state", json_string(track_state_name(t->state)));
 		put(o, "weight", json_integer(t->conf->weight));
-		put(o, "since_s", json_real((double)ms / 1e3));
+		put(o, "since_s", seconds(mono_diff(n->last, t->since)));
 		put(o, "exit_status",
 		    t->status < 0 ? json_null() : json_integer(t->status));
 		put(o, "why", *t->why ? json_string(t->why) : json_null());

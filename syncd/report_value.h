@@ -20,10 +20,15 @@ static inline json_t *number(uint64_t v)
 	return json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v);
 }
 
+static inline json_t *thousandths(int64_t n)
+{
+	return json_real((double)n / 1e3);
+}
+
 /* To the millisecond. */
 static inline json_t *seconds(int64_t ns)
 {
-	return json_real((double)(ns / MONO_MS) / 1e3);
+	return thousandths(ns / MONO_MS);
 }
 
 #endif

@@ -143,7 +143,8 @@ struct engine_rx {
 	bool refused;		 /* one of them, and not for want of room */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
 	uint64_t last_epoch;	 /* of its last word */
-	bool unswept;		 /* another peer told us, too */
+	bool alone;		 /* no other peer told us when it began */
+	bool unswept;		 /* another one did meanwhile */
 	mono_t labels_at; /* the last time that our kernel kept no labels */
 	int64_t retry_full_ns; /* after such a failure, doubled by each */
 	int64_t retry_soon_ns; /* after others, doubled by each in a minute */

@@ -162,6 +162,7 @@ void engine_rx_settle(struct engine *e, unsigned peer, mono_t now)
 	rx->started = now;
 	rx->result = BULK_RUNNING;
 	rx->entries = rx->total = rx->suspects = rx->missing = 0;
+	rx->alone = !engine_others_tell(e, peer);
 	/* it sets timeouts anew, but not of what was handed to another one */
 	e->raise &= e->masters > 0 || adopts(e);
 	if (marks(e, peer))

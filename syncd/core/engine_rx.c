@@ -63,6 +63,16 @@ static void answer(struct engine *e, unsigned peer, bool ok, const char *why)
 	snprintf(a->log.text, sizeof(a->log.text), "%s", why);
 }
 
+/* A master has some from one that was: the others were not told of that. */
+static void tell_the_others(struct engine *e, unsigned peer, mono_t now)
+{
+	if (!e->masters || engine_peer_is_master(&e->peers[peer]))
+		return;
+	for (unsigned i = 0; i < e->npeers; i++)
+		if (i != peer)
+			engine_sync_gap(e, i, engine_rx_differently, now);
+}
+
 void engine_rx_failed(struct engine *e, unsigned peer, const char *why,
 		      int64_t retry_ns, mono_t now)
 {
@@ -73,6 +83,8 @@ void engine_rx_failed(struct engine *e, unsigned peer, const char *why,
 	/* what was marked for it gets a copy's timeout again */
 	if (rx->suspects && !e->masters)
 		e->raise = true;
+	if (rx->state == RX_RUNNING && rx->entries)
+		tell_the_others(e, peer, now);
 	rx->state = RX_IDLE;
 	rx->result = BULK_FAILED;
 	e->peers[peer].bulks[BULK_FAILED]++;
@@ -118,16 +130,6 @@ static void fill_gaps(struct engine *e)
 	for (size_t i = 0; i < e->npeers; i++)
 		if (e->peers[i].heard && !e->peers[i].word.tx_epoch)
 			e->peers[i].rx.gap[0] = '\0';
-}
-
-/* A master has it all from one that was: the others were not told of that. */
-static void tell_the_others(struct engine *e, unsigned peer, mono_t now)
-{
-	if (!e->masters || engine_peer_is_master(&e->peers[peer]))
-		return;
-	for (unsigned i = 0; i < e->npeers; i++)
-		if (i != peer)
-			engine_sync_gap(e, i, engine_rx_differently, now);
 }
 
 static void complete(struct engine *e, unsigned peer, mono_t now)
@@ -381,8 +383,8 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 	}
 	/* who is master of nothing sends nothing: that confirms nothing. Where
 	 * there was no room, what goes now makes some. */
-	rx->unswept =
-		rx->bulk_epoch && !e->masters && engine_others_tell(e, peer);
+	rx->unswept = rx->bulk_epoch && !e->masters &&
+		      (!rx->alone || engine_others_tell(e, peer));
 	if (rx->suspects && rx->bulk_epoch && !e->masters && !rx->refused) {
 		if (!rx->unswept) {
 			rx->state = RX_SWEEP;
@@ -414,7 +416,9 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 			       c->flow.status & IPS_SEEN_REPLY;
 		if (c->op == FLOW_NEW)
 			ended_forget(&p->rx.ended, &c->flow);
-		if (ev->flows.bulk && ended_has(&p->rx.ended, &c->flow))
+		/* nobody would tell of what a bulk brought that was given up */
+		if (ev->flows.bulk && (p->rx.state != RX_RUNNING ||
+				       ended_has(&p->rx.ended, &c->flow)))
 			continue;
 		engine_audit_touch(e, &c->flow);
 		engine_lower_changed(e, &c->flow);

@@ -47,7 +47,7 @@ struct call {
 	struct ct_inject *in;
 	struct inject_work *w;
 	const struct flow_change *ops;
-	size_t n, left;
+	uint16_t n, left; /* at most INJECT_OPS_MAX */
 	uint8_t *results;
 };
 
@@ -297,11 +297,12 @@ static void give_up(struct call *c)
 int ct_inject_apply(struct ct_inject *in, const struct flow_change *ops,
 		    size_t n, uint8_t *results)
 {
-	struct call c = { .in = in, .w = in->work, .ops = ops, .n = n };
+	struct call c = { .in = in, .w = in->work, .ops = ops };
 	int ret;
 
 	if (n > INJECT_OPS_MAX)
 		return -EINVAL;
+	c.n = (uint16_t)n;
 	c.results = results;
 	in->labels_asked = false;
 	start_ops(&c);

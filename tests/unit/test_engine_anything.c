@@ -293,6 +293,7 @@ START_TEST(anything_in_any_order)
 	session_offer(h, &(struct session_place){ 0 });
 	reconnect();
 	session_down(h);
+	(void)session_restart(h); /* it keeps nothing of before for us */
 	session_offer(h, &(struct session_place){ 0 });
 	engine_peer_down(e, 0, "the test", now);
 	settle();

@@ -47,75 +47,6 @@ START_TEST(a_bulk_of_the_new_master_fills_the_gap_of_the_old_one)
 }
 END_TEST
 
-/* We are master, and both have all of it. */
-static void master(void)
-{
-	e->vhosts[0].carp.state = CARP_MASTER;
-	e->masters = 1;
-	for (unsigned i = 0; i < 2; i++) {
-		e->peers[i].tx.state = TX_STREAM;
-		e->peers[i].tx.epoch = 3;
-		e->peers[i].word.rx_epoch = 3;
-	}
-}
-
-static void bulk_ends(unsigned peer)
-{
-	const struct session_event ev = {
-		.type = SESSION_BULK_END,
-		.bulk_end = { .id = e->peers[peer].rx.id, .complete = true },
-	};
-
-	e->peers[peer].rx.state = RX_RUNNING;
-	e->peers[peer].rx.bulk_epoch = e->peers[peer].word.tx_epoch;
-	engine_rx_bulk_end(e, peer, &ev, now);
-}
-
-/* While two tell, what one of them does not have is not gone. */
-START_TEST(nothing_is_swept_while_two_tell)
-{
-	struct engine_rx *rx = &e->peers[FW1].rx;
-
-	e->table = 10;
-	says(FW1, CARP_MASTER, 0);
-	says(FW3, CARP_MASTER, 100);
-	rx->epoch = 0;
-	engine_rx_settle(e, FW1, now);
-	ck_assert_int_eq(rx->state, RX_ASKED); /* no copy is marked */
-	rx->suspects = 5; /* it was, before the other one began to tell */
-	bulk_ends(FW1);
-	ck_assert_int_eq(rx->result, BULK_DONE);
-	ck_assert(e->raise);
-	ck_assert(engine_rx_in_sync(e, FW1));
-	/* one alone is left, and this node is no worse for the bulk after it */
-	engine_rx_settle(e, FW1, now);
-	ck_assert_int_eq(rx->state, RX_IDLE);
-	says(FW3, CARP_BACKUP, 100);
-	engine_rx_settle(e, FW1, now);
-	ck_assert_int_eq(rx->state, RX_MARK);
-	ck_assert_uint_eq(engine_peer_holds(e), 0);
-	rx->suspects = 5;
-	bulk_ends(FW1);
-	ck_assert_int_eq(rx->state, RX_SWEEP);
-}
-END_TEST
-
-/* The marks of a second one would be swept by the first. */
-START_TEST(copies_are_marked_for_one_bulk)
-{
-	e->table = 10;
-	says(FW1, CARP_MASTER, 0);
-	says(FW3, CARP_BACKUP, 100);
-	e->peers[FW1].rx.epoch = 0;
-	e->peers[FW3].rx.state = RX_SWEEP;
-	engine_rx_settle(e, FW1, now);
-	ck_assert_int_eq(e->peers[FW1].rx.state, RX_IDLE);
-	e->peers[FW3].rx.state = RX_IDLE;
-	engine_rx_settle(e, FW1, now);
-	ck_assert_int_eq(e->peers[FW1].rx.state, RX_MARK);
-}
-END_TEST
-
 static void tells_no_more(unsigned peer)
 {
 	e->peers[peer].word.tx_epoch = 9;
@@ -406,32 +337,6 @@ START_TEST(what_is_told_on_the_way_out)
 }
 END_TEST
 
-/* After a split in three: that fw3 has it is nothing to rely on, it may take
- * a bulk of fw1 as we do. */
-START_TEST(an_old_master_relies_on_no_other_old_one)
-{
-	struct engine_peer *fw1 = &e->peers[FW1], *fw3 = &e->peers[FW3];
-
-	says(FW1, CARP_MASTER, 0);
-	says(FW3, CARP_BACKUP, 100);
-	master();
-	fw1->live = false;
-	engine_sync_telling_changed(e, false, now);
-	ck_assert(e->legacy);
-	fw3->word.rx_epoch = fw3->tx.epoch;
-	engine_sync_settle(e, FW3, now);
-	ck_assert(e->legacy);
-	says(FW1, CARP_MASTER, 0);
-	fw1->word.rx_epoch = 0;
-	engine_sync_settle(e, FW1, now);
-	ck_assert(e->legacy);
-	fw1->tx.state = TX_STREAM;
-	fw1->word.rx_epoch = fw1->tx.epoch;
-	engine_sync_settle(e, FW1, now);
-	ck_assert(!e->legacy);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("engine_three");
@@ -443,8 +348,6 @@ int main(void)
 	tcase_add_test(t, a_dead_peer_holds_only_whose_master_is_not_heard);
 	tcase_add_test(t,
 		       a_bulk_of_the_new_master_fills_the_gap_of_the_old_one);
-	tcase_add_test(t, nothing_is_swept_while_two_tell);
-	tcase_add_test(t, copies_are_marked_for_one_bulk);
 	tcase_add_test(t, who_tells_no_more_has_told_the_master);
 	tcase_add_test(t, who_has_more_than_one_told_tells_it);
 	tcase_add_test(t, who_takes_from_an_old_master_tells_the_others);
@@ -457,7 +360,6 @@ int main(void)
 	tcase_add_test(t, the_better_copy_goes_first);
 	tcase_add_test(t, a_handover_goes_to_the_best);
 	tcase_add_test(t, what_is_told_on_the_way_out);
-	tcase_add_test(t, an_old_master_relies_on_no_other_old_one);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

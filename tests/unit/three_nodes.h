@@ -77,4 +77,28 @@ static inline void says(unsigned peer, enum carp_state state, unsigned advskew)
 	};
 }
 
+/* We are master, and both have all of it. */
+static inline void master(void)
+{
+	e->vhosts[0].carp.state = CARP_MASTER;
+	e->masters = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		e->peers[i].tx.state = TX_STREAM;
+		e->peers[i].tx.epoch = 3;
+		e->peers[i].word.rx_epoch = 3;
+	}
+}
+
+static inline void bulk_ends(unsigned peer)
+{
+	const struct session_event ev = {
+		.type = SESSION_BULK_END,
+		.bulk_end = { .id = e->peers[peer].rx.id, .complete = true },
+	};
+
+	e->peers[peer].rx.state = RX_RUNNING;
+	e->peers[peer].rx.bulk_epoch = e->peers[peer].word.tx_epoch;
+	engine_rx_bulk_end(e, peer, &ev, now);
+}
+
 #endif
