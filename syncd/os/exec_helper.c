@@ -261,6 +261,7 @@ static char *with_env(const char *command, const char *text, size_t len)
 	char *all = malloc(size + len + 1);
 
 	if (all) {
+		/* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 		memcpy(all, command, size);
 		memcpy(all + size, text, len + 1);
 	}

@@ -344,8 +344,8 @@ void httpsock_free(struct httpsock *hs)
 {
 	if (!hs)
 		return;
-	while (hs->clients)
-		client_free(hs->clients);
+	while (hs->clients) /* client_free() takes it off the list */
+		client_free(hs->clients); /* NOLINT(*-unix.Malloc) */
 	if (hs->listener)
 		evconnlistener_free(hs->listener);
 	if (hs->pause)

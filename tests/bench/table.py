@@ -187,4 +187,4 @@ def show(got):
     if parts:
         _failover(parts)
     for name, why in got["skipped"].items():
-        print("not measured: %s: %s" % (name, why.splitlines()[0]))
+        print("not measured: %s: %s" % (name, why.partition("\n")[0]))
