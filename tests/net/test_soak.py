@@ -62,7 +62,7 @@ def verified(pair):
     """`verify` on both nodes, each with its words."""
     said = []
     for node in pair.both():
-        code, out, err = node.tool("verify", timeout=120)
+        code, out, err = node.tool("verify", timeout=300)
         said.append(out + err)
         assert code == 0, said
     return said
@@ -77,7 +77,7 @@ def lossy(lab, loss):
 
 
 @pytest.mark.full
-@pytest.mark.limit(240)
+@pytest.mark.limit(600)
 @pytest.mark.flows(1500000)
 @LOSS
 def test_a_minute(lab, pair, loss):
