@@ -15,6 +15,7 @@ import limits  # noqa: E402
 import matrix  # noqa: E402
 from lab import Lab, catch_signals  # noqa: E402
 from pair import Pair  # noqa: E402
+from trio import Trio  # noqa: E402
 
 
 def pytest_configure(config):
@@ -84,6 +85,11 @@ def lab(request, limit):
 @pytest.fixture
 def pair(lab):
     return Pair(lab)
+
+
+@pytest.fixture
+def trio(lab):
+    return Trio(lab)
 
 
 @pytest.hookimpl(hookwrapper=True)

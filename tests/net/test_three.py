@@ -7,14 +7,8 @@ import pytest
 
 from lab import wait_for
 from pair import Traffic
-from trio import Trio
 
 pytestmark = pytest.mark.lab(gateways=3)
-
-
-@pytest.fixture
-def trio(lab):
-    return Trio(lab)
 
 
 @pytest.mark.full

@@ -9,7 +9,6 @@ from talk import Talk
 from test_audit import flows_of_clients, numbers, tuple_of
 from test_sets import listed
 from test_split import cut_off, switch  # noqa: F401, a fixture
-from trio import Trio
 
 pytestmark = [pytest.mark.lab(gateways=3), pytest.mark.full]
 SETS = """
@@ -24,11 +23,6 @@ sync {
 	sets-period = "1s"
 }
 """
-
-
-@pytest.fixture
-def trio(lab):
-    return Trio(lab)
 
 
 def test_audit(lab, trio):
