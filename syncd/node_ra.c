@@ -12,6 +12,7 @@
  */
 #include "node.h"
 
+#include <assert.h>
 #include <string.h>
 #include <time.h>
 
@@ -56,11 +57,13 @@ static void add_prefix(struct carp_ra *ra, const struct in6_addr *addr)
 static int advertise(struct node *n, const struct node_vhost *v)
 {
 	struct carp_ra ra = { .lifetime_s = LIFETIME_S };
+	const struct vip_addr *src = source(v);
 	uint8_t frame[CARP_RA_FRAME_MAX];
 	size_t len;
 
+	assert(src); /* else node_ra_set() has made no timer */
 	memcpy(ra.mac, v->vip.mac, sizeof(ra.mac));
-	memcpy(ra.src.b, source(v)->addr6.s6_addr, sizeof(ra.src.b));
+	memcpy(ra.src.b, src->addr6.s6_addr, sizeof(ra.src.b));
 	for (size_t i = 0; i < v->vip.addr_count; i++) {
 		const struct vip_addr *a = &v->addrs[i];
 

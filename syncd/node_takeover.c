@@ -21,6 +21,9 @@
 #include "node_ifstated.h"
 #include "notify.h"
 
+/* More adverts than a socket holds. */
+#define WAITING_MAX 16384
+
 bool node_upgrade_given(struct node *n)
 {
 	int fd = launcher_given();
@@ -183,6 +186,23 @@ static void on_old_gone(evutil_socket_t fd, short what, void *arg)
 	notify("READY=1");
 }
 
+/* Both had sockets: what waits in ours the old one has heard, and would be
+ * taken for a replay. */
+static void forget_adverts(struct node *n)
+{
+	struct carp_packet p;
+	enum carp_refusal why;
+	uint8_t byte;
+
+	for (size_t i = 0; i < n->nifaces; i++) {
+		struct carpsock *s = &n->ifaces[i].carp;
+
+		for (int k = 0; k < WAITING_MAX && carpsock_fd(s) >= 0; k++)
+			if (carpsock_read(s, &byte, 1, &p, &why))
+				break;
+	}
+}
+
 static int take(struct node *n)
 {
 	static const struct handoff_msg done = { .type = HANDOFF_TAKEN };
@@ -193,8 +213,10 @@ static int take(struct node *n)
 		err = handoff_recv(u->fd, &u->msg, UPGRADE_READY_MS);
 	if (!err && u->msg.type != HANDOFF_COMMIT)
 		err = -EPROTO;
-	if (!err)
-		err = adopt(n, &u->msg);
+	if (err)
+		return err;
+	forget_adverts(n);
+	err = adopt(n, &u->msg);
 	if (err)
 		return err;
 	node_settle(n); /* with the demotion that is told */

@@ -29,30 +29,31 @@ const char *client_path(void)
 	return path && *path ? path : STATSOCK_DEFAULT_PATH;
 }
 
-/* A stream to the daemon: 0 and *out, or -errno. */
-static int open_daemon(int silence_s, FILE **out)
+/* A stream to the daemon, or NULL and *err is -errno. */
+static FILE *open_daemon(int silence_s, int *err)
 {
 	const struct timeval tv = { .tv_sec = silence_s };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	const char *path = client_path();
-	int fd, err;
+	FILE *f = NULL;
+	int fd;
 
+	*err = -ENAMETOOLONG;
 	if (strlen(path) >= sizeof(un.sun_path))
-		return -ENAMETOOLONG;
+		return NULL;
 	memcpy(un.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	*err = -errno;
 	if (fd < 0)
-		return -errno;
+		return NULL;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	if (!connect(fd, (struct sockaddr *)&un, sizeof(un))) {
-		*out = fdopen(fd, "r");
-		if (*out)
-			return 0;
-	}
-	err = errno;
-	close(fd);
-	return -err;
+	if (!connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		f = fdopen(fd, "r");
+	*err = -errno;
+	if (!f)
+		close(fd);
+	return f;
 }
 
 /* "ok", "no: ...", "error: ..."; false for any other line. */
@@ -146,9 +147,10 @@ static bool has_ended(FILE *f)
 static FILE *open_stream(int silence_s)
 {
 	struct answer answer;
-	FILE *f;
+	int err;
+	FILE *f = open_daemon(silence_s, &err);
 
-	if (open_daemon(silence_s, &f))
+	if (!f)
 		return NULL;
 	if (!ask_on(f, "prompt i", forget_line, NULL, &answer) &&
 	    answer.status == EXIT_YES)
@@ -181,10 +183,10 @@ int client_ask_again(FILE **stream, const char *request, int silence_s,
 int client_ask(const char *request, int silence_s, client_line_fn *fn,
 	       void *arg, struct answer *answer)
 {
-	FILE *f;
-	int rc = open_daemon(silence_s, &f);
+	int rc;
+	FILE *f = open_daemon(silence_s, &rc);
 
-	if (rc)
+	if (!f)
 		return rc;
 	rc = ask_on(f, request, fn, arg, answer);
 	fclose(f);

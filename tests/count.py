@@ -44,10 +44,9 @@ def of_pytest(path):
     return found
 
 
-def of_network_tests(directory):
+def of_network_tests(path, again):
     """What failed counts by its second try; a first one never vanishes."""
-    passed, failed, skipped = of_pytest(directory / "pytest.xml")
-    again = directory / "pytest-again.xml"
+    passed, failed, skipped = of_pytest(path)
     if again.exists():
         healed = failed & of_pytest(again)[0]
         for name in sorted(healed):
@@ -64,7 +63,8 @@ def of_fuzz(path):
 
 def main(directory):
     total = [0, 0, 0]
-    for path in sorted(Path(directory).iterdir()):
+    again = Path(directory) / "again.xml"
+    for path in sorted(again.parent.iterdir()):
         if path.suffix == ".missing":
             print("no result of", path.stem)
             part = (0, 1, 0)
@@ -75,8 +75,8 @@ def main(directory):
             part = of_meson(path)
         elif path.name == "fuzz.txt":
             part = of_fuzz(path)
-        elif path.name == "pytest.xml":
-            part = of_network_tests(path.parent)
+        elif path.suffix == ".xml" and path != again:
+            part = of_network_tests(path, again)
         else:
             continue
         total = [a + b for a, b in zip(total, part)]
@@ -86,9 +86,8 @@ def main(directory):
 
 if __name__ == "__main__":
     if sys.argv[1] == "--failed":
-        results = Path(sys.argv[2]) / "pytest.xml"
-        if results.exists():
-            print(*sorted(of_pytest(results)[1]), sep="\n", end="\n"
-                  if of_pytest(results)[1] else "")
+        for results in sorted(Path(sys.argv[2]).glob("*.xml")):
+            for name in sorted(of_pytest(results)[1]):
+                print(name)
         sys.exit(0)
     sys.exit(main(sys.argv[1]))

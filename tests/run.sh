@@ -3,8 +3,9 @@
 # usage: tests/run.sh [quick|full|long] [pytest options]
 # Installs what is missing, builds, runs the unit tests under ASan and UBSan,
 # but for quick each fuzz target for a minute (long: an hour), and the network
-# tests of that tier; full also asks whether these tests would notice (mutants)
-# and what they run (coverage). The last line sums them up.
+# tests of that tier; full also asks what tools see in the sources (analysis),
+# whether these tests would notice (mutants), and what they run (coverage). The
+# last line sums them up.
 # WERROR=true makes every warning an error, as in CI.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -33,7 +34,9 @@ configured() { # DIRECTORY OPTIONS...
 		  return 1; }
 }
 
-contrib/install-missing build lab test || fail "packages are missing"
+groups="build lab test"
+[ $tier = quick ] || groups="$groups full package"
+contrib/install-missing $groups || fail "packages are missing"
 configured build "-Dwerror=${WERROR:-false}" || fail "build failed"
 configured build-asan "-Dwerror=${WERROR:-false}" \
 	-Db_sanitize=address,undefined -Db_lundef=false ||
@@ -65,9 +68,29 @@ long) tests/fuzz/run -s 3600 2>&1 | tee "$results/fuzz.txt" ;;
 esac
 
 export PYTHONDONTWRITEBYTECODE=1 STATESYNC_BUILD=$PWD/build
-/usr/bin/python3 -m pytest -q -rs -m "$tests" \
-	--junitxml="$results/pytest.xml" tests/net "$@"
-[ -s "$results/pytest.xml" ] || : >"$results/pytest.missing"
+network_tests() { # NAME OPTIONS...
+	name=$1; shift
+	/usr/bin/python3 -m pytest -q -rs --junitxml="$results/$name.xml" \
+		tests/net "$@"
+	[ -s "$results/$name.xml" ] || : >"$results/$name.missing"
+}
+of_the_tests() { # NAME COMMAND...: counts as one test
+	name=$1; shift
+	if "$@"; then : >"$results/$name.passed"
+	else : >"$results/$name.failed"; fi
+}
+# Most of them wait most of the time: two at once, and beside them, with what
+# they leave of the processors, what only computes. What fills a table wants
+# the machine for itself.
+case $tier in
+full)
+	of_the_tests analysis nice -n 19 tests/analysis >"$results/analysis" 2>&1 &
+	network_tests pytest-small -n 2 -m "($tests) and not flows" "$@"
+	wait
+	cat "$results/analysis"
+	network_tests pytest-large -m "($tests) and flows" "$@" ;;
+*) network_tests pytest -m "$tests" "$@" ;;
+esac
 # Both nodes share this machine's processors and its one connection table with
 # whatever else runs here: what failed has one more try, and is named.
 /usr/bin/python3 tests/count.py --failed "$results" >"$results.again"
@@ -75,14 +98,9 @@ if [ -s "$results.again" ]; then
 	echo "once more:"; cat "$results.again"
 	tr '\n' '\0' <"$results.again" |
 		xargs -0 /usr/bin/python3 -m pytest -q \
-			--junitxml="$results/pytest-again.xml"
+			--junitxml="$results/again.xml"
 fi
 rm -f "$results.again"
-of_the_tests() { # NAME COMMAND...: counts as one test
-	name=$1; shift
-	if "$@"; then : >"$results/$name.passed"
-	else : >"$results/$name.failed"; fi
-}
 if [ $tier = full ]; then
 	of_the_tests mutants tests/mutants/run
 	of_the_tests coverage tests/coverage whole

@@ -91,7 +91,7 @@ static void groups_close(int *fds, size_t count)
 	free(fds);
 }
 
-/* One more socket at the end of the array. */
+/* One more socket at the end of the array: it, or -errno. */
 static int groups_grow(int **fds, size_t *count)
 {
 	int *more = realloc(*fds, (*count + 1) * sizeof(*more));
@@ -102,8 +102,7 @@ static int groups_grow(int **fds, size_t *count)
 	more[*count] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (more[*count] < 0)
 		return -errno;
-	(*count)++;
-	return 0;
+	return more[(*count)++];
 }
 
 /* 0, also where the socket is in the group already, or -errno. */
@@ -129,18 +128,16 @@ static void groups_join(struct neigh6 *n)
 {
 	size_t count = 0, i;
 	int *fds = NULL;
-	int r = 0;
+	int fd = -1, r = 0;
 
 	for (i = 0; i < n->entry_count && !r; i++) {
 		const struct in6_addr *a = &n->entries[i].addr;
 
-		r = count ? group_join(fds[count - 1], n->sock.ifindex, a)
-			  : -ENOBUFS;
+		r = count ? group_join(fd, n->sock.ifindex, a) : -ENOBUFS;
 		if (r != -ENOBUFS && r != -ENOMEM)
 			continue;
-		r = groups_grow(&fds, &count);
-		if (!r)
-			r = group_join(fds[count - 1], n->sock.ifindex, a);
+		fd = groups_grow(&fds, &count);
+		r = fd < 0 ? fd : group_join(fd, n->sock.ifindex, a);
 	}
 	groups_close(n->groups, n->group_count);
 	n->groups = fds;

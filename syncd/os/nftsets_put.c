@@ -235,7 +235,7 @@ unsigned nftsets_apply(struct nftsets *s, unsigned set,
 		.n = n,
 		.results = results,
 	};
-	bool in[SET_FRAME_MAX];
+	bool in[SET_FRAME_MAX] = { false };
 	bool left = true;
 
 	memset(results, NO_RESULT, n);

@@ -203,7 +203,7 @@ void peersock_dial(evutil_socket_t unused, short what, void *arg)
 {
 	struct path *path = arg;
 	struct peersock *ps = path->peer->ps;
-	struct sockaddr_storage to;
+	struct sockaddr_storage to = path->conf.theirs.address;
 	struct conn *c;
 	int fd, err;
 
@@ -212,8 +212,6 @@ void peersock_dial(evutil_socket_t unused, short what, void *arg)
 		return;
 	fd = peersock_socket(ps, &path->conf.ours, false);
 	err = fd < 0 ? -fd : -resolve(&path->conf.theirs, &to);
-	if (err)
-		to = path->conf.theirs.address;
 	c = peersock_conn_new(ps, path, fd, &to);
 	if (!c) {
 		peersock_retry(path);

@@ -94,13 +94,21 @@ def trio(lab):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    outcome = yield
-    if call.when == "call":
-        item.report = outcome.get_result()
+    report = (yield).get_result()
+    if call.when != "call":
+        return
+    item.report = report
     marker = item.get_closest_marker("matrix")
-    if marker and call.when == "call":
+    if marker:
         params = item.callspec.params if hasattr(item, "callspec") else {}
-        matrix.take(*marker.args, params.get("way", "handover"), item.report)
+        matrix.take(*marker.args, params.get("way", "handover"), report)
+    report.user_properties.append(("matrix", matrix.news()))
+
+
+def pytest_runtest_logreport(report):
+    """Also in the process that only hears of what others ran."""
+    if report.when == "call":
+        matrix.fill(dict(report.user_properties)["matrix"])
 
 
 def pytest_terminal_summary(terminalreporter):

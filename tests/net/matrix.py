@@ -7,18 +7,34 @@ KINDS = {"handover": "H", "lan cut": "C", "SIGKILL": "K", "SIGSTOP": "S",
 COLUMNS = ("none", "snat", "range", "dnat", "both", "masquerade")
 
 cells = {}  # (row, column): {kind: True, False}
-reasons = {}  # (row, column): why it cannot be; or a row's remark
+reasons = {}  # (row, column): why it cannot be
+recorded = []  # by the test that runs: (row, column, kind, result)
 
 
 def record(row, column, kind, good):
     """One cell in one kind of failover; the worst result stays."""
-    kinds = cells.setdefault((row, column), {})
-    kinds[kind] = kinds.get(kind, True) and bool(good)
+    recorded.append((row, column, kind, bool(good)))
 
 
 def cannot(row, column, reason):
     """The cell will never be: the reason is the protocol's or the kernel's."""
-    reasons[row, column] = reason
+    recorded.append((row, column, None, reason))
+
+
+def news():
+    """What was recorded since the last call."""
+    entries = recorded[:]
+    recorded.clear()
+    return entries
+
+
+def fill(entries):
+    for row, column, kind, result in entries:
+        if kind is None:
+            reasons[row, column] = result
+        else:
+            kinds = cells.setdefault((row, column), {})
+            kinds[kind] = kinds.get(kind, True) and result
 
 
 def take(row, column, kind, report):

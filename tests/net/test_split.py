@@ -245,5 +245,6 @@ def test_two_masters_translated_alike(lab, pair, switch):
     pair.wait_sync()
     pair.wait_equal()
     assert len(holders("gw1")) == 1 and holders("gw1") == holders("gw2")
-    flows = pair.master().status()["flows"]
-    assert flows["failed"]["clash"] + flows["merged"]["ousted"] == 1, flows
+    flows = [n.status()["flows"] for n in pair.both()]
+    assert sum(f["failed"]["clash"] + f["merged"]["ousted"]
+               for f in flows) >= 1, flows
