@@ -131,6 +131,9 @@ struct flow_change {
 	enum flow_op op;
 	struct flow flow;
 	enum flow_merge merge;
+	/* no packet has passed there since its timeout was raised (FLOW_COPY
+	 * that is merged); never sent */
+	bool raised;
 };
 
 /* Size in bytes of an address of that family; 0 for an unknown family. */

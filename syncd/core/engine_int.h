@@ -16,6 +16,7 @@
  * engine_addresses.c whose addresses: ours, a peer's
  * engine_sync.c      flows out: events, gaps, bulks
  * engine_rx.c        flows in: injection, bulks, what is missing
+ * engine_told.c      what a peer told, as a change for our kernel
  * engine_ask.c       when we ask to be told all
  * engine_result.c    what our kernel says to what we are told
  * engine_resume.c    streams that go on after their link was down
@@ -340,14 +341,16 @@ void engine_merge_masters(struct engine *e, unsigned masters);
 /* Is what the peer tells merged with what is here, and who prevails? */
 enum flow_merge engine_merge(const struct engine *e, unsigned peer);
 
+/* --- engine_told.c */
+/* One change for our kernel that a peer told, alone or in a bulk. False: it is
+ * not to be had here (rules 2). */
+bool engine_op_told(struct engine *e, const struct flow_change *c,
+		    unsigned peer);
+
 /* --- engine_dump.c: dumps of our table, and injection */
 /* One change for our kernel, made from a dump. */
 void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 	       uint32_t timeout_s);
-/* One that a peer told, alone or in a bulk. False: it is not to be had here
- * (rules 2). */
-bool engine_op_told(struct engine *e, const struct flow_change *c,
-		    unsigned peer);
 /* The dump that serves this peer is wanted no more. */
 void engine_dump_cancel(struct engine *e, enum engine_dump what, unsigned peer);
 mono_t engine_dump_deadline(const struct engine *e);

@@ -390,8 +390,8 @@ void engine_set_looked(struct engine *e, const struct set_elem *list, size_t n,
 	s->next = mono_add(s->next, (int64_t)sent * (MONO_S / ENGINE_SET_RATE));
 	if (more)
 		return;
+	look_ended(e, t, now); /* its last news are also theirs of s->whole */
 	s->looking = false;
-	look_ended(e, t, now);
 	if (!s->again)
 		s->whole = 0;
 }

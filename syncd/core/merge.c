@@ -200,16 +200,18 @@ static bool is_liberal(const struct flow *f)
 /* The same connection, with what the peer knows of it; true if that changes
  * anything. */
 static bool join(const struct flow_change *told, const struct flow *found,
-		 bool mine, bool newer, struct flow *out)
+		 bool mine, bool fresh, bool newer, struct flow *out)
 {
 	const struct flow *f = &told->flow;
 	bool older = !newer && rank(f) != rank(found), more;
+	/* the peer is no longer the one that it passes */
+	bool left = told->op == FLOW_COPY && told->raised && fresh;
 	/* a table is no packet: the flow is not the peer's because of it */
 	bool copied = told->op == FLOW_COPY && mine && !newer;
 
 	*out = *found;
 	out->status |= f->status & STATUS_ADDED;
-	out->mark = mark(told, found, mine, older);
+	out->mark = mark(told, found, mine, older || left);
 	out->timeout_s = f->timeout_s;
 	more = add_labels(out, f);
 	more |= take_lengths(out, f, mine);
@@ -231,8 +233,8 @@ enum merge_do merge_found(const struct flow_change *told,
 			  const struct flow_timeouts *t, struct flow *out)
 {
 	/* a table's word is weaker than an event's: that came after */
-	bool mine = told->op == FLOW_COPY ? merge_mine(found, t)
-					  : merge_fresh(found, t);
+	bool fresh = merge_fresh(found, t);
+	bool mine = told->op == FLOW_COPY ? merge_mine(found, t) : fresh;
 	bool newer;
 
 	if (told->op == FLOW_DESTROY)
@@ -244,7 +246,7 @@ enum merge_do merge_found(const struct flow_change *told,
 	if (is_another(told, found, mine))
 		return MERGE_REPLACE;
 	newer = goes_on(told, found, mine);
-	if (join(told, found, mine, newer, out))
+	if (join(told, found, mine, fresh, newer, out))
 		return MERGE_WRITE;
 	return newer || rank(&told->flow) == rank(found) ? MERGE_SAME
 							 : MERGE_STALE;

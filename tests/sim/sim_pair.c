@@ -19,8 +19,9 @@
 #include "misfortunes.h"
 
 #define QUIET_MAX_NS (90 * MONO_S)
-/* What a round of the audit or a memory of ended flows may take. */
-#define CHURN_BYTES (1024 * 1024)
+/* What a round of the audit or a memory of ended flows may take: a mebibyte
+ * and some comes and goes. */
+#define CHURN_BYTES (2 * 1024 * 1024)
 
 struct totals {
 	uint64_t seeds, bad;

@@ -254,6 +254,26 @@ START_TEST(lost_news_are_a_new_look)
 }
 END_TEST
 
+/* A peer that is told all of a set hears also what the look at it finds gone:
+ * it may have been told of that element since the look began. */
+START_TEST(who_is_told_all_is_told_what_is_gone)
+{
+	const struct set_elem list[] = { elem(1), elem(2) };
+
+	is_read(list, 2);
+	peer_is(&kind);
+	e->sets->peers[0].of[0].want = 1;
+	drain();
+	e->masters = 1;
+	for (int looks = 0; looks < 2; looks++) {
+		engine_set_looking(e, 0, now);
+		engine_set_looked(e, list, 1, 0, false, 0, now);
+	}
+	ck_assert_uint_eq(e->sets->peers[0].of[0].served, 1);
+	ck_assert_uint_eq(set()->sent, 2);
+}
+END_TEST
+
 /* --- what a peer tells ------------------------------------------------------------- */
 
 START_TEST(what_is_told_is_applied)
@@ -450,6 +470,7 @@ int main(void)
 	tcase_add_test(t, a_kernel_that_does_not_answer);
 	tcase_add_test(t, a_look_that_breaks_off);
 	tcase_add_test(t, lost_news_are_a_new_look);
+	tcase_add_test(t, who_is_told_all_is_told_what_is_gone);
 	tcase_add_test(t, what_is_told_is_applied);
 	tcase_add_test(t, what_cannot_be_applied);
 	tcase_add_test(t, room_for_what_overlapped);

@@ -97,6 +97,24 @@ START_TEST(what_was_raised)
 }
 END_TEST
 
+/* Nothing has passed there any more, and here something has: a table of before
+ * does not take back the mark that it set. */
+START_TEST(what_the_peer_has_left)
+{
+	struct flow_change c = told(FLOW_COPY, ESTABLISHED);
+	struct flow here = passed(ESTABLISHED);
+
+	here.mark = 1;
+	c.flow.mark = 2;
+	c.raised = true;
+	(void)merge(c, here);
+	ck_assert_uint_eq(out.mark, 1);
+	here.timeout_s = timeouts_raised(&t, &here) - 5;
+	(void)merge(c, here);
+	ck_assert_uint_eq(out.mark, 2);
+}
+END_TEST
+
 /* What the peer itself has only by hearsay. */
 START_TEST(what_is_only_added)
 {
@@ -453,6 +471,7 @@ int main(void)
 	const TTest *const list[] = {
 		the_timeout_tells_whose_it_is,
 		what_was_raised,
+		what_the_peer_has_left,
 		what_is_only_added,
 		state_only_goes_on,
 		sctp_only_goes_on,
