@@ -14,6 +14,7 @@
 #include "conf_int.h"
 #include "near.h"
 
+#include <assert.h>
 #include <confuse.h>
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -119,6 +120,7 @@ static void peer_closed(struct parser *p, const char *title)
 	struct draft_peer *more =
 		conf_grow(p, p->peers, p->num_peers, sizeof(*more));
 
+	assert(title);
 	p->peer.at = p->at;
 	conf_set_name(p, title, "peer", p->peer.peer.name);
 	for (size_t i = 0; i < p->num_peers && more; i++)

@@ -79,12 +79,11 @@ static int read_sysctl(const char *path, uint32_t *value)
  */
 static uint32_t count_buckets(void)
 {
-	uint32_t n;
+	uint32_t n = 0;
 
-	return read_sysctl("/proc/sys/net/netfilter/nf_conntrack_buckets",
-			   &n) == 0
-		       ? n
-		       : 0;
+	return read_sysctl("/proc/sys/net/netfilter/nf_conntrack_buckets", &n)
+		       ? 0
+		       : n;
 }
 
 int ct_dump_start(struct ct_dump *d, uint8_t family)

@@ -345,12 +345,10 @@ static void answered(struct ct_op *s, const struct flow_change *c,
 		done(s, FLOW_GONE);
 	} else if (idle && s->error) {
 		done(s, failure(in, s->error));
-	} else if (idle) {
+	} else if (idle || (!c->merge && !s->error && !looks)) {
 		applied(s, c, in);
 	} else if (c->merge) {
 		merged_next(s, c, in);
-	} else if (!s->error && !looks) {
-		applied(s, c, in);
 	} else {
 		next = next_stage(s, c, in);
 		if (next == CT_DONE)

@@ -44,15 +44,17 @@ def root(directory, hostname):
     mount("--rbind", "/dev", there + "/dev")
     for name in ("run", "tmp"):
         mount("-t", "tmpfs", name, "%s/%s" % (there, name))
+    own = Path(__file__).read_text()
     os.chroot(there)
     os.chdir("/")
     socket.sethostname(hostname)
     os.makedirs("/run/systemd/system")
     os.makedirs("/run/lock")
     Path("/usr/bin/systemctl").unlink(missing_ok=True)
+    Path("/usr/lib/pid1.py").write_text(own)
     Path("/usr/bin/systemctl").write_text(
-        "#!/bin/sh\nexec %s %s systemctl \"$@\"\n" % (
-            sys.executable, os.path.abspath(__file__)))
+        "#!/bin/sh\nexec %s /usr/lib/pid1.py systemctl \"$@\"\n"
+        % sys.executable)
     os.chmod("/usr/bin/systemctl", 0o755)
 
 
