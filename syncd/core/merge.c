@@ -204,7 +204,7 @@ static bool join(const struct flow_change *told, const struct flow *found,
 {
 	const struct flow *f = &told->flow;
 	bool older = !newer && rank(f) != rank(found), more;
-	/* the peer is no longer the one that it passes */
+	/* it passes here by now, and its mark is of a packet here */
 	bool left = told->op == FLOW_COPY && told->raised && fresh;
 	/* a table is no packet: the flow is not the peer's because of it */
 	bool copied = told->op == FLOW_COPY && mine && !newer;
@@ -232,8 +232,8 @@ enum merge_do merge_found(const struct flow_change *told,
 			  const struct flow *found,
 			  const struct flow_timeouts *t, struct flow *out)
 {
-	/* a table's word is weaker than an event's: that came after */
 	bool fresh = merge_fresh(found, t);
+	/* a table's word is weaker than an event's: that came after */
 	bool mine = told->op == FLOW_COPY ? merge_mine(found, t) : fresh;
 	bool newer;
 
