@@ -387,6 +387,7 @@ void node_advert(struct node *n, unsigned vhost,
 		 const uint8_t bytes[CARP_ADVERT_LEN], bool own_mac);
 /* An event's function: adverts wait on an interface (struct node_iface). */
 void node_advert_read(evutil_socket_t fd, short what, void *iface);
+#define NODE_ADVERTS_WAITING 16384 /* more than a socket's buffer holds */
 /* All that waits there, also behind a flood. */
 void node_advert_read_all(struct node_iface *f);
 

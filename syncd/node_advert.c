@@ -19,7 +19,6 @@
 #include "log.h"
 
 #define ADVERTS_AT_ONCE 512
-#define BACKLOG_MAX	16384 /* more than a socket's buffer holds */
 #define PACKET_MAX	2048
 /* A full queue is drained in less than a millisecond. */
 #define ADVERT_TRIES 4
@@ -480,7 +479,7 @@ void node_advert_read(evutil_socket_t fd, short what, void *arg)
 
 void node_advert_read_all(struct node_iface *f)
 {
-	for (unsigned i = 0; i < BACKLOG_MAX / ADVERTS_AT_ONCE; i++) {
+	for (unsigned i = 0; i < NODE_ADVERTS_WAITING / ADVERTS_AT_ONCE; i++) {
 		unsigned got = read_some(f);
 
 		(void)flooded(f, got);

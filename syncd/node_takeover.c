@@ -21,9 +21,6 @@
 #include "node_ifstated.h"
 #include "notify.h"
 
-/* More adverts than a socket holds. */
-#define WAITING_MAX 16384
-
 bool node_upgrade_given(struct node *n)
 {
 	int fd = launcher_given();
@@ -197,7 +194,8 @@ static void forget_adverts(struct node *n)
 	for (size_t i = 0; i < n->nifaces; i++) {
 		struct carpsock *s = &n->ifaces[i].carp;
 
-		for (int k = 0; k < WAITING_MAX && carpsock_fd(s) >= 0; k++)
+		for (int k = 0; k < NODE_ADVERTS_WAITING && carpsock_fd(s) >= 0;
+		     k++)
 			if (carpsock_read(s, &byte, 1, &p, &why))
 				break;
 	}

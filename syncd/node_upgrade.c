@@ -208,10 +208,10 @@ static void commit(struct node *n)
 
 	reader_init(&r, u->msg.payload, u->msg.len);
 	pid = reader_u32(&r);
-	for (size_t i = 0; i < n->nifaces; i++)
-		node_advert_read_all(&n->ifaces[i]); /* nobody else will */
 	memset(version, 0, sizeof(version));
 	reader_bytes(&r, version, r.left < VERSION_MAX ? r.left : VERSION_MAX);
+	for (size_t i = 0; i < n->nifaces; i++)
+		node_advert_read_all(&n->ifaces[i]); /* nobody else will */
 	if (commit_message(n, &why) || !taken(n, &us, &why)) {
 		failed(n, why);
 		node_settle(n);

@@ -93,14 +93,13 @@ full)
 esac
 # Both nodes share this machine's processors and its one connection table with
 # whatever else runs here: what failed has one more try, and is named.
-/usr/bin/python3 tests/count.py --failed "$results" >"$results.again"
-if [ -s "$results.again" ]; then
-	echo "once more:"; cat "$results.again"
-	tr '\n' '\0' <"$results.again" |
+/usr/bin/python3 tests/count.py --failed "$results" >"$results/again"
+if [ -s "$results/again" ]; then
+	echo "once more:"; cat "$results/again"
+	tr '\n' '\0' <"$results/again" |
 		xargs -0 /usr/bin/python3 -m pytest -q \
 			--junitxml="$results/again.xml"
 fi
-rm -f "$results.again"
 if [ $tier = full ]; then
 	of_the_tests mutants tests/mutants/run
 	of_the_tests coverage tests/coverage whole
