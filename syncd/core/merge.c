@@ -197,15 +197,23 @@ static bool is_liberal(const struct flow *f)
 	       f->tcp_flags[0] & f->tcp_flags[1] & LIBERAL;
 }
 
+/* Whose a flow is that both nodes have. */
+struct whose {
+	bool fresh; /* a packet passed here, not long ago */
+	bool mine;  /* the last one did, so far as what was told can say */
+	bool newer; /* the peer's state goes on from ours */
+};
+
 /* The same connection, with what the peer knows of it; true if that changes
  * anything. */
 static bool join(const struct flow_change *told, const struct flow *found,
-		 bool mine, bool fresh, bool newer, struct flow *out)
+		 struct whose is, struct flow *out)
 {
 	const struct flow *f = &told->flow;
-	bool older = !newer && rank(f) != rank(found), more;
+	bool mine = is.mine, newer = is.newer, more;
+	bool older = !newer && rank(f) != rank(found);
 	/* it passes here by now, and its mark is of a packet here */
-	bool left = told->op == FLOW_COPY && told->raised && fresh;
+	bool left = told->op == FLOW_COPY && told->raised && is.fresh;
 	/* a table is no packet: the flow is not the peer's because of it */
 	bool copied = told->op == FLOW_COPY && mine && !newer;
 
@@ -232,10 +240,7 @@ enum merge_do merge_found(const struct flow_change *told,
 			  const struct flow *found,
 			  const struct flow_timeouts *t, struct flow *out)
 {
-	bool fresh = merge_fresh(found, t);
-	/* a table's word is weaker than an event's: that came after */
-	bool mine = told->op == FLOW_COPY ? merge_mine(found, t) : fresh;
-	bool newer;
+	struct whose is = { .fresh = merge_fresh(found, t) };
 
 	if (told->op == FLOW_DESTROY)
 		return ended(&told->flow, found, t);
@@ -243,11 +248,13 @@ enum merge_do merge_found(const struct flow_change *told,
 		return merge_taken(told, found, t);
 	if (told->merge == FLOW_MERGE_ADD)
 		return MERGE_SAME;
-	if (is_another(told, found, mine))
+	/* a table's word is weaker than an event's: that came after */
+	is.mine = told->op == FLOW_COPY ? merge_mine(found, t) : is.fresh;
+	if (is_another(told, found, is.mine))
 		return MERGE_REPLACE;
-	newer = goes_on(told, found, mine);
-	if (join(told, found, mine, fresh, newer, out))
+	is.newer = goes_on(told, found, is.mine);
+	if (join(told, found, is, out))
 		return MERGE_WRITE;
-	return newer || rank(&told->flow) == rank(found) ? MERGE_SAME
-							 : MERGE_STALE;
+	return is.newer || rank(&told->flow) == rank(found) ? MERGE_SAME
+							    : MERGE_STALE;
 }
