@@ -86,10 +86,10 @@ static void act(struct node *n, const struct engine_action *a)
 		node_announce(n, a->index);
 		return;
 	case ENGINE_SUBSCRIBE:
-		node_sync_subscribe(n, true);
+		node_sync_subscribe(n);
 		return;
 	case ENGINE_UNSUBSCRIBE:
-		node_sync_subscribe(n, false);
+		node_sync_unsubscribe(n);
 		return;
 	case ENGINE_DRAIN:
 		node_sync_drain(n);

@@ -487,8 +487,11 @@ int node_sync_open(struct node *n) __attribute__((warn_unused_result));
 void node_sync_close(struct node *n);
 /* One piece of heavy work; false when there was none. */
 bool node_sync_work(struct node *n);
-void node_sync_subscribe(struct node *n, bool on);
-void node_sync_drain(struct node *n);
+void node_sync_subscribe(struct node *n);
+/* Reads what is there, and tells the engine. */
+void node_sync_unsubscribe(struct node *n);
+/* False: some are left. */
+bool node_sync_drain(struct node *n);
 /* No events are read from now on; again. */
 void node_sync_pause(struct node *n, bool on);
 /* Goes on with the socket on which another process listened. */

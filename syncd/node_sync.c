@@ -93,14 +93,15 @@ static void on_events(evutil_socket_t fd, short what, void *arg)
 
 /* What is left after so many turns is read by on_events(), or before the dump
  * that runs goes on. */
-void node_sync_drain(struct node *n)
+bool node_sync_drain(struct node *n)
 {
 	n->events_behind = false;
 	for (int i = 0; !n->deaf && i < DRAIN_TURNS; i++)
 		if (!events_turn(n))
-			return;
+			return !n->events_paused;
 	/* a bulk reads more only after its next chunk */
 	n->events_behind = !n->deaf && engine_events_room(n->engine) > 0;
+	return false;
 }
 
 void node_sync_pause(struct node *n, bool on)
@@ -138,16 +139,19 @@ int node_sync_adopt(struct node *n, int fd)
 	return err ? err : events_watch(n);
 }
 
-void node_sync_subscribe(struct node *n, bool on)
+void node_sync_unsubscribe(struct node *n)
 {
-	int err;
+	bool whole = node_sync_drain(n);
 
-	if (!on) {
-		n->deaf = false;
-		ct_events_unsubscribe(&n->events);
-		return;
-	}
-	err = ct_events_subscribe(&n->events);
+	n->deaf = false;
+	ct_events_unsubscribe(&n->events);
+	engine_unsubscribed(n->engine, whole, n->last);
+}
+
+void node_sync_subscribe(struct node *n)
+{
+	int err = ct_events_subscribe(&n->events);
+
 	if (err && !n->deaf)
 		log_msg(LOG_ERR,
 			"the kernel does not tell of its connections (%s); "
@@ -161,7 +165,7 @@ void node_sync_subscribe(struct node *n, bool on)
 void node_sync_tick(struct node *n)
 {
 	if (n->deaf) {
-		node_sync_subscribe(n, true);
+		node_sync_subscribe(n);
 		node_sync_drain(n);
 	}
 	ct_timeouts_read(&n->engine->timeouts); /* a sysctl may have changed */

@@ -217,7 +217,7 @@ enum engine_do {
 	ENGINE_ADVERT,
 	ENGINE_ANNOUNCE,
 	ENGINE_SUBSCRIBE, /* to our kernel's flow events */
-	ENGINE_UNSUBSCRIBE,
+	ENGINE_UNSUBSCRIBE, /* read all events, then engine_unsubscribed */
 	ENGINE_DRAIN, /* read events at once, as many as there are */
 	ENGINE_LEASE_TIME,
 	ENGINE_CLOSE, /* the connection to the peer */
@@ -354,6 +354,7 @@ struct engine {
 	uint32_t master_set; /* which, a bit each */
 	uint64_t owner;	     /* number of our mastership (engine_merge.c) */
 	bool subscribed;
+	bool leaving; /* master of nothing; UNSUBSCRIBE is not yet answered */
 
 	size_t nvhosts, npeers;
 	struct engine_vhost vhosts[ENGINE_VHOSTS_MAX];
@@ -476,6 +477,8 @@ void engine_event(struct engine *e, enum flow_op op, const struct flow *f,
 void engine_overrun(struct engine *e, mono_t now);
 /* All events that the kernel had were read; by whoever read the last one. */
 void engine_drained(struct engine *e, mono_t now);
+/* Answer to ENGINE_UNSUBSCRIBE; whole: none was left unread. */
+void engine_unsubscribed(struct engine *e, bool whole, mono_t now);
 
 /* Are first packets of new flows to wait now? */
 bool engine_defers(const struct engine *e);

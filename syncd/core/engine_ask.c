@@ -31,14 +31,6 @@ bool engine_others_tell(const struct engine *e, unsigned peer)
 
 /* --- asking ------------------------------------------------------------------------- */
 
-/* Who was master waits until the peer's kernel has what it was told last: it is
- * in the peer's table then. */
-static bool all_acked(const struct engine_peer *p)
-{
-	return !session_filling(p->session) &&
-	       session_seq_acked(p->session) == session_seq_sent(p->session);
-}
-
 /* What a master told ended before it asked must have ended over there, or the
  * bulk brings it back; what ends from now on is remembered (rx.ended). */
 static void request(struct engine *e, unsigned peer, mono_t now)
@@ -46,7 +38,7 @@ static void request(struct engine *e, unsigned peer, mono_t now)
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
 
-	if (rx->requested || (e->masters && !all_acked(p) &&
+	if (rx->requested || (e->masters && !engine_sync_acked(p) &&
 			      session_seq_acked(p->session) < rx->told_seq))
 		return;
 	rx->requested = true;
@@ -109,7 +101,7 @@ static bool wants_bulk(const struct engine *e, unsigned peer)
 	const struct engine_peer *p = &e->peers[peer];
 
 	if (!p->rx.asked &&
-	    ((!e->masters && !all_acked(p)) || !engine_sets_ready(e)))
+	    ((!e->masters && !engine_sync_acked(p)) || !engine_sets_ready(e)))
 		return false;
 	if (marks(e, peer) && marks_other(e, peer))
 		return false;

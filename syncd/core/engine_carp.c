@@ -455,6 +455,17 @@ static bool settle_env(struct engine *e, mono_t now)
 	return told;
 }
 
+static void masters_changed(struct engine *e, unsigned masters, mono_t now)
+{
+	bool changed = !masters != !e->masters;
+
+	engine_merge_masters(e, masters);
+	e->masters = masters;
+	e->touched = true;
+	if (changed)
+		engine_sync_telling_changed(e, masters > 0, now);
+}
+
 bool engine_carp_settle(struct engine *e, mono_t now)
 {
 	struct carp_action a;
@@ -471,18 +482,26 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 	}
 	masters = count_masters(e);
 	engine_resume_masters(e);
-	if (masters != e->masters) {
-		bool changed = !masters != !e->masters;
-
-		engine_merge_masters(e, masters);
-		e->masters = masters;
-		e->touched = true;
-		if (changed)
-			engine_sync_telling_changed(e, masters > 0, now);
-		if (!masters && e->subscribed) {
-			e->subscribed = false;
-			engine_push(e, ENGINE_UNSUBSCRIBE, 0);
-		}
+	/* what happened until now is still told (engine_unsubscribed) */
+	if (!masters && e->masters && e->subscribed && !e->handover_drained)
+		e->leaving = true;
+	if (masters != e->masters && (masters || !e->leaving))
+		masters_changed(e, masters, now);
+	if (!masters && e->subscribed) {
+		e->subscribed = false;
+		engine_push(e, ENGINE_UNSUBSCRIBE, 0);
 	}
 	return settle_env(e, now) || any;
+}
+
+void engine_unsubscribed(struct engine *e, bool whole, mono_t now)
+{
+	if (!e->leaving)
+		return;
+	e->leaving = false;
+	masters_changed(e, 0, now);
+	if (!whole)
+		engine_sync_begin_legacy(e);
+	while (engine_carp_settle(e, now))
+		;
 }

@@ -175,8 +175,12 @@ void engine_addresses_heard(struct engine *e, unsigned peer,
 /* --- engine_sync.c: what we tell */
 /* This node has flows to tell: as master, or that it had as one (legacy). */
 bool engine_telling(const struct engine *e);
+/* All that the peer was told it has in its kernel. */
+bool engine_sync_acked(const struct engine_peer *p);
 /* Mastership began or ended: new epochs for the peers, or none. */
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now);
+/* No other node may have all that this one had to tell. */
+void engine_sync_begin_legacy(struct engine *e);
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now);
 void engine_sync_forget_peer(struct engine *e, unsigned peer);
 /* What was told to peers whose link is down is void. */

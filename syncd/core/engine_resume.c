@@ -272,12 +272,6 @@ void engine_resume_settle(struct engine *e, unsigned peer, mono_t now)
 
 /* --- another process of this node goes on ------------------------------- */
 
-static bool all_acknowledged(const struct engine_peer *p)
-{
-	return !session_filling(p->session) &&
-	       session_seq_acked(p->session) == session_seq_sent(p->session);
-}
-
 /* Nothing that was read is still to be told. */
 static bool all_told(const struct engine *e)
 {
@@ -290,7 +284,7 @@ bool engine_keep_settled(const struct engine *e)
 		const struct engine_peer *p = &e->peers[i];
 
 		if (p->live && going_on(p) &&
-		    !(all_told(e) && all_acknowledged(p)))
+		    !(all_told(e) && engine_sync_acked(p)))
 			return false;
 	}
 	return true;
@@ -300,7 +294,7 @@ struct session_place engine_resume_told(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
-	if (!p->live || !going_on(p) || !all_told(e) || !all_acknowledged(p) ||
+	if (!p->live || !going_on(p) || !all_told(e) || !engine_sync_acked(p) ||
 	    !engine_tx_in_sync(e, peer))
 		return (struct session_place){ 0 };
 	return (struct session_place){ p->tx.epoch,

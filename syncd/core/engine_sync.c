@@ -29,6 +29,12 @@ bool engine_telling(const struct engine *e)
 	return e->masters || e->legacy;
 }
 
+bool engine_sync_acked(const struct engine_peer *p)
+{
+	return !session_filling(p->session) &&
+	       session_seq_acked(p->session) == session_seq_sent(p->session);
+}
+
 static bool told(const struct engine_peer *p)
 {
 	return (p->live || session_parked(p->session)) &&
@@ -68,18 +74,30 @@ static bool is_kept(const struct engine *e)
 	return master ? kept : all;
 }
 
-/* The others hear it from whoever has it. */
+static void new_epochs(struct engine *e)
+{
+	for (unsigned i = 0; i < e->npeers; i++)
+		new_epoch(e, &e->peers[i],
+			  e->peers[i].live ? TX_STREAM : TX_NONE);
+}
+
+void engine_sync_begin_legacy(struct engine *e)
+{
+	if (e->legacy)
+		return;
+	e->legacy = true;
+	new_epochs(e);
+}
+
+/* The others hear it from whoever has it; what it did not take goes. */
 static void settle_legacy(struct engine *e, mono_t now)
 {
 	if (!e->legacy || !is_kept(e))
 		return;
 	e->legacy = false;
-	for (unsigned i = 0; i < e->npeers; i++) {
-		new_epoch(e, &e->peers[i],
-			  e->peers[i].live ? TX_STREAM : TX_NONE);
-		/* what it did not take goes */
+	new_epochs(e);
+	for (unsigned i = 0; i < e->npeers; i++)
 		engine_rx_again(e, i, "the peer has more now", now);
-	}
 }
 
 void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
@@ -133,11 +151,14 @@ void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now)
 void engine_sync_forget_peer(struct engine *e, unsigned peer)
 {
 	struct engine_peer *p = &e->peers[peer];
+	bool unheard = !engine_telling(e) && !engine_sync_acked(p);
 
 	engine_dump_cancel(e, DUMP_BULK, peer);
 	p->tx.want_bulk = false;
 	if (!engine_resume_park(e, peer))
 		new_epoch(e, p, TX_NONE);
+	if (unheard)
+		engine_sync_begin_legacy(e);
 }
 
 void engine_sync_unpark(struct engine *e)

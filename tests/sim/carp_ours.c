@@ -86,9 +86,11 @@ static void act(struct cs_sim *s, unsigned i, const struct engine_action *a)
 	case ENGINE_STOPPED:
 		n->stopping = true;
 		return;
+	case ENGINE_UNSUBSCRIBE:
+		engine_unsubscribed(n->engine, true, cs_local(s, n));
+		return;
 	case ENGINE_ANNOUNCE:
 	case ENGINE_SUBSCRIBE:
-	case ENGINE_UNSUBSCRIBE:
 	case ENGINE_DRAIN:
 	case ENGINE_CLOSE:
 	case ENGINE_BULK_ENDED:

@@ -344,6 +344,7 @@ static void handover_ended(struct sim *s, unsigned i,
 static void act(struct sim *s, unsigned i, const struct engine_action *a)
 {
 	struct sim_node *n = &s->node[i];
+	bool whole;
 
 	switch (a->what) {
 	case ENGINE_TAKE:
@@ -365,7 +366,10 @@ static void act(struct sim *s, unsigned i, const struct engine_action *a)
 			kernel_subscribe(&n->kernel, true);
 		return;
 	case ENGINE_UNSUBSCRIBE:
+		drain(s, i);
+		whole = !n->paused && !n->kernel.queued;
 		kernel_subscribe(&n->kernel, false);
+		engine_unsubscribed(n->engine, whole, sim_clock(s, i));
 		return;
 	case ENGINE_DRAIN:
 		drain(s, i);

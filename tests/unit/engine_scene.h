@@ -145,6 +145,45 @@ static inline struct kernel_entry *some_tcp(unsigned i)
 	ck_abort_msg("no TCP connection");
 }
 
+/* Another connection has one of its tuples there. */
+static inline bool clashes(unsigned i, const struct flow *f)
+{
+	const struct kernel *k = &sim->node[i].kernel;
+
+	for (size_t j = 0; j < k->n; j++)
+		if (flow_tuple_equal(&k->entries[j].flow.reply, &f->reply))
+			return true;
+	return false;
+}
+
+/* Those of the node that the other one can have, and has not. */
+static inline size_t only_at(unsigned i, struct flow *list, size_t max)
+{
+	struct kernel *k = &sim->node[i].kernel;
+	size_t n = 0;
+
+	for (size_t j = 0; j < k->n && n < max; j++) {
+		const struct flow *f = &k->entries[j].flow;
+
+		if (filter_flow(&engine(i)->filter, f) == FILTER_PASS &&
+		    f->l4proto == IPPROTO_TCP &&
+		    f->tcp_state == 3 /* established */ &&
+		    !kernel_look(&sim->node[1 - i].kernel, f) &&
+		    !clashes(1 - i, f))
+			list[n++] = *f;
+	}
+	return n;
+}
+
+static inline size_t present(unsigned i, const struct flow *list, size_t n)
+{
+	size_t there = 0;
+
+	for (size_t k = 0; k < n; k++)
+		there += kernel_look(&sim->node[i].kernel, &list[k]) != NULL;
+	return there;
+}
+
 static inline TCase *scenes(Suite *s, const char *name,
 			    const TTest *const *list, size_t n)
 {

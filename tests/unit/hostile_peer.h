@@ -47,6 +47,9 @@ static inline void act(const struct engine_action *a)
 	case ENGINE_DRAIN:
 		engine_drained(e, now);
 		return;
+	case ENGINE_UNSUBSCRIBE:
+		engine_unsubscribed(e, true, now);
+		return;
 	case ENGINE_CLOSE:
 		snprintf(closed, sizeof(closed), "%s", a->log.text);
 		engine_peer_down(e, 0, closed, now);
@@ -55,7 +58,6 @@ static inline void act(const struct engine_action *a)
 	case ENGINE_FENCE:
 	case ENGINE_ANNOUNCE:
 	case ENGINE_SUBSCRIBE:
-	case ENGINE_UNSUBSCRIBE:
 	case ENGINE_LEASE_TIME:
 	case ENGINE_LOG:
 	case ENGINE_TRANSITION:

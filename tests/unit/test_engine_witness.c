@@ -333,45 +333,6 @@ static void connections(unsigned i, unsigned n)
 		sim_traffic(sim, i);
 }
 
-/* Another connection has one of its tuples there. */
-static bool clashes(unsigned i, const struct flow *f)
-{
-	const struct kernel *k = &sim->node[i].kernel;
-
-	for (size_t j = 0; j < k->n; j++)
-		if (flow_tuple_equal(&k->entries[j].flow.reply, &f->reply))
-			return true;
-	return false;
-}
-
-/* Those of the node that the other one can have, and has not. */
-static size_t only_at(unsigned i, struct flow *list, size_t max)
-{
-	struct kernel *k = &sim->node[i].kernel;
-	size_t n = 0;
-
-	for (size_t j = 0; j < k->n && n < max; j++) {
-		const struct flow *f = &k->entries[j].flow;
-
-		if (filter_flow(&engine(i)->filter, f) == FILTER_PASS &&
-		    f->l4proto == IPPROTO_TCP &&
-		    f->tcp_state == 3 /* established */ &&
-		    !kernel_look(&sim->node[1 - i].kernel, f) &&
-		    !clashes(1 - i, f))
-			list[n++] = *f;
-	}
-	return n;
-}
-
-static size_t present(unsigned i, const struct flow *list, size_t n)
-{
-	size_t there = 0;
-
-	for (size_t k = 0; k < n; k++)
-		there += kernel_look(&sim->node[i].kernel, &list[k]) != NULL;
-	return there;
-}
-
 START_TEST(a_split_brain_heals_with_all_connections)
 {
 	static struct flow list[2][1000];

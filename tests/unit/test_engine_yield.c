@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * core/engine: a master that ceases to be it without a handover, and what only
+ * its kernel knows then, in scenes.
+ */
+#include "engine_scene.h"
+
+static struct flow only[1000];
+static size_t n;
+
+/* Both have them once all is well. */
+static void all_are_kept(void)
+{
+	quiet();
+	for (unsigned i = A; i <= B; i++)
+		ck_assert_uint_eq(present(i, only, n), n);
+}
+
+static void still_pair(void)
+{
+	struct sim_conf conf = conf_of();
+
+	conf.tuples = 400;
+	pair_of(&conf);
+	sim->traffic = false;
+	run(3 * S);
+}
+
+/* A's kernel makes connections. */
+static void more(void)
+{
+	sim_fill(sim, A, 300);
+	n = only_at(A, only, 1000);
+	ck_assert_uint_gt(n, 20);
+}
+
+/* The daemon hangs, its kernel forwards until the lease is over, and the events
+ * of that wait in the socket when it wakes up beside a new master. */
+START_TEST(events_that_nobody_has_read)
+{
+	still_pair();
+	sim_freeze(sim, A, 8 * S);
+	run(1 * S);
+	more();
+	run(10 * S);
+	ck_assert_int_eq(state(B), CARP_MASTER);
+	all_are_kept();
+}
+END_TEST
+
+/* So do more of them than the kernel keeps. */
+START_TEST(events_that_the_kernel_dropped)
+{
+	still_pair();
+	sim->node[A].kernel.room = 5;
+	sim_freeze(sim, A, 8 * S);
+	run(1 * S);
+	more();
+	run(10 * S);
+	ck_assert_int_eq(state(B), CARP_MASTER);
+	all_are_kept();
+}
+END_TEST
+
+/* The link is dead, and nobody has noticed. */
+START_TEST(what_a_dead_link_did_not_carry)
+{
+	still_pair();
+	sim_link(sim, true);
+	more();
+	run(100 * MS);
+	ck_assert(engine(A)->peers[0].live);
+	sim_carrier(sim, A, LAN, false);
+	sim_carrier(sim, A, WAN, false);
+	run(20 * S);
+	ck_assert_int_eq(state(B), CARP_MASTER);
+	sim_link(sim, false);
+	sim_carrier(sim, A, LAN, true);
+	sim_carrier(sim, A, WAN, true);
+	run(20 * S);
+	all_are_kept();
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const yield[] = {
+		events_that_nobody_has_read,
+		events_that_the_kernel_dropped,
+		what_a_dead_link_did_not_carry,
+	};
+	Suite *s = suite_create("engine_yield");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	SCENES(s, "yield", yield);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
