@@ -123,6 +123,8 @@ struct engine_tx {
 	uint64_t refused[SESSION_REFUSALS_MAX]; /* by its kernel, totals */
 	mono_t labels_at; /* the last time that FLOW_LABELS of them grew */
 	bool expects;	  /* of a bulk, they alone are still to be told */
+	/* the last frame before this node ceased to be master, or began */
+	uint64_t left_seq;
 	/* the last whole bulk: how many flows, when (0: none was) */
 	uint64_t told_from, told;
 	mono_t told_at;
@@ -216,9 +218,9 @@ enum engine_do {
 	ENGINE_FENCE,	/* lease only */
 	ENGINE_ADVERT,
 	ENGINE_ANNOUNCE,
-	ENGINE_SUBSCRIBE, /* to our kernel's flow events */
+	ENGINE_SUBSCRIBE,   /* to our kernel's flow events */
 	ENGINE_UNSUBSCRIBE, /* read all events, then engine_unsubscribed */
-	ENGINE_DRAIN, /* read events at once, as many as there are */
+	ENGINE_DRAIN,	    /* read events at once, as many as there are */
 	ENGINE_LEASE_TIME,
 	ENGINE_CLOSE, /* the connection to the peer */
 	ENGINE_LOG,

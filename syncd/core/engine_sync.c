@@ -124,6 +124,8 @@ void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
 		/* told from the first event on: a peer that handed over has
 		 * all that was before it, any other asks for a bulk */
 		new_epoch(e, p, p->live ? TX_STREAM : TX_NONE);
+		p->tx.left_seq = session_seq_sent(p->session) +
+				 (session_filling(p->session) > 0);
 	}
 	engine_sets_role(e, telling, now);
 }
@@ -151,8 +153,10 @@ void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now)
 void engine_sync_forget_peer(struct engine *e, unsigned peer)
 {
 	struct engine_peer *p = &e->peers[peer];
-	bool unheard = !engine_telling(e) && !engine_sync_acked(p);
+	bool unheard = !engine_telling(e) &&
+		       session_seq_acked(p->session) < p->tx.left_seq;
 
+	p->tx.left_seq = 0;
 	engine_dump_cancel(e, DUMP_BULK, peer);
 	p->tx.want_bulk = false;
 	if (!engine_resume_park(e, peer))

@@ -182,6 +182,7 @@ bool kernel_create(struct kernel *k, const struct flow *f, mono_t now)
 		return false;
 	add(k, f, nominal_end(k, f, now));
 	k->entries[k->n - 1].passed = true;
+	k->entries[k->n - 1].only = k->subscribed;
 	event(k, FLOW_NEW, f, 0);
 	return true;
 }

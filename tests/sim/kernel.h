@@ -26,6 +26,8 @@ struct kernel_entry {
 	uint32_t orig_hash, reply_hash;
 	mono_t expires;
 	bool passed; /* a packet, since it was last told of */
+	/* made by a packet at a master, and no other kernel was given it */
+	bool only;
 };
 
 struct kernel_event {

@@ -484,6 +484,7 @@ static void inject(struct sim *s, unsigned i)
 		results[k] = (uint8_t)kernel_inject(&n->kernel, &e->ops[k],
 						    sim_clock(s, i));
 		sim_watch_merge(s, i, &e->ops[k], &before);
+		sim_watch_only(s, i, &e->ops[k], &before);
 		/* it goes there when it hears of ours; where that was lost,
 		 * an audit has to tell it */
 		if (results[k] == FLOW_CLASH)

@@ -279,6 +279,9 @@ void sim_watch_both(struct sim *s);
 /* What a peer told was put into a table in which it was as before, or not. */
 void sim_watch_merge(struct sim *s, unsigned node, const struct flow_change *c,
 		     const struct kernel_entry *before);
+/* The same: it did not sweep what no other node was ever given. */
+void sim_watch_only(struct sim *s, unsigned node, const struct flow_change *c,
+		    const struct kernel_entry *before);
 /* One master, both in sync, equal tables; else an error. */
 void sim_watch_quiet(struct sim *s);
 

@@ -131,3 +131,28 @@ void sim_watch_merge(struct sim *s, unsigned i, const struct flow_change *c,
 	else if (e->flow.tcp_state < f->tcp_state)
 		complain(s, "a peer's word took back", f, i);
 }
+
+void sim_watch_only(struct sim *s, unsigned i, const struct flow_change *c,
+		    const struct kernel_entry *before)
+{
+	const struct flow *f = &before->flow;
+	bool clash = false;
+
+	for (unsigned k = 0; k < s->nodes; k++) {
+		struct kernel_entry *e =
+			kernel_find(&s->node[k].kernel, &c->flow);
+
+		if (k == i)
+			continue;
+		clash |= e || kernel_find_reply(&s->node[k].kernel, f);
+		if (e && c->op != FLOW_DESTROY)
+			e->only = false;
+	}
+	if (c->op == FLOW_DESTROY && s->node[i].engine->ops_peer < 0 &&
+	    before->only && !clash &&
+	    f->tcp_state == TCP_CONNTRACK_ESTABLISHED &&
+	    f->status & IPS_ASSURED && !untold(s, f) && !s->lossy &&
+	    !s->tampered_once &&
+	    filter_flow(&s->node[i].engine->filter, f) == FILTER_PASS)
+		complain(s, "ended, and nobody else was given it,", f, i);
+}
