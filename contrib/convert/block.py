@@ -120,7 +120,7 @@ def quoted(values):
 
 def single_quoted(text):
     """As a value of statesync.conf that says just this: between " a ${NAME}
-    is of the environment."""
+    is refused."""
     return "'%s'" % re.sub(r"(['\\])", r"\\\1", text)
 
 

@@ -74,17 +74,6 @@ void conf_mistake(struct parser *p, struct place at, const char *fmt, ...)
 	show(p, m);
 }
 
-void conf_mistake_elsewhere(struct parser *p, struct place at,
-			    const char *sentence)
-{
-	struct mistake *m = new_mistake(p, at);
-
-	if (!m)
-		return;
-	snprintf(m->text, sizeof(m->text), "%s", sentence);
-	conf_errors_plain(m->text);
-}
-
 void *conf_grow(struct parser *p, void *array, size_t count, size_t size)
 {
 	void *more = reallocarray(array, count + 1, size);
@@ -105,7 +94,7 @@ static int compare_mistakes(const void *a, const void *b)
 
 int conf_open(const struct conf_opener *by, const char *path)
 {
-	return by ? by->open(by->arg, path) : keyfile_open(path);
+	return by ? by->open(by->arg, path) : keyfile_open_own(path);
 }
 
 /* The whole file as text; 0 with p->text, or -errno. */
@@ -135,15 +124,18 @@ static int read_text(struct parser *p)
 
 static int load(struct parser *p)
 {
+	static const char make[] =
+		"copy /usr/share/doc/statesync/examples/pair.conf there, or "
+		"name another file with -f";
 	int rc = read_text(p);
 
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc) {
-		conf_mistake(p, (struct place){ 0 }, "%s; not loaded. ls -l %s",
-			     rc == -EILSEQ ? "holds a NUL byte"
-					   : log_errno(-rc),
-			     p->path);
+		char why[CONF_ERROR_SIZE];
+
+		keyfile_why(-rc, p->path, make, why, sizeof(why));
+		conf_mistake(p, (struct place){ 0 }, "%s", why);
 		return 0;
 	}
 	rc = conf_parse(p);

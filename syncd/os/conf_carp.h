@@ -88,6 +88,7 @@ struct conf_carp {
 	char name[CONF_NAME_SIZE];
 	bool external; /* another program elects: name and addresses only */
 	char interface[IF_NAMESIZE];
+	int interface_line;
 	uint8_t vhid;
 	uint8_t advbase; /* s */
 	uint8_t advskew; /* 1/256 s */
@@ -109,8 +110,7 @@ struct conf_carp {
 	struct conf_track *tracks;
 	struct conf_route *routes;
 	struct conf_rule *rules;
-	/* strict-peers: who may advertise besides the link's peers, and how */
-	unsigned int num_allowed;
+	unsigned int num_allowed; /* strict-peers: besides the link's peers */
 	struct conf_allowed {
 		struct conf_address address;
 		int advbase, advskew; /* -1: any */

@@ -35,7 +35,7 @@ static bool node_is_known(const struct parser *p, const char *name)
 static void settle_skew(struct parser *p, struct draft_carp *d)
 {
 	const char *name = d->carp.name;
-	bool found = !d->num_prefer;
+	bool found = !d->num_prefer || p->nameless;
 
 	if (d->num_prefer && d->skew_at.line)
 		conf_mistake(p, d->prefer_at,
@@ -78,19 +78,18 @@ static void settle_pass(struct parser *p, struct draft_carp *d)
 	if (!d->pass_file)
 		return;
 	if (keyfile_take_secret(conf_open(p->by, d->pass_file), d->pass_file,
-				"password", text, sizeof(text) - 1, &len, why,
-				sizeof(why))) {
-		conf_mistake_elsewhere(p, d->file_at, why);
+				KEYFILE_PASSWORD, text, sizeof(text) - 1, &len,
+				why, sizeof(why))) {
+		conf_mistake(p, d->file_at, "%s", why);
 		return;
 	}
 	text[len] = '\0';
 	len = strcspn(text, "\r\n");
 	if (!len || len > CONF_PASS_MAX) {
-		snprintf(why, sizeof(why),
-			 "%s: the password is %zu bytes long; one line of 1 "
-			 "to %d bytes",
-			 d->pass_file, len, CONF_PASS_MAX);
-		conf_mistake_elsewhere(p, d->file_at, why);
+		conf_mistake(p, d->file_at,
+			     "%s: the password is %zu bytes long; one line of "
+			     "1 to %d bytes",
+			     d->pass_file, len, CONF_PASS_MAX);
 		len = 0;
 	}
 	memcpy(d->carp.pass, text, len);
@@ -100,18 +99,14 @@ static void settle_pass(struct parser *p, struct draft_carp *d)
 /* The first `pass` of the file stands for all: chmod is done once. */
 static void check_own_mode(struct parser *p)
 {
-	char why[CONF_ERROR_SIZE];
-
 	for (size_t i = 0; i < p->num_carps && p->mode & 077; i++) {
 		if (!p->carps[i].pass_at.line)
 			continue;
-		snprintf(why, sizeof(why),
-			 "%s: mode %04o lets others read the password of carp "
-			 "\"%s\" (line %d); not started. chmod 600 %s",
-			 p->path, (unsigned int)(p->mode & 07777),
-			 p->carps[i].carp.name, p->carps[i].pass_at.line,
-			 p->path);
-		conf_mistake_elsewhere(p, p->carps[i].pass_at, why);
+		conf_mistake(p, p->carps[i].pass_at,
+			     "mode %04o lets others read the password of carp "
+			     "\"%s\"; not started. chmod 600 %s",
+			     (unsigned int)(p->mode & 07777),
+			     p->carps[i].carp.name, p->path);
 		return;
 	}
 }
@@ -154,6 +149,39 @@ static bool shares_address(const struct conf_carp *a, const struct conf_carp *b,
 						 INET6_ADDRSTRLEN);
 		}
 	return false;
+}
+
+static void check_end(struct parser *p, const struct draft_carp *d,
+		      const struct conf_end *end, const char *whose)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < d->carp.num_addresses; i++) {
+		const struct conf_address *a = &d->carp.addresses[i];
+
+		if (conf_is_given(a) && !conf_is_link_local(a) &&
+		    conf_same_address(a, &end->address))
+			conf_mistake(p, d->at,
+				     "carp \"%s\" has %s, the address of %s on "
+				     "the link; choose one that no node has",
+				     d->carp.name,
+				     inet_ntop(a->family, &a->v4, text,
+					       sizeof(text)),
+				     whose);
+	}
+}
+
+/* What is shared is no node's own. */
+static void check_ends(struct parser *p, const struct draft_carp *d)
+{
+	const struct conf_link *link = &p->conf->link;
+
+	for (unsigned int i = 0; i < link->num_ends; i++)
+		check_end(p, d, &link->ends[i], "this node");
+	for (size_t i = 0; i < link->num_peers; i++)
+		for (unsigned int k = 0; k < link->peers[i].num_ends; k++)
+			check_end(p, d, &link->peers[i].ends[k],
+				  link->peers[i].name);
 }
 
 static bool same_route(const struct conf_route *a, const struct conf_route *b)
@@ -319,6 +347,7 @@ void conf_check_carps(struct parser *p)
 		else
 			check_elected(p, d);
 		check_count(p, d);
+		check_ends(p, d);
 		for (size_t j = 0; j <= i; j++)
 			check_pair(p, &p->carps[j], &p->carps[i]);
 	}

@@ -9,6 +9,7 @@
  */
 #include "conf_int.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 void conf_carp_interface(struct parser *p, const char *value)
 {
 	conf_set_interface(p, value, p->carp.carp.interface);
+	p->carp.carp.interface_line = p->at.line;
 }
 
 void conf_carp_vhid(struct parser *p, const char *value)
@@ -38,6 +40,18 @@ static void add_address(struct parser *p, const struct conf_address *a)
 		return;
 	c->addresses = more;
 	c->addresses[c->num_addresses++] = *a;
+}
+
+/* What is sent to it is for all of its network, or was. */
+static bool is_of_all(const struct conf_address *a)
+{
+	uint32_t hosts, host;
+
+	if (a->family != AF_INET || a->prefixlen > 30)
+		return false;
+	hosts = UINT32_MAX >> a->prefixlen;
+	host = ntohl(a->v4.s_addr) & hosts;
+	return !host || host == hosts;
 }
 
 void conf_carp_addresses(struct parser *p, const char *value)
@@ -69,6 +83,12 @@ void conf_carp_addresses(struct parser *p, const char *value)
 			conf_mistake(p, p->at,
 				     "%s cannot be shared; an address of the "
 				     "network on this interface",
+				     value);
+		else if (is_of_all(&a))
+			conf_mistake(p, p->at,
+				     "%s is the network itself or its "
+				     "broadcast address; choose the address of "
+				     "a host in it",
 				     value);
 		break;
 	}

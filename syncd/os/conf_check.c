@@ -28,6 +28,7 @@ static void settle_node(struct parser *p)
 		conf_set_name(p, p->override, "node", conf->node);
 	} else if (!*conf->node) {
 		uname(&name);
+		p->by_host = true;
 		conf_set_name(p, name.nodename, "the host name", conf->node);
 	}
 	if (!conf->state_dir)

@@ -15,6 +15,7 @@ struct policy;
 struct conf_follow {
 	char *on_role[CONF_ROLES]; /* commands; NULL: none */
 	char *policy_file;	   /* NULL: none */
+	int policy_line;	   /* of the file, where that stands */
 	struct policy *policy;	/* of that file, once policy_file.h read it */
 	bool strict_interfaces; /* those of the policy have to be there */
 };

@@ -39,6 +39,8 @@ struct parser {
 	const struct conf_opener *by;
 	const char *path;
 	const char *override; /* of the node's name */
+	bool by_host;	      /* it is the host name */
+	bool nameless;	      /* no peer block has it, and one should */
 	char *text;	      /* what libConfuse reads */
 	mode_t mode;
 	struct slot slots[SECTIONS];
@@ -69,9 +71,6 @@ struct parser {
 /* conf.c: a sentence with its place in front; the eleventh is dropped. */
 void conf_mistake(struct parser *p, struct place at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* A sentence that has another file's name in front already. */
-void conf_mistake_elsewhere(struct parser *p, struct place at,
-			    const char *sentence);
 
 /* Room for one more in an array of `count`; NULL, and the load fails, where
  * there is none. */

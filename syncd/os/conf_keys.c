@@ -133,6 +133,7 @@ static void set_state_dir(struct parser *p, const char *value)
 static void set_policy_file(struct parser *p, const char *value)
 {
 	conf_set_path(p, value, 1024, &p->conf->follow.policy_file);
+	p->conf->follow.policy_line = p->at.line;
 }
 
 static void set_strict_interfaces(struct parser *p, const char *value)

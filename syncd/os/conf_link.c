@@ -277,6 +277,40 @@ static void check_link(struct parser *p)
 		check_ends(p, &link->peers[i]);
 }
 
+/* Up to the first dot, as a host name may have its domain. */
+static bool is_alike(const char *a, const char *b)
+{
+	const size_t len = strcspn(a, ".");
+
+	return strcspn(b, ".") == len && !strncasecmp(a, b, len);
+}
+
+/* One mistake, however much follows from it. */
+static void say_nameless(struct parser *p)
+{
+	const char *node = p->conf->node, *like = p->peers[0].peer.name;
+	char all[256] = "", remedy[128] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->num_peers; i++) {
+		const char *name = p->peers[i].peer.name;
+
+		if (is_alike(name, node))
+			like = name;
+		if (n < sizeof(all))
+			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s",
+					      i ? ", " : "", name);
+	}
+	if (p->by_host)
+		snprintf(remedy, sizeof(remedy),
+			 ", or hostnamectl set-hostname %s", like);
+	conf_mistake(p, p->block_at[IN_LINK],
+		     "this node is called \"%s\"%s, and no peer block is: %s; "
+		     "node = \"%s\" at the top%s",
+		     node, p->by_host ? " (its host name)" : "", all, like,
+		     remedy);
+}
+
 /* Reads each of them; ids of those that can be read. */
 static void read_keys(struct parser *p, const struct conf_link_keys *keys,
 		      const struct place at[CONF_KEYS_MAX],
@@ -288,7 +322,7 @@ static void read_keys(struct parser *p, const struct conf_link_keys *keys,
 	for (unsigned int i = 0; i < keys->count; i++) {
 		if (keyfile_take(conf_open(p->by, keys->file[i]), keys->file[i],
 				 &key, why, sizeof(why)))
-			conf_mistake_elsewhere(p, at[i], why);
+			conf_mistake(p, at[i], "%s", why);
 		else
 			memcpy(ids[i], key.id, sizeof(ids[i]));
 	}
@@ -341,7 +375,13 @@ int conf_check_link(struct parser *p)
 
 	if (rc)
 		return rc;
-	check_link(p);
-	check_key_files(p);
+	p->nameless = !p->conf->link.num_ends && p->num_peers > 1 &&
+		      p->conf->link.num_peers == p->num_peers;
+	if (!p->nameless) {
+		check_link(p);
+		check_key_files(p);
+	} else if (*p->conf->node) {
+		say_nameless(p);
+	}
 	return 0;
 }

@@ -286,6 +286,7 @@ static void recover(struct parser *p, const cfg_t *cfg, const char *name)
 static void on_syntax(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	static const char unknown[] = "no such option '";
+	static const char untitled[] = "missing title for section '";
 	struct parser *p = parser_of(cfg);
 	struct place at = { .line = cfg->line };
 	char text[200];
@@ -296,6 +297,14 @@ static void on_syntax(cfg_t *cfg, const char *fmt, va_list ap)
 	if (!strncmp(text, unknown, strlen(unknown)) && text[len - 1] == '\'') {
 		text[len - 1] = '\0';
 		recover(p, cfg, text + strlen(unknown));
+		return;
+	}
+	if (!strncmp(text, untitled, strlen(untitled))) {
+		const char *name = text + strlen(untitled);
+		const int end = (int)strcspn(name, "'");
+
+		conf_mistake(p, at, "%.*s has no name; %.*s \"name\" { ... }",
+			     end, name, end, name);
 		return;
 	}
 	conf_mistake(p, at,
@@ -436,11 +445,38 @@ static int run_pass(struct parser *p)
 	return 0;
 }
 
+/* What would be read in another way than it looks: no pass is made then. */
+static bool has_traps(struct parser *p)
+{
+	bool unclosed = false;
+	const char *s = NULL;
+
+	while (!unclosed && p->num_mistakes < CONF_ERRORS_MAX &&
+	       (s = conf_text_trap(p->text, s, &unclosed)) != NULL) {
+		const struct place at = conf_text_place(p->text, s);
+
+		p->broken = true;
+		if (unclosed)
+			conf_mistake(p, at,
+				     "a string is not closed on this line; add "
+				     "%c, or \\ at its end to go on",
+				     *s);
+		else
+			conf_mistake(p, at,
+				     "${ } is replaced when this file is read; "
+				     "in single quotes it stays, or as \\${ } "
+				     "in double ones");
+	}
+	return p->broken;
+}
+
 int conf_parse(struct parser *p)
 {
 	int rc;
 
 	conf_text_uncomment(p->text);
+	if (has_traps(p))
+		return 0;
 	do {
 		rc = run_pass(p);
 	} while (!rc && p->again && p->num_mistakes < CONF_ERRORS_MAX);

@@ -177,6 +177,45 @@ void conf_text_uncomment(char *s)
 	}
 }
 
+struct place conf_text_place(const char *text, const char *s)
+{
+	struct place at = { .line = 1, .col = 1 };
+
+	for (; text < s; text++) {
+		at.line += *text == '\n';
+		at.col = *text == '\n' ? 1 : at.col + 1;
+	}
+	return at;
+}
+
+static bool is_variable(const char *s, const char *after)
+{
+	return *s == '$' && s[1] == '{' && (!after || s > after);
+}
+
+char *conf_text_trap(char *text, const char *after, bool *unclosed)
+{
+	*unclosed = false;
+	for (char *s = text; *s; s = skip_piece(s)) {
+		const char quote = *s;
+		char *in = s + 1;
+
+		if (is_variable(s, after))
+			return s;
+		if (quote != '"' && quote != '\'')
+			continue;
+		for (; *in && *in != '\n' && *in != quote; in++) {
+			if (quote == '"' && is_variable(in, after))
+				return in;
+			in += *in == '\\' && in[1];
+		}
+		*unclosed = *in != quote;
+		if (*unclosed)
+			return s;
+	}
+	return NULL;
+}
+
 void conf_text_blank(char *start)
 {
 	char *s = skip_blanks(skip_piece(start));

@@ -36,6 +36,16 @@ bool conf_text_is_open(char *text);
 /* Blanks out all comments, which libConfuse 3.3 counts as several lines. */
 void conf_text_uncomment(char *text);
 
+/*
+ * The first place behind `after` (NULL: of all) where libConfuse takes a text in another way than it looks:
+ * a string that goes on on the next line without a \ before, or ${NAME}, which
+ * it replaces outside '...'. NULL: there is none. The text has no comments.
+ */
+char *conf_text_trap(char *text, const char *after, bool *unclosed);
+
+/* Line and column of s in its text. */
+struct place conf_text_place(const char *text, const char *s);
+
 /* Blanks out the statement that starts with this key: lines stay. */
 void conf_text_blank(char *key);
 

@@ -119,7 +119,7 @@ static int load(const struct conf_opener *by, const char *path,
 
 	if (r)
 		return r;
-	r = policy_file_load(by, *out, macros, report);
+	r = policy_file_load(by, path, *out, macros, report);
 	if (r) {
 		*errors = report->errors;
 		conf_free(*out);
@@ -213,7 +213,7 @@ static int open_and_note(void *arg, const char *path)
 {
 	struct reading *r = arg;
 	bool first = !r->names->files.count;
-	int fd = keyfile_open(path), number, copy;
+	int fd = keyfile_open_own(path), number, copy;
 
 	number = exec_list_add(&r->names->files, path);
 	if (!first || fd < 0 || number < 0)
@@ -242,6 +242,7 @@ int exec_conf_names(const char *path, const void *macros, struct exec_names *n,
 	free(errors);
 	free(report);
 	*fd = reading.text;
+	n->own = n->files.count;
 	if (!r)
 		r = add_names(n, conf);
 	conf_free(conf);

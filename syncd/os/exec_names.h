@@ -22,6 +22,7 @@ struct exec_names {
 	uint8_t conf_id[EXEC_DIGEST];	  /* of the configuration's text */
 	uint8_t commands_id[EXEC_DIGEST]; /* of all commands */
 	struct exec_list files;		  /* 0: the configuration itself */
+	size_t own; /* files, from 0 on, that make the configuration */
 	struct exec_list commands;
 };
 

@@ -84,7 +84,7 @@ static int open_conf(struct exec_table *t, const uint8_t in_use[EXEC_DIGEST])
 	}
 	err = read_again(t, &fd);
 	if (!err && fd < 0)
-		err = keyfile_open(t->path); /* it says why */
+		err = keyfile_open_own(t->path); /* it says why */
 	return err < 0 ? err : fd >= 0 ? fd : -EIO;
 }
 
@@ -132,7 +132,7 @@ static int open_number(struct exec_table *t, const struct exec_file_request *r,
 	if (!strncmp(text, EXEC_WATCHED, strlen(EXEC_WATCHED)))
 		return open_watched(t, text + strlen(EXEC_WATCHED), r->match,
 				    name);
-	return keyfile_open(text);
+	return r->number < n->own ? keyfile_open_own(text) : keyfile_open(text);
 }
 
 /* The other end of it. */

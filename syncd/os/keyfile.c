@@ -137,8 +137,12 @@ int keyfile_parse(const char *text, size_t len, struct link_key *key)
 	return found ? 0 : KEYFILE_MALFORMED;
 }
 
-static int check_mode(int fd, const char *path, const char *what, char *why,
-		      size_t why_size)
+static const char *const kinds[] = {
+	[KEYFILE_KEY] = "link key", [KEYFILE_PASSWORD] = "password"
+};
+
+static int check_mode(int fd, const char *path, enum keyfile_kind kind,
+		      char *why, size_t why_size)
 {
 	struct stat st;
 
@@ -157,7 +161,8 @@ static int check_mode(int fd, const char *path, const char *what, char *why,
 		snprintf(why, why_size,
 			 "%s: mode %04o lets others read the %s; not started. "
 			 "chmod 600 %s",
-			 path, (unsigned int)(st.st_mode & 07777), what, path);
+			 path, (unsigned int)(st.st_mode & 07777), kinds[kind],
+			 path);
 		return KEYFILE_REFUSED;
 	}
 	return 0;
@@ -189,19 +194,81 @@ int keyfile_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int keyfile_take_secret(int fd, const char *path, const char *what, char *buf,
-			size_t size, size_t *len, char *why, size_t why_size)
+int keyfile_open_own(const char *path)
+{
+	int fd = keyfile_open(path);
+	struct stat st;
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if ((st.st_mode & 022) || (st.st_uid && st.st_uid != geteuid()))
+		err = -EPERM;
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+void keyfile_why(int err, const char *path, const char *make, char *why,
+		 size_t why_size)
+{
+	switch (err) {
+	case ENOENT:
+		snprintf(why, why_size, "no such file; not loaded. %s", make);
+		return;
+	case EACCES:
+		snprintf(why, why_size,
+			 "permission denied; not loaded. run it as root, or "
+			 "chown root %s",
+			 path);
+		return;
+	case EPERM:
+		snprintf(why, why_size,
+			 "others than root may write it; not loaded. chmod "
+			 "go-w %s; chown root %s",
+			 path, path);
+		return;
+	default:
+		snprintf(why, why_size, "%s; not loaded. ls -l %s",
+			 err == EILSEQ ? "holds a NUL byte" : log_errno(err),
+			 path);
+	}
+}
+
+static int not_open(int err, const char *path, enum keyfile_kind kind,
+		    char *why, size_t why_size)
+{
+	char make[1200];
+	int n;
+
+	if (kind == KEYFILE_KEY)
+		snprintf(make, sizeof(make),
+			 "statesync genkey -o %s on one node, the same file on "
+			 "the other",
+			 path);
+	else
+		snprintf(make, sizeof(make),
+			 "(umask 077; openssl rand -hex 8 > %s) on one node, "
+			 "the same file on the other",
+			 path);
+	n = snprintf(why, why_size, "%s: ", path);
+	if (n >= 0 && (size_t)n < why_size)
+		keyfile_why(err, path, make, why + n, why_size - (size_t)n);
+	return KEYFILE_REFUSED;
+}
+
+int keyfile_take_secret(int fd, const char *path, enum keyfile_kind kind,
+			char *buf, size_t size, size_t *len, char *why,
+			size_t why_size)
 {
 	int rc;
 
-	if (fd < 0) {
-		snprintf(why, why_size,
-			 "%s: %s; the %s cannot be used, not started. "
-			 "ls -l %s",
-			 path, log_errno(-fd), what, path);
-		return KEYFILE_REFUSED;
-	}
-	rc = check_mode(fd, path, what, why, why_size);
+	if (fd < 0)
+		return not_open(-fd, path, kind, why, why_size);
+	rc = check_mode(fd, path, kind, why, why_size);
 	if (!rc && read_all(fd, buf, size, len)) {
 		snprintf(why, why_size,
 			 "%s: cannot be read; not started. ls -l %s", path,
@@ -225,8 +292,8 @@ int keyfile_take(int fd, const char *path, struct link_key *key, char *why,
 	size_t len;
 	int rc;
 
-	rc = keyfile_take_secret(fd, path, "link key", text, sizeof(text), &len,
-				 why, why_size);
+	rc = keyfile_take_secret(fd, path, KEYFILE_KEY, text, sizeof(text),
+				 &len, why, why_size);
 	if (!rc && (len == sizeof(text) || keyfile_parse(text, len, key))) {
 		snprintf(why, why_size,
 			 "%s: is not a link key; not started. make one: "
@@ -253,6 +320,28 @@ static int write_all(int fd, const char *text, size_t len)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
+static int not_made(int err, const char *path, char *why, size_t why_size)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (err == ENOENT && slash)
+		snprintf(why, why_size,
+			 "%s: its directory is not there; nothing written. "
+			 "mkdir -p %.*s",
+			 path, (int)(slash - path), path);
+	else if (err == EACCES)
+		snprintf(why, why_size,
+			 "%s: permission denied; nothing written. run it as "
+			 "root",
+			 path);
+	else
+		snprintf(why, why_size, "%s: %s; nothing written. ls -l %s",
+			 path,
+			 err == EEXIST ? "is there already" : log_errno(err),
+			 path);
+	return KEYFILE_REFUSED;
+}
+
 int keyfile_write(const char *path, const struct link_key *key, char *why,
 		  size_t why_size)
 {
@@ -260,14 +349,8 @@ int keyfile_write(const char *path, const struct link_key *key, char *why,
 	int fd, rc;
 
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		snprintf(why, why_size, "%s: %s; nothing written. ls -l %s",
-			 path,
-			 errno == EEXIST ? "is there already"
-					 : log_errno(errno),
-			 path);
-		return KEYFILE_REFUSED;
-	}
+	if (fd < 0)
+		return not_made(errno, path, why, why_size);
 	keyfile_format(key, text);
 	rc = fchmod(fd, 0600) < 0 ? -errno : 0;
 	if (!rc)

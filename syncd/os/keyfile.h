@@ -55,16 +55,25 @@ int keyfile_parse(const char *text, size_t len, struct link_key *key)
  * with CLOEXEC, or -errno. */
 int keyfile_open(const char *path);
 
+/* The same of what root's commands and secrets come from: -EPERM where more
+ * than root and this process's user may write it. */
+int keyfile_open_own(const char *path);
+
+/* Why that failed, `err`, and what to do; make: how one gets such a file. */
+void keyfile_why(int err, const char *path, const char *make, char *why,
+		 size_t why_size);
+
+enum keyfile_kind { KEYFILE_KEY, KEYFILE_PASSWORD };
+
 /*
- * Reads a small secret file whole, of which keyfile_open() said fd, also where
- * that is an error; the descriptor is closed. It must be a regular file without
- * any right for group and others. `what` names the secret in sentences ("link
- * key"). The bytes are in buf, their number in *len. 0, or KEYFILE_REFUSED
+ * Reads a small secret file whole, of which keyfile_open_own() said fd, also
+ * where that is an error; the descriptor is closed. It must be a regular file
+ * without any right for group and others. The bytes are in buf, their number in *len. 0, or KEYFILE_REFUSED
  * with a sentence with the path in front in `why`.
  */
-int keyfile_take_secret(int fd, const char *path, const char *what, char *buf,
-			size_t size, size_t *len, char *why, size_t why_size)
-	__attribute__((warn_unused_result));
+int keyfile_take_secret(int fd, const char *path, enum keyfile_kind kind,
+			char *buf, size_t size, size_t *len, char *why,
+			size_t why_size) __attribute__((warn_unused_result));
 
 /* The same and keyfile_parse(), of a file that was opened, or that this process
  * opens. */

@@ -16,15 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "keyfile.h"
 #include "policy_names.h"
 
 #define FILE_MAX (1024 * 1024)
-
-static const struct policy_place whole = { 0, 0 };
 
 /* --- names ----------------------------------------------------------------- */
 
@@ -133,15 +130,11 @@ static int resolve(struct conf *conf, struct policy *p,
 /* 0, or -errno; -EILSEQ: a NUL in it. */
 static int read_file(int fd, char *text, size_t *len)
 {
-	struct stat st;
 	ssize_t n = 0;
 	int err = 0;
 
 	if (fd < 0)
 		return fd;
-	/* its commands are run with all rights */
-	if (fstat(fd, &st) < 0 || (st.st_mode & S_IWOTH))
-		err = -EPERM;
 	for (*len = 0; !err && *len < FILE_MAX; *len += (size_t)n) {
 		n = read(fd, text + *len, FILE_MAX - *len);
 		if (n < 0)
@@ -157,19 +150,18 @@ static int read_file(int fd, char *text, size_t *len)
 	return err;
 }
 
-static const char *why_not(int err)
+/* Said where it is named. */
+static void not_read(const char *path, const struct conf *conf, int err,
+		     struct policy_report *report)
 {
-	switch (err) {
-	case -EPERM:
-		return "everybody may write it, and its commands run as root; "
-		       "chmod o-w";
-	case -EILSEQ:
-		return "it holds a NUL byte; is it the right file?";
-	case -EFBIG:
-		return "it is longer than 1 MB; is it the right file?";
-	default:
-		return log_errno(-err);
-	}
+	const struct policy_text of = { path, NULL, 0 };
+	const struct policy_place at = { conf->follow.policy_line, 0 };
+	const char *policy = conf->follow.policy_file;
+	char why[CONF_ERROR_SIZE];
+
+	keyfile_why(err, policy, "write it, or take policy-file out", why,
+		    sizeof(why));
+	policy_say(&report->errors, &of, at, "%s: %s", policy, why);
 }
 
 /* --- what would not work ---------------------------------------------------- */
@@ -269,29 +261,28 @@ static void look(const struct policy *p, const struct policy_text *of,
 
 /* --- all of it ------------------------------------------------------------- */
 
-int policy_file_load(const struct conf_opener *by, struct conf *conf,
-		     const struct policy_macros *macros,
+int policy_file_load(const struct conf_opener *by, const char *path,
+		     struct conf *conf, const struct policy_macros *macros,
 		     struct policy_report *report)
 {
-	const char *path = conf->follow.policy_file;
-	struct policy_text of = { path, NULL, 0 };
+	const char *policy = conf->follow.policy_file;
+	struct policy_text of = { policy, NULL, 0 };
 	struct policy *p = NULL;
 	char *text;
 	int err;
 
-	if (!path)
+	if (!policy)
 		return 0;
 	text = malloc(FILE_MAX);
 	if (!text)
 		return -ENOMEM;
-	err = read_file(conf_open(by, path), text, &of.len);
+	err = read_file(conf_open(by, policy), text, &of.len);
 	if (err) {
-		policy_say(&report->errors, &of, whole,
-			   "%s; not loaded. ls -l %s", why_not(err), path);
+		not_read(path, conf, -err, report);
 		err = CONF_REFUSED;
 	} else {
 		of.text = text;
-		err = policy_parse(path, text, of.len, macros, &p,
+		err = policy_parse(policy, text, of.len, macros, &p,
 				   &report->errors, &report->notes);
 	}
 	if (!err)

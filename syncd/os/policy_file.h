@@ -19,14 +19,14 @@ struct policy_report {
 };
 
 /*
- * Reads conf->follow.policy_file, opened by (NULL: us), into
- * conf->follow.policy, its names resolved: the vhost of
+ * Reads conf->follow.policy_file, which stands in the configuration at path,
+ * opened by (NULL: us), into conf->follow.policy, its names resolved: the vhost of
  * a link is an index into conf->carps. 0, also where no file is named;
  * CONF_REFUSED with errors, -ENOMEM. The report is added to; with look, also
  * commands whose program is not in PATH, states that are never entered.
  */
-int policy_file_load(const struct conf_opener *by, struct conf *conf,
-		     const struct policy_macros *macros,
+int policy_file_load(const struct conf_opener *by, const char *path,
+		     struct conf *conf, const struct policy_macros *macros,
 		     struct policy_report *report)
 	__attribute__((warn_unused_result));
 

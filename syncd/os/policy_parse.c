@@ -71,6 +71,8 @@ __attribute__((format(printf, 4, 0))) static void say(
 	*list->shown[i] = '\0';
 	if (at.col)
 		snprintf(place, sizeof(place), "%d:%d: ", at.line, at.col);
+	else if (at.line)
+		snprintf(place, sizeof(place), "%d: ", at.line);
 	n = snprintf(list->text[i], CONF_ERROR_SIZE, "%.250s:%s%s", of->path,
 		     place, *place ? "" : " ");
 	vsnprintf(list->text[i] + n, CONF_ERROR_SIZE - (size_t)n, fmt, ap);

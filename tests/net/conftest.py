@@ -20,6 +20,7 @@ from trio import Trio  # noqa: E402
 
 def pytest_configure(config):
     catch_signals()
+    os.umask(0o022) # a configuration that a group may write is refused
     for marker, meaning in (
             ("quick", "runs in tests/run.sh and .ci/run"),
             ("full", "runs in .ci/full"),

@@ -121,7 +121,8 @@ def test_the_example_is_accepted(tmp_path):
                     tmp_path / "link.key"], check=True, capture_output=True)
     (tmp_path / "carp.pass").write_text("secret\n")
     (tmp_path / "carp.pass").chmod(0o600)
-    shutil.copy(EXAMPLE / "dhcp-uplink.policy", tmp_path)
+    shutil.copyfile(EXAMPLE / "dhcp-uplink.policy", # a clone's may be 0664
+                    tmp_path / "dhcp-uplink.policy")
     (tmp_path / "statesync.conf").write_text('node = "fw1"\n' + conf)
     p = subprocess.run([BUILD / "syncd/statesyncd", "-n", "-f",
                         tmp_path / "statesync.conf"], text=True,

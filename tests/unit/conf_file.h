@@ -84,10 +84,7 @@ static void refused_as(const char *node, const char *text, unsigned int more,
 
 	ck_assert_int_eq(load_as(node, text), CONF_REFUSED);
 	ck_assert_ptr_null(conf);
-	if (*sentence != '=')
-		end += sprintf(expected, "%s:", path);
-	else
-		sentence++;
+	end += sprintf(expected, "%s:", path);
 	for (; *sentence; sentence++)
 		if (*sentence == '@')
 			end += sprintf(end, "%s", dir);

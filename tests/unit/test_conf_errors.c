@@ -71,8 +71,8 @@ START_TEST(of_bytes_that_are_no_text)
 	conf_errors_show(inner, 100, 1, 1, true, shown);
 	ck_assert_str_eq(strchr(shown, '\n'), "\n    ^");
 	free(inner);
-	refused("'a\nb\033[2J' = 1\n" CARP,
-		"2: unknown key \"a?b?[2J\"; known here: node preempt "
+	refused("\"a\\nb\033[2J\" = 1\n" CARP,
+		"1: unknown key \"a?b?[2J\"; known here: node preempt "
 		"independent preempt-delay witness witness-limit "
 		"router-advertisement strict-peers require-sync event-buffer "
 		"state-dir strict-interfaces policy-file on-master on-backup "

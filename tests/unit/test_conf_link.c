@@ -58,8 +58,8 @@ START_TEST(three_nodes)
 		"of "
 		"nodes needs its own. statesync genkey");
 	refused("link {" THREE "key-file = \"@/none\" } }\n" CARP,
-		"=@/none: no such file; the link key cannot be used, not "
-		"started. ls -l @/none");
+		"3:42: @/none: no such file; not loaded. statesync genkey -o "
+		"@/none on one node, the same file on the other");
 }
 END_TEST
 

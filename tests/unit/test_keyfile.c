@@ -72,6 +72,15 @@ START_TEST(key_files)
 	snprintf(expected, sizeof(expected),
 		 "%s: is there already; nothing written. ls -l %s", full, full);
 	ck_assert_str_eq(why, expected);
+	snprintf(full, sizeof(full), "%s/none/a.key", dir);
+	ck_assert_int_eq(keyfile_write(full, &key, why, sizeof(why)),
+			 KEYFILE_REFUSED);
+	snprintf(expected, sizeof(expected),
+		 "%s: its directory is not there; nothing written. mkdir -p "
+		 "%s/none",
+		 full, dir);
+	ck_assert_str_eq(why, expected);
+	snprintf(full, sizeof(full), "%s/new", dir);
 	ck_assert_int_eq(keyfile_read(dir, &other, why, sizeof(why)),
 			 KEYFILE_REFUSED);
 	ck_assert_ptr_nonnull(strstr(why, "is not a regular file"));
