@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,24 @@ static const char *absolute(const char *path, char **argv)
 	return out;
 }
 
+/* They may come later: no mistake. */
+static void look_for_interfaces(const char *path, const struct conf *conf)
+{
+	char present[256];
+
+	for (size_t i = 0; i < conf->num_carps; i++) {
+		const struct conf_carp *c = &conf->carps[i];
+
+		if (!*c->interface || if_nametoindex(c->interface))
+			continue;
+		node_ifaces_present(present, sizeof(present));
+		log_msg(LOG_WARNING,
+			"%s:%d: no interface %s here; its vhosts are in INIT "
+			"until it appears. present: %s",
+			path, c->interface_line, c->interface, present);
+	}
+}
+
 static int check(const char *path, const struct policy_macros *macros)
 {
 	char policy[128] = "";
@@ -87,6 +106,7 @@ static int check(const char *path, const struct policy_macros *macros)
 	if (!conf)
 		return EXIT_FAILURE;
 	good = !(conf->follow.strict_interfaces && report.missing);
+	look_for_interfaces(path, conf);
 	say_all(LOG_WARNING, &report.warnings, true);
 	say_all(LOG_INFO, &report.notes, false);
 	if (conf->follow.policy)

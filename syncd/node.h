@@ -397,6 +397,8 @@ int node_ifaces_open(struct node *n) __attribute__((warn_unused_result));
 /* Looks at all of them again. */
 void node_ifaces_look(struct node *n);
 void node_ifaces_close(struct node *n);
+/* The names of those of this machine, " ..." behind as many as fit. */
+void node_ifaces_present(char *out, size_t size);
 
 /* --- node_exec.c: n->exec, the helper that runs commands */
 /* Of n->helper and n->path. Before anything else is open. 0 or -errno, logged. */

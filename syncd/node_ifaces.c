@@ -11,6 +11,8 @@
 #include "node.h"
 
 #include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,6 +213,39 @@ static void on_ifmon(evutil_socket_t fd, short what, void *arg)
 	node_settle(n);
 }
 
+void node_ifaces_present(char *out, size_t size)
+{
+	struct if_nameindex *all = if_nameindex();
+	size_t n = 0;
+
+	*out = '\0';
+	for (struct if_nameindex *i = all; i && i->if_name; i++) {
+		const bool fits = n + IF_NAMESIZE + sizeof(" ...") < size;
+
+		n += (size_t)snprintf(out + n, size - n, "%s%s", n ? " " : "",
+				      fits ? i->if_name : "...");
+		if (!fits)
+			break;
+	}
+	if (all)
+		if_freenameindex(all);
+}
+
+static void say_missing(const struct node *n)
+{
+	char present[256];
+
+	for (size_t i = 0; i < n->nifaces; i++) {
+		if (n->ifaces[i].ifindex)
+			continue;
+		node_ifaces_present(present, sizeof(present));
+		log_msg(LOG_WARNING,
+			"no interface %s here; its vhosts are in INIT until it "
+			"appears. present: %s",
+			n->ifaces[i].name, present);
+	}
+}
+
 int node_ifaces_open(struct node *n)
 {
 	int err = ifmon_open(&n->ifmon);
@@ -230,12 +265,7 @@ int node_ifaces_open(struct node *n)
 	err = dump_all(n);
 	if (!err)
 		addresses_changed(n);
-	for (size_t i = 0; i < n->nifaces; i++)
-		if (!n->ifaces[i].ifindex)
-			log_msg(LOG_WARNING,
-				"no interface %s here; its vhosts are in INIT "
-				"until it appears",
-				n->ifaces[i].name);
+	say_missing(n);
 	return err;
 }
 

@@ -335,6 +335,10 @@ static struct conf *load(struct node *n, char text[NODE_RELOAD_TEXT])
 	if (r < 0)
 		snprintf(text, NODE_RELOAD_TEXT, "%s: %s. free -m", n->path,
 			 log_errno(-r));
+	else if (r && errors->count > 1)
+		snprintf(text, NODE_RELOAD_TEXT,
+			 "%.460s (and %u more: statesyncd -n)", errors->text[0],
+			 errors->count - 1);
 	else if (r)
 		snprintf(text, NODE_RELOAD_TEXT, "%s", errors->text[0]);
 	for (unsigned i = 1; errors && i < errors->count; i++)

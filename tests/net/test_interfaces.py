@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Interfaces that are absent, renamed, readdressed or without an address."""
 
+import re
 import time
 
 import pytest
@@ -26,6 +27,9 @@ def test_an_interface_that_appears_later(lab, pair):
     pair.one.launch().wait_up()
     wait_for("fw1 has lan", lambda: pair.one.states()["lan"] == "MASTER")
     assert pair.one.states()["wan"] == "INIT"
+    there = re.search("no interface wan here; .*present: (.*)",
+                      pair.one.log.read_text()).group(1).split()
+    assert {"lo", "lan", "later"} <= set(there), there
     assert pair.one.status()["demotion"]["total"] == 1
     with Tap(lab, "gw1", "wan", is_arp) as tap:
         rename(lab, "gw1", "later", "wan")

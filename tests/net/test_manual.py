@@ -207,6 +207,13 @@ def test_the_examples_of_the_manual_are_accepted(tmp_path):
     p = subprocess.run([program("statesyncd"), "-n", "-f", str(conf)],
                        text=True, capture_output=True)
     assert p.returncode == 0, p.stderr
+    line = conf.read_text().splitlines().index('    interface = "eth0"') + 1
+    conf.write_text(conf.read_text().replace('"eth0"', '"nothere0"'))
+    p = subprocess.run([program("statesyncd"), "-n", "-f", str(conf)],
+                       text=True, capture_output=True)
+    assert p.returncode == 0 and "configuration OK" in p.stdout
+    assert re.search(r"%s:%d: no interface nothere0 here; .*\. present: .*\blo\b"
+                     % (conf, line), p.stderr), p.stderr
 
 
 def test_the_example_ruleset_is_accepted():

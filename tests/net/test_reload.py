@@ -206,6 +206,11 @@ def test_a_mistake_leaves_the_old_one(pair, steady):
         code, out, err = node.tool("reload")
         assert code == 1 and not out
         assert "%s:%d:" % (node.conf, line) in err, err
+        assert "more" not in err, err
+        node.conf.write_text(good.replace("vhid = 1\n", "vhid = 256\n")
+                             .replace("vhid = 2\n", "vhid = 257\n"))
+        err = node.tool("reload")[2]
+        assert "vhid 256" in err and "(and 1 more: statesyncd -n)" in err, err
         log = node.log.read_text()
         os.kill(node.proc.pid, signal.SIGHUP)
         wait_for("the log tells", lambda: "the old configuration stays" in
