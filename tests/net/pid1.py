@@ -44,14 +44,16 @@ def root(directory, hostname):
     mount("--rbind", "/dev", there + "/dev")
     for name in ("run", "tmp"):
         mount("-t", "tmpfs", name, "%s/%s" % (there, name))
-    own = Path(__file__).read_text()
+    own = {path.name: path.read_text() for path in
+           (Path(__file__), Path(__file__).with_name("fence.py"))}
     os.chroot(there)
     os.chdir("/")
     socket.sethostname(hostname)
     os.makedirs("/run/systemd/system")
     os.makedirs("/run/lock")
     Path("/usr/bin/systemctl").unlink(missing_ok=True)
-    Path("/usr/lib/pid1.py").write_text(own)
+    for name, text in own.items():
+        Path("/usr/lib", name).write_text(text)
     Path("/usr/bin/systemctl").write_text(
         "#!/bin/sh\nexec %s /usr/lib/pid1.py systemctl \"$@\"\n"
         % sys.executable)
@@ -86,6 +88,9 @@ class Unit:
         marks = re.match(r"[-+!@:]*", line).group()
         words = shlex.split(line[len(marks):])
         users = self.lines("User")
+        if self.lines("SystemCallFilter") and "+" not in marks:
+            words = [sys.executable, "/usr/lib/fence.py", str(self.path),
+                     *words]
         if users and not {"+", "!"} & set(marks):
             words = ["chrt", "-r", self.lines("CPUSchedulingPriority")[0],
                      "setpriv", "--reuid", users[0], "--regid",

@@ -8,11 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+import fence
 from lab import BUILD, ROOT, wait_for
 from node import die_with_parent
 from test_track import script
@@ -147,8 +149,8 @@ def helper_unit(node):
 
 
 def as_unit(node, path):
-    """What a unit with User=, AmbientCapabilities= and
-    CPUSchedulingPolicy=rr starts."""
+    """What a unit with User=, AmbientCapabilities=,
+    CPUSchedulingPolicy=rr and the sandbox of statesyncd.service starts."""
     caps = "+net_admin,+net_raw"
     (node.dir / "state").mkdir()
     node.user = USER
@@ -156,7 +158,8 @@ def as_unit(node, path):
     node.prefix = ("chrt", "-r", "10", "setpriv", "--reuid", USER, "--regid", "nogroup",
                    "--clear-groups", "--inh-caps", "-all," + caps,
                    "--ambient-caps", "-all," + caps, "--bounding-set",
-                   "-all," + caps, "--no-new-privs")
+                   "-all," + caps, "--no-new-privs", sys.executable,
+                   str(Path(fence.__file__)), str(UNITS / "statesyncd.service"))
     node.options = ("-H", str(path))
     node.user = None
 
@@ -228,6 +231,18 @@ def test_what_a_unit_does_not_see(lab):
         wait_for("and that it is gone", lambda: is_up(1), 15)
         proc.kill()
         wait_for("its end is seen", lambda: not is_up(0), 15)
+
+
+@needs_systemd
+def test_a_unit_allows_what_the_daemon_does():
+    """The two lists: the inner one is part of the outer one."""
+    inner = set(re.findall(r"SCMP_SYS\((\w+)\)", (
+        ROOT / "syncd/os/priv_filter.c").read_text()))
+    outer = fence.system_calls(UNITS / "statesyncd.service")
+    assert not inner - outer
+    # and what it does before it has the inner one
+    assert {"capset", "seccomp", "execve", "clone", "wait4"} <= outer
+    assert not {"ptrace", "bpf", "setuid", "init_module", "mount"} & outer
 
 
 @needs_systemd
