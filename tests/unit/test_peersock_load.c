@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * The link under load: much data, a receiver that pauses, what the kernel
- * may hold of it, and a wire that is cut.
+ * may hold of it, a wire that is cut, and records that bear nothing.
  */
+#include "peersock_int.h"
 #include "peersock_pair.h"
 
 #define STREAM_MAX (100LL * 1024 * 1024)
@@ -166,11 +167,58 @@ START_TEST(cut)
 }
 END_TEST
 
+static unsigned others; /* turns of somebody else before the last word */
+static void on_other(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+	others += !*fw2.text;
+	event_base_loopbreak(base); /* there is always something to do */
+}
+
+static int is_said(void)
+{
+	return *fw2.text;
+}
+
+/* Records that bear no byte: after each the loop has its turn, and what comes
+ * after the last is read. */
+START_TEST(new_keys_without_end)
+{
+	struct event *other;
+	int always[2];
+	SSL *ssl;
+
+	start_fw1(keys, 1);
+	start_fw2(keys, 1);
+	ck_assert(turn_until(5, both_up));
+	ssl = fw1.ps->peers[0].used->tls.ssl;
+	for (int i = 0; i < 1000; i++) {
+		ck_assert(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED));
+		ck_assert_int_eq(SSL_do_handshake(ssl), 1);
+	}
+	ck_assert_int_eq(SSL_write(ssl, "at last", 7), 7);
+	ck_assert_int_eq(pipe(always), 0);
+	ck_assert_int_eq(write(always[1], "x", 1), 1);
+	other = event_new(base, always[0], EV_READ | EV_PERSIST, on_other,
+			  NULL);
+	event_priority_set(other, 2); /* as the link's */
+	event_add(other, NULL);
+	ck_assert(turn_until(20, is_said));
+	ck_assert_uint_ge(others, 900);
+	event_free(other);
+	send_text(&fw2, "heard");
+	turn(0.2);
+	ck_assert_str_eq(fw1.text, "heard");
+	ck_assert_int_eq(fw1.downs + fw2.downs, 0);
+}
+END_TEST
+
 int main(void)
 {
-	const TTest *const tests[] = { hundred_megabytes, paused,
-				       paused_with_rest, kernel_holds_little,
-				       cut };
+	const TTest *const tests[] = {
+		hundred_megabytes,   paused, paused_with_rest,
+		kernel_holds_little, cut,    new_keys_without_end
+	};
 
 	return run("peersock_load", tests, sizeof(tests) / sizeof(tests[0]));
 }
