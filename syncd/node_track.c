@@ -152,10 +152,11 @@ static void process_look(struct track_item *it)
 	}
 	if (r == 0)
 		(void)watch(it, it->process.pidfd, on_process_end);
-	track_item_result(it, r == 0 ? NULL
-			      : r == TRACK_PROCESS_NONE
-				      ? "no process of this name runs"
-				      : log_errno(-r));
+	if (r != -ETIMEDOUT) /* the helper is late: nothing is known */
+		track_item_result(it, r == 0 ? NULL
+				      : r == TRACK_PROCESS_NONE
+					      ? "no process of this name runs"
+					      : log_errno(-r));
 	track_item_arm(it, POLL_NS);
 }
 

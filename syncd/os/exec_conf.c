@@ -6,8 +6,8 @@
  *
  * Implements rules 14: files are opened and commands run by number.
  *
- * Invariant: whatever the daemon gives to exec_run(), exec_open_file() or
- * exec_watched() is added in add_names().
+ * Invariant: whatever the daemon gives to exec_run(), exec_open_file(),
+ * exec_look_file() or exec_watched() is added in add_names().
  */
 #include "exec_conf.h"
 
@@ -173,7 +173,7 @@ int exec_find_process(struct exec *x, const char *name)
 
 	snprintf(text, sizeof(text), EXEC_PROCESS "%.*s", TRACK_COMM_SIZE - 1,
 		 name);
-	return exec_open_file(x, text);
+	return exec_look_file(x, text);
 }
 
 /* --- the helper ---------------------------------------------------------------- */

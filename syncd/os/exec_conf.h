@@ -36,7 +36,12 @@ void exec_conf_use(struct exec *x);
 int exec_open_file(void *x, const char *path)
 	__attribute__((warn_unused_result));
 
-/* The same for a process of this name that is tracked: a pidfd; -ENOENT: none
+/* The same for who may not wait: -ETIMEDOUT already after 50 ms, and from then
+ * on at once, until the helper has answered; what it says late is dropped. */
+int exec_look_file(struct exec *x, const char *path)
+	__attribute__((warn_unused_result));
+
+/* As that, for a process of this name that is tracked: a pidfd; -ENOENT: none
  * runs. */
 int exec_find_process(struct exec *x, const char *name)
 	__attribute__((warn_unused_result));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Files that the helper opens for the daemon, and descriptors in messages. The
- * daemon waits, since there is nothing to be done without the file; the helper
- * never takes longer than opening it.
+ * daemon waits: long where there is nothing to be done without the file, and
+ * shorter than an advert may be late where it only looks, once, until the
+ * helper has answered that.
  *
  * Implements rules 14: key-file, pass-file and watched files by number.
  *
@@ -19,7 +20,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 #define WAIT_MS 2000
+#define LOOK_MS 50
 
 union control {
 	char bytes[CMSG_SPACE(sizeof(int))];
@@ -76,13 +80,17 @@ ssize_t exec_recv_fd(int fd, void *data, size_t len, int *given)
 }
 
 /* Of this question; a descriptor or -errno. */
-static int wait_answer(int files, uint32_t id, struct exec_file_answer *a)
+static int wait_answer(int files, uint32_t id, int ms,
+		       struct exec_file_answer *a)
 {
+	const int64_t end = clock_ns(CLOCK_MONOTONIC) / MONO_MS + ms;
 	struct pollfd p = { .fd = files, .events = POLLIN };
 	int fd, r;
 
 	for (;;) {
-		r = poll(&p, 1, WAIT_MS);
+		const int64_t left = end - clock_ns(CLOCK_MONOTONIC) / MONO_MS;
+
+		r = poll(&p, 1, left > 0 ? (int)left : 0);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0)
@@ -96,16 +104,36 @@ static int wait_answer(int files, uint32_t id, struct exec_file_answer *a)
 	}
 }
 
-static int ask(struct exec *x, struct exec_file_request *r)
+static int ask(struct exec *x, struct exec_file_request *r, int ms)
 {
-	struct exec_file_answer a;
+	struct exec_file_answer a = { .id = 0 };
+	int fd;
 
 	r->id = ++x->last_file;
 	if (x->files < 0)
 		return -EPIPE;
 	if (exec_send_fd(x->files, r, sizeof(*r), -1) < 0)
 		return -errno;
-	return wait_answer(x->files, r->id, &a);
+	fd = wait_answer(x->files, r->id, ms, &a);
+	x->owed = a.id == r->id ? 0 : r->id;
+	return fd;
+}
+
+/* It has not answered the last one yet. */
+static bool owes(struct exec *x)
+{
+	struct exec_file_answer a = { .id = 0 };
+	int fd;
+
+	if (!x->owed || x->files < 0)
+		return false;
+	fd = wait_answer(x->files, x->owed, 0, &a);
+	if (fd == -ETIMEDOUT && a.id != x->owed)
+		return true;
+	if (fd >= 0)
+		close(fd); /* of some time ago */
+	x->owed = 0;
+	return false;
 }
 
 /* The first file of a configuration is itself. */
@@ -116,16 +144,15 @@ static int open_conf(struct exec *x)
 
 	if (x->used)
 		memcpy(r.of, x->used->conf_id, sizeof(r.of));
-	fd = ask(x, &r);
+	fd = ask(x, &r, WAIT_MS);
 	err = fd < 0 ? fd : exec_names_identify(x->loading, fd);
 	if (fd >= 0 && err)
 		close(fd);
 	return err ? err : fd;
 }
 
-int exec_open_file(void *arg, const char *path)
+static int open_file(struct exec *x, const char *path, int ms)
 {
-	struct exec *x = arg;
 	struct exec_names *n = x->loading ? x->loading : x->used;
 	struct exec_file_request r = { .id = 0 };
 	bool first = x->loading && !n->files.count;
@@ -141,7 +168,17 @@ int exec_open_file(void *arg, const char *path)
 		return open_conf(x);
 	r.number = (uint32_t)number;
 	memcpy(r.of, n->conf_id, sizeof(r.of));
-	return ask(x, &r);
+	return ask(x, &r, ms);
+}
+
+int exec_open_file(void *arg, const char *path)
+{
+	return open_file(arg, path, WAIT_MS);
+}
+
+int exec_look_file(struct exec *x, const char *path)
+{
+	return owes(x) ? -ETIMEDOUT : open_file(x, path, LOOK_MS);
 }
 
 /* --- files that are compared ------------------------------------------------- */
@@ -150,7 +187,7 @@ int exec_channel(struct exec *x)
 {
 	struct exec_file_request r = { .number = EXEC_CHANNEL };
 
-	return ask(x, &r);
+	return ask(x, &r, WAIT_MS);
 }
 
 void exec_watched(const struct exec *x, const char *pattern,
@@ -179,7 +216,7 @@ int exec_open_watched(struct exec_watched *w, size_t pattern, uint32_t match,
 	*name = '\0';
 	if (exec_send_fd(w->channel, &r, sizeof(r), -1) < 0)
 		return -errno;
-	fd = wait_answer(w->channel, r.id, &a);
+	fd = wait_answer(w->channel, r.id, WAIT_MS, &a);
 	snprintf(name, FACT_NAME_MAX, "%s", a.name);
 	return fd;
 }

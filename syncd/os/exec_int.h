@@ -69,6 +69,7 @@ struct exec {
 	pid_t pid; /* of a child; 0 */
 	uint64_t last_id;
 	uint32_t last_file;
+	uint32_t owed; /* answer; 0: none */
 	/* of a configuration, or NULL: in use; complete; being read */
 	struct exec_names *used, *draft, *loading;
 	struct exec_asked asked[EXEC_JOBS_MAX];

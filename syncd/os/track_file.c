@@ -6,7 +6,7 @@
  * Text: inotify(7); keepalived.conf(5), track_file.
  *
  * Invariant: the file is opened, read and closed in one call; it is never
- * waited for, whatever it is.
+ * waited for, whatever it is, and for the helper not but the first time.
  */
 #include "track_file.h"
 
@@ -113,22 +113,27 @@ static bool is_zero(const char *text)
 	return strspn(end, " \t\r\n") == strlen(end);
 }
 
-const char *track_file_look(struct track_file *f, bool polled)
+static int open_it(struct track_file *f)
+{
+	int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd >= 0)
+		return fd;
+	if (errno != EACCES || !f->exec)
+		return -errno;
+	return f->looked ? exec_look_file(f->exec, f->path)
+			 : exec_open_file(f->exec, f->path);
+}
+
+static const char *judge(struct track_file *f, int fd, bool polled)
 {
 	char text[64];
-	ssize_t n = -1;
 	bool sure = !polled || f->was_empty;
-	int fd;
+	ssize_t n;
 
-	watch(f);
 	f->was_empty = false;
-	fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0 && errno == EACCES && f->exec) {
-		fd = exec_open_file(f->exec, f->path);
-		errno = fd < 0 ? -fd : 0;
-	}
 	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR
+		return fd == -ENOENT || fd == -ENOTDIR
 			       ? NULL
 			       : "it is there and cannot be read";
 	n = read(fd, text, sizeof(text) - 1);
@@ -141,4 +146,16 @@ const char *track_file_look(struct track_file *f, bool polled)
 		return "it is there and cannot be read";
 	text[n] = '\0';
 	return is_zero(text) ? NULL : "the file exists and is not 0";
+}
+
+const char *track_file_look(struct track_file *f, bool polled)
+{
+	int fd;
+
+	watch(f);
+	fd = open_it(f);
+	if (fd != -ETIMEDOUT || !f->looked)
+		f->last = judge(f, fd, polled);
+	f->looked = true;
+	return f->last;
 }

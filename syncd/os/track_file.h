@@ -24,6 +24,8 @@ struct track_file {
 	int fd, wd;	   /* inotify; -1: none, only polls */
 	bool was_empty;	   /* at the last poll */
 	struct exec *exec; /* opens what we may not, or NULL */
+	bool looked;	   /* once; then it never waits long for exec */
+	const char *last;  /* what was wrong then */
 };
 
 /* path (absolute) stays the caller's. Without inotify polls have to do. */
@@ -40,7 +42,7 @@ bool track_file_read(struct track_file *f);
  * What is wrong by the file, NULL: nothing. polled: not because of
  * track_file_read(), so that a writer may just be at work; an empty file is
  * believed at the second poll then. Watches the directory again if it was
- * away.
+ * away. While the helper is late it is as it was.
  */
 const char *track_file_look(struct track_file *f, bool polled);
 

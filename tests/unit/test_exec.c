@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The helper: ends, limits, order, output, and what outlives whom. */
+#include "exec_conf.h"
 #include "exec_scene.h"
 
 /* Leaves signs of life in a file, of a child of the shell's. */
@@ -244,6 +245,86 @@ START_TEST(test_only_variables_come_along)
 }
 END_TEST
 
+static char file_text(int fd)
+{
+	char byte = '-';
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(read(fd, &byte, 1), 1);
+	close(fd);
+	return byte;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+	ck_assert_int_eq(chmod(path, 0600), 0);
+}
+
+/* A real configuration, which names both. */
+static void track(const char *a, const char *b)
+{
+	static struct policy_report report;
+	struct conf_errors errors = { 0 };
+	struct conf *conf;
+	char path[64], text[512];
+
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	snprintf(text, sizeof(text),
+		 "node = \"fw1\"\n"
+		 "carp \"lan\" {\ninterface = \"lo\"\nvhid = 1\n"
+		 "addresses = { \"10.1.0.1/24\" }\npass = \"secret\"\n"
+		 "track { file \"%s\" { } file \"%s\" { } } }\n",
+		 a, b);
+	write_file(path, text);
+	exec_close(x);
+	x = exec_open(exec_conf_names, path, NULL);
+	ck_assert_ptr_nonnull(x);
+	if (exec_conf_load(x, path, NULL, &conf, &errors, &report))
+		ck_abort_msg("%s", errors.text[0]);
+	exec_conf_use(x);
+	conf_free(conf);
+}
+
+/* A look does not wait for a helper that is busy, and is never given what was
+ * asked for before. */
+START_TEST(test_the_helper_is_late)
+{
+	char a[64], b[64];
+	int64_t begun;
+	int fd = -1;
+
+	snprintf(a, sizeof(a), "%s/a", dir);
+	snprintf(b, sizeof(b), "%s/b", dir);
+	write_file(a, "a");
+	write_file(b, "b");
+	track(a, b);
+	ck_assert_int_eq(file_text(exec_look_file(x, a)), 'a');
+	kill(x->pid, SIGSTOP);
+	begun = now_ms();
+	ck_assert_int_eq(exec_look_file(x, a), -ETIMEDOUT);
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(exec_look_file(x, b), -ETIMEDOUT);
+	ck_assert_int_lt(now_ms() - begun, 500);
+	kill(x->pid, SIGCONT);
+	for (int i = 0; i < 100 && fd < 0; i++) {
+		usleep(20000);
+		fd = exec_look_file(x, b);
+	}
+	ck_assert_int_eq(file_text(fd), 'b');
+	/* nor is who loads */
+	kill(x->pid, SIGSTOP);
+	ck_assert_int_eq(exec_look_file(x, a), -ETIMEDOUT);
+	kill(x->pid, SIGCONT);
+	ck_assert_int_eq(file_text(exec_open_file(x, b)), 'b');
+	ck_assert_int_eq(file_text(exec_look_file(x, a)), 'a');
+}
+END_TEST
+
 START_TEST(test_the_helper_dies)
 {
 	struct got g = { 0 }, w = { 0 };
@@ -344,6 +425,7 @@ int main(void)
 	tcase_add_test(t, test_refusals);
 	tcase_add_test(t, test_only_what_the_helper_has_read);
 	tcase_add_test(t, test_only_variables_come_along);
+	tcase_add_test(t, test_the_helper_is_late);
 	tcase_add_test(t, test_the_helper_dies);
 	tcase_add_test(t, test_signals_and_a_hung_daemon);
 	tcase_add_test(t, test_the_daemon_leaves);
