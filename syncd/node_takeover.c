@@ -215,6 +215,8 @@ static int take(struct node *n)
 		return err;
 	forget_adverts(n);
 	err = adopt(n, &u->msg);
+	if (!err && handoff_recv(u->fd, &u->msg, 0) != -ETIMEDOUT)
+		err = -EPIPE; /* that took too long: the old one acts again */
 	if (err)
 		return err;
 	node_settle(n); /* with the demotion that is told */

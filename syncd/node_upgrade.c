@@ -27,8 +27,8 @@
 #include "node_ifstated.h"
 #include "notify.h"
 
-/* A killed process is gone by then. */
-#define KILLED_MS     1000
+/* A killed process is gone by then; where nobody kills it, it ends itself. */
+#define KILLED_MS     200
 #define COMMIT_MS_MIN 100
 #define COMMIT_MS_MAX 2000
 #define VERSION_MAX   32
@@ -185,13 +185,14 @@ static bool taken(struct node *n, int64_t *us, const char **why)
 	if (!err)
 		err = handoff_recv(u->fd, &u->msg, commit_ms(n));
 	*us = node_us_since(&t);
-	if (!err && u->msg.type == HANDOFF_TAKEN)
+	/* not two that act: it has said it, or can no more */
+	if ((!err || !handoff_last(u->fd, &u->msg)) &&
+	    u->msg.type == HANDOFF_TAKEN)
 		return true;
 	handoff_close_fds(&u->msg);
 	*why = err == -ETIMEDOUT ? "the new process did not take over in time"
 				 : "the new process ended as it took over";
 	launcher_kill(u->launcher);
-	/* not two that act */
 	(void)!launcher_read(u->launcher, &status, KILLED_MS);
 	engine_kept_not(n->engine, node_now(n));
 	return false;

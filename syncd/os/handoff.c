@@ -158,3 +158,9 @@ int handoff_recv(int fd, struct handoff_msg *m, int ms)
 		handoff_close_fds(m);
 	return err;
 }
+
+int handoff_last(int fd, struct handoff_msg *m)
+{
+	(void)shutdown(fd, SHUT_RDWR);
+	return handoff_recv(fd, m, 0);
+}

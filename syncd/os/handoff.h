@@ -10,7 +10,9 @@
  *   new -> old  TAKEN   the old one ends
  *
  * Whoever sees the other's end before TAKEN acts as if nothing had been: the
- * old one goes on, the new one ends without touching anything.
+ * old one goes on, the new one ends without touching anything. An old one
+ * that has waited long enough ends the talk itself (handoff_last), so that
+ * TAKEN comes before that or never.
  */
 #ifndef STATESYNC_HANDOFF_H
 #define STATESYNC_HANDOFF_H
@@ -52,6 +54,11 @@ int handoff_send(int fd, const struct handoff_msg *m)
  * after an error there are none.
  */
 int handoff_recv(int fd, struct handoff_msg *m, int ms)
+	__attribute__((warn_unused_result));
+
+/* From now on the other one cannot send; what it has sent before this, as
+ * handoff_recv(): -EPIPE: nothing more. */
+int handoff_last(int fd, struct handoff_msg *m)
 	__attribute__((warn_unused_result));
 
 void handoff_close_fds(struct handoff_msg *m);

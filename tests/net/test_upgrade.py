@@ -19,7 +19,8 @@ from pair import Traffic
 from test_leftovers import normal, stop_and_compare
 from test_sets import SETS, add, conf as named, wait_same
 from tiers import full
-from upgrades import Successor, daemons, processes, refused, upgrade
+from upgrades import (BAD, TAKES_LATE, Successor, daemons, own_program,
+                      processes, refused, replace, upgrade)
 
 PR_SET_CHILD_SUBREAPER = 36
 ADVBASE = {"advbase": 1, "advskew": (0, 20)}
@@ -228,44 +229,6 @@ def test_another_configuration(lab, pair):
     lab.run("client", "ping", "-c", "3", "-i", "0.1", "10.1.0.9")
 
 
-@contextlib.contextmanager
-def own_program(node):
-    """Of this test, at a path where another one can be put."""
-    program = node.dir / "statesyncd"
-    shutil.copy2(node.program("statesyncd"), program)
-    node.program = lambda name: str(
-        program if name == "statesyncd" else type(node).program(name))
-    yield program
-
-
-def replace(program, text):
-    """As a package manager does: a new file in the old one's place."""
-    new = program.with_suffix(".new")
-    new.write_text(text)
-    new.chmod(0o755)
-    new.rename(program)
-
-
-BAD = {
-    "ends at once": ("exit 3", "exit status 3"),
-    "is killed": ("kill -9 $$", "signal 9"),
-    "hangs": ("exec sleep 60", "not ready within 5 s"),
-    "is no program": (None, "cannot be started"),
-    "dies late": ("exec %s -c 'import socket, time\n"
-                  "s = socket.socket(fileno=3)\n"
-                  "s.recv(65536)\n"
-                  "s.send(bytes.fromhex(\"53535550000100020000000131\"))\n"
-                  "s.recv(65536)'" % shutil.which("python3"),
-                  "ended as it took over"),
-    "never takes": ("exec %s -c 'import socket, time\n"
-                    "s = socket.socket(fileno=3)\n"
-                    "s.recv(65536)\n"
-                    "s.send(bytes.fromhex(\"53535550000100020000000131\"))\n"
-                    "time.sleep(60)'" % shutil.which("python3"),
-                    "not take over in time"),
-}
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("way", BAD)
 def test_bad_program(lab, pair, way):
@@ -282,6 +245,21 @@ def test_bad_program(lab, pair, way):
             program.chmod(0o755)
             upgrade(pair.one)
             pair.wait_sync()
+
+
+@pytest.mark.full
+def test_taken_too_late(lab, pair):
+    """Nor does the launcher kill it: one of the two goes on, not both."""
+    with own_program(pair.one) as program:
+        pair.start(**ADVBASE)
+        script, said = pair.one.dir / "late.py", pair.one.dir / "said"
+        script.write_text(TAKES_LATE)
+        with quiet(pair):
+            replace(program, "#!/bin/sh\nexec %s %s %s\n" % (
+                shutil.which("python3"), script, said))
+            refused(pair.one, "not take over in time")
+            wait_for("it has tried", said.exists, 5)
+            assert said.read_text() == "too late"
 
 
 @pytest.mark.full

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -70,3 +71,62 @@ def refused(node, word):
     assert word in said, said
     wait_for("nothing else runs", lambda: daemons(node) == [pid], 5)
     assert node.running() and node.status() is not None
+
+
+# --- programs that cannot take over
+
+
+@contextlib.contextmanager
+def own_program(node):
+    """Of this test, at a path where another one can be put."""
+    program = node.dir / "statesyncd"
+    shutil.copy2(node.program("statesyncd"), program)
+    node.program = lambda name: str(
+        program if name == "statesyncd" else type(node).program(name))
+    yield program
+
+
+def replace(program, text):
+    """As a package manager does: a new file in the old one's place."""
+    new = program.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.rename(program)
+
+
+BAD = {
+    "ends at once": ("exit 3", "exit status 3"),
+    "is killed": ("kill -9 $$", "signal 9"),
+    "hangs": ("exec sleep 60", "not ready within 5 s"),
+    "is no program": (None, "cannot be started"),
+    "dies late": ("exec %s -c 'import socket, time\n"
+                  "s = socket.socket(fileno=3)\n"
+                  "s.recv(65536)\n"
+                  "s.send(bytes.fromhex(\"53535550000100020000000131\"))\n"
+                  "s.recv(65536)'" % shutil.which("python3"),
+                  "ended as it took over"),
+    "never takes": ("exec %s -c 'import socket, time\n"
+                    "s = socket.socket(fileno=3)\n"
+                    "s.recv(65536)\n"
+                    "s.send(bytes.fromhex(\"53535550000100020000000131\"))\n"
+                    "time.sleep(60)'" % shutil.which("python3"),
+                    "not take over in time"),
+}
+
+TAKES_LATE = """
+import os, signal, socket, sys, time
+s = socket.socket(fileno=3)
+s.recv(65536)
+s.send(bytes.fromhex("53535550000100020000000131"))
+s.recv(65536)
+os.kill(os.getppid(), signal.SIGSTOP)
+time.sleep(1.5)
+try:
+    s.send(bytes.fromhex("5353555000010005"))
+    said = "taken"
+except BrokenPipeError:
+    said = "too late"
+with open(sys.argv[1], "w") as f:
+    f.write(said)
+os.kill(os.getppid(), signal.SIGCONT)
+"""

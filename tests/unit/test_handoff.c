@@ -81,6 +81,19 @@ START_TEST(test_nobody)
 }
 END_TEST
 
+/* Who waits no longer has what was sent before that, and nothing after it. */
+START_TEST(test_last)
+{
+	out.type = HANDOFF_TAKEN;
+	ck_assert_int_eq(handoff_send(pair[1], &out), 0);
+	ck_assert_int_eq(handoff_last(pair[0], &in), 0);
+	ck_assert_int_eq(in.type, HANDOFF_TAKEN);
+	ck_assert_int_eq(handoff_send(pair[1], &out), -EPIPE);
+	ck_assert_int_eq(handoff_last(pair[0], &in), -EPIPE);
+	ck_assert_int_eq(handoff_recv(pair[1], &in, 0), -EPIPE);
+}
+END_TEST
+
 /* What another version, or something else, might say. */
 START_TEST(test_not_understood)
 {
@@ -290,6 +303,7 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, test_message);
 	tcase_add_test(t, test_nobody);
+	tcase_add_test(t, test_last);
 	tcase_add_test(t, test_not_understood);
 	tcase_add_test(t, test_too_many_descriptors);
 	tcase_add_test(t, test_started);
