@@ -29,6 +29,7 @@
 #define SOCKET_FD 3 /* of the launcher, and of what it starts */
 #define VARIABLE  "STATESYNC_TAKEOVER"
 #define PATH_SIZE 4096
+#define POLL_MS	  100
 
 extern char **environ;
 
@@ -116,7 +117,7 @@ static bool read_order(int *fd)
 
 struct child {
 	pid_t pid; /* 0: none */
-	int pidfd;
+	int pidfd; /* -1: none, or not to be had, and it is polled */
 };
 
 static void start(struct child *ch, const char *path, char *const argv[],
@@ -138,8 +139,10 @@ static void reap(struct child *ch)
 {
 	int status = 0;
 
-	(void)waitpid(ch->pid, &status, 0);
-	close(ch->pidfd);
+	if (waitpid(ch->pid, &status, WNOHANG) != ch->pid)
+		return;
+	if (ch->pidfd >= 0)
+		close(ch->pidfd);
 	*ch = (struct child){ .pidfd = -1 };
 	say(LAUNCHER_ENDED, status);
 }
@@ -153,11 +156,12 @@ static void serve(const char *path, char *const argv[])
 			{ .fd = SOCKET_FD, .events = POLLIN },
 			{ .fd = ch.pidfd, .events = POLLIN },
 		};
+		bool blind = ch.pid && ch.pidfd < 0;
 		int fd;
 
-		if (poll(fds, 2, -1) < 0)
+		if (poll(fds, 2, blind ? POLL_MS : -1) < 0)
 			continue;
-		if (fds[1].revents)
+		if (ch.pid)
 			reap(&ch);
 		if (!fds[0].revents)
 			continue;

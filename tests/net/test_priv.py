@@ -257,6 +257,9 @@ def test_the_units_are_fenced():
         text = unit.read_text()
         assert "FileDescriptorStore" not in re.sub(
             r"FileDescriptorStoreMax=0\n", "", text), unit
+    # helpers of daemons that were killed, while their commands run
+    assert int(*fence.settings(UNITS / "statesync-helper.socket",
+                               "MaxConnections")) >= 64
     service = (UNITS / "statesyncd.service").read_text()
     assert "network-online" not in re.sub(r"(?m)^#.*", "", service)
 

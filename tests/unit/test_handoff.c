@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,6 +213,29 @@ START_TEST(test_killed)
 }
 END_TEST
 
+/* Its end is seen all the same, and another one can be started. */
+START_TEST(test_without_a_pidfd)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	struct launcher *l;
+	int status;
+
+	ck_assert_int_eq(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS),
+					  SCMP_SYS(pidfd_open), 0),
+			 0);
+	ck_assert_int_eq(seccomp_load(ctx), 0);
+	seccomp_release(ctx);
+	l = launcher_of("exit 7");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(launcher_start(l, pair[1]), 0);
+		ck_assert_int_eq(launcher_read(l, &status, 5000),
+				 LAUNCHER_ENDED);
+		ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	}
+	launcher_close(l);
+}
+END_TEST
+
 START_TEST(test_one_at_a_time)
 {
 	struct launcher *l = launcher_of("exec sleep 60");
@@ -308,6 +332,7 @@ int main(void)
 	tcase_add_test(t, test_too_many_descriptors);
 	tcase_add_test(t, test_started);
 	tcase_add_test(t, test_killed);
+	tcase_add_test(t, test_without_a_pidfd);
 	tcase_add_test(t, test_one_at_a_time);
 	tcase_add_test(t, test_no_program);
 	tcase_add_test(t, test_outlives);
