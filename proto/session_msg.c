@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "statesync.pb-c.h"
+#include "text.h"
 
 static const ProtobufCMessage *unpack(struct arena *a, const struct frame *f,
 				      const ProtobufCMessageDescriptor *type)
@@ -46,9 +47,7 @@ static char *text_put(char *out, size_t size, const char *text)
 void session_text_get(char *out, size_t size, const char *text)
 {
 	text_put(out, size, text);
-	for (; *out; out++)
-		if ((unsigned char)*out < ' ' || *out == 0x7f)
-			*out = '?';
+	text_clean(out);
 }
 
 static bool name_get(char out[SESSION_NAME_MAX], const char *text)

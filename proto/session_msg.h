@@ -5,8 +5,8 @@
  * reads the payload of a frame of that type. Pure.
  *
  * Reading returns false when the message does not decode or breaks a limit of
- * session.h; a text longer than its field is cut, a name is refused. Control
- * characters in texts become '?', so that they may be logged. What is put
+ * session.h; a text longer than its field is cut, a name is refused. Texts
+ * are cleaned (text.h), so that they may be logged. What is put
  * must keep the limits; texts are cut.
  */
 #ifndef STATESYNC_SESSION_MSG_H
@@ -38,7 +38,7 @@ struct session_ack {
 	uint64_t refused[SESSION_REFUSALS_MAX];
 };
 
-/* A text of a peer, cut to size - 1 bytes; control characters become "?". */
+/* A text of a peer, cut to size - 1 bytes and cleaned (text.h). */
 void session_text_get(char *out, size_t size, const char *text);
 
 int session_msg_put_hello(struct queue *q, const struct session_hello *h,

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "statesync.pb-c.h"
+#include "text.h"
 
 static bool name_get(char out[SET_NAME_MAX], const char *text)
 {
@@ -22,10 +23,8 @@ static bool name_get(char out[SET_NAME_MAX], const char *text)
 	if (len == 0 || len >= SET_NAME_MAX)
 		return false;
 	memcpy(out, text, len + 1);
-	for (; *out; out++)
-		if ((unsigned char)*out < ' ' || *out == 0x7f)
-			return false;
-	return true;
+	text_clean(out);
+	return !strcmp(out, text);
 }
 
 /* --- words -------------------------------------------------------------------- */

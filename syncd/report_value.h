@@ -8,10 +8,11 @@
 
 #include "mono.h"
 
-/* Takes the value over, also where memory is short. */
+/* Takes the value over, also where memory is short. NULL is a text that is no
+ * UTF-8: the key stays. */
 static inline void put(json_t *o, const char *key, json_t *value)
 {
-	json_object_set_new(o, key, value);
+	json_object_set_new(o, key, value ? value : json_string("?"));
 }
 
 static inline json_t *number(uint64_t v)

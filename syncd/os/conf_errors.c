@@ -14,6 +14,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "text.h"
+
 #define INDENT "    "
 #define WIDTH  72 /* bytes of the line; of a longer one, those around */
 #define BEFORE 48
@@ -47,9 +49,7 @@ static size_t word_len(const char *s, size_t left)
 
 void conf_errors_plain(char *sentence)
 {
-	for (; *sentence; sentence++)
-		if (iscntrl((unsigned char)*sentence))
-			*sentence = '?';
+	text_clean(sentence);
 }
 
 static char *put(char *out, const char *s, size_t len)

@@ -10,8 +10,14 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "text.h"
 
 static int log_level = LOG_NOTICE;
 static bool log_syslog;
@@ -37,12 +43,27 @@ bool log_wants(int level)
 	return level <= log_level;
 }
 
-/* Bytes above 0x7f stay: UTF-8 of a name is no danger to a line. */
-static void hide_controls(char *text)
+/* What standard error is connected to: JOURNAL_STREAM of systemd.exec(5). */
+static bool is_journal(void)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
+	const char *stream = getenv("JOURNAL_STREAM");
+	char text[64];
+	struct stat st;
+
+	if (!stream || fstat(STDERR_FILENO, &st) < 0)
+		return false;
+	snprintf(text, sizeof(text), "%ju:%ju", (uintmax_t)st.st_dev,
+		 (uintmax_t)st.st_ino);
+	return !strcmp(stream, text);
+}
+
+/* Each with its level, as the journal takes it and as people read it. */
+static void say(int level, const char *text)
+{
+	if (is_journal())
+		fprintf(stderr, "<%d>%s\n", level & 7, text);
+	else
+		fprintf(stderr, "%s: %s\n", level_names[level & 7], text);
 }
 
 void log_accept(const char *who, int err, time_t *said)
@@ -70,10 +91,10 @@ void log_msg(int level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	hide_controls(text);
+	text_clean(text);
 	if (log_syslog)
 		syslog(level, "%s", text);
 	else
-		fprintf(stderr, "%s: %s\n", level_names[level & 7], text);
+		say(level, text);
 	errno = saved;
 }

@@ -17,8 +17,9 @@
 #include <time.h>
 
 /*
- * Where messages go: standard error with the level in front (to_stderr), or
- * syslog, facility daemon. Before the first call: standard error.
+ * Where messages go: standard error with the level in front (to_stderr), for
+ * the journal as its number, or syslog, facility daemon. Before the first
+ * call: standard error.
  */
 void log_open(bool to_stderr);
 
@@ -29,9 +30,9 @@ void log_set_level(int level);
 bool log_wants(int level);
 
 /*
- * Writes one message, without a newline at its end. Control characters are
- * shown as '?', so that no text from outside forges a second line. At most
- * 1000 bytes, longer ones are cut. errno is kept.
+ * Writes one message, without a newline at its end, and cleaned (text.h), so
+ * that no text from outside forges a second line. At most 1000 bytes, longer
+ * ones are cut. errno is kept.
  */
 void log_msg(int level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
