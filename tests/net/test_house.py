@@ -118,3 +118,17 @@ def test_shell_scripts_parse():
         text = path.read_text(errors="replace")
         if text.startswith("#!/bin/sh"):
             subprocess.run(["sh", "-n", str(path)], check=True)
+
+
+def test_a_package_can_be_built_with_its_groups():
+    """contrib/install-missing build package: all of Build-Depends."""
+    listed = {line.split()[1] for line in
+              (ROOT / "contrib/packages").read_text().splitlines()
+              if line.startswith(("build ", "package "))}
+    field = re.search(r"^Build-Depends:((?:.*\n)(?: .*\n)*)", (
+        ROOT / "contrib/debian/control").read_text(), re.M).group(1)
+    wanted = {re.match(r"[a-z0-9.+-]+", item.strip()).group()
+              for item in field.split(",")}
+    by_debhelper = {"debhelper-compat", "dh-sequence-installsysusers"}
+    assert wanted >= by_debhelper and "debhelper" in listed
+    assert not wanted - by_debhelper - listed
