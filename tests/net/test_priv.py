@@ -148,15 +148,20 @@ def helper_unit(node):
         proc.wait()
 
 
+NO_EXEC = "for d in /usr %s %s; do mount --bind $d $d; done; " \
+    "mount -o remount,bind,noexec / && exec \"$@\"" % (BUILD, sys.prefix)
+
+
 def as_unit(node, path):
-    """What a unit with User=, AmbientCapabilities=,
+    """What a unit with User=, AmbientCapabilities=, NoExecPaths=/,
     CPUSchedulingPolicy=rr and the sandbox of statesyncd.service starts."""
     caps = "+net_admin,+net_raw"
     (node.dir / "state").mkdir()
     node.user = USER
     node.give_directories()
-    node.prefix = ("chrt", "-r", "10", "setpriv", "--reuid", USER, "--regid", "nogroup",
-                   "--clear-groups", "--inh-caps", "-all," + caps,
+    node.prefix = ("sh", "-c", NO_EXEC, "sh", "chrt", "-r", "10", "setpriv",
+                   "--reuid", USER, "--regid", "nogroup", "--clear-groups",
+                   "--inh-caps", "-all," + caps,
                    "--ambient-caps", "-all," + caps, "--bounding-set",
                    "-all," + caps, "--no-new-privs", sys.executable,
                    str(Path(fence.__file__)), str(UNITS / "statesyncd.service"))
@@ -257,11 +262,15 @@ def test_the_units_are_fenced():
         text = unit.read_text()
         assert "FileDescriptorStore" not in re.sub(
             r"FileDescriptorStoreMax=0\n", "", text), unit
+    daemon = UNITS / "statesyncd.service"
+    assert fence.settings(daemon, "NoExecPaths") == ["/"]
+    assert fence.settings(daemon, "ExecPaths") == [
+        "/usr/sbin/statesyncd /usr -/lib -/lib64"]
+    assert fence.settings(daemon, "ProtectSystem") == ["strict"]
     # helpers of daemons that were killed, while their commands run
     assert int(*fence.settings(UNITS / "statesync-helper.socket",
                                "MaxConnections")) >= 64
-    service = (UNITS / "statesyncd.service").read_text()
-    assert "network-online" not in re.sub(r"(?m)^#.*", "", service)
+    assert "network-online" not in re.sub(r"(?m)^#.*", "", daemon.read_text())
 
 
 @needs_systemd
