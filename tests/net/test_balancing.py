@@ -12,6 +12,7 @@ import time
 import pytest
 
 from lab import SHARED, SHARED6, wait_for
+from test_priv import may_drill, needs_systemd
 from vhosts import vhost
 
 FLOWS = 8
@@ -264,6 +265,12 @@ def test_both_carry_and_one_goes_on(lab, mode, mac):
             assert report["lost"] == 0 and report["mismatched"] == 0, report
     finally:
         flows.close()
+
+
+@needs_systemd
+@pytest.mark.full
+def test_each_drills(lab):
+    assert all(may_drill(n) for n in Balanced(lab, "ip").start().nodes)
 
 
 @pytest.mark.full

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -302,8 +303,10 @@ def test_a_drill_by_its_unit(pair):
     """As the user of statesync-drill.service."""
     pair.settled()
     said = pair.fw1.sh("setpriv --reuid statesync --regid statesync --groups "
-                       "statesync,statesync-admin --no-new-privs statesync "
-                       "drill --for 1", check=False)[1]
+                       "statesync,statesync-admin --no-new-privs %s "
+                       "/usr/lib/fence.py /lib/systemd/system/statesync-drill."
+                       "service statesync drill --for 1" % sys.executable,
+                       check=False)[1]
     # nobody talked meanwhile
     assert "NOT PROVEN: fw2 was master" in said, said
     pair.fw1.sh("statesync wait master --timeout 10")

@@ -5,6 +5,7 @@ filter of system calls is at work in every test of this folder (node.FILTER)."""
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -167,6 +168,17 @@ def as_unit(node, path):
                    str(Path(fence.__file__)), str(UNITS / "statesyncd.service"))
     node.options = ("-H", str(path))
     node.user = None
+
+
+def may_drill(node):
+    """What statesync-drill.service asks before, in its sandbox."""
+    unit = UNITS / "statesync-drill.service"
+    line, = fence.settings(unit, "ExecCondition")
+    line = line.replace("$$", "$").replace("/usr/bin/statesync", "%s -s %s" % (
+        node.program("statesync"), node.sock))
+    return subprocess.run(
+        ["setpriv", "--no-new-privs", sys.executable, fence.__file__,
+         str(unit), *shlex.split(line)]).returncode == 0
 
 
 needs_systemd = pytest.mark.skipif(
