@@ -236,7 +236,9 @@ def test_what_a_unit_does_not_see(lab):
         return node.carp("lan")["track"][i]["state"] == "up"
     run = [lab.dir / "ss-hidden", "1000"]
     with helper_unit(node) as path, \
-            subprocess.Popen(run, preexec_fn=die_with_parent) as proc:
+            subprocess.Popen(run, preexec_fn=die_with_parent) as proc, \
+            contextlib.ExitStack() as end:
+        end.callback(proc.kill)
         as_unit(node, path)
         node.prefix = ("sh", "-c", "mount -t proc -o hidepid=invisible proc"
                        " /proc && exec \"$@\"", "sh", *node.prefix)
@@ -246,6 +248,16 @@ def test_what_a_unit_does_not_see(lab):
         wait_for("the file is seen", lambda: not is_up(1), 15)
         (hidden / "f").unlink()
         wait_for("and that it is gone", lambda: is_up(1), 15)
+        # one that does not answer holds nobody up, and is no news
+        helper, = (p for p, name in processes(node).items()
+                   if name == "statesync-exec")
+        os.kill(helper, signal.SIGSTOP)
+        for _ in range(20):
+            start = time.monotonic()
+            assert is_up(0) and is_up(1), node.tail()
+            assert time.monotonic() - start < 1.5
+            time.sleep(0.2)
+        os.kill(helper, signal.SIGCONT)
         proc.kill()
         wait_for("its end is seen", lambda: not is_up(0), 15)
 
