@@ -18,7 +18,7 @@ static const char *const states[] = { "init", "backup", "master" };
 struct vhost {
 	const struct engine_vhost *e;
 	const struct node_vhost *n;
-	const struct node_iface *iface;
+	const struct node_iface *iface; /* NULL: another program elects */
 	const char *name;
 	char vhid[4];
 };
@@ -26,9 +26,9 @@ struct vhost {
 static bool next(struct node *n, size_t *at, struct vhost *v)
 {
 	for (; *at < n->nvhosts; ++*at) {
-		v->iface = report_iface(n, *at);
-		if (!v->iface)
+		if (n->engine->vhosts[*at].gone)
 			continue;
+		v->iface = report_iface(n, *at);
 		v->e = &n->engine->vhosts[*at];
 		v->n = &n->vhosts[*at];
 		v->name = v->n->name;
@@ -36,6 +36,15 @@ static bool next(struct node *n, size_t *at, struct vhost *v)
 		++*at;
 		return true;
 	}
+	return false;
+}
+
+/* One that this node elects a master of. */
+static bool next_ours(struct node *n, size_t *at, struct vhost *v)
+{
+	while (next(n, at, v))
+		if (v->iface)
+			return true;
 	return false;
 }
 
@@ -53,7 +62,8 @@ static void roles(struct node *n, struct metrics *m)
 	for (size_t i = 0; next(n, &i, &v);)
 		for (int s = 0; s <= CARP_MASTER; s++)
 			VALUE(m, v, v.e->carp.state == (enum carp_state)s,
-			      "interface", v.iface->name, "state", states[s]);
+			      "interface", v.iface ? v.iface->name : "",
+			      "state", states[s]);
 	metrics_family(m, "statesync_carp_transitions_total", METRICS_COUNTER,
 		       "Times a virtual host entered a state.");
 	for (size_t i = 0; next(n, &i, &v);)
@@ -63,7 +73,7 @@ static void roles(struct node *n, struct metrics *m)
 		       METRICS_GAUGE,
 		       "From the decision to be master to the announcement of "
 		       "the address, last time; 0 if never.");
-	for (size_t i = 0; next(n, &i, &v);)
+	for (size_t i = 0; next_ours(n, &i, &v);)
 		VALUE(m, v,
 		      (double)(v.n->take_us[0] + v.n->take_us[1] +
 			       v.n->take_us[2]) /
@@ -71,7 +81,7 @@ static void roles(struct node *n, struct metrics *m)
 	metrics_family(m, "statesync_lease_expirations_total", METRICS_COUNTER,
 		       "Times the right to answer ran out while this node was "
 		       "master.");
-	for (size_t i = 0; next(n, &i, &v);)
+	for (size_t i = 0; next_ours(n, &i, &v);)
 		VALUE(m, v, v.e->leases_lost);
 }
 
@@ -105,7 +115,7 @@ static void adverts(struct node *n, struct metrics *m)
 
 	metrics_family(m, "statesync_carp_adverts_sent_total", METRICS_COUNTER,
 		       "CARP advertisements sent.");
-	for (size_t i = 0; next(n, &i, &v);)
+	for (size_t i = 0; next_ours(n, &i, &v);)
 		for (int f = 0; f < CARP_FAMILIES; f++)
 			if (has_family(&v, f))
 				VALUE(m, v, v.n->adverts_sent[f], "family",
@@ -113,7 +123,7 @@ static void adverts(struct node *n, struct metrics *m)
 	metrics_family(m, "statesync_carp_adverts_received_total",
 		       METRICS_COUNTER,
 		       "CARP advertisements received and accepted.");
-	for (size_t i = 0; next(n, &i, &v);)
+	for (size_t i = 0; next_ours(n, &i, &v);)
 		for (int f = 0; f < CARP_FAMILIES; f++)
 			if (has_family(&v, f))
 				VALUE(m, v, v.n->adverts_received[f], "family",
@@ -121,13 +131,13 @@ static void adverts(struct node *n, struct metrics *m)
 	metrics_family(m, "statesync_carp_adverts_late_total", METRICS_COUNTER,
 		       "CARP advertisements that this node could not send in "
 		       "time.");
-	for (size_t i = 0; next(n, &i, &v);) {
+	for (size_t i = 0; next_ours(n, &i, &v);) {
 		report_adverts(n, (size_t)(v.n - n->vhosts), &late);
 		VALUE(m, v, late.late);
 	}
 	metrics_family(m, "statesync_carp_packets_refused_total",
 		       METRICS_COUNTER, "CARP packets refused, by reason.");
-	for (size_t i = 0; next(n, &i, &v);)
+	for (size_t i = 0; next_ours(n, &i, &v);)
 		for (int k = CARP_OK + 1; k < CARP_REFUSAL_COUNT; k++)
 			VALUE(m, v, v.e->carp.counters[k], "reason",
 			      carp_refusal_name((enum carp_refusal)k));

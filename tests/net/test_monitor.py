@@ -142,6 +142,40 @@ def test_the_listener(lab, pair):
     assert pair.one.status()["http"]["address"] is None
 
 
+def test_metrics_of_vhosts_that_others_elect(pair):
+    """They are no less a reason for an alert."""
+    promtool = need("promtool")
+    pair.configure(carps=(), top='carp "gateway" {\n\telector = "external"\n'
+                   '\taddresses = { "10.1.0.1/24" }\n}')
+    pair.one.launch().wait_up()
+    state = ('statesync_carp_state{carp="gateway",vhid="0",interface="",'
+             'state="master"}')
+    entered = ('statesync_carp_transitions_total{carp="gateway",vhid="0",'
+               'state="master"}')
+    now = metrics(pair.one)
+    assert (now[state], now[entered]) == (0, 0)
+    assert pair.one.tool("role", "master")[0] == 0
+    wait_for("it is master", lambda: metrics(pair.one)[state] == 1)
+    out = pair.one.tool("metrics")[1]
+    assert samples(out)[entered] == 1
+    assert "adverts_sent_total{" not in out, "it sends none"
+    p = subprocess.run([promtool, "check", "metrics"], input=out, text=True,
+                       capture_output=True)
+    assert p.returncode == 0 and not p.stdout + p.stderr, p
+
+
+def test_each_alert_names_a_section_of_the_manual():
+    text = (CONTRIB / "prometheus/statesync.rules.yml").read_text()
+    manual = (ROOT / "syncd/statesync.7").read_text()
+    described = re.findall(r'description: "(.*)"', text)
+    assert len(described) == text.count("- alert: ") == 25
+    for words in described:
+        named = re.search(r"statesync\(7\), ([A-Z][A-Z ]+[A-Z])\.$", words)
+        assert named, words
+        assert re.search(r'^\.S[hs] "?%s"?$' % named.group(1), manual,
+                         re.M), words
+
+
 def test_alert_rules():
     promtool = need("promtool")
     rules = CONTRIB / "prometheus"
@@ -195,6 +229,34 @@ def test_nagios(lab, pair):
     wait_for("not in sync", lambda: run()[0] == 2)
     assert "not in sync with fw2" in run()[1]
     assert run("-x")[0] == 3
+
+
+def test_nagios_warns_of_drift(tmp_path):
+    """In sync, but not alike; what is to be ignored is."""
+    status = {
+        "verdict": {"good": True, "sentence": "fw1 is MASTER of lan."},
+        "carp": [{"name": "lan", "state": "MASTER"}],
+        "peers": [{"name": "fw2", "state": "live", "in_sync": True,
+                   "lag_ms": 0.1, "carp": {"lan": "BACKUP"},
+                   "audit": {"missing": 0, "extra": 0, "differing": 0},
+                   "drift": {"compared": True, "differences": []}}],
+        "demotion": {"total": 0}, "flows": {"kernel": 1, "max": 100}}
+    program = tmp_path / "statesync"
+
+    def run(*effects):
+        status["peers"][0]["drift"]["differences"] = [
+            {"kind": "sysctls", "name": "x", "effect": e, "known": True}
+            for e in effects]
+        program.write_text("#!/bin/sh\necho '%s'\n" % json.dumps(status))
+        program.chmod(0o755)
+        p = subprocess.run([CONTRIB / "nagios/check_statesync", "-p",
+                            program], text=True, capture_output=True)
+        return p.returncode, p.stdout
+    assert run()[0] == 0 == run("ignore")[0]
+    code, out = run("warn", "ignore", "demote")
+    assert code == 1 and "WARNING" in out, out
+    assert "2 differences from fw2: statesync check" in out
+    assert run("block")[0] == 2, "the backup may not take over"
 
 
 class Terminal:
