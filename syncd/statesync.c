@@ -73,7 +73,7 @@ static int run_bulk(const struct command *cmd, int argc, char **argv)
 	struct answer answer;
 	int rc;
 
-	if (argc > 2 || (argc == 2 && !client_add_word(request, argv[1])))
+	if (argc > 2 || (argc == 2 && !client_add_name(request, argv[1])))
 		return usage(cmd);
 	if (argc == 2)
 		snprintf(bar.who, sizeof(bar.who), " from %s", argv[1]);
@@ -86,7 +86,7 @@ static int run_verify(const struct command *cmd, int argc, char **argv)
 {
 	char request[CLIENT_REQUEST_MAX + 1] = "verify";
 
-	if (argc > 2 || (argc == 2 && !client_add_word(request, argv[1])))
+	if (argc > 2 || (argc == 2 && !client_add_name(request, argv[1])))
 		return usage(cmd);
 	return ask_for(request, SILENCE_VERIFY_S);
 }
@@ -122,7 +122,7 @@ static int run_role(const struct command *cmd, int argc, char **argv)
 	if (strcmp(argv[1], "master") && strcmp(argv[1], "backup"))
 		return usage(cmd);
 	for (int i = 1; i < argc; i++)
-		if (!client_add_word(request, argv[i]))
+		if (!client_add_name(request, argv[i]))
 			return usage(cmd);
 	return ask(request);
 }
@@ -156,7 +156,7 @@ static int run_carp(const struct command *cmd, int argc, char **argv)
 {
 	char request[CLIENT_REQUEST_MAX + 1] = "carp";
 
-	if (argc > 2 || (argc == 2 && !client_add_word(request, argv[1])))
+	if (argc > 2 || (argc == 2 && !client_add_name(request, argv[1])))
 		return usage(cmd);
 	return ask(request);
 }
@@ -419,8 +419,8 @@ static int run_help(const struct command *cmd, int argc, char **argv)
 	if (argc > 2 || (argc == 2 && !one))
 		return usage(cmd);
 	if (one) {
-		printf("statesync %s %s\n    %s\n", one->name, one->usage,
-		       one->help);
+		printf("statesync %s %s\n    %s\n    man 8 statesync\n",
+		       one->name, one->usage, one->help);
 		return EXIT_YES;
 	}
 	puts("usage: statesync [-s PATH] [--color=auto|always|never] "

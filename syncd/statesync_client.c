@@ -232,3 +232,8 @@ bool client_add_word(char request[CLIENT_REQUEST_MAX + 1], const char *word)
 		 used ? " " : "", quote ? "\"" : "", word, quote ? "\"" : "");
 	return true;
 }
+
+bool client_add_name(char request[CLIENT_REQUEST_MAX + 1], const char *word)
+{
+	return *word != '-' && client_add_word(request, word);
+}

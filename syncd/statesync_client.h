@@ -49,5 +49,7 @@ int client_complain(int err);
 
 /* Adds a word to a request; false when it cannot be sent. */
 bool client_add_word(char request[CLIENT_REQUEST_MAX + 1], const char *word);
+/* The same, of what may be a name; false also for an option. */
+bool client_add_name(char request[CLIENT_REQUEST_MAX + 1], const char *word);
 
 #endif

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lab import wait_for
+from node import Node
 
 
 def test_exit_statuses(lab, pair):
@@ -28,6 +29,21 @@ def test_exit_statuses(lab, pair):
     assert pair.one.tool("status")[0] == 1
     code, _, err = pair.one.tool("handover")
     assert code == 1 and len(err.strip().splitlines()) == 1
+
+
+def test_a_peer_s_name_is_no_option():
+    """An option that a command does not have is not asked of the daemon."""
+    for words in (("verify", "--json"), ("bulk", "--x"), ("carp", "--x"),
+                  ("--bulk", "-x"), ("role", "master", "--x")):
+        p = subprocess.run([Node.program("statesync"), "-s", "/nonexistent",
+                            *words], capture_output=True, text=True)
+        assert p.returncode == 2 and p.stderr.startswith("usage: "), (words, p)
+
+
+def test_help_names_the_manual():
+    p = subprocess.run([Node.program("statesync"), "help", "handover"],
+                       capture_output=True, text=True)
+    assert p.returncode == 0 and "man 8 statesync" in p.stdout, p
 
 
 def test_handover_and_history(pair):
