@@ -56,6 +56,7 @@ static int read_offer(struct node *n, uint64_t *signature)
 	for (int i = UPGRADE_LINK; i < UPGRADE_FDS; i++)
 		if (flags & UPGRADE_LINK_GIVEN && used < u->msg.nfds)
 			u->given[i] = u->msg.fds[used++];
+	upgrade_get_version(&r, u->before);
 	return reader_ok(&r) && u->given[UPGRADE_STATS] >= 0 ? 0 : -EPROTO;
 }
 
@@ -91,7 +92,7 @@ static int say_ready(struct node_upgrade *u)
 	*m = (struct handoff_msg){ .type = HANDOFF_READY };
 	writer_init(&w, m->payload, sizeof(m->payload));
 	writer_u32(&w, (uint32_t)getpid());
-	writer_bytes(&w, STATESYNC_VERSION, strlen(STATESYNC_VERSION));
+	upgrade_put_version(&w);
 	m->len = w.used;
 	return handoff_send(u->fd, m);
 }
@@ -227,6 +228,10 @@ static int take(struct node *n)
 		return err; /* the old one is gone, or acts again */
 	u->foreign = false;
 	node_carp_adopted(n);
+	engine_note(n->engine, n->engine->node, n->last,
+		    "upgraded %s -> %s, role kept",
+		    *u->before ? u->before : "an older version",
+		    STATESYNC_VERSION);
 	return 0;
 }
 

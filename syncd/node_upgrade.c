@@ -31,7 +31,6 @@
 #define KILLED_MS     200
 #define COMMIT_MS_MIN 100
 #define COMMIT_MS_MAX 2000
-#define VERSION_MAX   32
 
 bool node_upgrade_foreign(const struct node *n)
 {
@@ -41,6 +40,21 @@ bool node_upgrade_foreign(const struct node *n)
 int node_upgrade_fd(const struct node *n, int which)
 {
 	return n->upgrade ? n->upgrade->given[which] : -1;
+}
+
+void upgrade_put_version(struct writer *w)
+{
+	writer_bytes(w, STATESYNC_VERSION, strlen(STATESYNC_VERSION));
+}
+
+void upgrade_get_version(struct reader *r, char version[UPGRADE_VERSION_SIZE])
+{
+	size_t len = r->left;
+
+	if (len >= UPGRADE_VERSION_SIZE)
+		len = UPGRADE_VERSION_SIZE - 1;
+	reader_bytes(r, version, len);
+	version[len] = '\0';
 }
 
 /* --- the one that runs -------------------------------------------------- */
@@ -87,6 +101,7 @@ static int offer(struct node *n, int fd)
 	writer_u64(&w, upgrade_signature(n));
 	writer_u8(&w, links ? UPGRADE_STATS_GIVEN | UPGRADE_LINK_GIVEN
 			    : UPGRADE_STATS_GIVEN);
+	upgrade_put_version(&w);
 	m->len = w.used;
 	return handoff_send(fd, m);
 }
@@ -201,7 +216,7 @@ static bool taken(struct node *n, int64_t *us, const char **why)
 static void commit(struct node *n)
 {
 	struct node_upgrade *u = n->upgrade;
-	char version[VERSION_MAX + 1];
+	char version[UPGRADE_VERSION_SIZE] = "";
 	const char *why;
 	struct reader r;
 	uint32_t pid;
@@ -209,8 +224,7 @@ static void commit(struct node *n)
 
 	reader_init(&r, u->msg.payload, u->msg.len);
 	pid = reader_u32(&r);
-	memset(version, 0, sizeof(version));
-	reader_bytes(&r, version, r.left < VERSION_MAX ? r.left : VERSION_MAX);
+	upgrade_get_version(&r, version);
 	for (size_t i = 0; i < n->nifaces; i++)
 		node_advert_read_all(&n->ifaces[i]); /* nobody else will */
 	if (commit_message(n, &why) || !taken(n, &us, &why)) {

@@ -6,6 +6,7 @@
 #ifndef STATESYNC_NODE_UPGRADE_H
 #define STATESYNC_NODE_UPGRADE_H
 
+#include "buf.h"
 #include "handoff.h"
 #include "launcher.h"
 #include "node.h"
@@ -23,6 +24,8 @@
 #define UPGRADE_LABELS	     4 /* rules set some: ct_events.labels */
 #define UPGRADE_SETTLE_MS    200
 
+#define UPGRADE_VERSION_SIZE 33
+
 struct node_upgrade {
 	struct launcher *launcher;
 	struct event *launcher_event, *signal;
@@ -32,6 +35,7 @@ struct node_upgrade {
 	mono_t settle_until;
 	/* what is in the kernel is the other's: not yet ours, or no more */
 	bool foreign;
+	char before[UPGRADE_VERSION_SIZE]; /* whose place is taken; "" */
 	int given[UPGRADE_FDS];
 	struct handoff_msg msg;
 };
@@ -44,6 +48,9 @@ uint64_t upgrade_signature(const struct node *n);
 /* --- node_upgrade.c */
 /* Ends the talk. */
 void upgrade_close_talk(struct node_upgrade *u);
+/* Which version one is: the last thing of an offer and of what says ready. */
+void upgrade_put_version(struct writer *w);
+void upgrade_get_version(struct reader *r, char version[UPGRADE_VERSION_SIZE]);
 
 /* --- node_takeover.c */
 /* What was handed on to open all else, once there is an engine. 0 or -errno,

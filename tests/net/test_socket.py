@@ -160,6 +160,9 @@ def test_events_from_a_number(lab, pair):
     pair.one.tool("demote", "0")
     assert waits.sock.recv(65536).decode().startswith("%d " % (newest + 1))
     upgrade(pair.one)
+    version = pair.one.status()["version"]
+    assert "fw1      -        -        -        upgraded %s -> %s, role kept\n" \
+        % (version, version) in pair.one.tool("history")[1]
     first, second = Talk(pair.one).ask("events from 1 limit 1").splitlines()[
         :2]
     lost = int(re.fullmatch(r"lost (\d+)", first).group(1))
