@@ -14,7 +14,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "log.h"
 #include "peersock_path.h"
@@ -188,21 +187,6 @@ static void check_arp(struct checker *c)
 }
 
 /* --- the machine -------------------------------------------------------------- */
-
-static void check_kernel(struct checker *c)
-{
-	unsigned major = 0, minor = 0;
-	struct utsname u;
-
-	if (uname(&u) || sscanf(u.release, "%u.%u", &major, &minor) != 2 ||
-	    major > 5 || (major == 5 && minor >= 16))
-		return;
-	finding(c, LEVEL_WARNS,
-		"kernel %u.%u is too old for mac = \"virtual\" (needs 5.16)\n"
-		"a master that hangs goes on answering.\n"
-		"boot a newer kernel",
-		major, minor);
-}
 
 static void check_adverts(struct checker *c)
 {
@@ -383,6 +367,8 @@ static const struct check checks[] = {
 	{ "own addresses", check_own_addresses },
 	{ "arp_ignore, arp_announce", check_arp },
 	{ "kernel", check_kernel },
+	{ "nf_conntrack_events, tcp_be_liberal", check_tracking },
+	{ "conntrackd", check_conntrackd },
 	{ "adverts in time", check_adverts },
 	{ "numbers of vhosts", check_foreign },
 	{ "paths of the link", check_paths },

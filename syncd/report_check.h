@@ -6,6 +6,7 @@
 #define STATESYNC_REPORT_CHECK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "drift.h"
@@ -45,6 +46,12 @@ void check_accounting(struct checker *c);
 void check_filters(struct checker *c);
 void check_names(struct checker *c);
 void check_defer(struct checker *c);
+/* report_check_machine.c: kernel, sysctls, and who else is here. */
+void check_kernel(struct checker *c);
+void check_tracking(struct checker *c);
+void check_conntrackd(struct checker *c);
+/* Of net.netfilter, in this namespace; false: this kernel has no such one. */
+bool check_sysctl(const char *name, uint32_t *value);
 /* report_check_foreign.c */
 void check_foreign(struct checker *c);
 

@@ -92,18 +92,9 @@ void check_labels(struct checker *c)
 
 static bool is_on(const char *name)
 {
-	char path[96];
-	unsigned value = 0;
-	FILE *f;
+	uint32_t value;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (fscanf(f, "%u", &value) != 1)
-		value = 0;
-	fclose(f);
-	return value != 0;
+	return check_sysctl(name, &value) && value;
 }
 
 void check_accounting(struct checker *c)

@@ -4,6 +4,7 @@ without the table that only the daemon may write."""
 
 import os
 import re
+import socket
 import stat
 import time
 
@@ -11,6 +12,9 @@ import pytest
 
 from lab import LabError, wait_for
 from node import die_with_parent
+
+EVENTS = "net.netfilter.nf_conntrack_events"
+LIBERAL = "net.netfilter.nf_conntrack_tcp_be_liberal"
 
 
 @pytest.fixture
@@ -22,7 +26,8 @@ def conf(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def master(conf, pair):
+def master(conf, lab, pair):
+    lab.liberal()
     pair.configure()
     pair.one.launch().wait_up()
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
@@ -150,6 +155,57 @@ def test_check_finds_what_others_set(lab, master):
     lab.sysctl("gw1", **{"net.ipv4.conf.lan.arp_announce": 0,
                          "net.ipv4.conf.all.arp_announce": 2})
     assert master.tool("check")[0] == 0, "the larger one counts"
+
+
+@pytest.mark.full
+def test_check_finds_sysctls_that_lose_connections(lab, master):
+    """Also where both nodes are alike in them."""
+    lab.sysctl("gw1", **{EVENTS: 2, LIBERAL: 0})
+    words, out = findings(master)
+    assert words == ["WARNS", "WARNS"], out
+    assert "/usr/lib/sysctl.d/60-statesync.conf" in out
+    lab.sysctl("gw1", **{EVENTS: 0})
+    words, out = findings(master)
+    assert words == ["BLOCKS", "WARNS"], out
+    for cure in re.findall(r"sysctl -w (\S+?=\d)", out):
+        lab.run("gw1", "sysctl", "-qw", cure)
+    code, out, _ = master.tool("check")
+    assert code == 0 and "nf_conntrack_events, tcp_be_liberal" in out, out
+
+
+@pytest.mark.full
+def test_check_finds_conntrackd(lab, master):
+    """By the socket that it listens at, in the namespace of this node."""
+    path = lab.dir / "conntrackd.ctl"
+    with lab.inside("client"), socket.socket(socket.AF_UNIX) as elsewhere:
+        elsewhere.bind(str(path) + ".other")
+        elsewhere.listen()
+        assert master.tool("check")[0] == 0
+    with lab.inside("gw1"), socket.socket(socket.AF_UNIX) as beside:
+        beside.bind(str(path))
+        assert master.tool("check")[0] == 0, "it does not listen"
+        beside.listen()
+        words, out = findings(master)
+        assert words == ["WARNS"] and "conntrackd runs here" in out, out
+        assert "systemctl disable --now conntrackd" in out
+    code, out, _ = master.tool("check")
+    assert code == 0 and "conntrackd" in out.split("\nok ")[1]
+
+
+@pytest.mark.full
+def test_an_old_kernel_matters_to_a_virtual_mac_only(lab, conf, pair):
+    """It calls itself 2.6 to the daemon."""
+    lab.liberal()
+    pair.one.prefix = ("setarch", "--uname-2.6")
+    pair.configure(mac="interface").one.launch().wait_up()
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"))
+    code, out, _ = pair.one.tool("check")
+    assert code == 0 and "too old" not in out, out
+    assert pair.one.stop() == 0
+    pair.configure().one.launch().wait_up()
+    words, out = findings(pair.one)
+    assert words == ["WARNS"] and "kernel 2.6 is too old" in out, out
+    assert 'mac = "interface"' in out
 
 
 @pytest.mark.full

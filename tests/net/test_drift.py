@@ -71,6 +71,12 @@ def check(node):
     return [w for w, what in words if "adverts were late" not in what], out
 
 
+@pytest.fixture(autouse=True)
+def liberal(lab):
+    """Nothing else is found."""
+    lab.liberal()
+
+
 @pytest.fixture
 def alike(pair, monkeypatch):
     monkeypatch.setenv("STATESYNC_NFTABLES_CONF", "/nonexistent")

@@ -108,6 +108,12 @@ def settle(lab, talk, port=59999):
     told(lab, *by_port(port, "tcp"))
 
 
+@pytest.fixture(autouse=True)
+def liberal(lab):
+    """Nothing else is found."""
+    lab.liberal()
+
+
 def findings(node):
     """What check finds, but for a busy machine's late adverts."""
     out = node.tool("check")[1]
