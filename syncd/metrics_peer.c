@@ -70,9 +70,7 @@ static void sessions(struct node *n, struct metrics *m)
 	metrics_family(m, "statesync_peer_queue_bytes", METRICS_GAUGE,
 		       "Bytes waiting to be sent to the peer.");
 	for (unsigned i = 0; next(n, &i, &p);)
-		VALUE(m, p,
-		      session_backlog(p.e->session) +
-			      peersock_pending(n->peersock, p.index));
+		VALUE(m, p, report_peer_queue(n, p.index));
 	metrics_family(m, "statesync_peer_sessions_total", METRICS_COUNTER,
 		       "Sessions with the peer that reached the live state.");
 	for (unsigned i = 0; next(n, &i, &p);)

@@ -239,6 +239,24 @@ static void print_hold(struct node *n, FILE *out)
 	}
 }
 
+/* What keeps vhosts in INIT. */
+static void print_interfaces(const struct node *n, FILE *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n->nvhosts; i++) {
+		const struct node_iface *f = report_iface(n, i);
+
+		if (n->engine->vhosts[i].gone || !f || (f->ifindex && f->up))
+			continue;
+		fprintf(out, "  %s: %s is %s\n", n->vhosts[i].name, f->name,
+			f->ifindex ? "down, or has no carrier" : "not here");
+		any = true;
+	}
+	if (any)
+		fputs("  try: ip link; statesync check\n", out);
+}
+
 static bool verdict_backup(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
@@ -281,6 +299,7 @@ bool report_verdict(struct node *n, FILE *out)
 		return false;
 	print_states(e, out);
 	good = e->masters ? verdict_master(n, out) : verdict_backup(n, out);
+	print_interfaces(n, out);
 	if (e->gate.holds != HOLD_DRIFT)
 		report_drift_line(n, out);
 	if (!n->maintenance.on)
@@ -294,6 +313,19 @@ bool report_verdict(struct node *n, FILE *out)
 }
 
 /* --- the blocks -------------------------------------------------------------- */
+
+int report_width(const struct node *n)
+{
+	const struct engine *e = n->engine;
+	int width = report_wider(8, e->node);
+
+	for (size_t i = 0; i < e->npeers; i++)
+		width = report_wider(width, e->peers[i].name);
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone)
+			width = report_wider(width, e->vhosts[i].name);
+	return width;
+}
 
 /* "10.9.0.2", and since when nothing is heard from there. */
 static const char *where_and_when(struct node *n, unsigned i, char *text,
@@ -329,7 +361,8 @@ static void line_peer(struct node *n, unsigned i, FILE *out)
 	if (p->heard)
 		snprintf(demotion, sizeof(demotion), hold ? "hold: %s" : "%s%u",
 			 hold ? hold : "", p->word.demotion);
-	fprintf(out, "%-8s  %-5s  %-11s  %-7s  %-7s  %s\n", p->name,
+	fprintf(out, "%-*s  %-5s  %-11s  %-7s  %-7s  %s\n", report_width(n),
+		p->name,
 		!p->heard	? unknown
 		: p->word.ready ? "yes"
 				: "no",
@@ -343,15 +376,18 @@ static void block_node(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
 	char text[32], demotion[32];
+	int width = report_width(n);
 	const char *hold = gate_holding(&e->gate, n->last)
 				   ? gate_reason(e->gate.holds)
 				   : NULL;
 
-	fputs("\nNODE      READY  DEMOTION     VERSION  UPTIME\n", out);
+	fprintf(out, "\n%-*s  READY  DEMOTION     VERSION  UPTIME\n", width,
+		"NODE");
 	snprintf(demotion, sizeof(demotion), hold ? "hold: %s" : "%s%u",
 		 hold ? hold : "", demotion_total(&e->demotion));
-	fprintf(out, "%-8s  %-5s  %-11s  %-7s  %-7s  this node\n", e->node,
-		engine_ready(e, n->last) ? "yes" : "no", demotion, e->version,
+	fprintf(out, "%-*s  %-5s  %-11s  %-7s  %-7s  this node\n", width,
+		e->node, engine_ready(e, n->last) ? "yes" : "no", demotion,
+		e->version,
 		report_duration(mono_diff(n->last, e->started), text,
 				sizeof(text)));
 	for (unsigned i = 0; i < e->npeers; i++)

@@ -62,19 +62,19 @@ json_t *report_verdict_json(struct node *n);
 /* The interface of a vhost; NULL: there is no vhost at that place. */
 const struct node_iface *report_iface(const struct node *n, size_t vhost);
 
+/* Columns of names are as wide as the longest one, 8 at least. */
+int report_width(const struct node *n);
 /* The blocks SYNC (where there are peers) and FLOWS. */
 void report_sync(struct node *n, FILE *out);
 void report_told(struct node *n, FILE *out);
 
 /* The block CARP of the screen, and what there is to say about it. */
 void report_carp(struct node *n, FILE *out);
-
 /* The state of the vhost of that name by the peer's last word. */
 enum carp_state report_peer_said(const struct engine_peer *p, const char *name);
 
 /* What is older is not on the screen. */
 #define REPORT_RECENT_NS (600 * MONO_S)
-
 void report_history(struct node *n, size_t max, FILE *out);
 
 /* Every counter that is not 0 (all: every one) as a sentence. */
@@ -110,8 +110,9 @@ json_t *report_paths_json(const struct node *n, unsigned peer);
 void report_paths(const struct node *n, FILE *out);
 /* Streams to and from a peer that went on after an interruption. */
 json_t *report_resume_json(const struct node *n, size_t peer);
-/* "down", "connecting", "bulk", "live". */
+/* "down", "connecting", "bulk", "live"; bytes that wait for it. */
 const char *report_peer_state(const struct node *n, unsigned peer);
+size_t report_peer_queue(const struct node *n, unsigned peer);
 
 /* Wall-clock time of a point in monotonic time, seconds since the Epoch. */
 double report_wall(struct node *n, mono_t at);

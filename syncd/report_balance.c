@@ -67,8 +67,8 @@ void report_balancing(struct node *n, FILE *out)
 
 		if (!shares || v->share)
 			continue;
-		fprintf(out, "%-8s  balancing %s by ", v->conf->name,
-			mode_name(v->conf));
+		fprintf(out, "%-*s  balancing %s by ", report_width(n),
+			v->conf->name, mode_name(v->conf));
 		if (strcmp(lease_share_hash(shares), "xor") == 0)
 			fprintf(out, "src xor dst mod %u", shares);
 		else

@@ -64,44 +64,57 @@ enum carp_state report_peer_said(const struct engine_peer *p, const char *name)
 	return CARP_INIT;
 }
 
+/* Of a vhost's addresses each has a line of its own, below the first one. */
+static void print_addresses(const struct node_vhost *v, int column, FILE *out)
+{
+	for (size_t i = 0; i < v->conf->num_addresses; i++) {
+		char address[REPORT_ADDRESS_SIZE];
+
+		if (i)
+			fprintf(out, "\n%*s", column, "");
+		fputs(report_address(&v->conf->addresses[i], address), out);
+	}
+}
+
+static const char *where(const struct node_vhost *v)
+{
+	return node_is_external(v) ? "external" : v->conf->interface;
+}
+
 static void block_carp(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	int width = report_width(n), ifaces = 12, column;
 	char text[32];
 
-	fprintf(out, "\nCARP      VHID   IF           %-8s", e->node);
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone)
+			ifaces = report_wider(ifaces, where(&n->vhosts[i]));
+	column = fprintf(out, "\n%-*s  VHID   %-*s %-*s", width, "CARP", ifaces,
+			 "IF", width, e->node);
 	for (size_t i = 0; i < e->npeers; i++)
-		fprintf(out, " %-8s", e->peers[i].name);
-	fputs(" SINCE    ADDRESSES\n", out);
+		column += fprintf(out, " %-*s", width, e->peers[i].name);
+	column += fprintf(out, " SINCE    ") - 1; /* without the newline */
+	fputs("ADDRESSES\n", out);
 	for (size_t i = 0; i < e->nvhosts; i++) {
 		const struct node_vhost *nv = &n->vhosts[i];
-		const struct conf_carp *c = nv->conf;
 		const struct carp_vhost *v = &e->vhosts[i].carp;
+		char vhid[8] = "-";
 
 		if (e->vhosts[i].gone)
 			continue;
-		if (node_is_external(nv))
-			fprintf(out, "%-8s     -   %-12s %-8s", nv->name,
-				"external", state_word(v->state));
-		else
-			fprintf(out, "%-8s  %4u   %-12s %-8s", nv->name,
-				nv->vhid, c->interface, state_word(v->state));
+		if (!node_is_external(nv))
+			snprintf(vhid, sizeof(vhid), "%u", nv->vhid);
+		fprintf(out, "%-*s  %4s   %-*s %-*s", width, nv->name, vhid,
+			ifaces, where(nv), width, state_word(v->state));
 		for (size_t k = 0; k < e->npeers; k++)
-			fprintf(out, " %-8s", last_word(n, k, nv->name, text));
-		fprintf(out, " %-8s",
+			fprintf(out, " %-*s", width,
+				last_word(n, k, nv->name, text));
+		fprintf(out, " %-8s ",
 			report_duration(mono_diff(n->last, v->since), text,
 					sizeof(text)));
-		/* shares have the same ones */
-		for (size_t k = 0; !nv->share && k < c->num_addresses; k++) {
-			char address[REPORT_ADDRESS_SIZE];
-
-			/* under the first one: behind the columns of all */
-			if (k)
-				fprintf(out, "\n%*s", (int)(47 + 9 * e->npeers),
-					"");
-			fprintf(out, " %s",
-				report_address(&c->addresses[k], address));
-		}
+		if (!nv->share) /* the others have the same ones */
+			print_addresses(nv, column, out);
 		fputc('\n', out);
 	}
 }
@@ -136,9 +149,10 @@ static void print_late(struct node *n, FILE *out)
 		if (!report_late(n, i, REPORT_RECENT_NS, &s))
 			continue;
 		fprintf(out,
-			"%-8s  %" PRIu64 " advert%s late, the last %s ago; "
+			"%-*s  %" PRIu64 " advert%s late, the last %s ago; "
 			"longest gap %.1f ms, interval %.1f ms\n",
-			n->vhosts[i].name, s.late, s.late == 1 ? "" : "s",
+			report_width(n), n->vhosts[i].name, s.late,
+			s.late == 1 ? "" : "s",
 			report_duration(mono_diff(n->last, s.late_at), ago,
 					sizeof(ago)),
 			(double)s.longest_ns / 1e6,
@@ -157,8 +171,8 @@ static void print_strangers(struct node *n, FILE *out)
 		    mono_diff(n->last, v->master.at) > STRANGER_NS)
 			continue;
 		sender_text(&v->master.from.addr, text);
-		fprintf(out, "%-8s  %s is a peer without state sync\n",
-			n->vhosts[i].name, text);
+		fprintf(out, "%-*s  %s is a peer without state sync\n",
+			report_width(n), n->vhosts[i].name, text);
 	}
 }
 
@@ -196,12 +210,16 @@ static const char *took_text(const struct history_entry *h, char text[16])
 void report_history(struct node *n, size_t max, FILE *out)
 {
 	const struct history_entry *h;
+	int width = 8;
 
+	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
+	     i++)
+		width = report_wider(width, h->vhost);
 	if (max && n->engine->history.count)
-		fputs("WHEN                 VHOST    FROM     TO       TOOK    "
-		      " "
-		      "CAUSE\n",
-		      out);
+		fprintf(out,
+			"WHEN                 %-*s FROM     TO       TOOK     "
+			"CAUSE\n",
+			width, "VHOST");
 	for (size_t i = 0; i < max && (h = history_get(&n->engine->history, i));
 	     i++) {
 		time_t at = (time_t)report_wall(n, h->at);
@@ -211,7 +229,8 @@ void report_history(struct node *n, size_t max, FILE *out)
 
 		localtime_r(&at, &tm);
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		fprintf(out, "%s  %-8s %-8s %-8s %-8s %s\n", when, h->vhost,
+		fprintf(out, "%s  %-*s %-8s %-8s %-8s %s\n", when, width,
+			h->vhost,
 			history_is_note(h) ? "-" : state_word(h->from),
 			history_is_note(h) ? "-" : state_word(h->to),
 			took_text(h, took), h->cause);

@@ -240,18 +240,6 @@ static json_t *carp(struct node *n)
 
 /* --- peers ------------------------------------------------------------------ */
 
-const char *report_peer_state(const struct node *n, unsigned i)
-{
-	const struct engine_peer *p = &n->engine->peers[i];
-
-	if (!p->up)
-		return *peersock_error(n->peersock, i) ? "down" : "connecting";
-	if (!p->live)
-		return "connecting";
-	return p->rx.state != RX_IDLE || p->tx.state == TX_BULK ? "bulk"
-								: "live";
-}
-
 static json_t *bulk(const struct engine_peer *p)
 {
 	static const char *const names[] = {
@@ -349,9 +337,7 @@ static json_t *peers(struct node *n)
 		put(o, "lag_ms",
 		    p->live ? milliseconds(session_lag_ns(p->session, n->last))
 			    : json_null());
-		put(o, "queue",
-		    number(session_backlog(p->session) +
-			   peersock_pending(n->peersock, i)));
+		put(o, "queue", number(report_peer_queue(n, i)));
 		put(o, "bytes_sent",
 		    number(session_stats(p->session)->bytes_sent));
 		put(o, "bytes_received",

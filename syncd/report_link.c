@@ -59,6 +59,7 @@ json_t *report_paths_json(const struct node *n, unsigned peer)
 void report_paths(const struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	int width = report_width(n);
 	bool first = true;
 
 	for (unsigned i = 0; i < e->npeers; i++) {
@@ -74,14 +75,16 @@ void report_paths(const struct node *n, FILE *out)
 				snprintf(heard, sizeof(heard), "%.1f s",
 					 info.silent_ms / 1e3);
 			if (first)
-				fputs("\nPATHS     STATE    TO               "
-				      "HEARD    LOST  KEY\n",
-				      out);
+				fprintf(out,
+					"\n%-*s  STATE    TO               "
+					"HEARD    LOST  KEY\n",
+					width, "PATHS");
 			first = false;
 			fprintf(out,
-				"%-8s  %-7s  %-15s  %-7s  %-4" PRIu64 "  %s\n",
-				e->peers[i].name, peersock_path_state(&info),
-				info.theirs, heard, info.lost,
+				"%-*s  %-7s  %-15s  %-7s  %-4" PRIu64 "  %s\n",
+				width, e->peers[i].name,
+				peersock_path_state(&info), info.theirs, heard,
+				info.lost,
 				info.state == PEERSOCK_PATH_DOWN ? info.error
 								 : key);
 		}

@@ -56,15 +56,37 @@ static void bulk_words(const struct engine_peer *p, mono_t now, char *text,
 		snprintf(text, size, "-");
 }
 
+const char *report_peer_state(const struct node *n, unsigned i)
+{
+	const struct engine_peer *p = &n->engine->peers[i];
+
+	if (!p->up)
+		return *peersock_error(n->peersock, i) ? "down" : "connecting";
+	if (!p->live)
+		return "connecting";
+	return p->rx.state != RX_IDLE || p->tx.state == TX_BULK ? "bulk"
+								: "live";
+}
+
+size_t report_peer_queue(const struct node *n, unsigned i)
+{
+	return session_backlog(n->engine->peers[i].session) +
+	       peersock_pending(n->peersock, i);
+}
+
 void report_sync(struct node *n, FILE *out)
 {
 	const struct engine *e = n->engine;
+	int width = report_width(n), states = 5;
 
 	if (!e->npeers)
 		return;
-	fputs("\nSYNC      STATE  IN SYNC  LAG          QUEUE    "
-	      "BULK                  COMPARED\n",
-	      out);
+	for (unsigned i = 0; i < e->npeers; i++)
+		states = report_wider(states, report_peer_state(n, i));
+	fprintf(out,
+		"\n%-*s  %-*s  IN SYNC  LAG          QUEUE    "
+		"BULK                  COMPARED\n",
+		width, "SYNC", states, "STATE");
 	for (unsigned i = 0; i < e->npeers; i++) {
 		const struct engine_peer *p = &e->peers[i];
 		bool in_sync =
@@ -76,29 +98,27 @@ void report_sync(struct node *n, FILE *out)
 				 (double)session_lag_ns(p->session, n->last) /
 					 1e6);
 		bulk_words(p, n->last, bulk, sizeof(bulk));
-		fprintf(out, "%-8s  %-5s  %-7s  %-11s  %-7zu  %-20s  %s\n",
-			p->name,
-			p->live ? p->rx.state != RX_IDLE ? "bulk" : "live"
-				: "down",
-			in_sync ? "yes" : "no", lag,
-			session_backlog(p->session), bulk,
-			report_audit_words(n, i, audit, sizeof(audit)));
+		fprintf(out, "%-*s  %-*s  %-7s  %-11s  %-7zu  %-20s  %s\n",
+			width, p->name, states, report_peer_state(n, i),
+			in_sync ? "yes" : "no", lag, report_peer_queue(n, i),
+			bulk, report_audit_words(n, i, audit, sizeof(audit)));
 	}
 }
 
 /* Only where there is a helper. */
-static void line_expects(const struct engine *e, FILE *out)
+static void line_expects(const struct node *n, FILE *out)
 {
-	const struct engine_expects *x = &e->expects;
+	const struct engine_expects *x = &n->engine->expects;
 	uint64_t refused = 0;
 
 	for (int i = EXPECT_NO_MASTER; i < EXPECT_RESULTS; i++)
 		refused += x->results[i];
 	if (x->told + x->results[EXPECT_APPLIED] + refused)
 		fprintf(out,
-			"          expectations: %" PRIu64 " sent   %" PRIu64
+			"%-*s  expectations: %" PRIu64 " sent   %" PRIu64
 			" applied   %" PRIu64 " refused\n",
-			x->told, x->results[EXPECT_APPLIED], refused);
+			report_width(n), "", x->told,
+			x->results[EXPECT_APPLIED], refused);
 }
 
 /* "212/s", of the last seconds. */
@@ -127,11 +147,11 @@ void report_told(struct node *n, FILE *out)
 		refused += e->results[i];
 	engine_told(e, &sent, &received);
 	fprintf(out,
-		"\nFLOWS     %" PRIu64 " of %u (%u %%)   %s out   %s in   "
+		"\n%-*s  %" PRIu64 " of %u (%u %%)   %s out   %s in   "
 		"%" PRIu64 " refused\n",
-		e->table, n->table_max,
+		report_width(n), "FLOWS", e->table, n->table_max,
 		n->table_max ? (unsigned)(e->table * 100 / n->table_max) : 0,
 		rate_words(&n->sent, sent, n->last, text[0]),
 		rate_words(&n->received, received, n->last, text[1]), refused);
-	line_expects(e, out);
+	line_expects(n, out);
 }

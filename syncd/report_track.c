@@ -67,9 +67,9 @@ void report_track(struct node *n, FILE *out)
 			if (t->state != TRACK_DOWN)
 				continue;
 			fprintf(out,
-				"%-8s  %s \"%s\" is down since %s, demotion "
+				"%-*s  %s \"%s\" is down since %s, demotion "
 				"+%u: %s\n",
-				n->vhosts[i].name,
+				report_width(n), n->vhosts[i].name,
 				track_kind_name(t->conf->kind), t->conf->name,
 				report_duration(mono_diff(n->last, t->since),
 						since, sizeof(since)),

@@ -6,6 +6,7 @@
  * Invariant: a text that does not fit is cut, never left without its end.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "report_words.h"
 
@@ -39,6 +40,13 @@ const char *report_refusal(enum carp_refusal why)
 		break;
 	}
 	return "unknown";
+}
+
+int report_wider(int width, const char *text)
+{
+	int len = (int)strlen(text);
+
+	return len > width ? len : width;
 }
 
 const char *report_names(const struct engine *e, uint32_t set, char *text,

@@ -14,4 +14,7 @@ const char *report_refusal(enum carp_refusal why);
 const char *report_names(const struct engine *e, uint32_t set, char *text,
 			 size_t size);
 
+/* The width of a column that has this text, too. */
+int report_wider(int width, const char *text);
+
 #endif

@@ -164,11 +164,13 @@ def test_every_cause_and_verdict_is_explained():
         r"carp_cause_name\(.*?^}", text("carp/fsm.c"), re.M | re.S).group())
     verdicts = [" ".join(re.sub(r"%\w", "", v).replace("\\n", "").split())
                 for v in re.findall(r'"( in sync and[^"]*|It [^"]*|TWO [^"]*?'
-                                    r'(?= of %s))', text("syncd/report.c"))]
+                                    r'(?= of %s)|(?<="%s is NOT %s)[^"]*)',
+                                    re.sub(r'"\s*"', "",
+                                           text("syncd/report.c")))]
     words = [w for c in set(causes) - {"none", "unknown"}
-             for w in c.split(", tie")[:1]] + [v.strip(" .:").split(":")[0]
+             for w in c.split(", tie")[:1]] + [v.strip(" .:")
                                               for v in verdicts]
-    assert len(words) > 20, words
+    assert len(verdicts) > 8 and len(words) > 20, words
     missing = [w for w in words if w not in manual]
     assert not missing, missing
 

@@ -110,6 +110,88 @@ def test_the_screen_tells_of_the_peer(lab, pair):
     assert pair.one.peer()["last_heard"].endswith("Z")
 
 
+def test_the_verdict_names_the_interface(lab, pair):
+    """That is down, or that is not there."""
+    pair.start()
+
+    def verdict():
+        return pair.two.tool("status")[1].split("\n\n")[0].splitlines()
+    lab.cut("gw2", "lan")
+    wait_for("not ready", lambda: not pair.two.status()["ready"])
+    assert verdict() == [
+        "fw2 is BACKUP of wan, INIT on lan. It may not take over: an "
+        "interface is down.",
+        "  lan: lan is down, or has no carrier",
+        "  try: ip link; statesync check"]
+    lab.ip("gw2", "link", "set", "dev", "lan", "down")
+    lab.ip("gw2", "link", "set", "dev", "lan", "name", "other")
+    wait_for("it is gone", lambda: "  lan: lan is not here" in verdict())
+
+
+def test_the_screen_and_the_json_say_the_same_of_a_peer(lab, pair):
+    """Also while it is not there; and of what waits in its socket."""
+    def told():
+        peer = pair.one.peer()
+        return peer["state"], peer["queue"]
+
+    def shown():
+        """Between two equal answers."""
+        before, line = told(), row(pair.one, "SYNC", "fw2")
+        if told() == before:
+            assert (line[1], int(line[5])) == before
+            return before
+        return None
+    # so that what the link does not take waits in the daemon
+    lab.sysctl("gw1", **{"net.ipv4.tcp_wmem": "4096 16384 16384"})
+    pair.configure()
+    pair.one.launch().wait_up()
+    wait_for("down", lambda: shown() == ("down", 0))
+    wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"), 15)
+    pair.two.launch().wait_up()
+    pair.wait_sync()
+    wait_for("live", lambda: shown() == ("live", 0))
+    lab.slow("link", "100kbit")
+    lab.tools.fill(10000)
+    wait_for("bytes wait", lambda: (shown() or ("", 0))[1] > 0)
+
+
+def test_long_names_stretch_the_columns(lab, pair):
+    """Whatever stands below a heading begins where it does."""
+    pair.one.name, pair.two.name = "gateway-one", "the-other-gateway"
+    names = {"lan": "office-and-guests", "wan": "wan"}
+    pair.configure()
+    for node in pair.both():
+        node.conf.write_text(re.sub('carp "(...)"', lambda m: 'carp "%s"'
+                                    % names[m.group(1)],
+                                    node.conf.read_text()))
+    for node in pair.both():
+        node.launch().wait_up()
+    wait_for("in sync", lambda: all(n.in_sync() for n in pair.both()), 15)
+    wait_for("master", lambda: pair.one.is_all("MASTER"), 15)
+    screen = pair.one.tool("status")[1]
+    lines = screen.splitlines()
+    headings = {line.split()[0]: line for line in lines if re.match(
+        "NODE|CARP|SYNC|WHEN", line)}
+
+    def under(block, heading, row, word):
+        at = headings[block].index(heading)
+        found = [line for line in lines if line.startswith(row)
+                 and line[at:].startswith(word)]
+        assert found and all(line[at - 1] == " " for line in found), screen
+    for node in pair.both():
+        under("NODE", "READY", node.name, "yes")
+    under("SYNC", "STATE", "the-other-gateway", "live")
+    for name in names.values():
+        under("CARP", "gateway-one", name + " ", "MASTER")
+        under("CARP", "the-other-gateway", name + " ", "backup")
+        under("CARP", "ADDRESSES", name + " ", "10.")
+        under("WHEN", "TO", "2", "MASTER")
+    history = pair.one.tool("history")[1].splitlines()
+    at = history[0].index("CAUSE")
+    assert all(line[at - 1] == " " and line[at] != " " for line in history
+               if line.startswith("2")), history
+
+
 def test_forced_handover(lab, pair):
     """Refused while the peer is not in sync, unless forced."""
     pair.start()
