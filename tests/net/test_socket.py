@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 import schema
 from lab import wait_for
 from upgrades import upgrade
@@ -170,6 +172,51 @@ def test_events_from_a_number(lab, pair):
     for words in ("from 0", "from x", "limit 0", "n 1 from 1", "n", "all"):
         assert Talk(pair.one).ask("events " + words) == (
             "error: events takes json, n N or from N, and limit N\n\n")
+
+
+def told(line):
+    """An event's number, and how many are said to be lost instead of one."""
+    if line.startswith("{"):
+        event = schema.check(json.loads(line), "event")
+        return event.get("n"), event.get("lines")
+    first, second = line.split()[:2]
+    return (None, int(second)) if first == "lost" else (int(first), None)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("words", ["events", "events json"])
+def test_a_follower_that_does_not_keep_up(pair, words):
+    """Reads nothing while more happens than is kept, and is told how many
+    lines it has lost; all others it gets, each once and in their order."""
+    pair.configure(carps=(), top="\n".join(
+        'carp "v%d" { elector = "external" addresses = { "10.1.0.%d/24" } }'
+        % (i, i) for i in range(1, 33)))
+    pair.one.launch().wait_up()
+    slow = Talk(pair.one)
+    slow.sock.sendall(words.encode() + b"\n")
+    many = [Talk(pair.one) for _ in range(10)]
+    for i, talk in enumerate(many):  # 32 lines for each change
+        roles = ("master", "backup")[::1 if i % 2 else -1]
+        talk.sock.sendall(b"set-role %s;set-role %s;" * 30 % tuple(
+            r.encode() for r in roles * 30) + b"\n")
+    for talk in many:
+        while not talk.is_over():
+            pass
+    newest = int(Talk(pair.one).ask("events n 1 limit 1").split()[0])
+    assert newest > 6000
+    seen, lost, said = 0, 0, ""
+    while seen + lost < newest:
+        part = slow.sock.recv(65536).decode()
+        assert part, (seen, lost, said)
+        *lines, said = (said + part).split("\n")
+        for number, gone in map(told, lines):
+            if gone:
+                lost += gone
+                continue
+            seen += not seen and number - 1  # what was before it asked
+            seen += 1
+            assert number == seen + lost, (number, seen, lost)
+    assert lost > 0
 
 
 class OldDaemon:
