@@ -239,22 +239,42 @@ static void print_hold(struct node *n, FILE *out)
 	}
 }
 
-/* What keeps vhosts in INIT. */
-static void print_interfaces(const struct node *n, FILE *out)
+/* Which vhosts this node cannot be master of, and where to look. */
+static void print_unusable(const struct node *n, FILE *out)
 {
-	bool any = false;
+	bool link = false, kernel = false;
 
 	for (size_t i = 0; i < n->nvhosts; i++) {
 		const struct node_iface *f = report_iface(n, i);
+		const struct engine_vhost *v = &n->engine->vhosts[i];
 
-		if (n->engine->vhosts[i].gone || !f || (f->ifindex && f->up))
+		if (v->gone || !f)
 			continue;
-		fprintf(out, "  %s: %s is %s\n", n->vhosts[i].name, f->name,
-			f->ifindex ? "down, or has no carrier" : "not here");
-		any = true;
+		if (!f->ifindex || !f->up) {
+			fprintf(out, "  %s: %s is %s\n", v->name, f->name,
+				f->ifindex ? "down, or has no carrier"
+					   : "not here");
+			link = true;
+		} else if (v->unusable) {
+			fprintf(out, "  %s: this node cannot be master of it\n",
+				v->name);
+			kernel = true;
+		}
 	}
-	if (any)
+	if (link)
 		fputs("  try: ip link; statesync check\n", out);
+	if (kernel)
+		fputs("  try: journalctl -u statesyncd\n", out);
+}
+
+static const char *why_not_ready(const struct engine *e)
+{
+	if (e->stopping)
+		return "It may not take over: it is stopping.\n";
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if (!e->vhosts[i].gone && e->vhosts[i].carp.state == CARP_INIT)
+			return "It may not take over: an interface is down.\n";
+	return "It may not take over: it cannot be master of all.\n";
 }
 
 static bool verdict_backup(struct node *n, FILE *out)
@@ -267,7 +287,7 @@ static bool verdict_backup(struct node *n, FILE *out)
 		return false;
 	}
 	if (!engine_ready(e, n->last)) {
-		fputs("It may not take over: an interface is down.\n", out);
+		fputs(why_not_ready(e), out);
 		return false;
 	}
 	if (e->gate.holds) {
@@ -299,7 +319,7 @@ bool report_verdict(struct node *n, FILE *out)
 		return false;
 	print_states(e, out);
 	good = e->masters ? verdict_master(n, out) : verdict_backup(n, out);
-	print_interfaces(n, out);
+	print_unusable(n, out);
 	if (e->gate.holds != HOLD_DRIFT)
 		report_drift_line(n, out);
 	if (!n->maintenance.on)

@@ -96,6 +96,10 @@ def test_a_shared_address_set_by_hand(lab, pair):
              in pair.one.log.read_text(), 10)
     assert pair.one.status()["demotion"]["total"] == 1
     assert not pair.one.status()["ready"]
+    said = pair.one.tool("status")[1].split("\n\n")[0]
+    assert "an interface is down" not in said, said
+    assert "\n  wan: this node cannot be master of it\n  try: journalctl -u " \
+        "statesyncd" in said
     lab.ip("gw1", "addr", "del", "10.2.0.1/24", "dev", "wan")
     wait_for("fw1 is master", lambda: pair.one.is_all("MASTER"), 10)
     assert pair.one.status()["demotion"]["total"] == 0
