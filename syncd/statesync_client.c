@@ -203,8 +203,8 @@ int client_complain(int err)
 			"statesyncd\n",
 			path,
 			err == -EAGAIN ? "does not answer"
-				       : "went away in the middle of its "
-					 "answer");
+				       : "ended in the middle of its answer, "
+					 "or that was not read for 10 s");
 	else if (err == -EACCES || err == -EPERM)
 		fprintf(stderr,
 			"statesync: %s: permission denied. sudo, or join the "

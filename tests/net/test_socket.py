@@ -183,27 +183,38 @@ def told(line):
     return (None, int(second)) if first == "lost" else (int(first), None)
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("words", ["events", "events json"])
-def test_a_follower_that_does_not_keep_up(pair, words):
-    """Reads nothing while more happens than is kept, and is told how many
-    lines it has lost; all others it gets, each once and in their order."""
+@pytest.fixture
+def busy(pair):
+    """A node, and what makes more of its history than is kept."""
     pair.configure(carps=(), top="\n".join(
         'carp "v%d" { elector = "external" addresses = { "10.1.0.%d/24" } }'
         % (i, i) for i in range(1, 33)))
     pair.one.launch().wait_up()
-    slow = Talk(pair.one)
+
+    def happen():
+        many = [Talk(pair.one) for _ in range(10)]
+        for i, talk in enumerate(many):  # 32 lines for each change
+            roles = ("master", "backup")[::1 if i % 2 else -1]
+            talk.sock.sendall(b"set-role %s;set-role %s;" * 30 % tuple(
+                r.encode() for r in roles * 30) + b"\n")
+        for talk in many:
+            while not talk.is_over():
+                pass
+        newest = int(Talk(pair.one).ask("events n 1 limit 1").split()[0])
+        assert newest > 6000
+        return newest
+    return pair.one, happen
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("words", ["events", "events json"])
+def test_a_follower_that_does_not_keep_up(busy, words):
+    """Reads nothing while more happens than is kept, and is told how many
+    lines it has lost; all others it gets, each once and in their order."""
+    node, happen = busy
+    slow = Talk(node)
     slow.sock.sendall(words.encode() + b"\n")
-    many = [Talk(pair.one) for _ in range(10)]
-    for i, talk in enumerate(many):  # 32 lines for each change
-        roles = ("master", "backup")[::1 if i % 2 else -1]
-        talk.sock.sendall(b"set-role %s;set-role %s;" * 30 % tuple(
-            r.encode() for r in roles * 30) + b"\n")
-    for talk in many:
-        while not talk.is_over():
-            pass
-    newest = int(Talk(pair.one).ask("events n 1 limit 1").split()[0])
-    assert newest > 6000
+    newest = happen()
     seen, lost, said = 0, 0, ""
     while seen + lost < newest:
         part = slow.sock.recv(65536).decode()
@@ -217,6 +228,23 @@ def test_a_follower_that_does_not_keep_up(pair, words):
             seen += 1
             assert number == seen + lost, (number, seen, lost)
     assert lost > 0
+
+
+@pytest.mark.full
+def test_a_follower_that_nobody_reads_ends(busy):
+    """After 10 s, and the tool does not say that the daemon had ended."""
+    node, happen = busy
+    with subprocess.Popen(
+            [node.program("statesync"), "-s", str(node.sock), "history",
+             "--follow"], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE) as tool:
+        time.sleep(1)
+        happen()
+        wait_for("it is given up", lambda: node.status()["socket"]["stuck"],
+                 20, 0.5)
+        out, err = tool.communicate(timeout=10)
+    assert tool.returncode == 3 and len(out.splitlines()) > 100
+    assert "was not read for 10 s" in err, err
 
 
 class OldDaemon:
