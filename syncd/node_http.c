@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * What the metrics listener shows: the page, the status, the metrics, and
- * whether this node may become master. Nothing can be changed by it.
+ * whether this node may become master. Nothing can be changed by it, and a page
+ * of somebody else's does not read it by giving our address a name of its own.
  *
  * Implements STATS of statesync.conf(5).
  *
@@ -117,14 +118,16 @@ static void put_paths(FILE *out)
 	fputc('\n', out);
 }
 
-static void on_request(void *arg, const char *path, struct httpsock_page *page)
+static void on_request(void *arg, const struct httpsock_request *r,
+		       struct httpsock_page *page)
 {
 	const struct show *show = NULL;
 	struct node *n = arg;
+	bool ours = httpsock_host_is(r->host, n->engine->node);
 	FILE *out = open_memstream(&page->body, &page->len);
 
-	for (size_t i = 0; i < sizeof(shows) / sizeof(shows[0]); i++)
-		if (!strcmp(path, shows[i].path))
+	for (size_t i = 0; ours && i < sizeof(shows) / sizeof(shows[0]); i++)
+		if (!strcmp(r->path, shows[i].path))
 			show = &shows[i];
 	if (!out)
 		return;
@@ -133,14 +136,19 @@ static void on_request(void *arg, const char *path, struct httpsock_page *page)
 		page->headers = page_headers;
 	if (show)
 		show->put(n, out);
-	else
+	else if (ours)
 		put_paths(out);
+	else
+		fprintf(out,
+			"not by this name: ask for the address, localhost "
+			"or %s\n",
+			n->engine->node);
 	if (fclose(out)) {
 		free(page->body);
 		page->body = NULL;
 	}
 	if (!show)
-		page->end = HTTPSOCK_NOT_FOUND;
+		page->end = ours ? HTTPSOCK_NOT_FOUND : HTTPSOCK_MISDIRECTED;
 	else if (show->put == put_verdict &&
 		 !engine_ready(n->engine, node_now(n)))
 		page->end = HTTPSOCK_UNAVAILABLE;

@@ -20,6 +20,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* Of what comes behind a request; who has more to say is cut off. */
@@ -54,6 +55,7 @@ static const struct {
 	[HTTPSOCK_NOT_FOUND] = { "404", "Not Found" },
 	[HTTPSOCK_METHOD] = { "405", "Method Not Allowed" },
 	[HTTPSOCK_SLOW] = { "408", "Request Timeout" },
+	[HTTPSOCK_MISDIRECTED] = { "421", "Misdirected Request" },
 	[HTTPSOCK_LARGE] = { "431", "Request Header Fields Too Large" },
 	[HTTPSOCK_UNAVAILABLE] = { "503", "Service Unavailable" },
 };
@@ -100,8 +102,39 @@ static size_t head_length(const char *head, size_t len)
 	return 0;
 }
 
-enum httpsock_end httpsock_parse(char *head, size_t len, const char **path,
-				 bool *body)
+/* Of the lines behind the first, which ends here. */
+static const char *host_of(char *line)
+{
+	while ((line = strchr(line, '\n'))) {
+		if (strncasecmp(++line, "host:", 5))
+			continue;
+		line += 5;
+		line += strspn(line, " \t");
+		line[strcspn(line, " \t\r\n")] = '\0';
+		return line;
+	}
+	return "";
+}
+
+bool httpsock_host_is(const char *host, const char *name)
+{
+	const char *const names[] = { "localhost", name };
+	struct sockaddr_storage address;
+	int size = sizeof(address);
+	size_t len = strcspn(host, ":");
+
+	if (!*host || !evutil_parse_sockaddr_port(
+			      host, (struct sockaddr *)&address, &size))
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == len &&
+		    !strncasecmp(host, names[i], len))
+			return true;
+	return false;
+}
+
+enum httpsock_end httpsock_parse(char *head, size_t len,
+				 struct httpsock_request *r)
 {
 	size_t n = head_length(head, len);
 	char *end, *target;
@@ -110,10 +143,14 @@ enum httpsock_end httpsock_parse(char *head, size_t len, const char **path,
 		return len > HTTPSOCK_HEAD_MAX ? HTTPSOCK_LARGE : HTTPSOCK_ENDS;
 	if (n > HTTPSOCK_HEAD_MAX)
 		return HTTPSOCK_LARGE;
-	end = memchr(head, '\n', n);
-	target = memchr(head, ' ', (size_t)(end - head));
+	head[n - 1] = '\0';
+	end = strchr(head, '\n');
+	if (!end || strlen(head) != n - 1)
+		return HTTPSOCK_BAD;
+	r->host = host_of(end);
 	*end = '\0';
-	if (!target || strlen(head) != (size_t)(end - head))
+	target = strchr(head, ' ');
+	if (!target)
 		return HTTPSOCK_BAD;
 	*target++ = '\0';
 	end = strchr(target, ' ');
@@ -121,9 +158,9 @@ enum httpsock_end httpsock_parse(char *head, size_t len, const char **path,
 		return HTTPSOCK_BAD;
 	*end = '\0';
 	target[strcspn(target, "?#")] = '\0';
-	*path = target;
-	*body = !strcmp(head, "GET");
-	return *body || !strcmp(head, "HEAD") ? HTTPSOCK_OK : HTTPSOCK_METHOD;
+	r->path = target;
+	r->body = !strcmp(head, "GET");
+	return r->body || !strcmp(head, "HEAD") ? HTTPSOCK_OK : HTTPSOCK_METHOD;
 }
 
 /* --- a client ----------------------------------------------------------------- */
@@ -190,21 +227,19 @@ static void on_read(struct bufferevent *bev, void *arg)
 	size_t len = evbuffer_get_length(in);
 	struct httpsock_page page = { 0 };
 	struct client *c = arg;
+	struct httpsock_request r;
 	enum httpsock_end end;
-	const char *path;
-	bool body;
 
 	if (c->answered) {
 		c->wasted += len;
 	} else {
-		end = httpsock_parse((char *)evbuffer_pullup(in, -1), len,
-				     &path, &body);
+		end = httpsock_parse((char *)evbuffer_pullup(in, -1), len, &r);
 		if (end == HTTPSOCK_ENDS)
 			return;
 		if (end == HTTPSOCK_OK)
-			c->hs->handler(c->hs->arg, path, &page);
+			c->hs->handler(c->hs->arg, &r, &page);
 		if (end == HTTPSOCK_OK && page.body)
-			answer(c, &page, body);
+			answer(c, &page, r.body);
 		else
 			refuse(c,
 			       end == HTTPSOCK_OK ? HTTPSOCK_UNAVAILABLE : end);

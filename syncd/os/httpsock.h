@@ -29,21 +29,28 @@ enum httpsock_end {
 	HTTPSOCK_NOT_FOUND,   /* 404 */
 	HTTPSOCK_METHOD,      /* 405: neither GET nor HEAD */
 	HTTPSOCK_SLOW,	      /* 408: request or reading took too long */
+	HTTPSOCK_MISDIRECTED, /* 421: asked for by another's name */
 	HTTPSOCK_LARGE,	      /* 431: more than HTTPSOCK_HEAD_MAX */
 	HTTPSOCK_UNAVAILABLE, /* 503: what was asked for is not so */
 	HTTPSOCK_ENDS
 };
 
+struct httpsock_request {
+	const char *path; /* begins with /, without a query */
+	const char *host; /* whom it is for, "" where nobody is named */
+	bool body;	  /* is wanted: GET */
+};
+
 struct httpsock_page {
-	enum httpsock_end end; /* OK, NOT_FOUND, UNAVAILABLE */
+	enum httpsock_end end; /* any but those of httpsock_parse */
 	const char *type;      /* of the body */
 	const char *headers;   /* further ones, each with \r\n; or NULL */
 	char *body;	       /* malloced, taken over; NULL: short of memory */
 	size_t len;
 };
 
-/* Fills a page that is zeroed. The path begins with /, without a query. */
-typedef void httpsock_handler_fn(void *arg, const char *path,
+/* Fills a page that is zeroed. */
+typedef void httpsock_handler_fn(void *arg, const struct httpsock_request *r,
 				 struct httpsock_page *page);
 
 /* "127.0.0.1:9788", "[::1]:9788". False: it is none, or has no port. */
@@ -62,11 +69,15 @@ uint64_t httpsock_count(const struct httpsock *hs, enum httpsock_end end);
 const char *httpsock_code(enum httpsock_end end);
 
 /*
- * Pure. The request whose head ends within these bytes: HTTPSOCK_OK with the
- * path cut out of them in place (a query is cut off), and whether the body is
- * wanted (GET); another end: refused with it; HTTPSOCK_ENDS: not yet complete.
+ * Pure. The request whose head ends within these bytes: HTTPSOCK_OK with what
+ * it says, cut out of them in place; another end: refused with it;
+ * HTTPSOCK_ENDS: not yet complete.
  */
-enum httpsock_end httpsock_parse(char *head, size_t len, const char **path,
-				 bool *body);
+enum httpsock_end httpsock_parse(char *head, size_t len,
+				 struct httpsock_request *r);
+
+/* Pure. Whether a host, with or without a port, is an IP address, localhost,
+ * this name or nobody: no name that somebody else's DNS has led here. */
+bool httpsock_host_is(const char *host, const char *name);
 
 #endif

@@ -12,22 +12,36 @@
 #include "fuzz.h"
 #include "httpsock.h"
 
-static enum httpsock_end parse(const uint8_t *data, size_t len, char *path,
-			       bool *body)
+struct said {
+	char path[HTTPSOCK_HEAD_MAX + 1], host[HTTPSOCK_HEAD_MAX + 1];
+	bool body;
+};
+
+static void keep(const char *copy, size_t len, const char *found, char *text)
+{
+	assert(found >= copy && found + strlen(found) < copy + len);
+	strcpy(text, found);
+}
+
+static enum httpsock_end parse(const uint8_t *data, size_t len,
+			       struct said *said)
 {
 	char *copy = malloc(len ? len : 1);
-	const char *found = NULL;
+	struct httpsock_request r;
 	enum httpsock_end end;
 
 	assert(copy);
 	memcpy(copy, data, len);
-	end = httpsock_parse(copy, len, &found, body);
+	end = httpsock_parse(copy, len, &r);
 	assert(end <= HTTPSOCK_ENDS);
-	*path = '\0';
 	if (end == HTTPSOCK_OK) {
-		assert(found >= copy && found + strlen(found) < copy + len);
-		assert(*found == '/' && !strpbrk(found, "?#"));
-		strcpy(path, found);
+		assert(*r.path == '/' && !strpbrk(r.path, "?#"));
+		keep(copy, len, r.path, said->path);
+		*said->host = '\0';
+		if (*r.host)
+			keep(copy, len, r.host, said->host);
+		said->body = r.body;
+		(void)httpsock_host_is(said->host, "fw1");
 	}
 	free(copy);
 	return end;
@@ -35,20 +49,20 @@ static enum httpsock_end parse(const uint8_t *data, size_t len, char *path,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static char whole[HTTPSOCK_HEAD_MAX + 1], first[HTTPSOCK_HEAD_MAX + 1];
+	static struct said whole, first;
 	struct sockaddr_storage address;
 	char text[64] = "";
-	bool body, first_body;
 	enum httpsock_end end, at_first = HTTPSOCK_ENDS;
 	socklen_t len;
 
 	memcpy(text, data, size < sizeof(text) ? size : sizeof(text) - 1);
 	(void)httpsock_address(text, &address, &len);
-	end = parse(data, size, whole, &body);
+	end = parse(data, size, &whole);
 	for (size_t n = 0; n <= size && at_first == HTTPSOCK_ENDS; n++)
-		at_first = parse(data, n, first, &first_body);
+		at_first = parse(data, n, &first);
 	assert(at_first == end);
 	assert(end != HTTPSOCK_OK ||
-	       (body == first_body && !strcmp(whole, first)));
+	       (whole.body == first.body && !strcmp(whole.path, first.path) &&
+		!strcmp(whole.host, first.host)));
 	return 0;
 }

@@ -124,6 +124,11 @@ def test_the_listener(lab, pair):
     assert get(lab, "gw1", "/-/healthy")[0] == 200
     assert get(lab, "gw1", "/nothing")[0] == 404
     assert get(lab, "gw1", "/metrics", "-X", "POST", "-d", "x")[0] == 405
+    for name, code in (("evil.example:9788", 421), ("fw1:9788", 200)):
+        said = get(lab, "gw1", "/status.json", "-H", "Host: " + name)
+        assert said[0] == code and ("lan" in said[2]) == (code == 200), said
+    assert "address, localhost or fw1" in get(lab, "gw1", "/", "-H",
+                                              "Host: evil.example")[2]
     assert json.loads(get(lab, "gw1", "/status.json")[2])["node"] == "fw1"
     status, head, body = get(lab, "gw1", "/", "-I")
     assert status == 200 and not body

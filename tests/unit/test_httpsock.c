@@ -22,13 +22,13 @@ static enum httpsock_end parse(const char *text, size_t len, char *path)
 {
 	char *copy = malloc(len + 1);
 	enum httpsock_end end;
-	const char *found = "";
-	bool body;
+	struct httpsock_request r;
 
 	memcpy(copy, text, len);
-	end = httpsock_parse(copy, len, &found, &body);
+	end = httpsock_parse(copy, len, &r);
 	if (end == HTTPSOCK_OK)
-		snprintf(path, 64, "%s%s", found, body ? "" : " (head)");
+		snprintf(path, 64, "%s%s%s%s", r.path, r.body ? "" : " (head)",
+			 *r.host ? " of " : "", r.host);
 	free(copy);
 	return end;
 }
@@ -40,7 +40,10 @@ START_TEST(requests)
 		enum httpsock_end end;
 		const char *path;
 	} list[] = {
-		{ "GET / HTTP/1.1\r\nHost: x\r\n\r\n", HTTPSOCK_OK, "/" },
+		{ "GET / HTTP/1.1\r\nHost: x\r\n\r\n", HTTPSOCK_OK, "/ of x" },
+		{ "GET / HTTP/1.1\nA: host: a\nhOST:x:1 \nHost: b\n\n",
+		  HTTPSOCK_OK, "/ of x:1" },
+		{ "GET / HTTP/1.1\r\nHost:\r\nA: b\r\n\r\n", HTTPSOCK_OK, "/" },
 		{ "GET /a?b=c HTTP/1.0\n\n", HTTPSOCK_OK, "/a" },
 		{ "HEAD /a#b HTTP/1.1\r\n\r\n", HTTPSOCK_OK, "/a (head)" },
 		{ "GET / HTTP/1.1\r\nHost: x\r\n", HTTPSOCK_ENDS, NULL },
@@ -65,9 +68,32 @@ START_TEST(requests)
 			ck_assert_str_eq(path, list[i].path);
 	}
 	ck_assert_int_eq(parse("GET /\0 HTTP/1.1\n\n", 17, path), HTTPSOCK_BAD);
+	ck_assert_int_eq(parse("GET / HTTP/1.1\n\0\n\n", 18, path),
+			 HTTPSOCK_BAD);
 	memset(large, 'a', sizeof(large));
 	ck_assert_int_eq(parse(large, sizeof(large), path), HTTPSOCK_LARGE);
 	ck_assert_int_eq(parse(large, sizeof(large) - 1, path), HTTPSOCK_ENDS);
+}
+END_TEST
+
+/* Somebody's name that leads here is not ours. */
+START_TEST(hosts)
+{
+	static const char *const ours[] = {
+		"",	 "127.0.0.1",	 "127.0.0.1:9788", "[::1]:9788",
+		"[::1]", "localhost",	 "LocalHost:9788", "fw1",
+		"FW1:1", "192.0.2.1:80",
+	};
+	static const char *const others[] = {
+		"evil.example:9788", "fw1.evil.example", "fw",	       ":9788",
+		"localhost.evil",    "127.0.0.1.evil",	 "127.0.0.1a", "fw12",
+	};
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		ck_assert_msg(httpsock_host_is(ours[i], "fw1"), "%s", ours[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ck_assert_msg(!httpsock_host_is(others[i], "fw1"), "%s",
+			      others[i]);
 }
 END_TEST
 
@@ -89,9 +115,10 @@ END_TEST
 
 /* --- with a socket -------------------------------------------------------------- */
 
-static void show(void *arg, const char *path, struct httpsock_page *page)
+static void show(void *arg, const struct httpsock_request *r,
+		 struct httpsock_page *page)
 {
-	size_t size = !strcmp(path, "/large") ? 8 << 20 : 5;
+	size_t size = !strcmp(r->path, "/large") ? 8 << 20 : 5;
 
 	(void)arg;
 	page->type = "text/plain";
@@ -271,6 +298,7 @@ int main(void)
 	int failed;
 
 	tcase_add_test(pure, requests);
+	tcase_add_test(pure, hosts);
 	tcase_add_test(pure, noise);
 	suite_add_tcase(s, pure);
 	tcase_add_checked_fixture(tc, open_listener, close_listener);
