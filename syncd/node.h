@@ -338,6 +338,8 @@ void node_carp_addresses(struct node *n, unsigned iface);
 int node_watch(struct node_iface *f, struct event **ev, int fd,
 	       event_callback_fn cb);
 
+/* The shared addresses of which somebody took something away. */
+void node_carp_put_back(struct node *n);
 /* After node_carp_adopt(), once all is ours: what could wait. */
 void node_carp_adopted(struct node *n);
 /* Before the sockets of an interface are others: nobody uses them. */

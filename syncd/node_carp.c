@@ -173,22 +173,29 @@ static void put_back(struct node *n, unsigned iface)
 {
 	for (size_t k = 0; k < n->nvhosts; k++) {
 		struct node_vhost *v = &n->vhosts[k];
+		uint64_t had = n->vip.added;
 		int err;
 
 		if (v->iface != iface || !v->answering)
 			continue;
 		err = vip_add(&n->vip, &v->vip);
-		if (err == VIP_OWN_ADDRESS)
-			log_msg(LOG_ERR,
-				"carp \"%s\": somebody gave a shared address "
-				"to an interface of this node, where it stays "
-				"when the other node takes over. ip address "
-				"del it",
-				v->name);
-		else if (err)
+		if (err < 0)
 			log_msg(LOG_DEBUG, "carp \"%s\": not put back: %s",
 				v->name, log_errno(-err));
+		else if (n->vip.added != had)
+			log_msg(LOG_WARNING,
+				"carp \"%s\": somebody took a shared address "
+				"from this node, which is master; put back. "
+				"ip monitor address route shows whether it "
+				"happens again",
+				v->name);
 	}
+}
+
+void node_carp_put_back(struct node *n)
+{
+	for (unsigned i = 0; i < n->nifaces; i++)
+		put_back(n, i);
 }
 
 void node_carp_adopted(struct node *n)

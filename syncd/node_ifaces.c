@@ -64,7 +64,9 @@ static void link_gone(struct node *n, unsigned i)
 	link_changed(n, i, 0, &gone);
 }
 
-static bool is_shared(const struct node *n, const struct ifmon_addr *a)
+/* The vhost that shares it, or NULL. */
+static const struct node_vhost *shared_by(const struct node *n,
+					  const struct ifmon_addr *a)
 {
 	size_t len = a->family == AF_INET6 ? 16 : 4;
 
@@ -74,9 +76,24 @@ static bool is_shared(const struct node *n, const struct ifmon_addr *a)
 
 			if (v->v6 == (a->family == AF_INET6) &&
 			    memcmp(&v->addr6, a->addr, len) == 0)
-				return true;
+				return &n->vhosts[i];
 		}
-	return false;
+	return NULL;
+}
+
+/* Ours stand on no interface of a vhost. */
+static void say_given(const struct node *n, unsigned ifindex,
+		      const struct ifmon_addr *a)
+{
+	const struct node_vhost *v = a->added ? shared_by(n, a) : NULL;
+
+	for (unsigned i = 0; v && i < n->nifaces; i++)
+		if (n->ifaces[i].ifindex == ifindex && !node_is_external(v))
+			log_msg(LOG_ERR,
+				"carp \"%s\": somebody gave a shared address "
+				"to an interface of this node, where it stays "
+				"whichever node is master. ip address del it",
+				v->name);
 }
 
 static void addr_changed(struct node *n, unsigned ifindex,
@@ -96,7 +113,7 @@ static void addr_changed(struct node *n, unsigned ifindex,
 				(--n->naddrs - i) * sizeof(*n->addrs));
 		return;
 	}
-	if (i < n->naddrs || is_shared(n, a))
+	if (i < n->naddrs || shared_by(n, a))
 		return;
 	if (n->naddrs == n->addrs_room) {
 		size_t room = n->addrs_room ? 2 * n->addrs_room : 16;
@@ -138,12 +155,15 @@ static void tell_addresses(struct node *n)
 static void got_ifmon(const struct ifmon_event *ev, void *arg)
 {
 	struct node *n = arg;
+	bool taken;
 
 	if (ev->kind == IFMON_ADDR) {
 		addr_changed(n, ev->ifindex, &ev->addr);
+		say_given(n, ev->ifindex, &ev->addr);
+		taken = !ev->addr.added && shared_by(n, &ev->addr);
 		for (unsigned i = 0; i < n->nifaces; i++)
 			n->ifaces[i].readdress |=
-				n->ifaces[i].ifindex == ev->ifindex;
+				taken || n->ifaces[i].ifindex == ev->ifindex;
 		return;
 	}
 	if (!ev->link.gone && vip_prepare_link(&n->vip, ev->ifindex))

@@ -246,6 +246,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
+	node_carp_put_back(arg);
 	node_routes_put_back(arg);
 }
 

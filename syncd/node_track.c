@@ -353,8 +353,7 @@ static int open_routes(struct node *n)
 	int err;
 
 	for (size_t i = 0; i < n->nvhosts; i++)
-		any |= n->vhosts[i].conf->num_routes ||
-		       n->vhosts[i].conf->num_rules;
+		any |= !node_is_external(&n->vhosts[i]);
 	if (!any)
 		return 0;
 	err = track_routes_open(&t->routes, t->route_list, t->nroutes);

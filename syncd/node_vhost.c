@@ -197,6 +197,11 @@ int node_vhost_change(struct node *n, unsigned i)
 	if (err && err != -ENODEV)
 		log_msg(LOG_ERR, "carp \"%s\": the lease rules: %s", v->name,
 			lease_strerror(err));
+	/* what is missing later somebody has taken away */
+	err = v->answering ? vip_add(&n->vip, &v->vip) : 0;
+	if (err < 0)
+		log_msg(LOG_DEBUG, "carp \"%s\": not all addresses: %s",
+			v->name, log_errno(-err));
 	n->vip_vhosts[i] = v->vip;
 	free(was);
 	node_ra_set(n, i, v->answering);

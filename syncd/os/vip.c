@@ -129,6 +129,13 @@ static bool is_route(const struct vip_vhost *h, const struct vip_addr *a)
 	return a->v6 || !h->on_lo;
 }
 
+/* What is new is counted, and otherwise fine. */
+static int added(struct vip *v, int r)
+{
+	v->added += r == VIP_ADDED;
+	return r < 0 ? r : 0;
+}
+
 /* For the same reason an IPv6 source may not be one yet. */
 static int prefix_add(struct vip *v, const struct sysctl_link *l,
 		      const struct vip_addr *a)
@@ -155,11 +162,11 @@ static int addr_add(struct vip *v, const struct sysctl_link *l,
 	int r = 0;
 
 	if (is_route(h, a))
-		r = vip_route_add(&v->nl, &rt, VIP_ROUTE_REPLACE);
+		r = added(v, vip_route_add(&v->nl, &rt, VIP_ROUTE_REPLACE));
 	if (!r && is_on_lo(h, a))
-		r = vip_ifaddr_add(&v->nl, &lo);
+		r = added(v, vip_ifaddr_add(&v->nl, &lo));
 	if (!r && prefix && has_prefix(a))
-		r = prefix_add(v, l, a);
+		r = added(v, prefix_add(v, l, a));
 	return r;
 }
 
@@ -257,7 +264,7 @@ static int prefix_again(struct vip *v, const struct sysctl_link *l,
 			    h->ifindex == l->ifindex &&
 			    rt.prefixlen == gone->prefixlen &&
 			    !memcmp(rt.dst, gone->dst, sizeof(rt.dst)))
-				return prefix_add(v, l, a);
+				return added(v, prefix_add(v, l, a));
 		}
 	return 0;
 }

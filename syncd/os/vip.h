@@ -61,6 +61,7 @@ struct vip {
 	size_t vhost_count;
 	struct vip_vhost *held; /* by vip_add */
 	bool clean;		/* nothing of an earlier run is left */
+	uint64_t added;		/* routes and addresses, by vip_add */
 };
 
 /* Opens the rtnetlink socket (CLOEXEC) and reads the state file at state_path

@@ -101,15 +101,19 @@ static int route_talk(struct nl_sock *nl, uint16_t type, uint16_t flags,
 int vip_route_add(struct nl_sock *nl, const struct vip_route *rt,
 		  enum vip_route_mode mode)
 {
-	uint16_t flags =
-		mode == VIP_ROUTE_REPLACE ? NLM_F_REPLACE : NLM_F_APPEND;
-	int r;
+	bool replace = mode == VIP_ROUTE_REPLACE;
+	int r = route_talk(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, rt);
 
+	if (r == 0)
+		return VIP_ADDED;
 	/* IPv6 replaces, and appends to, what is another's. */
-	if (rt->v6)
-		flags = NLM_F_EXCL;
-	r = route_talk(nl, RTM_NEWROUTE, NLM_F_CREATE | flags, rt);
-
+	if (r == -EEXIST && !rt->v6)
+		r = route_talk(nl, RTM_NEWROUTE,
+			       NLM_F_CREATE |
+				       (replace ? NLM_F_REPLACE : NLM_F_APPEND),
+			       rt);
+	if (r == 0 && !replace)
+		return VIP_ADDED;
 	return r == -EEXIST ? 0 : r;
 }
 
@@ -158,7 +162,7 @@ int vip_ifaddr_add(struct nl_sock *nl, const struct vip_ifaddr *a)
 {
 	int r = ifaddr_talk(nl, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, a);
 
-	return r == -EEXIST ? 0 : r;
+	return r == -EEXIST ? 0 : r ? r : VIP_ADDED;
 }
 
 int vip_ifaddr_del(struct nl_sock *nl, const struct vip_ifaddr *a)

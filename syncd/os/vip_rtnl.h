@@ -31,7 +31,12 @@ enum vip_route_mode {
 	VIP_ROUTE_BESIDE,  /* next to others with another source */
 };
 
-/* Adds a route (there already: fine), deletes it (missing: fine). 0 or
+/* What vip_route_add and vip_ifaddr_add had to do. */
+enum vip_added {
+	VIP_ADDED = 1, /* it was not there */
+};
+
+/* Adds a route (there already: 0), deletes it (missing: fine). VIP_ADDED, 0 or
  * -errno. */
 int vip_route_add(struct nl_sock *nl, const struct vip_route *rt,
 		  enum vip_route_mode mode) __attribute__((warn_unused_result));
@@ -62,7 +67,8 @@ struct vip_ifaddr {
 	uint8_t addr[16];
 };
 
-/* Adds it (there already: fine), deletes it (missing: fine). 0 or -errno. */
+/* Adds it (there already: 0), deletes it (missing: fine). VIP_ADDED, 0 or
+ * -errno. */
 int vip_ifaddr_add(struct nl_sock *nl, const struct vip_ifaddr *a)
 	__attribute__((warn_unused_result));
 int vip_ifaddr_del(struct nl_sock *nl, const struct vip_ifaddr *a)

@@ -129,6 +129,8 @@ def test_an_address_comes_and_goes(lab, pair, steady, order):
     assert MORE not in lab.ip("gw1", "route", "show", "table", "all")
     assert MORE not in lab.run("gw1", "nft", "list", "ruleset")
     assert max(heard(pair)) <= 1, heard(pair)
+    for node in pair.both():
+        assert "somebody took" not in node.log.read_text()
     watched.finish()
     pair.one.stop()
     pair.wait_master(pair.two)
