@@ -45,6 +45,12 @@ table bridge split {
 NO_ADVERTS = ("ip protocol 112 drop", "ip6 nexthdr 112 drop")
 
 
+def lost_from(host, *cables):
+    """Rules that lose what it sends, not what it hears."""
+    return ['iifname "%s-%s" ip protocol 112 drop' % (cable, host)
+            for cable in cables or SHARED]
+
+
 NO_LINK = 'iifname { "link-gw1", "link-gw2", "link-gw3" } drop'
 
 
@@ -101,6 +107,82 @@ def test_lost_adverts_make_no_second_master(lab, pair, switch):
         got = lab.tools.neighbour(host, SHARED[cable], "arp", 5, 100)
         assert got["macs"] == [VIRTUAL_MAC[cable]], got
     assert causes(pair.two).count(UNHEARD) == 1
+    pair.wait_sync()
+
+
+@pytest.mark.full
+def test_one_way_from_the_backup(pair, switch):
+    """Nothing, since a backup sends no adverts; and after a handover the one
+    that hears none waits, takes over at the limit and keeps it: what the
+    other one says now is heard."""
+    pair.start()
+    switch(*lost_from("gw2"))
+    stays(pair, 2 * (1 + LIMIT) * DOWN, pair.one)
+    assert pair.one.tool("handover")[0] == 0
+    pair.wait_master(pair.two)
+    wait_for("fw1 takes over: %s" % pair, lambda: pair.master() is pair.one,
+             (1 + LIMIT) * DOWN + 2)
+    assert UNHEARD in causes(pair.one), causes(pair.one)
+    assert causes(pair.two)[0] in (WORD, "better master"), causes(pair.two)
+    stays(pair, 2 * DOWN, pair.one)
+    switch()
+    stays(pair, 2 * DOWN, pair.one)
+    pair.wait_sync()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("cables", [("lan", "wan"), ("lan",)])
+def test_one_way_from_the_master(lab, pair, switch, cables):
+    """The backup takes over at the limit, the old master hears it and yields:
+    one master of each vhost from then on, also when all is heard again."""
+    pair.start()
+    ping = Ping(lab)
+    try:
+        switch(*lost_from("gw1", *cables))
+        start = time.monotonic()
+        stays(pair, (1 + LIMIT) * DOWN - 2 * SKEW["gw1"] / 256, pair.one)
+        wait_for("fw2 takes over: %s" % pair, lambda: all(
+            pair.two.states()[c] == "MASTER" and pair.one.states()[c] ==
+            "BACKUP" for c in cables))
+        assert since(start) < (1 + LIMIT) * DOWN + 2
+        pair.wait_master(pair.two)  # of the other vhosts, too
+        made = pair.transitions()
+        for _ in range(2):
+            stays(pair, 2 * DOWN, pair.two)
+            assert ping.answers_again(1)
+            switch()
+        assert pair.transitions() == made
+    finally:
+        ping.close()
+    pair.wait_sync()
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("priority", [-600, 0])
+def test_its_own_rules_drop_the_adverts(lab, pair, priority):
+    """In the master's kernel, before our rules and behind them: the one loses
+    its lease, the other is told of it. The backup takes over once."""
+    pair.start()
+    ping = Ping(lab)
+    try:
+        lab.nft("gw1", """
+table netdev loss {
+	chain lan { type filter hook egress device lan priority %d
+		ip protocol 112 drop
+	}
+	chain wan { type filter hook egress device wan priority %d
+		ip protocol 112 drop
+	}
+}""" % (priority, priority))
+        wait_for("fw2 takes over: %s" % pair, lambda:
+                 pair.master() is pair.two, (1 + LIMIT) * DOWN + 2)
+        assert ping.answers_again(1)
+        stays(pair, 2 * (1 + LIMIT) * DOWN, pair.two)
+        lab.nft("gw1", "delete table netdev loss")
+        stays(pair, 2 * DOWN, pair.two)
+        assert ping.answers_again(1)
+    finally:
+        ping.close()
     pair.wait_sync()
 
 
