@@ -206,14 +206,16 @@ static bool lease_held(struct node *n, const struct node_vhost *v)
  * Unicast adverts wait for ARP and ND, and while a peer is dead none leaves.
  * The lease is renewed by this frame, which every switch drops, because it is
  * addressed to the port that it came from, and every host, because of its
- * loopback addresses (RFC 1122, 3.2.1.3).
+ * loopback addresses (RFC 1122, 3.2.1.3). The switch learns from it where the
+ * virtual MAC is, as from a multicast advert.
  */
-static struct carp_frame lease_frame(const struct node_iface *f)
+static struct carp_frame lease_frame(const struct node_iface *f,
+				     const uint8_t src_mac[6])
 {
 	struct carp_frame frame = { .src = { .v4 = INADDR_LOOPBACK },
 				    .dst = { .v4 = INADDR_LOOPBACK } };
 
-	memcpy(frame.src_mac, f->mac, sizeof(frame.src_mac));
+	memcpy(frame.src_mac, src_mac, sizeof(frame.src_mac));
 	memcpy(frame.dst_mac, f->mac, sizeof(frame.dst_mac));
 	return frame;
 }
@@ -236,9 +238,9 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 {
 	const struct node_iface *f = &n->ifaces[v->iface];
 	const struct conf_carp *c = v->conf;
-	struct carp_frame frame = lease_frame(f);
 	/* no switch is to learn a MAC that all nodes receive */
-	bool own_mac = !virtual || v->lease.shares;
+	const uint8_t *mac = !virtual || v->lease.shares ? f->mac : v->vip.mac;
+	struct carp_frame frame = lease_frame(f, mac);
 	size_t count = 0;
 
 	if (c->num_unicast && virtual)
@@ -255,8 +257,7 @@ static size_t compose(const struct node *n, const struct node_vhost *v,
 		if (!has_family(c, to.family))
 			continue;
 		frame = frame_to(n, v, &to);
-		memcpy(frame.src_mac, own_mac ? f->mac : v->vip.mac,
-		       sizeof(frame.src_mac));
+		memcpy(frame.src_mac, mac, sizeof(frame.src_mac));
 		carp_group_mac(&to, frame.dst_mac);
 		carpsock_frame(&f->carp, &frame, bytes, &out[count++]);
 	}
