@@ -5,6 +5,7 @@
  * nothing. Invariant: what is not known is not shown as known.
  */
 #include "report.h"
+#include "report_check.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -160,17 +161,25 @@ static void print_late(struct node *n, FILE *out)
 	}
 }
 
-/* FreeBSD, ucarp, an OpenBSD without us: they elect, and know no state. */
+bool report_stranger(const struct node *n, size_t vhost,
+		     char text[INET6_ADDRSTRLEN])
+{
+	const struct carp_vhost *v = &n->engine->vhosts[vhost].carp;
+
+	if (!v->master.any || v->master.from.known ||
+	    mono_diff(n->last, v->master.at) > STRANGER_NS)
+		return false;
+	sender_text(&v->master.from.addr, text);
+	return true;
+}
+
 static void print_strangers(struct node *n, FILE *out)
 {
 	for (size_t i = 0; i < n->nvhosts; i++) {
-		const struct carp_vhost *v = &n->engine->vhosts[i].carp;
 		char text[INET6_ADDRSTRLEN];
 
-		if (!v->master.any || v->master.from.known ||
-		    mono_diff(n->last, v->master.at) > STRANGER_NS)
+		if (!report_stranger(n, i, text))
 			continue;
-		sender_text(&v->master.from.addr, text);
 		fprintf(out, "%-*s  %s is a peer without state sync\n",
 			report_width(n), n->vhosts[i].name, text);
 	}

@@ -5,6 +5,7 @@
 #ifndef STATESYNC_REPORT_CHECK_H
 #define STATESYNC_REPORT_CHECK_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,6 +53,10 @@ void check_tracking(struct checker *c);
 void check_conntrackd(struct checker *c);
 /* Of net.netfilter, in this namespace; false: this kernel has no such one. */
 bool check_sysctl(const char *name, uint32_t *value);
+/* report_carp.c: FreeBSD, ucarp, a node that is no peer of our link: whether
+ * the vhost's master is such a one, and its address. */
+bool report_stranger(const struct node *n, size_t vhost,
+		     char text[INET6_ADDRSTRLEN]);
 /* report_check_foreign.c */
 void check_foreign(struct checker *c);
 

@@ -1,10 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Does somebody else use the number of one of our vhosts? What was heard
- * (node_foreign.c), not what might be. Invariant: one finding a vhost.
+ * Does somebody else use the number of one of our vhosts, or is one of its nodes
+ * without the link? What was heard, not what might be.
+ * Invariant: of each kind one finding a vhost.
  */
 #include "node.h"
 #include "report_check.h"
+
+/* Without a link there is no state for anybody. */
+static void check_stranger(struct checker *c, unsigned vhost)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (c->n->engine->npeers && report_stranger(c->n, vhost, text))
+		finding(c, LEVEL_WARNS,
+			"carp \"%s\": the master, %s, is a peer without state "
+			"sync\n"
+			"when it takes over or gives up, connections break.\n"
+			"a peer in link for it, there and here; or stop it",
+			c->n->vhosts[vhost].name, text);
+}
 
 void check_foreign(struct checker *c)
 {
@@ -14,6 +29,7 @@ void check_foreign(struct checker *c)
 	for (unsigned i = 0; i < n->nvhosts; i++) {
 		const struct node_foreign *f = &n->vhosts[i].foreign;
 
+		check_stranger(c, i);
 		if (!f->at.ns || mono_diff(n->last, f->at) > CHECK_RECENT_NS)
 			continue;
 		finding(c, LEVEL_WARNS,
