@@ -12,6 +12,7 @@ import pytest
 
 from lab import wait_for
 from pair import Traffic
+from talk import Talk
 from tiers import full
 
 WAYS = {
@@ -215,3 +216,27 @@ def test_planned_switch_right_after_a_burst(lab, pair, way):
     pair.wait_master(pair.two)
     table = lab.tools.call("ctcompare", lab.ns("gw2"))
     assert table["compared"][0] >= 15000, table
+
+
+@pytest.mark.full
+def test_half_open_one_is_tried_again(lab, pair):
+    """A connection whose third packet never came is known to the heir. The
+    client begins it anew from the same port: it stands within seconds, not
+    when the old entry has run out."""
+    pair.start()
+    source = (CLIENT, 5555)
+    lab.nft("client", "table inet deaf { chain in { type filter hook input "
+            "priority 0; tcp sport 9001 drop; }; }")
+    with pytest.raises(OSError):
+        Talk(lab, 9001, source=source, patience=1.5)
+    lab.nft("client", "delete table inet deaf")
+    wait_for("fw2 knows it", lambda: "SYN_RECV" in lab.run(
+        "gw2", "conntrack", "-L", "-p", "tcp", "--orig-port-src", "5555",
+        check=False))
+    pair.one.kill()
+    pair.wait_master(pair.two)
+    talk = Talk(lab, 9001, source=source)
+    try:
+        talk.goes_on()
+    finally:
+        talk.close()

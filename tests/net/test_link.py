@@ -8,6 +8,8 @@ import pytest
 
 from lab import wait_for
 from pair import Traffic
+from talk import Talk
+from tap import Tap
 
 FLOWS = 60000
 
@@ -28,6 +30,27 @@ def test_wrong_key_gets_nowhere(lab, pair):
     assert not pair.two.status()["ready"]
     counted = [n.status()["link"] for n in pair.both()]
     assert sum(c["key"] + c["no-psk"] for c in counted) > 0, counted
+
+
+@pytest.mark.full
+def test_who_listens_on_the_wire(lab, pair):
+    """He sees the names and the key's fingerprint, and neither an address of
+    a connection nor the password."""
+    with Tap(lab, "gw1", "link") as one, Tap(lab, "gw2", "link") as two:
+        pair.start(password="Wanderdune-1909")
+        lab.tools.fill(500)
+        talk = Talk(lab, 9001)
+        pair.wait_equal()
+        key = pair.one.peer()["paths"][0]["key"].replace(" ", "")
+        talk.close()
+        heard = b"".join(f[14:] for f in one.close() + two.close())
+    assert len(heard) > 10000
+    for seen in (b"fw1", b"fw2", key.encode()):
+        assert seen in heard, seen
+    for hidden in ("10.1.0.100", "10.2.0.100"):
+        assert hidden.encode() not in heard
+        assert socket.inet_aton(hidden) not in heard
+    assert b"Wanderdune" not in heard and b"ss1:" + key.encode() in heard
 
 
 def test_strangers_at_the_port(lab, pair):

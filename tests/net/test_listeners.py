@@ -104,6 +104,26 @@ def test_a_thousand_at_the_link(lab, pair, source):
 
 
 @pytest.mark.full
+def test_eight_that_keep_the_link_down(lab, pair):
+    """From the peer's own address, again and again while it is down: it may
+    stay so, and nobody changes; it comes when they go."""
+    pair.start()
+    calm = Undisturbed(*pair.both())
+    before = metrics(pair.two)[FAILED % "limit"]
+    with callers(lab, "gw1", ("10.9.0.2", 3790), 8, "10.9.0.1"):
+        lab.cut("gw1", "link")
+        wait_for("the link is down", lambda: not pair.two.in_sync(), 10)
+        lab.restore("gw1", "link")
+        for _ in range(5):
+            with callers(lab, "gw1", ("10.9.0.2", 3790), 32, "10.9.0.1"):
+                time.sleep(2)
+                assert pair.master() is pair.one, str(pair)
+    calm.check()
+    assert metrics(pair.two)[FAILED % "limit"] - before >= 8
+    pair.wait_sync(20)
+
+
+@pytest.mark.full
 def test_slow_ones_at_the_link(lab, pair):
     """A byte now and then: out after five seconds like the silent ones."""
     pair.start()

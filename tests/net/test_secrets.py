@@ -2,10 +2,13 @@
 """What must not be told, and who is told the rest."""
 
 import re
+import select
 import subprocess
+import time
 from pathlib import Path
 
 from lab import ROOT, wait_for
+from talk import Talk
 from test_monitor import LISTEN, get
 from test_priv import with_script
 from upgrades import processes
@@ -133,6 +136,28 @@ def test_who_may_do_what(lab, pair):
         else:
             assert said and "changes things" not in said, (name, said)
     assert (pair.transitions(), node.status()["demotion"]["total"]) == before
+
+
+def test_a_member_of_the_group_sees_all(lab, pair):
+    """Each connection with its addresses, and what happens as it does."""
+    pair.start()
+    lab.dir.chmod(0o711)
+    node = pair.one
+    group = node.sock.stat().st_gid
+    talk = Talk(lab, 9001)
+    said = asked(node, "flows", group)
+    talk.close()
+    assert "10.1.0.100" in said and "10.2.0.100" in said, said
+    with subprocess.Popen(
+            ["/usr/bin/python3", "-u", "-c", ASK, str(node.sock), "events"],
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            user=NOBODY, group=group, extra_groups=[]) as follower:
+        time.sleep(2)  # it follows by then
+        assert node.tool("handover")[0] == 0
+        ready = select.select([follower.stdout], [], [], 10)[0]
+        line = follower.stdout.readline() if ready else ""
+        follower.kill()
+    assert "lan" in line or "wan" in line, line
 
 
 def test_a_key_that_others_read(pair):
