@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A standby whose connection table is full says so, carries what it has, and
-has the rest as soon as there is room (rules 5)."""
+has the rest as soon as there is room (rules 5). On a master it is no reason to
+go: what it has is served, and what is new would not fit the state of another
+one that is as full."""
+
+import time
 
 import pytest
 
 from lab import OWN, wait_for
 from talk import Talk
+from test_faults import processor_s
 
 MAX = "/proc/sys/net/netfilter/nf_conntrack_max"
 DATAGRAM = ("-I -p udp -s 10.%d.%d.%d -d " + OWN["gw2"]["lan"] + " --sport 1"
@@ -26,7 +31,7 @@ def fill_up(lab, host):
 
 def make_room(lab, host):
     lab.run(host, "sh", "-c", "conntrack -D -d %s >/dev/null 2>&1"
-            % OWN[host]["lan"])
+            % OWN["gw2"]["lan"])
 
 
 @pytest.mark.full
@@ -83,3 +88,43 @@ def test_who_is_full_takes_over_from_a_dead_master(lab, pair):
         talk.goes_on()
     finally:
         talk.close()
+
+
+@pytest.mark.full
+def test_a_full_master(lab, pair):
+    """New flows fail there, and nothing else: it goes on with those it has,
+    is not demoted, does not spin, says how full it is, and hands over to a
+    node where there is room. Adverts are not tracked, as in the example: the
+    first of another node would not fit, either."""
+    for host in ("gw1", "gw2"):
+        lab.nft(host, "add rule inet fw untracked_in meta l4proto 112 notrack")
+    pair.start()
+    talk = Talk(lab, 9001)
+    late = None
+    try:
+        pair.wait_equal()
+        before = pair.transitions()
+        fill_up(lab, "gw1")
+        used = processor_s(pair.one)
+        start = time.monotonic()
+        with pytest.raises(OSError):
+            Talk(lab, 9002, patience=3)
+        used = processor_s(pair.one) - used
+        assert used < 0.3 * (time.monotonic() - start), "spins: %g s" % used
+        talk.goes_on()
+        assert pair.one.status()["demotion"]["total"] == 0
+        assert pair.transitions() == before and pair.master() is pair.one
+        assert "table" in pair.one.tool("check")[1]
+        assert pair.one.tool("handover")[0] == 0
+        pair.wait_master(pair.two)
+        late = Talk(lab, 9003)
+        for one in (talk, late):
+            one.goes_on()
+        time.sleep(5)
+        assert pair.master() is pair.two, str(pair)
+        make_room(lab, "gw1")
+        pair.wait_sync()
+    finally:
+        for one in (talk, late):
+            if one:
+                one.close()
