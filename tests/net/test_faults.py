@@ -114,36 +114,55 @@ def test_out_of_descriptors(lab, pair, host):
 class Group:
     """A control group of the machine's own, for memory."""
 
-    ROOT = Path("/sys/fs/cgroup/memory")
+    # of cgroup v1 and v2, which has the controller
+    FILES = {"cgroup": ("memory.limit_in_bytes", "memory.usage_in_bytes",
+                        "memory.oom_control"),
+             "cgroup2": ("memory.max", "memory.current", "memory.events")}
 
-    def __init__(self, name):
-        self.path = self.ROOT / name
+    def __init__(self, name, root, kind):
+        self.root, self.path = root, root / name
         self.path.mkdir()
+        self.most, self.now, self.events = (self.path / file for file in
+                                            self.FILES[kind])
+
+    @classmethod
+    def make(cls, name):
+        """None where the kernel has none for us."""
+        for line in open("/proc/mounts"):
+            _, where, kind, options = line.split()[:4]
+            root = Path(where)
+            if kind == "cgroup" and "memory" in options.split(","):
+                return cls(name, root, kind)
+            if kind == "cgroup2" and "memory" in (
+                    root / "cgroup.controllers").read_text().split():
+                (root / "cgroup.subtree_control").write_text("+memory")
+                return cls(name, root, kind)
+        return None
 
     def take(self, node):
         (self.path / "cgroup.procs").write_text(str(node.proc.pid))
 
     def limit(self, size):
-        (self.path / "memory.limit_in_bytes").write_text(str(size))
+        self.most.write_text(str(size))
 
     def used(self):
-        return int((self.path / "memory.usage_in_bytes").read_text())
+        return int(self.now.read_text())
 
     def kills(self):
-        text = (self.path / "memory.oom_control").read_text()
-        return int(re.search(r"oom_kill (\d+)", text).group(1))
+        return int(re.search(r"oom_kill (\d+)",
+                             self.events.read_text()).group(1))
 
     def close(self):
         for pid in (self.path / "cgroup.procs").read_text().split():
-            (self.ROOT / "cgroup.procs").write_text(pid)
+            (self.root / "cgroup.procs").write_text(pid)
         self.path.rmdir()
 
 
 @pytest.fixture
 def group(lab):
-    if not (Group.ROOT / "memory.limit_in_bytes").exists():
-        pytest.skip("no memory controller (cgroup v1) on this machine")
-    made = Group(lab.prefix)
+    made = Group.make(lab.prefix)
+    if not made:
+        pytest.skip("no memory controller on this machine")
     yield made
     made.close()
 
