@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Many short flows for a long time and a failover now and then: at the end
-the two nodes themselves say that their kernels hold the same."""
+the two nodes themselves say that their kernels hold the same, and each takes
+of its machine what it took before."""
 
+import contextlib
+import json
+import re
 import time
+from pathlib import Path
 
 import pytest
 
+from lab import wait_for
 from pair import Traffic
+from test_leftovers import normal
 
 WAYS = ("handover", "cut", "kill", "handover")
 LOSE_1_IN_100 = """table inet loss {
@@ -17,8 +24,52 @@ LOSE_1_IN_100 = """table inet loss {
 }"""
 
 
+PASSING = {"handle", "expires", "packets", "bytes"}
+MEMORY_KB = 16384  # more than before it had told anything: buffers stay
+
+
+def lasting(ruleset):
+    """It without what counts, runs, or is a number of the kernel's or of that
+    run's (the mark of adverts)."""
+    if isinstance(ruleset, dict):
+        if ruleset.get("left") == {"meta": {"key": "mark"}}:
+            return {}
+        return {k: lasting(v) for k, v in ruleset.items() if k not in PASSING}
+    if isinstance(ruleset, list):
+        return [lasting(v) for v in ruleset]
+    return ruleset
+
+
+def taken(lab, node):
+    """Of its machine, by the daemon and its like."""
+    rules = json.loads(lab.run(node.host, "nft", "-j", "list", "ruleset"))
+    return {**normal(lab.footprint(node.host)), "rules": sorted(
+        json.dumps(lasting(x), sort_keys=True) for x in rules["nftables"]),
+        "descriptors": sorted(
+            re.sub(r"\d+", "N", str(fd.readlink())) for fd in
+            Path("/proc/%d/fd" % node.proc.pid).iterdir())}
+
+
+def given_back(lab, pair, before, memory):
+    """With the master of before."""
+    if pair.master() is not pair.one:
+        move(lab, pair, pair.two, "handover")
+    for node in pair.both():
+        with contextlib.suppress(AssertionError):
+            wait_for("all is as before", lambda n=node: taken(lab, n) ==
+                     before[n], 20, 1)
+        now = taken(lab, node)
+        other = {k: set(now[k]) ^ set(was) for k, was in before[node].items()
+                 if now[k] != was}
+        assert not other, other
+        assert node.memory_kb() <= memory[node] + MEMORY_KB, node.name
+    print("memory", [(memory[n], n.memory_kb()) for n in pair.both()])
+
+
 def soak(lab, pair, seconds, every, rate):
     pair.start()
+    before = {n: taken(lab, n) for n in pair.both()}
+    memory = {n: n.memory_kb() for n in pair.both()}
     traffic = Traffic(lab)
     churn = lab.tools.churn(rate, seconds, "-u")
     begin = time.monotonic()
@@ -39,6 +90,7 @@ def soak(lab, pair, seconds, every, rate):
     print("moves", moves, "made", made, "overruns",
           [f["overruns"] for f in flows], said)
     assert moves >= seconds // every - 1
+    given_back(lab, pair, before, memory)
 
 
 def move(lab, pair, old, way):
