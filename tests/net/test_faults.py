@@ -19,6 +19,8 @@ import pytest
 
 from lab import SHARED, sh, wait_for
 from pair import Traffic
+from tap import Tap, is_advert
+from test_lease import LEASE, longest_gap_ms
 from upgrades import processes
 
 pytestmark = pytest.mark.full
@@ -356,3 +358,33 @@ def test_signals_at_any_moment(lab, pair, seed):
         pair.wait_sync(60)
         traffic.goes_on()
     all_is_well(pair, traffic)
+
+
+def test_the_helper_hangs(lab, pair):
+    """Ten seconds, while the daemon wants a file that only root may read: no
+    lease is lost and nothing changes; awake again it opens the file."""
+    secret = lab.dir / "roots"
+    secret.mkdir(0o700)
+    (secret / "file").write_text("0")
+    pair.configure(carp='track { file "%s" { weight = 3 } }'
+                   % (secret / "file"))
+    for node in pair.both():
+        node.user = "nobody"
+        node.launch().wait_up(20)
+    wait_for("one master: %s" % pair, lambda: pair.master() is not None, 15)
+    pair.wait_sync()
+    node = pair.master()
+    before = pair.transitions()
+    helper = next(pid for pid, name in processes(node).items()
+                  if name == "statesync-exec")
+    os.kill(helper, signal.SIGSTOP)
+    try:
+        with Tap(lab, node.host, "lan", is_advert) as tap:
+            time.sleep(10)
+        gap = longest_gap_ms(tap.frames)
+    finally:
+        os.kill(helper, signal.SIGCONT)
+    assert pair.master() is node and pair.transitions() == before, str(pair)
+    assert gap < 1000 * LEASE, "%d ms without an advert" % gap
+    (secret / "file").write_text("1")
+    wait_for("it is read", lambda: node.status()["demotion"]["total"] > 0, 10)
