@@ -127,6 +127,7 @@ static bool put_vhost(struct writer *w, const struct engine *e,
 	for (int i = 0; i < CARP_REFUSAL_COUNT; i++)
 		writer_u64(w, k.counters[i]);
 	put_counters(w, e, v);
+	writer_u8(w, v->unheard);
 	record_end(w, start);
 	return true;
 }
@@ -320,6 +321,7 @@ static int get_vhost(struct reader *r, struct engine *e, mono_t now)
 	if (v->held)
 		return -EBADMSG; /* twice the same */
 	get_counters(r, e, v);
+	v->unheard = r->left && reader_u8(r);
 	if (!reader_ok(r))
 		return -EBADMSG;
 	v->unusable = unusable && v->link_up;

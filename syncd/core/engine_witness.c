@@ -24,6 +24,8 @@
 #define WORD_FRESH_NS (2 * MONO_S)
 /* Two masters of about the same age are told apart by name. */
 #define AGE_DIFFERS_NS (3 * MONO_S)
+/* No advert in so many intervals: it is not heard. */
+#define SILENT_INTERVALS 3
 /* The link may tell of an advert before it is heard. */
 #define AHEAD_MAX (2 * CARP_COUNTER_STEP)
 
@@ -203,18 +205,20 @@ static void unvouch(struct engine_vhost *v, unsigned peer, mono_t now)
 	carp_vhost_vouch(&v->carp, (mono_t){ 0 }, false, now);
 }
 
+static bool obeys(const struct carp_vhost *v)
+{
+	return v->obeys[CARP_V4] || v->obeys[CARP_V6];
+}
+
 /* Rules 10: nobody waits for a peer that is more demoted, unless it took over
  * from us, or for one that knows that it is not heard. */
 static void vouch(struct engine_vhost *v, unsigned peer,
 		  const struct session_vhost *w, mono_t until, mono_t now)
 {
-	bool obeys = v->carp.obeys[CARP_V4] || v->carp.obeys[CARP_V6];
+	bool well = obeys(&v->carp) || w->demotion <= v->carp.env.demotion;
 
 	v->voucher = peer + 1;
-	carp_vhost_vouch(&v->carp, until,
-			 !w->mute &&
-				 (obeys || w->demotion <= v->carp.env.demotion),
-			 now);
+	carp_vhost_vouch(&v->carp, until, !w->mute && well, now);
 }
 
 /* Two of its intervals; but it ends before our own patience does, so that a
@@ -258,25 +262,44 @@ static bool replaced(const struct carp_vhost *v, const struct session_vhost *w,
 	       mono_diff(now, v->master.at) < 2 * carp_vhost_interval_ns(v);
 }
 
-/* It took over because it hears nothing of us. Where both did so, the one that
- * is heard stays, the less demoted, the smaller name (rules 11). */
-static bool obeyed(const struct engine *e, const struct engine_peer *p,
-		   const struct engine_vhost *v, const struct session_vhost *w,
+/* Both have been master for a while, and this one hears nothing of the other;
+ * nor did whoever took over, but the link was down then. */
+static bool beside(const struct carp_vhost *v, const struct session_vhost *w,
 		   mono_t now)
 {
-	if (w->state != CARP_MASTER || !w->unheard)
+	int64_t ns = SILENT_INTERVALS * carp_vhost_interval_ns(v);
+
+	return v->witness_limit && !v->external &&
+	       (int64_t)w->master_ms * MONO_MS >= ns &&
+	       mono_diff(now, v->since) >= ns &&
+	       (!v->master.any || mono_diff(now, v->master.at) >= ns);
+}
+
+/* It took over because it hears nothing of us. Where both did so, or neither,
+ * rules 11 decide; but first who is heard. */
+static bool obeyed(const struct engine *e, unsigned peer, unsigned vhost,
+		   const struct session_vhost *w, mono_t now)
+{
+	const struct engine_vhost *v = &e->vhosts[vhost];
+	int64_t own_us = carp_vhost_interval_ns(&v->carp) / MONO_US;
+
+	if (w->state != CARP_MASTER)
 		return false;
 	if (v->carp.state == CARP_BACKUP)
-		return !w->mute;
+		return w->unheard && !w->mute;
 	if (v->carp.state != CARP_MASTER || replaced(&v->carp, w, now))
+		return false;
+	if (!w->unheard && (v->unheard || !beside(&v->carp, w, now)))
 		return false;
 	if (w->mute != v->mute)
 		return v->mute;
-	if (!v->unheard)
+	if (w->unheard != v->unheard)
 		return true;
 	if (w->demotion != v->carp.env.demotion)
 		return w->demotion < v->carp.env.demotion;
-	return strcmp(p->name, e->node) < 0;
+	if (w->interval_us != own_us)
+		return w->interval_us < own_us;
+	return engine_witness_tie(e, vhost, peer, now) == CARP_TIE_LOSE;
 }
 
 void engine_witness_word(struct engine *e, unsigned peer, mono_t now)
@@ -295,7 +318,7 @@ void engine_witness_word(struct engine *e, unsigned peer, mono_t now)
 		else if (e->vhosts[i].voucher == peer + 1)
 			vouch(&e->vhosts[i], peer, w, e->vhosts[i].carp.vouched,
 			      now);
-		if (!obeyed(e, p, &e->vhosts[i], w, now))
+		if (!obeyed(e, peer, (unsigned)i, w, now))
 			continue;
 		carp_vhost_obey(&e->vhosts[i].carp, now);
 		vouch(&e->vhosts[i], peer, w,
@@ -303,10 +326,13 @@ void engine_witness_word(struct engine *e, unsigned peer, mono_t now)
 	}
 }
 
+/* An upgrade is no death: whom we obey is believed for as long as its last word
+ * counts (rules 14). */
 void engine_witness_gone(struct engine *e, unsigned peer, mono_t now)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
-		unvouch(&e->vhosts[i], peer, now);
+		if (!obeys(&e->vhosts[i].carp))
+			unvouch(&e->vhosts[i], peer, now);
 }
 
 void engine_witness_addresses(struct engine *e, unsigned peer)
