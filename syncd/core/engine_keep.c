@@ -76,6 +76,9 @@ static void put_node(struct writer *w, const struct engine *e)
 	writer_u32(w, (uint32_t)e->demotion.by[DEMOTION_OPERATOR]);
 	writer_u8(w, e->windows_old);
 	writer_u64(w, e->owner);
+	writer_u8(w, e->legacy);
+	writer_u8(w, e->marked);
+	writer_u8(w, e->torn);
 	record_end(w, start);
 }
 
@@ -217,6 +220,9 @@ static void get_node(struct reader *r, struct engine *e)
 						      : 0);
 	e->windows_old = reader_u8(&node);
 	e->owner = node.left ? reader_u64(&node) : 0;
+	e->legacy = node.left && reader_u8(&node);
+	e->marked = node.left && reader_u8(&node);
+	e->torn |= node.left && reader_u8(&node);
 	r->failed |= node.failed;
 }
 
