@@ -56,26 +56,33 @@ static void say(const struct track_item *it, enum track_state was,
 	}
 }
 
-static int32_t sum_of(const struct node *n, unsigned vhost)
-{
-	int32_t sum = 0;
-
-	for (size_t i = 0; i < n->track->count; i++)
-		if (n->track->items[i].vhost == vhost)
-			sum += track_weight(&n->track->items[i].track);
-	return sum;
-}
-
 /* Each share of a block hears it where each is judged by itself, else one. */
 static void tell_block(struct node *n, unsigned leader)
 {
-	int32_t sum = sum_of(n, leader);
+	bool known = true;
+	int32_t sum = 0;
 
-	engine_track(n->engine, leader, sum, n->last);
+	for (size_t i = 0; i < n->track->count; i++) {
+		const struct track_item *it = &n->track->items[i];
+
+		if (it->vhost != leader)
+			continue;
+		sum += track_weight(&it->track);
+		known &= it->track.state != TRACK_UNKNOWN;
+	}
+	engine_track(n->engine, leader, sum, known, n->last);
 	for (unsigned i = 0; i < n->nvhosts; i++)
 		if (n->vhosts[i].share && node_leader(n, i) == leader)
 			engine_track(n->engine, i,
-				     n->conf->independent ? sum : 0, n->last);
+				     n->conf->independent ? sum : 0, known,
+				     n->last);
+}
+
+static void tell_all(struct node *n)
+{
+	for (unsigned i = 0; i < n->nvhosts; i++)
+		if (!n->vhosts[i].share)
+			tell_block(n, i);
 }
 
 static void weigh(struct node *n, unsigned vhost)
@@ -434,6 +441,9 @@ static int open_items(struct node *n, const struct node_track *was)
 		err = open_item(&t->items[i]);
 	if (!err)
 		err = open_routes(n);
+	/* weights may be others, and what was down may be tracked no more */
+	if (!err)
+		tell_all(n);
 	t->running = !err;
 	return err;
 }
@@ -477,10 +487,6 @@ int node_track_reopen(struct node *n)
 	was->running = false;
 	err = open_items(n, was);
 	close_items(was);
-	/* weights may be others, and what was down may be tracked no more */
-	for (unsigned i = 0; !err && i < n->nvhosts; i++)
-		if (!n->vhosts[i].share)
-			tell_block(n, i);
 	return err;
 }
 

@@ -84,6 +84,9 @@ struct engine_vhost {
 	bool held;	 /* it was, and nothing was released since */
 	bool unusable;	 /* the last TAKE failed */
 	int32_t tracked; /* as engine_track said */
+	/* not all of it is known; what it was in the process before, then */
+	bool unsure;
+	int32_t tracked_before;
 	bool gone;	 /* not in the configuration any more */
 	bool unheard;	 /* taken although the link told of a master */
 	bool mute;	 /* the last advert did not get out */
@@ -438,8 +441,9 @@ int engine_role(struct engine *e, unsigned vhost, bool master, mono_t now)
 	__attribute__((warn_unused_result));
 /* Another program elects; all vhosts are external then (conf). */
 bool engine_is_external(const struct engine *e);
-/* The sum of the weights of what the vhost tracks and is down (track {}). */
-void engine_track(struct engine *e, unsigned vhost, int32_t weights,
+/* The sum of the weights of what the vhost tracks and is down (track {}), and
+ * whether all of that is known: until then this node does not preempt. */
+void engine_track(struct engine *e, unsigned vhost, int32_t weights, bool known,
 		  mono_t now);
 /* All addresses of this machine, shared ones left out. 0 or -ENOMEM. */
 int engine_addresses(struct engine *e, const struct session_address *list,

@@ -55,17 +55,6 @@ void engine_link(struct engine *e, unsigned vhost, bool up, mono_t now)
 	carp_vhost_link(&v->carp, up && mono_is_never(v->waits_until), now);
 }
 
-void engine_track(struct engine *e, unsigned vhost, int32_t weights, mono_t now)
-{
-	int32_t sum = 0;
-
-	(void)now;
-	e->vhosts[vhost].tracked = weights;
-	for (size_t i = 0; i < e->nvhosts; i++)
-		sum += e->vhosts[i].tracked;
-	demotion_set(&e->demotion, DEMOTION_TRACK, sum);
-}
-
 void engine_refused(struct engine *e, unsigned vhost, enum carp_refusal why)
 {
 	carp_vhost_count(&e->vhosts[vhost].carp, why);
@@ -406,6 +395,15 @@ static bool obeys(const struct engine *e, size_t vhost)
 	return false;
 }
 
+/* What is not known yet may be bad, and would move it back at once. */
+static bool unsure(const struct engine *e, size_t vhost)
+{
+	for (size_t i = 0; i < e->nvhosts; i++)
+		if ((i == vhost || !e->independent) && e->vhosts[i].unsure)
+			return true;
+	return engine_drift_unsure(e);
+}
+
 static bool same_env(const struct carp_env *a, const struct carp_env *b)
 {
 	return a->demotion == b->demotion && a->holding == b->holding &&
@@ -444,7 +442,8 @@ static bool settle_env(struct engine *e, mono_t now)
 		struct carp_vhost *v = &e->vhosts[i].carp;
 
 		env.demotion = vhost_demotion(e, i);
-		env.may_preempt = !e->vhosts[i].no_preempt && !obeys(e, i);
+		env.may_preempt = !e->vhosts[i].no_preempt && !obeys(e, i) &&
+				  !unsure(e, i);
 		env.second = engine_is_second(e, i, -1, now);
 		env.behind = engine_is_behind(e, i, now);
 		if (same_env(&env, &v->env))

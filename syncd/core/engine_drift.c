@@ -324,6 +324,15 @@ void engine_drift_settle(struct engine *e)
 	demotion_set(&e->demotion, DEMOTION_DRIFT, bitten(e, DRIFT_DEMOTE));
 }
 
+bool engine_drift_unsure(const struct engine *e)
+{
+	bool blocks = false;
+
+	for (unsigned k = 1; k < DRIFT_KINDS; k++)
+		blocks |= e->drift.effects[k] == DRIFT_BLOCK;
+	return blocks && e->npeers && !e->drift.n;
+}
+
 void engine_drift_words(const struct engine *e, unsigned peer, bool bites,
 			char *text, size_t size)
 {

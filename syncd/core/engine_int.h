@@ -224,6 +224,8 @@ void engine_drift_say(struct engine *e, unsigned peer);
 /* HOLD_DRIFT, or 0; and the demotion. */
 uint32_t engine_drift_holds(const struct engine *e);
 void engine_drift_settle(struct engine *e);
+/* What would be a hold is not yet known. */
+bool engine_drift_unsure(const struct engine *e);
 void engine_drift_free(struct engine *e);
 
 /* --- engine_expect.c: expectations */

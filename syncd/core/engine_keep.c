@@ -131,6 +131,7 @@ static bool put_vhost(struct writer *w, const struct engine *e,
 		writer_u64(w, k.counters[i]);
 	put_counters(w, e, v);
 	writer_u8(w, v->unheard);
+	writer_u32(w, (uint32_t)v->tracked);
 	record_end(w, start);
 	return true;
 }
@@ -292,6 +293,14 @@ static void set_vhost(struct engine_vhost *v, const struct carp_kept *k,
 		carp_vhost_link(&v->carp, false, now);
 }
 
+/* What it tracks counts as it did until it is known. */
+static void set_tracked(struct engine *e, struct engine_vhost *v, uint32_t was,
+			mono_t now)
+{
+	v->tracked_before = was <= DEMOTION_WIRE_MAX ? (int32_t)was : 0;
+	engine_track(e, (unsigned)(v - e->vhosts), v->tracked, !v->unsure, now);
+}
+
 static int get_vhost(struct reader *r, struct engine *e, mono_t now)
 {
 	char name[SESSION_NAME_MAX];
@@ -328,6 +337,7 @@ static int get_vhost(struct reader *r, struct engine *e, mono_t now)
 		return -EBADMSG; /* twice the same */
 	get_counters(r, e, v);
 	v->unheard = r->left && reader_u8(r);
+	set_tracked(e, v, r->left ? reader_u32(r) : 0, now);
 	if (!reader_ok(r))
 		return -EBADMSG;
 	v->unusable = unusable && v->link_up;

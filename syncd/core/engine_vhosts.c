@@ -106,10 +106,26 @@ int engine_vhost_drop(struct engine *e, unsigned index, mono_t now)
 	carp_vhost_stop(&v->carp, now);
 	v->gone = true;
 	v->old_until = v->waits_until = MONO_NEVER;
-	engine_track(e, index, 0, now);
+	engine_track(e, index, 0, true, now);
 	engine_carp_count_down(e);
 	engine_peer_say_word(e);
 	return 0;
+}
+
+void engine_track(struct engine *e, unsigned vhost, int32_t weights, bool known,
+		  mono_t now)
+{
+	struct engine_vhost *v = &e->vhosts[vhost];
+	int32_t sum = 0;
+
+	(void)now;
+	v->unsure = !known;
+	if (known)
+		v->tracked_before = 0;
+	v->tracked = weights > v->tracked_before ? weights : v->tracked_before;
+	for (size_t i = 0; i < e->nvhosts; i++)
+		sum += e->vhosts[i].tracked;
+	demotion_set(&e->demotion, DEMOTION_TRACK, sum);
 }
 
 void engine_change(struct engine *e, const struct engine_conf *conf)

@@ -5,7 +5,7 @@
  * track_file.h, exec.h (scripts) and ifmon.h (interfaces).
  *
  * A thing is unknown until its first result, and counts as up until then, so
- * that a start does not begin with a demotion. The first result decides at
+ * that a start does not begin with a demotion; nor with a preemption. The first result decides at
  * once; after it a script needs `fall` failures in a row to go down and `rise`
  * successes to come up, everything else one.
  *

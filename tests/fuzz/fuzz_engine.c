@@ -190,7 +190,8 @@ static void operate(struct scene *c)
 		engine_handover_want(e, 0, more & 3, "because");
 		break;
 	case 6:
-		engine_track(e, more % c->s->conf.vhosts, more, c->s->now);
+		engine_track(e, more % c->s->conf.vhosts, more, true,
+			     c->s->now);
 		break;
 	case 7:
 		engine_stop(e, c->s->now);

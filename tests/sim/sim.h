@@ -108,6 +108,7 @@ struct sim_node {
 	mono_t audited[SIM_NODES_MAX];
 	bool stopped;	 /* ENGINE_STOPPED came */
 	bool any;	 /* the last turn did something: look again */
+	bool unsure;	 /* it tracks what it does not know when it starts */
 	bool paused;	 /* no events are read: an upgrade is under way */
 	unsigned refuse; /* so many entries of a peer are not taken */
 	enum engine_dump breaks; /* the next such dump breaks off */

@@ -277,8 +277,10 @@ static void begin_engine(struct sim *s, unsigned i)
 	engine_table(n->engine, n->kernel.n);
 	n->spins = 0;
 	n->any = true;
-	for (unsigned k = 0; k < conf.nvhosts; k++)
+	for (unsigned k = 0; k < conf.nvhosts; k++) {
+		engine_track(n->engine, k, 0, !n->unsure, sim_clock(s, i));
 		engine_link(n->engine, k, n->carrier[k], sim_clock(s, i));
+	}
 }
 
 void world_begin_daemon(struct sim *s, unsigned i)

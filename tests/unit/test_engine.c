@@ -399,7 +399,7 @@ START_TEST(a_demotion_is_told_at_once)
 	pair();
 	while (engine_poll(engine(A), &a, sim->now))
 		;
-	engine_track(engine(A), LAN, 10, sim->now);
+	engine_track(engine(A), LAN, 10, true, sim->now);
 	while (engine_poll(engine(A), &a, sim->now))
 		adverts += a.what == ENGINE_ADVERT;
 	ck_assert_int_eq(adverts, 2);

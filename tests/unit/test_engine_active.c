@@ -210,7 +210,7 @@ START_TEST(a_preempting_node_asks_for_what_it_is_better_for)
 			  1 << LAN | 1 << WAN);
 	ck_assert_uint_eq(engine_wanted(b, &b->peers[0], WAN), 1 << WAN);
 	/* what it tracks there is down */
-	engine_track(b, WAN, 5, sim->now);
+	engine_track(b, WAN, 5, true, sim->now);
 	sim->node[B].any = true;
 	run(1 * S);
 	ck_assert_uint_eq(engine_wanted(b, &b->peers[0], LAN), 1 << LAN);

@@ -30,10 +30,10 @@ END_TEST
 
 START_TEST(what_is_tracked_adds_up)
 {
-	engine_track(e, LAN, 10, now);
-	engine_track(e, WAN, 5, now);
+	engine_track(e, LAN, 10, true, now);
+	engine_track(e, WAN, 5, true, now);
 	ck_assert_uint_eq(told(DMZ), 15);
-	engine_track(e, LAN, 0, now);
+	engine_track(e, LAN, 0, true, now);
 	ck_assert_uint_eq(told(DMZ), 5);
 	demotion_set(&e->demotion, DEMOTION_OPERATOR, 3);
 	ck_assert_uint_eq(told(DMZ), 8);

@@ -94,7 +94,7 @@ START_TEST(each_has_its_own_demotion)
 	char why[SESSION_REASON_MAX];
 
 	independent(false);
-	engine_track(engine(B), WAN, 20, sim->now);
+	engine_track(engine(B), WAN, 20, true, sim->now);
 	sim->node[B].any = true;
 	run(1 * S);
 	ck_assert_int_eq(engine_handover(engine(A), -1, false, 1U << WAN, "",
@@ -113,7 +113,7 @@ START_TEST(the_witness_speaks_of_one_vhost)
 	conf.witness_limit = 3;
 	pair_of(&conf);
 	/* another one is demoted: this one is well */
-	engine_track(engine(A), WAN, 20, sim->now);
+	engine_track(engine(A), WAN, 20, true, sim->now);
 	sim->node[A].any = true;
 	run(1 * S);
 	ck_assert_int_eq(of(B, WAN), CARP_MASTER);

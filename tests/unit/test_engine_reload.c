@@ -374,7 +374,7 @@ START_TEST(what_went_is_down_no_more)
 	one_vhost();
 	set(A, DMZ, &b);
 	engine_link(engine(A), DMZ, false, sim->now);
-	engine_track(engine(A), DMZ, 7, sim->now);
+	engine_track(engine(A), DMZ, 7, true, sim->now);
 	ck_assert_uint_eq(demotion_total(&engine(A)->demotion), 8);
 	drop(A, DMZ);
 	ck_assert_uint_eq(demotion_total(&engine(A)->demotion), 0);

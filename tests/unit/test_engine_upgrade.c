@@ -186,6 +186,106 @@ START_TEST(what_was_torn_away_before_an_upgrade_comes_back)
 }
 END_TEST
 
+/* --- what is not known yet ------------------------------------------------------ */
+
+static struct sim_conf preempting(void)
+{
+	struct sim_conf conf = witnessed();
+
+	conf.preempt = true;
+	return conf;
+}
+
+static void tracks(unsigned i, int32_t weights, bool known)
+{
+	engine_track(engine(i), LAN, weights, known, sim->now);
+	sim->node[i].any = true;
+}
+
+/* The script of the better node takes its time to fail. */
+START_TEST(an_upgrade_preempts_not_before_what_is_tracked_is_known)
+{
+	const struct sim_conf conf = preempting();
+	unsigned moves;
+
+	pair_of(&conf);
+	tracks(A, 10, true);
+	run(5 * S);
+	ck_assert_int_eq(state(A), CARP_BACKUP);
+	ck_assert_int_eq(state(B), CARP_MASTER);
+	moves = sim->node[B].transitions;
+	sim->node[A].unsure = true;
+	for (int turn = 0; turn < 2; turn++) {
+		ck_assert(sim_upgrade(sim, A));
+		ck_assert_uint_eq(engine(A)->env.demotion, 10);
+		run(3 * S);
+		ck_assert_uint_eq(engine(A)->env.demotion, 10);
+	}
+	/* something else that it tracks */
+	tracks(A, 4, false);
+	run(3 * S);
+	ck_assert_uint_eq(engine(A)->env.demotion, 10);
+	tracks(A, 4, true);
+	run(3 * S);
+	ck_assert_uint_eq(engine(A)->env.demotion, 4);
+	ck_assert_uint_eq(sim->node[B].transitions, moves);
+	/* and it comes back when all is well */
+	tracks(A, 0, true);
+	run(3 * S);
+	ck_assert_int_eq(state(A), CARP_MASTER);
+	ck_assert_uint_eq(sim->node[B].transitions, moves + 1);
+	quiet();
+}
+END_TEST
+
+/* A was lost, and B has all. */
+static void better_one_starts(void)
+{
+	const struct sim_conf conf = preempting();
+
+	pair_of(&conf);
+	sim_kill(sim, A);
+	run(5 * S);
+	ck_assert_int_eq(state(B), CARP_MASTER);
+	sim_start(sim, A);
+	while (!engine(A))
+		run(1 * MS);
+}
+
+START_TEST(nor_does_a_start)
+{
+	better_one_starts();
+	tracks(A, 0, false);
+	run(20 * S);
+	ck_assert(engine_ready(engine(A), sim->now));
+	ck_assert_int_eq(state(A), CARP_BACKUP);
+	tracks(A, 0, true);
+	run(3 * S);
+	ck_assert_int_eq(state(A), CARP_MASTER);
+	quiet();
+}
+END_TEST
+
+/* It may differ, and a difference is to hold it. */
+START_TEST(nor_before_its_own_facts_are_known)
+{
+	enum drift_effect effects[DRIFT_KINDS] = { 0 };
+	struct fact *own = calloc(1, sizeof(*own));
+
+	*own = (struct fact){ DRIFT_FILES, "", "all", "" };
+	better_one_starts();
+	effects[DRIFT_FILES] = DRIFT_BLOCK;
+	engine_drift_effects(engine(A), effects, NULL, 0, sim->now);
+	run(20 * S);
+	ck_assert_int_eq(state(A), CARP_BACKUP);
+	engine_drift_facts(engine(A), own, 1, sim->now);
+	sim->node[A].any = true;
+	run(3 * S);
+	ck_assert_int_eq(state(A), CARP_MASTER);
+	quiet();
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const table[] = {
@@ -197,12 +297,18 @@ int main(void)
 		an_upgrade_of_who_is_not_heard_moves_nothing,
 		who_was_not_heard_before_its_upgrade_is_obeyed_after_it,
 	};
+	const TTest *const unknown[] = {
+		an_upgrade_preempts_not_before_what_is_tracked_is_known,
+		nor_does_a_start,
+		nor_before_its_own_facts_are_known,
+	};
 	Suite *s = suite_create("engine_upgrade");
 	SRunner *sr = srunner_create(s);
 	int failed;
 
 	SCENES(s, "witness", witness);
 	SCENES(s, "table", table);
+	SCENES(s, "unknown", unknown);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);
