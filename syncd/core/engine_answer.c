@@ -8,9 +8,10 @@
  * that tells us anything looks regularly: the dump for the sums gives what the
  * round before has confirmed its time again, and takes from others what is too
  * much. Where nobody looks (an older peer, none, a bulk) it is an hour, and what
- * is here is raised to that before the first copy ends. Where several nodes work
- * a copy has more than any packet gives it (timeouts_copy), on a master, too,
- * while its packets pass there. `owners` is a flow in the owner's zones.
+ * is here is raised to that; soon after the link is lost, since what was not
+ * confirmed may have any time left. Where several nodes work a copy has more than
+ * any packet gives it (timeouts_copy), on a master, too, while its packets pass
+ * there. `owners` is a flow in the owner's zones.
  *
  * Invariant: a copy ends early only if its owner did not have it in two looks.
  */
@@ -52,10 +53,17 @@ static void enter(struct engine *e, unsigned peer, enum answer_phase phase)
 	}
 }
 
-void engine_answer_forget(struct engine *e, unsigned peer)
+void engine_answer_forget(struct engine *e, unsigned peer, mono_t now)
 {
-	if (e->peers[peer].audit.answer)
-		enter(e, peer, ANSWER_NOTHING);
+	struct audit_answer *a = e->peers[peer].audit.answer;
+
+	if (!a)
+		return;
+	enter(e, peer, ANSWER_NOTHING);
+	/* who takes over meanwhile raises nothing */
+	if (a->period_ns)
+		a->lapses_at =
+			mono_min(a->lapses_at, mono_add(now, a->period_ns / 8));
 }
 
 void engine_answer_free(struct engine_audit *a)

@@ -434,7 +434,7 @@ void engine_answer_drained(struct engine *e, mono_t now);
 /* Some sums, if the link has room for them. */
 void engine_answer_tell(struct engine *e, unsigned peer, mono_t now);
 void engine_answer_settle(struct engine *e, mono_t now);
-void engine_answer_forget(struct engine *e, unsigned peer);
+void engine_answer_forget(struct engine *e, unsigned peer, mono_t now);
 void engine_answer_free(struct engine_audit *a);
 mono_t engine_answer_deadline(const struct engine *e);
 

@@ -60,7 +60,7 @@ void engine_peer_down(struct engine *e, unsigned peer, const char *why,
 	snprintf(p->down_why, sizeof(p->down_why), "%s", why);
 	engine_resume_keep(e, peer, now);
 	engine_rx_forget(e, peer, "the link was lost", now);
-	engine_answer_forget(e, peer);
+	engine_answer_forget(e, peer, now);
 	engine_sync_forget_peer(e, peer);
 	engine_sets_peer_down(e, peer);
 	engine_drift_peer_down(e, peer);

@@ -133,6 +133,51 @@ START_TEST(copies_live_while_they_are_confirmed)
 }
 END_TEST
 
+/* Nor does the master's death end what the last look has not raised: all is when
+ * the link is lost, whatever time was left. */
+START_TEST(a_lost_link_ends_no_copy)
+{
+	const int64_t period = 60 * S;
+	struct sim_conf conf = conf_of();
+	struct flow udp = { 0 };
+	struct kernel *a, *b;
+	mono_t looked;
+
+	conf.audit_ns = period;
+	conf.link_delay_ns = 20 * MS;
+	pair_of(&conf);
+	sim->traffic = false;
+	sim->tampered_once = true;
+	a = &sim->node[A].kernel;
+	b = &sim->node[B].kernel;
+	for (size_t i = 0; i < a->n; i++)
+		if (a->entries[i].flow.l4proto == IPPROTO_UDP &&
+		    a->entries[i].flow.orig.src.b[0] == 10)
+			udp = a->entries[i].flow;
+	ck_assert_int_eq(udp.l4proto, IPPROTO_UDP);
+	/* in doubt in each round */
+	kernel_find(b, &udp)->flow.mark = 99;
+	for (int i = 0; i < 3 * 60; i++) {
+		kernel_refresh(a, kernel_find(a, &udp), sim->now);
+		run_touched(1 * S);
+	}
+	looked = engine(B)->peers[0].audit.answer->lapses_at;
+	while (engine(B)->peers[0].audit.answer->lapses_at.ns == looked.ns) {
+		kernel_refresh(a, kernel_find(a, &udp), sim->now);
+		kernel_find(b, &udp)->expires = mono_add(sim->now, 95 * S);
+		run_touched(100 * MS);
+	}
+	ck_assert_int_lt(left_ns(kernel_find(b, &udp)), 96 * S);
+	sim_link(sim, true);
+	for (int i = 0; i < 110; i++) {
+		kernel_refresh(a, kernel_find(a, &udp), sim->now);
+		run(1 * S);
+	}
+	ck_assert_ptr_nonnull(kernel_find(b, &udp));
+	ck_assert_int_gt(left_ns(kernel_find(b, &udp)), 600 * S);
+}
+END_TEST
+
 /* The next process knows of no look, and the first one keeps none alive. */
 START_TEST(an_upgraded_standby_gives_its_copies_time)
 {
@@ -305,6 +350,7 @@ int main(void)
 	const TTest *const list[] = {
 		a_copy_in_doubt_lives_on_for_two_periods,
 		copies_live_while_they_are_confirmed,
+		a_lost_link_ends_no_copy,
 		a_copy_of_gre_outlasts_all_looks,
 		an_upgraded_standby_gives_its_copies_time,
 		a_copy_that_closed_meanwhile_gets_no_long_time,
