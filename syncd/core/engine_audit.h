@@ -20,6 +20,8 @@
 #define AUDIT_FINDINGS_MAX 4096
 /* Flows of which it is remembered that they were repaired. */
 #define AUDIT_MEMORY 256
+/* With fewer differences nothing is a gap. */
+#define AUDIT_GAP_LEAST 2048
 
 /* What a comparison found. From where we stand: AUDIT_MISSING is what the peer
  * lacks. */
@@ -99,6 +101,7 @@ struct engine_audit {
 	int64_t period_ns;  /* that it was told */
 	mono_t extra_since; /* each round since then found some */
 	bool swept;	    /* a bulk was to remove those, since then */
+	bool again;	    /* one was to bring what is missing or differs */
 	uint64_t uncured;   /* differ after a repair */
 	char alarm[SESSION_REASON_MAX * 2]; /* why; "" unless there is one */
 	struct audit_answer *answer;

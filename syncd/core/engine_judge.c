@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A gap: not so few, and one in so many. */
-#define GAP_LEAST 2048
-#define GAP_PART  8
+/* A gap: one in so many, of AUDIT_GAP_LEAST or more. */
+#define GAP_PART 8
 
 static const uint8_t memory_key[DIGEST_KEY_LEN] = "audit's memory.";
 
@@ -297,7 +296,7 @@ static bool is_gap(const struct audit_round *r, uint64_t repaired,
 
 	if (r->nfindings)
 		in_look += repaired * (r->nfindings + r->nmore) / r->nfindings;
-	if (in_look < GAP_LEAST)
+	if (in_look < AUDIT_GAP_LEAST)
 		return false;
 	in_all = in_look * r->differ / r->listed.count;
 	return GAP_PART * in_all >= (all > r->theirs ? all : r->theirs);
@@ -338,9 +337,13 @@ void engine_judge(struct engine *e, mono_t now)
 	extra = r->report.count[AUDIT_EXTRA] - extra;
 	if (r->verify || !may_sweep(e, peer))
 		extra = 0;
+	/* what it refuses for good (rules 5) it refuses of each bulk */
+	if (e->peers[peer].audit.again)
+		repaired = 0;
 	if (is_gap(r, repaired, extra)) {
 		engine_audit_finish(e, now);
 		e->peers[peer].audit.swept |= extra > 0;
+		e->peers[peer].audit.again |= repaired > 0;
 		engine_sync_gap(
 			e, peer,
 			"the audit found that much of the table differs", now);

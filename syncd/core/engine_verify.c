@@ -60,9 +60,10 @@ static const char *refusal(const struct engine_peer *p)
 		[FLOW_ACK_LOST] = "its kernel's answers were lost",
 		[FLOW_OTHER] = "its kernel refuses them: the same modules and "
 			       "nat chains on both nodes",
-		[ENGINE_REFUSED_FILTER] = "they are of an address or a filter "
-					  "of its own: compare both "
-					  "configurations",
+		[ENGINE_REFUSED_FILTER] = "they are of an address of its own: "
+					  "compare both configurations",
+		[ENGINE_REFUSED_RULE] = "a filter block there skips them: the "
+					"same filter blocks on both nodes",
 	};
 
 	for (int i = 0; i < ENGINE_REFUSED_COUNT; i++)
@@ -116,6 +117,7 @@ static void forget(struct engine *e, unsigned peer, mono_t now)
 		    now);
 	a->uncured = 0;
 	a->nmemory = 0;
+	a->again = false;
 }
 
 /* What this round repaired is what the next one must find whole. */
@@ -129,6 +131,8 @@ static void learn(struct engine *e, const struct audit_round *r, mono_t now)
 		a->extra_since = now;
 		a->swept = false;
 	}
+	if (r->report.count[AUDIT_REPAIRED] < AUDIT_GAP_LEAST)
+		a->again = false;
 	if (a->uncured)
 		alarm_set(e, r->peer, a->uncured,
 			  "are missing or differ after a repair", refusal(p),

@@ -6,6 +6,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 
+#include "engine_audit.h"
 #include "engine_scene.h"
 
 static void start(unsigned i)
@@ -239,6 +240,53 @@ START_TEST(zones)
 }
 END_TEST
 
+/* A whole bulk, once: what the peer refuses for good it refuses again. */
+START_TEST(what_the_receiver_refuses_costs_one_bulk)
+{
+	struct filter_rule no_tcp = no_udp;
+	struct sim_conf conf = conf_of();
+	struct kernel *b;
+	uint64_t bulks;
+
+	no_tcp.protocols[0] = UINT64_C(1) << IPPROTO_TCP;
+	conf.audit_ns = AUDIT_PERIOD_LEAST_NS;
+	conf.tuples = KERNEL_ENTRIES_MAX;
+	pair_of(&conf);
+	sim->traffic = false;
+	sim->tampered_once = true;
+	sim_fill(sim, A, KERNEL_ENTRIES_MAX - 100);
+	run(2 * AUDIT_PERIOD_LEAST_NS);
+	set_filter(B, &no_tcp, 1);
+	run(2 * S);
+	b = &sim->node[B].kernel;
+	bulks = rx(B)->id;
+	for (size_t i = b->n; i > 0; i--)
+		if (b->entries[i - 1].flow.l4proto == IPPROTO_TCP)
+			kernel_remove(b, &b->entries[i - 1], true, 0, sim->now);
+	ck_assert_uint_eq(count(B, IPPROTO_TCP), 0);
+	ck_assert_uint_gt(count(A, IPPROTO_TCP), 3000);
+	run(10 * AUDIT_PERIOD_LEAST_NS);
+	ck_assert_uint_eq(rx(B)->id, bulks + 1);
+	ck_assert(engine_rx_in_sync(engine(B), 0));
+	ck_assert(engine_ready(engine(B), sim->now));
+	/* and a person is told why */
+	ck_assert_ptr_nonnull(
+		strstr(engine(A)->peers[0].audit.alarm, "a filter block"));
+
+	/* mended there, and lost once more, later */
+	set_filter(B, NULL, 0);
+	run(4 * AUDIT_PERIOD_LEAST_NS);
+	bulks = rx(B)->id;
+	ck_assert_uint_gt(count(B, IPPROTO_TCP), 3000);
+	ck_assert_str_eq(engine(A)->peers[0].audit.alarm, "");
+	for (size_t i = b->n; i > 0; i--)
+		if (b->entries[i - 1].flow.l4proto == IPPROTO_TCP)
+			kernel_remove(b, &b->entries[i - 1], true, 0, sim->now);
+	run(3 * AUDIT_PERIOD_LEAST_NS);
+	ck_assert_uint_eq(rx(B)->id, bulks + 1);
+}
+END_TEST
+
 /* Shared ones are the last of them; one that is not known is a stranger's. */
 START_TEST(a_peer_knows_all_of_many_addresses)
 {
@@ -273,6 +321,7 @@ int main(void)
 	const TTest *const list[] = { skipped_by_protocol,
 				      told_when_assured,
 				      the_receiver_refuses,
+				      what_the_receiver_refuses_costs_one_bulk,
 				      another_filter_while_it_runs,
 				      taken_back,
 				      labels,
