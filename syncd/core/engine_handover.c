@@ -269,6 +269,14 @@ static void go(struct engine *e, bool complete)
 				    e->handover_set);
 }
 
+void engine_handover_taken(struct engine *e, size_t vhost, unsigned peer)
+{
+	struct engine_rx *rx = &e->peers[e->handover_peer].rx;
+
+	if (peer != e->handover_peer && has(e, vhost) && !rx->adopting)
+		rx->adopt = false;
+}
+
 static void back(struct engine *e, mono_t now)
 {
 	struct engine_peer *p = &e->peers[e->handover_peer];

@@ -131,6 +131,9 @@ uint32_t engine_stale_ms(const struct engine *e, mono_t now);
 /* --- engine_handover.c */
 /* Is it of some of our vhosts only? Then the others' flows go on. */
 bool engine_handover_partial(const struct engine *e);
+/* That peer is master of it. If it was given to another one, what that one tells
+ * when it is master later is not what we had. */
+void engine_handover_taken(struct engine *e, size_t vhost, unsigned peer);
 /* Into history: how long the new master's part took, as far as it is known. */
 void engine_handover_done(struct engine *e);
 /* NULL, or what the peer lacks to go on. */

@@ -309,6 +309,13 @@ void engine_rx_word(struct engine *e, unsigned peer, mono_t now)
 	if (rx->last_epoch && !p->word.tx_epoch)
 		ceased(e, peer, now);
 	rx->last_epoch = p->word.tx_epoch;
+	for (size_t i = 0; i < e->nvhosts; i++) {
+		const struct session_vhost *v =
+			engine_peer_vhost(p, e->vhosts[i].name);
+
+		if (v && v->state == CARP_MASTER)
+			engine_handover_taken(e, i, peer);
+	}
 	adopt(e, peer);
 	if (bulk_expected(rx) && rx->bulk_epoch != p->word.tx_epoch)
 		engine_rx_failed(e, peer, "it was interrupted at the peer",

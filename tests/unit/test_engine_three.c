@@ -169,6 +169,35 @@ START_TEST(a_bulk_beside_a_handover)
 }
 END_TEST
 
+/* Given to fw1, and fw3 took it: what fw1 tells later is not what we had. */
+START_TEST(who_gave_it_to_one_is_no_copy_of_another)
+{
+	char why[SESSION_REASON_MAX];
+
+	says(FW1, CARP_BACKUP, 20);
+	says(FW3, CARP_BACKUP, 100);
+	master();
+	ck_assert_int_eq(engine_handover(e, FW1, false, 0, "", why, now), 0);
+	e->peers[FW1].rx.adopt = true;	       /* its bow-out is said */
+	e->vhosts[0].carp.state = CARP_BACKUP; /* fw3's advert */
+	e->masters = 0;
+	engine_sync_telling_changed(e, false, now);
+	says(FW3, CARP_MASTER, 100);
+	engine_rx_word(e, FW3, now);
+	/* and much later */
+	says(FW3, CARP_BACKUP, 100);
+	engine_rx_word(e, FW3, now);
+	says(FW1, CARP_MASTER, 20);
+	e->peers[FW1].rx.epoch = 0;
+	engine_rx_word(e, FW1, now);
+	engine_rx_raised(e);
+	ck_assert(!engine_rx_in_sync(e, FW1));
+	ck_assert_uint_eq(engine_peer_holds(e), HOLD_BULK);
+	engine_rx_settle(e, FW1, now);
+	ck_assert_int_ne(e->peers[FW1].rx.state, RX_IDLE);
+}
+END_TEST
+
 /* Where all may work, and one does: a copy that is marked for its bulk looks like
  * one whose packets pass here. */
 START_TEST(who_alone_works_is_right)
@@ -354,6 +383,7 @@ int main(void)
 	tcase_add_test(t, no_stream_goes_on_after_another_ones_bulk);
 	tcase_add_test(t, a_set_is_told_again_by_who_is_left);
 	tcase_add_test(t, a_bulk_beside_a_handover);
+	tcase_add_test(t, who_gave_it_to_one_is_no_copy_of_another);
 	tcase_add_test(t, who_alone_works_is_right);
 	tcase_add_test(t, a_master_knows_better_than_one_that_was);
 	tcase_add_test(t, one_heir_of_a_bow_out);
