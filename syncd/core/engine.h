@@ -147,6 +147,7 @@ struct engine_rx {
 	bool open_failure;	 /* of an entry since the bulk began */
 	bool refused;		 /* one of them, and not for want of room */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
+	uint64_t unfit;		 /* and those that no kernel like it takes */
 	uint64_t last_epoch;	 /* of its last word */
 	bool alone;		 /* no other peer told us when it began */
 	bool unswept;		 /* another one did meanwhile */

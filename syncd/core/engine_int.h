@@ -286,6 +286,8 @@ void engine_rx_flows(struct engine *e, unsigned peer,
 /* Our kernel's answer to one entry that the peer told. */
 void engine_rx_result(struct engine *e, struct engine_peer *p,
 		      enum flow_result r, mono_t now);
+/* The bulk is told whole: a gap, if our kernel refused much of it for good. */
+void engine_rx_unfit(struct engine *e, struct engine_peer *p, mono_t now);
 
 /* --- engine_filter.c */
 /* What the peer told, in our numbers of zones: c itself, or *here. */

@@ -10,6 +10,11 @@
 
 #include <stdio.h>
 
+/* A kernel that lacks something: so many, and one in so many of a bulk. What is
+ * less is refused for good, and the audit says why. */
+#define UNFIT_LEAST 16
+#define UNFIT_PART  8
+
 /* The kernel did not take an entry, and may take it later (rules 5). */
 static const char *open_reason(enum flow_result r)
 {
@@ -22,7 +27,6 @@ static const char *open_reason(enum flow_result r)
 		return "the kernel's answers were lost";
 	case FLOW_INVALID:
 	case FLOW_OTHER:
-		return "the kernel refuses flows";
 	case FLOW_APPLIED:
 	case FLOW_GONE:
 	case FLOW_CLASH:
@@ -36,13 +40,19 @@ static const char *open_reason(enum flow_result r)
 	return NULL;
 }
 
-static const char *remedy(enum flow_result r)
+static bool is_unfit(enum flow_result r)
 {
-	if (r == FLOW_INVALID || r == FLOW_OTHER)
-		return "it lacks what the peer's has: the same nat chains, "
-		       "helpers and modules (nf_nat) on both nodes";
-	return "sysctl -w net.netfilter.nf_conntrack_max (and _buckets) to "
-	       "more than the peer has";
+	return r == FLOW_INVALID || r == FLOW_OTHER;
+}
+
+static void opens(struct engine *e, struct engine_peer *p, const char *why,
+		  const char *remedy, bool no_room, mono_t now)
+{
+	if (!p->rx.gap[0])
+		engine_log(e, LEVEL_WARNING,
+			   "%s: flows of %s are missing here. %s", why, p->name,
+			   remedy);
+	engine_rx_open(p, why, no_room, now);
 }
 
 void engine_rx_result(struct engine *e, struct engine_peer *p,
@@ -57,11 +67,20 @@ void engine_rx_result(struct engine *e, struct engine_peer *p,
 	if (e->ops_bulk && r != FLOW_APPLIED && r != FLOW_GONE &&
 	    r != FLOW_HELPER && r != FLOW_LABELS && r < FLOW_KEPT)
 		p->rx.missing++;
-	if (!open)
-		return;
-	if (!p->rx.gap[0])
-		engine_log(e, LEVEL_WARNING,
-			   "%s: flows of %s are missing here. %s", open,
-			   p->name, remedy(r));
-	engine_rx_open(p, open, r == FLOW_TABLE_FULL || r == FLOW_CHAIN, now);
+	p->rx.unfit += e->ops_bulk && is_unfit(r);
+	if (open)
+		opens(e, p, open,
+		      "sysctl -w net.netfilter.nf_conntrack_max (and "
+		      "_buckets) to more than the peer has",
+		      r == FLOW_TABLE_FULL || r == FLOW_CHAIN, now);
+}
+
+void engine_rx_unfit(struct engine *e, struct engine_peer *p, mono_t now)
+{
+	if (p->rx.unfit >= UNFIT_LEAST &&
+	    UNFIT_PART * p->rx.unfit >= p->rx.entries)
+		opens(e, p, "the kernel refuses flows",
+		      "it lacks what the peer's has: the same nat chains, "
+		      "helpers and modules (nf_nat) on both nodes",
+		      false, now);
 }

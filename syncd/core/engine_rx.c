@@ -367,6 +367,7 @@ void engine_rx_bulk_begin(struct engine *e, unsigned peer,
 	rx->entries = 0;
 	rx->open_failure = false;
 	rx->refused = false;
+	rx->unfit = 0;
 }
 
 void engine_rx_bulk_end(struct engine *e, unsigned peer,
@@ -388,6 +389,7 @@ void engine_rx_bulk_end(struct engine *e, unsigned peer,
 		engine_rx_failed(e, peer, why, retry_soon(rx, now), now);
 		return;
 	}
+	engine_rx_unfit(e, p, now);
 	/* who is master of nothing sends nothing: that confirms nothing. Where
 	 * there was no room, what goes now makes some. */
 	rx->unswept = rx->bulk_epoch && !e->masters &&

@@ -141,6 +141,64 @@ START_TEST(copies_are_marked_for_one_bulk)
 }
 END_TEST
 
+/* A bulk of so many flows, of which our kernel does not take the first few. */
+static void bulk_of(size_t n, size_t few, enum flow_result r)
+{
+	uint8_t results[ENGINE_OPS_MAX] = { FLOW_APPLIED };
+	struct engine_rx *rx = &e->peers[FW1].rx;
+	const struct session_event begin = {
+		.type = SESSION_BULK_BEGIN,
+		.bulk = { .id = ++rx->id, .epoch = 7 },
+	};
+
+	memset(results, (int)r, few);
+	rx->state = RX_ASKED;
+	engine_rx_bulk_begin(e, FW1, &begin, now);
+	rx->entries = n;
+	e->ops_peer = FW1;
+	e->ops_bulk = true;
+	e->nops = n;
+	engine_injected(e, results, 0, now);
+	bulk_ends(FW1);
+}
+
+/* Rules 5: it is refused for good, and the audit says why. */
+START_TEST(a_flow_that_no_kernel_takes_is_no_gap)
+{
+	says(FW1, CARP_MASTER, 0);
+	for (size_t n = 4; n <= 400; n *= 10) {
+		bulk_of(n, 1, _i ? FLOW_OTHER : FLOW_INVALID);
+		ck_assert_int_eq(e->peers[FW1].rx.result, BULK_DONE);
+		ck_assert(engine_rx_in_sync(e, FW1));
+		ck_assert_uint_eq(engine_peer_holds(e), 0);
+	}
+	e->ops_bulk = false;
+	e->ops_peer = FW1;
+	e->nops = 1;
+	engine_injected(e, &(uint8_t){ _i ? FLOW_OTHER : FLOW_INVALID }, 0,
+			now);
+	ck_assert(engine_rx_in_sync(e, FW1));
+	ck_assert_uint_eq(e->peers[FW1].refused[_i ? FLOW_OTHER : FLOW_INVALID],
+			  4);
+}
+END_TEST
+
+/* It lacks what they need: there is no copy to go on with. */
+START_TEST(a_kernel_that_takes_few_is_a_gap)
+{
+	says(FW1, CARP_MASTER, 0);
+	bulk_of(400, 100, _i ? FLOW_OTHER : FLOW_INVALID);
+	ck_assert_int_eq(e->peers[FW1].rx.result, BULK_FAILED);
+	ck_assert_uint_eq(engine_peer_holds(e), HOLD_GAP);
+	ck_assert_ptr_nonnull(
+		strstr(e->peers[FW1].rx.why, "refuses flows (100 missing)"));
+	bulk_of(400, 1, FLOW_TABLE_FULL); /* it may take it later */
+	ck_assert_uint_eq(engine_peer_holds(e), HOLD_GAP);
+	bulk_of(400, 0, FLOW_APPLIED);
+	ck_assert_uint_eq(engine_peer_holds(e), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("engine_three_bulk");
@@ -156,6 +214,8 @@ int main(void)
 	tcase_add_test(t, an_old_master_relies_on_no_other_old_one);
 	tcase_add_test(t, nothing_is_swept_while_two_tell);
 	tcase_add_test(t, copies_are_marked_for_one_bulk);
+	tcase_add_loop_test(t, a_flow_that_no_kernel_takes_is_no_gap, 0, 2);
+	tcase_add_loop_test(t, a_kernel_that_takes_few_is_a_gap, 0, 2);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
