@@ -504,9 +504,13 @@ static void dump_read(struct sim *s, unsigned i)
 	struct flow list[KERNEL_CHUNK_MAX];
 	struct sim_node *n = &s->node[i];
 	size_t len;
-	bool more = kernel_dump_read(&n->kernel, list, &len, sim_clock(s, i));
-	mono_t end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
+	bool more;
+	mono_t end;
 
+	if (n->engine->dump == DUMP_LOWER || n->engine->dump == DUMP_RAISE)
+		drain(s, i);
+	more = kernel_dump_read(&n->kernel, list, &len, sim_clock(s, i));
+	end = mono_add(s->now, cost(s, len + 1, DUMP_NS));
 	for (size_t k = 0; k < len; k++)
 		trace(s, i, "dumped", FLOW_COPY, &list[k]);
 	n->busy_until = end;

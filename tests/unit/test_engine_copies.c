@@ -246,6 +246,49 @@ START_TEST(a_copy_that_closed_meanwhile_gets_no_long_time)
 }
 END_TEST
 
+/* A new master lowers times: a connection that opened while many events wait
+ * keeps those of an open one. */
+START_TEST(what_opens_meanwhile_gets_no_short_time)
+{
+	struct sim_conf conf = conf_of();
+	const struct flow *f = NULL;
+	struct kernel_entry *e;
+	struct kernel_dump *d;
+	struct kernel *b;
+
+	conf.seed = (uint64_t)_i + 1;
+	pair_of(&conf);
+	sim->traffic = false;
+	sim->tampered_once = true;
+	sim_lose(sim, A);
+	while (sim_master(sim) != B)
+		run(10 * MS);
+	b = &sim->node[B].kernel;
+	d = &b->dump;
+	for (size_t i = 0; i < b->n; i++)
+		if (b->entries[i].flow.tcp_state == TCP_CONNTRACK_ESTABLISHED)
+			b->entries[i].flow.tcp_state = TCP_CONNTRACK_SYN_RECV;
+	for (int n = 0; n < 1000000 && !f; n++) {
+		run(10 * MONO_US);
+		if (!d->running || engine(B)->dump != DUMP_LOWER ||
+		    engine(B)->nops)
+			continue;
+		for (size_t i = 0; i < d->n && !f; i++)
+			if (d->chunk[i].tcp_state == TCP_CONNTRACK_SYN_RECV)
+				f = &d->chunk[i];
+	}
+	ck_assert_ptr_nonnull(f);
+	e = kernel_find(b, f);
+	for (int i = 0; i < 600; i++)
+		kernel_changed(b, &b->entries[b->n - 1], sim->now);
+	e->flow.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	kernel_changed(b, e, sim->now);
+	engine(B)->dump_after = sim->now;
+	run(100 * MS);
+	ck_assert_int_gt(left_ns(e), 3600 * S);
+}
+END_TEST
+
 /* Nobody looks any more: an hour, before the first one ends. */
 START_TEST(without_an_audit_copies_live_for_an_hour)
 {
@@ -361,7 +404,8 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
-	SCENES(s, "copies", list);
+	tcase_add_loop_test(SCENES(s, "copies", list),
+			    what_opens_meanwhile_gets_no_short_time, 0, 8);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
