@@ -38,7 +38,7 @@ static void request(struct engine *e, unsigned peer, mono_t now)
 	struct engine_peer *p = &e->peers[peer];
 	struct engine_rx *rx = &p->rx;
 
-	if (rx->requested || (e->masters && !engine_sync_acked(p) &&
+	if (rx->requested || (e->masters && !engine_epoch_acked(p) &&
 			      session_seq_acked(p->session) < rx->told_seq))
 		return;
 	rx->requested = true;
@@ -101,7 +101,7 @@ static bool wants_bulk(const struct engine *e, unsigned peer)
 	const struct engine_peer *p = &e->peers[peer];
 
 	if (!p->rx.asked &&
-	    ((!e->masters && !engine_sync_acked(p)) || !engine_sets_ready(e)))
+	    ((!e->masters && !engine_epoch_acked(p)) || !engine_sets_ready(e)))
 		return false;
 	if (marks(e, peer) && marks_other(e, peer))
 		return false;

@@ -454,22 +454,10 @@ static bool settle_env(struct engine *e, mono_t now)
 	return told;
 }
 
-static void masters_changed(struct engine *e, unsigned masters, mono_t now)
-{
-	bool changed = !masters != !e->masters;
-
-	engine_merge_masters(e, masters);
-	e->masters = masters;
-	e->touched = true;
-	if (changed)
-		engine_sync_telling_changed(e, masters > 0, now);
-}
-
 bool engine_carp_settle(struct engine *e, mono_t now)
 {
 	struct carp_action a;
 	bool any = false;
-	unsigned masters;
 
 	for (unsigned i = 0; i < e->nvhosts; i++) {
 		/* first: it has to last until the advert after the next */
@@ -479,28 +467,7 @@ bool engine_carp_settle(struct engine *e, mono_t now)
 			any = true;
 		}
 	}
-	masters = count_masters(e);
 	engine_resume_masters(e);
-	/* what happened until now is still told (engine_unsubscribed) */
-	if (!masters && e->masters && e->subscribed && !e->handover_drained)
-		e->leaving = true;
-	if (masters != e->masters && (masters || !e->leaving))
-		masters_changed(e, masters, now);
-	if (!masters && e->subscribed) {
-		e->subscribed = false;
-		engine_push(e, ENGINE_UNSUBSCRIBE, 0);
-	}
+	engine_epoch_masters(e, count_masters(e), now);
 	return settle_env(e, now) || any;
-}
-
-void engine_unsubscribed(struct engine *e, bool whole, mono_t now)
-{
-	if (!e->leaving)
-		return;
-	e->leaving = false;
-	masters_changed(e, 0, now);
-	if (!whole)
-		engine_sync_begin_legacy(e);
-	while (engine_carp_settle(e, now))
-		;
 }

@@ -175,15 +175,23 @@ bool engine_peer_is_master(const struct engine_peer *p);
 void engine_addresses_heard(struct engine *e, unsigned peer,
 			    const struct session_event *ev);
 
-/* --- engine_sync.c: what we tell */
+/* --- engine_epoch.c: mastership, and what is told because of it */
 /* This node has flows to tell: as master, or that it had as one (legacy). */
 bool engine_telling(const struct engine *e);
 /* All that the peer was told it has in its kernel. */
-bool engine_sync_acked(const struct engine_peer *p);
+bool engine_epoch_acked(const struct engine_peer *p);
+/* What it is told begins anew, where there is anything to tell. */
+void engine_epoch_new(struct engine *e, struct engine_peer *p,
+		      enum tx_state state);
+/* This node is master of so many vhosts. */
+void engine_epoch_masters(struct engine *e, unsigned masters, mono_t now);
 /* Mastership began or ended: new epochs for the peers, or none. */
-void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now);
-/* No other node may have all that this one had to tell. */
-void engine_sync_begin_legacy(struct engine *e);
+void engine_epoch_telling(struct engine *e, bool telling, mono_t now);
+/* No other node may have all that this one had to tell; it ends when one has. */
+void engine_epoch_legacy(struct engine *e);
+void engine_epoch_settle(struct engine *e, mono_t now);
+
+/* --- engine_sync.c: what we tell */
 void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now);
 void engine_sync_forget_peer(struct engine *e, unsigned peer);
 /* What was told to peers whose link is down is void. */

@@ -421,7 +421,7 @@ static unsigned take_up_masters(struct engine *e, mono_t now)
 	}
 	e->master_set = engine_masters(e);
 	if (e->masters)
-		engine_sync_telling_changed(e, true, now);
+		engine_epoch_telling(e, true, now);
 	return was;
 }
 

@@ -284,7 +284,7 @@ bool engine_keep_settled(const struct engine *e)
 		const struct engine_peer *p = &e->peers[i];
 
 		if (p->live && going_on(p) &&
-		    !(all_told(e) && engine_sync_acked(p)))
+		    !(all_told(e) && engine_epoch_acked(p)))
 			return false;
 	}
 	return true;
@@ -294,8 +294,8 @@ struct session_place engine_resume_told(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
-	if (!p->live || !going_on(p) || !all_told(e) || !engine_sync_acked(p) ||
-	    !engine_tx_in_sync(e, peer))
+	if (!p->live || !going_on(p) || !all_told(e) ||
+	    !engine_epoch_acked(p) || !engine_tx_in_sync(e, peer))
 		return (struct session_place){ 0 };
 	return (struct session_place){ p->tx.epoch,
 				       session_seq_sent(p->session) };

@@ -21,113 +21,10 @@
  * the peer has so many frames still to acknowledge. */
 #define QUEUE_BUSY_BYTES (64 * 1024)
 #define FRAMES_AHEAD	 4
-/* The pass that lowers timeouts waits until the takeover is digested. */
-#define LOWER_AFTER_NS (2 * MONO_S)
-
-bool engine_telling(const struct engine *e)
-{
-	return e->masters || e->legacy;
-}
-
-bool engine_sync_acked(const struct engine_peer *p)
-{
-	return !session_filling(p->session) &&
-	       session_seq_acked(p->session) == session_seq_sent(p->session);
-}
-
 static bool told(const struct engine_peer *p)
 {
 	return (p->live || session_parked(p->session)) &&
 	       p->tx.state != TX_NONE;
-}
-
-/* --- epochs ------------------------------------------------------------- */
-
-static void new_epoch(struct engine *e, struct engine_peer *p,
-		      enum tx_state state)
-{
-	if (session_parked(p->session))
-		(void)session_restart(p->session);
-	p->tx.state = state;
-	p->tx.expects = false;
-	p->tx.epoch = engine_telling(e) ? ++e->epochs : 0;
-	p->tx.gap = NULL;
-	p->say_word = true;
-}
-
-/* Who is master now, where one of the peers is, has what this node had to tell.
- * Otherwise all have it: two old masters that relied on each other would both
- * lose it to the bulk of a third. */
-static bool is_kept(const struct engine *e)
-{
-	bool all = true, master = false, kept = false;
-
-	for (unsigned i = 0; i < e->npeers; i++) {
-		bool has = engine_tx_in_sync(e, i);
-
-		all &= has;
-		if (engine_peer_is_master(&e->peers[i])) {
-			master = true;
-			kept |= has;
-		}
-	}
-	return master ? kept : all;
-}
-
-static void new_epochs(struct engine *e)
-{
-	for (unsigned i = 0; i < e->npeers; i++)
-		new_epoch(e, &e->peers[i],
-			  e->peers[i].live ? TX_STREAM : TX_NONE);
-}
-
-void engine_sync_begin_legacy(struct engine *e)
-{
-	if (e->legacy)
-		return;
-	e->legacy = true;
-	new_epochs(e);
-}
-
-/* The others hear it from whoever has it; what it did not take goes. */
-static void settle_legacy(struct engine *e, mono_t now)
-{
-	if (!e->legacy || !is_kept(e))
-		return;
-	e->legacy = false;
-	new_epochs(e);
-	for (unsigned i = 0; i < e->npeers; i++)
-		engine_rx_again(e, i, "the peer has more now", now);
-}
-
-void engine_sync_telling_changed(struct engine *e, bool telling, mono_t now)
-{
-	/* there may be connections that only we know */
-	e->legacy = !telling && !is_kept(e);
-	e->raise = e->bulk_lowers = false;
-	e->lower_at = e->raise_at = MONO_NEVER;
-	if (telling) /* connections stand still where windows are old */
-		e->lower_at =
-			e->windows_old ? now : mono_add(now, LOWER_AFTER_NS);
-	e->windows_old |= !telling;
-	engine_rx_role_changed(e, telling, now);
-	if (!telling)
-		destroys_clear(&e->destroys);
-	e->expects.early_count = 0;
-	for (unsigned i = 0; i < e->npeers; i++) {
-		struct engine_peer *p = &e->peers[i];
-
-		if (p->tx.state == TX_BULK) {
-			session_drop_flows(p->session);
-			engine_dump_cancel(e, DUMP_BULK, i);
-		}
-		/* told from the first event on: a peer that handed over has
-		 * all that was before it, any other asks for a bulk */
-		new_epoch(e, p, p->live ? TX_STREAM : TX_NONE);
-		p->tx.left_seq = session_seq_sent(p->session) +
-				 (session_filling(p->session) > 0);
-	}
-	engine_sets_role(e, telling, now);
 }
 
 static void say_gap(struct engine_peer *p, const char *reason)
@@ -145,7 +42,7 @@ void engine_sync_peer_live(struct engine *e, unsigned peer, mono_t now)
 	if (engine_resume_tell(e, peer, &why, now))
 		return;
 	(void)session_restart(p->session);
-	new_epoch(e, p, TX_NONE);
+	engine_epoch_new(e, p, TX_NONE);
 	if (why && p->tx.epoch)
 		say_gap(p, why);
 }
@@ -160,16 +57,16 @@ void engine_sync_forget_peer(struct engine *e, unsigned peer)
 	engine_dump_cancel(e, DUMP_BULK, peer);
 	p->tx.want_bulk = false;
 	if (!engine_resume_park(e, peer))
-		new_epoch(e, p, TX_NONE);
+		engine_epoch_new(e, p, TX_NONE);
 	if (unheard)
-		engine_sync_begin_legacy(e);
+		engine_epoch_legacy(e);
 }
 
 void engine_sync_unpark(struct engine *e)
 {
 	for (unsigned i = 0; i < e->npeers; i++)
 		if (session_parked(e->peers[i].session))
-			new_epoch(e, &e->peers[i], TX_NONE);
+			engine_epoch_new(e, &e->peers[i], TX_NONE);
 }
 
 void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
@@ -182,12 +79,12 @@ void engine_sync_gap(struct engine *e, unsigned peer, const char *reason,
 		return;
 	if (!p->live) {
 		engine_resume_lost(e, peer, reason);
-		new_epoch(e, p, TX_NONE);
+		engine_epoch_new(e, p, TX_NONE);
 		return;
 	}
 	session_drop_flows(p->session);
 	engine_dump_cancel(e, DUMP_BULK, peer);
-	new_epoch(e, p, TX_NONE);
+	engine_epoch_new(e, p, TX_NONE);
 	engine_sets_lost(e, peer);
 	say_gap(p, reason);
 	engine_log(e, LEVEL_WARNING,
@@ -435,7 +332,7 @@ void engine_sync_settle(struct engine *e, unsigned peer, mono_t now)
 
 	if (!p->live)
 		return;
-	settle_legacy(e, now);
+	engine_epoch_settle(e, now);
 	/* who is master of nothing has an empty table to tell */
 	if (p->tx.want_bulk && !engine_telling(e)) {
 		if (bulk_begin(e, p, 0, now) == 0)

@@ -2,8 +2,8 @@
 /*
  * The shared address on this machine: a local route to it, for a global IPv6
  * one also an address on lo (in a VRF on its device) that is never a source;
- * the virtual MAC in the interface's list of addresses, and a kernel
- * that says nothing about it in ARP. Facts and order: LINUX-VIP.md.
+ * the virtual MAC in the interface's list of addresses, and a kernel that says
+ * nothing about it in ARP. Facts and order: LINUX-VIP.md.
  *
  * Order of calls: vip_open, vip_prepare, then for each takeover vip_add before
  * lease_grant, lease_revoke before vip_remove; then vip_restore, vip_close.
@@ -20,10 +20,8 @@
 #include "nl.h"
 #include "sysctl.h"
 
-/* Positive results. */
-enum vip_condition {
-	VIP_OWN_ADDRESS = 1, /* an interface here bears a shared address */
-};
+/* A positive result: an interface here bears a shared address. */
+enum vip_condition { VIP_OWN_ADDRESS = 1 };
 
 /* Of our routes and addresses; by it left-overs are known. */
 #define VIP_RTPROT 112

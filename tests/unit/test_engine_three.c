@@ -181,7 +181,7 @@ START_TEST(who_gave_it_to_one_is_no_copy_of_another)
 	e->peers[FW1].rx.adopt = true;	       /* its bow-out is said */
 	e->vhosts[0].carp.state = CARP_BACKUP; /* fw3's advert */
 	e->masters = 0;
-	engine_sync_telling_changed(e, false, now);
+	engine_epoch_telling(e, false, now);
 	says(FW3, CARP_MASTER, 100);
 	engine_rx_word(e, FW3, now);
 	/* and much later */
@@ -345,23 +345,23 @@ START_TEST(what_is_told_on_the_way_out)
 	master();
 	/* fw3 lacks some, and who is master now has it */
 	e->peers[FW3].word.rx_epoch = 0;
-	engine_sync_telling_changed(e, false, now);
+	engine_epoch_telling(e, false, now);
 	ck_assert(!e->legacy);
 	/* the other way round nobody will hear it from fw3 */
 	says(FW1, CARP_MASTER, 0);
 	master();
 	e->peers[FW1].word.rx_epoch = 0;
-	engine_sync_telling_changed(e, false, now);
+	engine_epoch_telling(e, false, now);
 	ck_assert(e->legacy);
 	e->legacy = false;
 	/* nobody is master yet */
 	says(FW1, CARP_BACKUP, 0);
 	master();
-	engine_sync_telling_changed(e, false, now);
+	engine_epoch_telling(e, false, now);
 	ck_assert(!e->legacy);
 	master();
 	e->peers[FW1].word.rx_epoch = 0;
-	engine_sync_telling_changed(e, false, now);
+	engine_epoch_telling(e, false, now);
 	ck_assert(e->legacy);
 }
 END_TEST

@@ -80,7 +80,7 @@ START_TEST(an_old_master_relies_on_no_other_old_one)
 	says(FW3, CARP_BACKUP, 100);
 	master();
 	fw1->live = false;
-	engine_sync_telling_changed(e, false, now);
+	engine_epoch_telling(e, false, now);
 	ck_assert(e->legacy);
 	fw3->word.rx_epoch = fw3->tx.epoch;
 	engine_sync_settle(e, FW3, now);
