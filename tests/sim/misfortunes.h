@@ -16,6 +16,8 @@ void misfortunes_mend(struct sim *s, unsigned percent);
 void misfortunes_tamper(struct sim *s);
 /* In the middle of something that it does a node is struck. */
 void misfortunes_strike(struct sim *s);
+/* The name of one of the SIM_STEPS. */
+const char *misfortunes_step(unsigned step);
 /* So with an event that the kernel of that node does not tell. */
 void misfortunes_swallow(struct sim *s, unsigned node);
 

@@ -21,6 +21,7 @@
 #define SIM_UNTOLD_MAX	8192
 #define SIM_HELD_MAX	256
 #define SIM_SAID	64
+#define SIM_STEPS	14
 
 struct sim_conf {
 	uint64_t seed;
@@ -149,8 +150,10 @@ struct sim {
 	bool lossy;		  /* a table was full */
 	uint64_t created, broken; /* connections */
 	uint64_t changed; /* differed in a comparison, and were on their way */
+	uint64_t taken;	  /* vhosts from a living master */
 	uint64_t calm; /* cuts and lost events while nothing else was wrong */
-	uint64_t cuts, resumed; /* of the link; without a bulk after it */
+	uint64_t cuts, resumed;	    /* of the link; without a bulk after it */
+	unsigned struck[SIM_STEPS]; /* how often in each step of strikes.c */
 	/* of the watch */
 	int sole[SIM_VHOSTS_MAX], master[SIM_VHOSTS_MAX]; /* node or -1 */
 	mono_t sole_since[SIM_VHOSTS_MAX];
@@ -268,6 +271,8 @@ int sim_master(const struct sim *s);
 int sim_holder(const struct sim *s, unsigned vhost);
 /* The new master takes over from one that handed over. */
 void sim_watch_handover(struct sim *s, unsigned from, unsigned to);
+/* It takes a vhost from a living one. */
+void sim_watch_taken(struct sim *s, unsigned from, unsigned to);
 void sim_watch_transition(struct sim *s, unsigned node, unsigned vhost);
 /* Every vhost served by one, both in sync, nothing on its way. */
 bool sim_idle(const struct sim *s);

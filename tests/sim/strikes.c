@@ -3,30 +3,31 @@
  * A node is struck in the very step of what it does: in a hello, in each part
  * of a bulk, while a stream is on its way, in a handover, in each part of a
  * comparison and in the passes after a takeover. Not here: what is drawn
- * otherwise (misfortunes.c). Invariant: what strikes is what may strike at any
- * other moment.
+ * otherwise (misfortunes.c), and what is over in one turn here: a stream that is
+ * resumed, and what waits for events. Invariant: what strikes is what may strike
+ * at any other moment.
  */
 #include "misfortunes.h"
 
 #define LOOK_NS (100 * MONO_US)
-#define LOOKS	20000
+/* For longer than a new master waits before it lowers timeouts, and the audit
+ * before it looks again: 2 s. */
+#define LOOKS 40000
 
 /* state: of what the step is one of. */
 struct step {
 	const char *name;
-	enum { HELLO, RESUMING, STREAM, BULK, HANDOVER, PASS, ROUND } of;
+	enum { HELLO, STREAM, BULK, HANDOVER, PASS, ROUND } of;
 	int state;
 };
 
 static const struct step steps[] = {
 	{ "a hello", HELLO, 0 },
-	{ "resuming", RESUMING, 0 },
 	{ "the stream", STREAM, 0 },
 	{ "marking copies", BULK, RX_MARK },
 	{ "asking for a bulk", BULK, RX_ASKED },
 	{ "a bulk", BULK, RX_RUNNING },
 	{ "sweeping", BULK, RX_SWEEP },
-	{ "draining", HANDOVER, HANDOVER_DRAIN },
 	{ "the fence", HANDOVER, HANDOVER_FENCED },
 	{ "a handover", HANDOVER, HANDOVER_SAID },
 	{ "raising timeouts", PASS, DUMP_RAISE },
@@ -34,10 +35,15 @@ static const struct step steps[] = {
 	{ "summing", ROUND, AUDIT_SUMMING },
 	{ "listing", ROUND, AUDIT_LISTING },
 	{ "comparing", ROUND, AUDIT_COMPARING },
-	{ "judging", ROUND, AUDIT_JUDGING },
 	{ "naming what is extra", ROUND, AUDIT_FINDING },
 };
-#define STEPS (sizeof(steps) / sizeof(steps[0]))
+_Static_assert(sizeof(steps) / sizeof(steps[0]) == SIM_STEPS,
+	       "each is counted");
+
+const char *misfortunes_step(unsigned step)
+{
+	return steps[step].name;
+}
 
 static bool tells(const struct engine_peer *p)
 {
@@ -51,7 +57,6 @@ static bool any_peer_is_in(const struct engine *e, const struct step *step)
 		const struct engine_peer *p = &e->peers[i];
 
 		if ((step->of == HELLO && p->up && !p->live) ||
-		    (step->of == RESUMING && p->resume.running) ||
 		    (step->of == STREAM && tells(p)) ||
 		    (step->of == BULK && (int)p->rx.state == step->state))
 			return true;
@@ -69,7 +74,6 @@ static bool is_in(const struct engine *e, const struct step *step)
 	case ROUND:
 		return e->round && (int)e->round->phase == step->state;
 	case HELLO:
-	case RESUMING:
 	case STREAM:
 	case BULK:
 		break;
@@ -93,7 +97,6 @@ static void lead_to(struct sim *s, const struct step *step, unsigned master)
 {
 	switch (step->of) {
 	case HELLO:
-	case RESUMING:
 		sim_reset_link(s);
 		return;
 	case BULK:
@@ -104,6 +107,8 @@ static void lead_to(struct sim *s, const struct step *step, unsigned master)
 		(void)sim_handover(s, master, false);
 		return;
 	case ROUND:
+		if (step->state != AUDIT_SUMMING) /* something to look at */
+			misfortunes_tamper(s);
 		sim_verify(s, master);
 		return;
 	case STREAM:
@@ -147,7 +152,8 @@ static void strike(struct sim *s, unsigned i)
 
 void misfortunes_strike(struct sim *s)
 {
-	const struct step *step = &steps[sim_random(s, STEPS)];
+	unsigned which = (unsigned)sim_random(s, SIM_STEPS);
+	const struct step *step = &steps[which];
 	int master = sim_master(s), who = -1;
 
 	if (master < 0 || !mono_due(s->node[master].frozen_until, s->now))
@@ -168,6 +174,7 @@ void misfortunes_strike(struct sim *s)
 	if (!s->node[who].engine ||
 	    !mono_due(s->node[who].frozen_until, s->now))
 		return;
+	s->struck[which]++;
 	sim_say(s, "-- %s is struck in %s", s->node[who].name, step->name);
 	strike(s, (unsigned)who);
 }

@@ -324,6 +324,27 @@ static int64_t silent_ns(const struct sim *s, const struct sim_node *n,
 	return mono_diff(s->now, at);
 }
 
+/* Rules 1, by the tables, whatever the engine says of itself: who takes a vhost
+ * from a living master that is on the link has had its bulk. */
+static void watch_taken(struct sim *s, unsigned i, unsigned k,
+			const char *cause)
+{
+	const struct carp_vhost *v = &s->node[i].engine->vhosts[k].carp;
+
+	if (s->conf.require != REQUIRE_SYNC_STRICT || s->lossy ||
+	    begins(cause, "no adverts") || begins(cause, "no master alive") ||
+	    v->master.advert.demote >= CARP_FORCED_DEMOTION)
+		return;
+	for (unsigned j = 0; j < s->nodes; j++) {
+		if (j == i || !sim_holds(s, j, k) || !awake(s, j) ||
+		    s->node[j].handover_forced || !s->node[i].attached[j] ||
+		    !s->node[j].attached[i])
+			continue;
+		s->taken++;
+		sim_watch_taken(s, j, i);
+	}
+}
+
 void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 {
 	struct sim_node *n = &s->node[i];
@@ -346,6 +367,7 @@ void sim_watch_transition(struct sim *s, unsigned i, unsigned k)
 	if (begins(h->cause, "no adverts") &&
 	    silent_ns(s, n, k) < 3 * node_interval_ns(s, i, k))
 		sim_fail(s, "%s did not wait for a master-down time", n->name);
+	watch_taken(s, i, k, h->cause);
 }
 
 /* --- at the end -------------------------------------------------------------- */

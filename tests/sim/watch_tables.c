@@ -10,6 +10,9 @@
 
 #include "sim.h"
 
+/* Of fewer flows half is soon on its way. */
+#define TAKEN_LEAST 20
+
 static bool same_identity(const struct flow *a, const struct flow *b)
 {
 	uint8_t x[FLOW_IDENTITY_MAX], y[FLOW_IDENTITY_MAX];
@@ -83,6 +86,26 @@ static void watch_stale(struct sim *s, unsigned owner, unsigned other)
 		if (!kernel_look(&s->node[owner].kernel, f))
 			complain(s, "stale copy", f, other);
 	}
+}
+
+/* What is on its way is less than half of it. */
+void sim_watch_taken(struct sim *s, unsigned from, unsigned to)
+{
+	const struct sim_node *n = &s->node[from];
+	size_t all = 0, missing = 0;
+
+	for (size_t i = 0; i < n->kernel.n; i++) {
+		const struct flow *f = &n->kernel.entries[i].flow;
+
+		if (filter_flow(&n->engine->filter, f) != FILTER_PASS ||
+		    untold(s, f))
+			continue;
+		all++;
+		missing += !kernel_look(&s->node[to].kernel, f);
+	}
+	if (all >= TAKEN_LEAST && 2 * missing > all && !s->tampered)
+		sim_fail(s, "%s takes over and lacks %zu of %zu flows of %s",
+			 s->node[to].name, missing, all, n->name);
 }
 
 void sim_watch_handover(struct sim *s, unsigned from, unsigned to)
