@@ -85,6 +85,7 @@ class Ours:
 
     def lone_with(self, conf, n):
         self.lone(conf)
+        self.lab.flush("gw1")  # what an earlier part left ends meanwhile
         return {"entries": self.fill(n)}
 
     def situation(self):
