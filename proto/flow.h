@@ -134,6 +134,8 @@ struct flow_change {
 	/* no packet has passed there since its timeout was raised (FLOW_COPY
 	 * that is merged); never sent */
 	bool raised;
+	/* merged, but nothing is made of it where it is not (never sent) */
+	bool late;
 };
 
 /* Size in bytes of an address of that family; 0 for an unknown family. */

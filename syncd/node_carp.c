@@ -92,6 +92,7 @@ static void drop_leases(struct node *n)
 void node_carp_slept(struct node *n)
 {
 	node_woke(n);
+	engine_slept(n->engine);
 	for (unsigned i = 0; i < n->nvhosts; i++)
 		if (n->vhosts[i].answering)
 			engine_lease_lost(n->engine, i, n->last);

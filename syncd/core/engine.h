@@ -360,6 +360,7 @@ struct engine {
 	uint32_t master_set; /* which, a bit each */
 	uint64_t owner;	     /* number of our mastership (engine_merge.c) */
 	bool subscribed;
+	bool slept;   /* the machine, since mastership changed last */
 	bool leaving; /* master of nothing; UNSUBSCRIBE is not yet answered */
 
 	size_t nvhosts, npeers;
@@ -472,6 +473,9 @@ void engine_taken(struct engine *e, unsigned vhost,
 		  const int64_t us[SESSION_STEPS], mono_t now);
 void engine_take_failed(struct engine *e, unsigned vhost, const char *why,
 			mono_t now);
+/* The machine slept, and no clock of ours says for how long; before
+ * engine_lease_lost. */
+void engine_slept(struct engine *e);
 /* The kernel refused an advert: our right has run out. */
 void engine_lease_lost(struct engine *e, unsigned vhost, mono_t now);
 

@@ -22,6 +22,7 @@ void engine_op(struct engine *e, enum flow_op op, const struct flow *f,
 	c = &e->ops[e->nops++];
 	c->op = op;
 	c->merge = FLOW_MERGE_NOT;
+	c->raised = c->late = false;
 	c->flow = *f;
 	c->flow.timeout_s = timeout_s;
 	c->flow.has |= FLOW_HAS_TIMEOUT;

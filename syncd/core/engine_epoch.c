@@ -9,6 +9,9 @@
  */
 #include "engine_sets_int.h"
 
+/* What a peer has closed since it was heard last is in its table for so long,
+ * so that our table brings none of it back to life (tcp_timeout_close). */
+#define CLOSED_NS (10 * MONO_S)
 /* The pass that lowers timeouts waits until the takeover is digested. */
 #define LOWER_AFTER_NS (2 * MONO_S)
 
@@ -80,6 +83,12 @@ void engine_epoch_settle(struct engine *e, mono_t now)
 		engine_rx_again(e, i, "the peer has more now", now);
 }
 
+static bool heard_lately(const struct engine *e, const struct engine_peer *p,
+			 mono_t now)
+{
+	return !e->slept && mono_diff(now, p->word_at) < CLOSED_NS;
+}
+
 void engine_epoch_telling(struct engine *e, bool telling, mono_t now)
 {
 	/* there may be connections that only we know */
@@ -104,9 +113,13 @@ void engine_epoch_telling(struct engine *e, bool telling, mono_t now)
 		/* told from the first event on: a peer that handed over has
 		 * all that was before it, any other asks for a bulk */
 		engine_epoch_new(e, p, p->live ? TX_STREAM : TX_NONE);
-		p->tx.left_seq = session_seq_sent(p->session) +
-				 (session_filling(p->session) > 0);
+		p->tx.left_seq =
+			heard_lately(e, p, now)
+				? session_seq_sent(p->session) +
+					  (session_filling(p->session) > 0)
+				: 0;
 	}
+	e->slept = false;
 	engine_sets_role(e, telling, now);
 }
 
@@ -134,11 +147,18 @@ void engine_epoch_masters(struct engine *e, unsigned masters, mono_t now)
 	}
 }
 
+void engine_slept(struct engine *e)
+{
+	e->slept = e->masters > 0;
+}
+
 void engine_unsubscribed(struct engine *e, bool whole, mono_t now)
 {
 	if (!e->leaving)
 		return;
 	e->leaving = false;
+	for (unsigned i = 0; i < e->npeers; i++)
+		whole |= !heard_lately(e, &e->peers[i], now);
 	masters_changed(e, 0, now);
 	if (!whole)
 		engine_epoch_legacy(e);

@@ -53,6 +53,16 @@ static bool was_master(const struct engine *e, unsigned peer)
 	return false;
 }
 
+/* Who is master no more tells what its kernel did until then. What began there
+ * is new here, too; what goes on may have ended meanwhile. */
+static bool is_late(const struct engine *e, unsigned peer,
+		    const struct flow_change *c)
+{
+	return c->op == FLOW_UPDATE && !e->ops_bulk &&
+	       (e->masters ? !engine_peer_is_master(&e->peers[peer])
+			   : was_master(e, peer));
+}
+
 /* A table has also what it was told. That is no news of any packet, but of
  * those that are lacking here. */
 static enum flow_merge merge(const struct engine *e, unsigned peer,
@@ -60,8 +70,8 @@ static enum flow_merge merge(const struct engine *e, unsigned peer,
 {
 	enum flow_merge m = engine_merge(e, peer);
 
-	if (!m && e->ops_bulk && was_master(e, peer))
-		return FLOW_MERGE_ADD;
+	if (!m && was_master(e, peer))
+		return e->ops_bulk ? FLOW_MERGE_ADD : FLOW_MERGE_YIELD;
 	if (m && c->op == FLOW_COPY && engine_all_work(e) &&
 	    !merge_mine(&c->flow, &e->timeouts))
 		return FLOW_MERGE_ADD;
@@ -81,6 +91,7 @@ bool engine_op_told(struct engine *e, const struct flow_change *c,
 	op = &e->ops[e->nops];
 	engine_op(e, c->op, &c->flow, timeout(e, c));
 	op->merge = merge(e, peer, c);
+	op->late = is_late(e, peer, c);
 	op->raised = !merge_fresh(&c->flow, &e->timeouts);
 	/* how it ended is told by whether it had time left */
 	if (c->op == FLOW_DESTROY)

@@ -212,7 +212,7 @@ static void merged_look(struct ct_op *s, const struct flow_change *c,
 {
 	struct flow found = s->entry;
 
-	if (s->error == -ENOENT && c->op == FLOW_DESTROY)
+	if (s->error == -ENOENT && (c->op == FLOW_DESTROY || c->late))
 		done(s, FLOW_GONE);
 	else if (s->error == -ENOENT)
 		s->stage = s->taken ? CT_LOOK_REPLY : CT_CREATE;

@@ -278,15 +278,16 @@ static enum flow_result merge(struct kernel *k, const struct flow_change *c,
 			      mono_t now)
 {
 	struct kernel_entry *e = kernel_find(k, &c->flow);
-	bool holder = !e && c->op != FLOW_DESTROY;
+	bool holder = !e && c->op != FLOW_DESTROY && !c->late;
 	enum merge_do what;
 	struct flow found, out;
 
 	if (holder)
 		e = kernel_find_reply(k, &c->flow);
 	if (!e)
-		return c->op == FLOW_DESTROY ? FLOW_GONE
-					     : create(k, &c->flow, now);
+		return c->op == FLOW_DESTROY || c->late
+			       ? FLOW_GONE
+			       : create(k, &c->flow, now);
 	found = seen(e, now);
 	what = holder ? merge_taken(c, &found, k->timeouts)
 		      : merge_found(c, &found, k->timeouts, &out);

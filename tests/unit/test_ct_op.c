@@ -157,6 +157,20 @@ START_TEST(a_clash)
 }
 END_TEST
 
+/* Of who was master: what is not here any more has ended. */
+START_TEST(late)
+{
+	begin(FLOW_UPDATE, FLOW_MERGE_YIELD);
+	c.late = true;
+	answer(CT_LOOK, -ENOENT);
+	ends(FLOW_GONE);
+	begin(FLOW_UPDATE, FLOW_MERGE_YIELD);
+	answer(CT_LOOK, -ENOENT);
+	answer(CT_CREATE, 0);
+	ends(FLOW_APPLIED);
+}
+END_TEST
+
 /* A packet changes it between the look and what follows. */
 START_TEST(a_moving_target)
 {
@@ -204,9 +218,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const list[] = {
-		reasons,	 full,
-		again,		 a_clash,
-		a_moving_target, there_is_always_an_end,
+		reasons,
+		full,
+		again,
+		late,
+		a_clash,
+		a_moving_target,
+		there_is_always_an_end,
 	};
 	Suite *suite = suite_create("ct_op");
 	TCase *t = tcase_create("ct_op");

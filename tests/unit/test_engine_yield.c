@@ -16,11 +16,12 @@ static void all_are_kept(void)
 		ck_assert_uint_eq(present(i, only, n), n);
 }
 
-static void still_pair(void)
+static void still_pair(uint8_t advbase)
 {
 	struct sim_conf conf = conf_of();
 
 	conf.tuples = 400;
+	conf.advbase = advbase;
 	pair_of(&conf);
 	sim->traffic = false;
 	run(3 * S);
@@ -38,7 +39,7 @@ static void more(void)
  * of that wait in the socket when it wakes up beside a new master. */
 START_TEST(events_that_nobody_has_read)
 {
-	still_pair();
+	still_pair(1);
 	sim_freeze(sim, A, 8 * S);
 	run(1 * S);
 	more();
@@ -51,7 +52,7 @@ END_TEST
 /* So do more of them than the kernel keeps. */
 START_TEST(events_that_the_kernel_dropped)
 {
-	still_pair();
+	still_pair(1);
 	sim->node[A].kernel.room = 5;
 	sim_freeze(sim, A, 8 * S);
 	run(1 * S);
@@ -62,10 +63,54 @@ START_TEST(events_that_the_kernel_dropped)
 }
 END_TEST
 
+/* What was told long ago and has ended since does not come back with them. */
+START_TEST(events_of_what_is_over)
+{
+	struct kernel *k;
+	struct flow f;
+
+	still_pair(0);
+	sim_freeze(sim, A, 1500 * MS); /* the link bears that */
+	run(200 * MS);
+	f = some_tcp(A)->flow;
+	kernel_changed(&sim->node[A].kernel, some_tcp(A), sim->now);
+	run(1 * S);
+	ck_assert_int_eq(state(B), CARP_MASTER);
+	k = &sim->node[B].kernel;
+	kernel_remove(k, kernel_find(k, &f), true, 4242, sim->now);
+	run(5 * S);
+	ck_assert_uint_eq(present(B, &f, 1), 0);
+	quiet();
+	ck_assert_uint_eq(present(A, &f, 1), 0);
+}
+END_TEST
+
+/* What was closed meanwhile is forgotten there by now: the table of who slept
+ * for so long brings none of it back. */
+START_TEST(connections_that_were_closed_long_ago)
+{
+	struct kernel *k;
+	struct flow f;
+
+	still_pair(1);
+	sim_freeze(sim, A, 60 * S);
+	run(1 * S);
+	f = some_tcp(A)->flow;
+	kernel_changed(&sim->node[A].kernel, some_tcp(A), sim->now);
+	run(20 * S);
+	k = &sim->node[B].kernel;
+	kernel_remove(k, kernel_find(k, &f), false, 0, sim->now);
+	run(60 * S);
+	quiet();
+	for (unsigned i = A; i <= B; i++)
+		ck_assert_uint_eq(present(i, &f, 1), 0);
+}
+END_TEST
+
 /* The link is dead, and nobody has noticed. */
 START_TEST(what_a_dead_link_did_not_carry)
 {
-	still_pair();
+	still_pair(1);
 	sim_link(sim, true);
 	more();
 	run(100 * MS);
@@ -87,6 +132,8 @@ int main(void)
 	const TTest *const yield[] = {
 		events_that_nobody_has_read,
 		events_that_the_kernel_dropped,
+		events_of_what_is_over,
+		connections_that_were_closed_long_ago,
 		what_a_dead_link_did_not_carry,
 	};
 	Suite *s = suite_create("engine_yield");
