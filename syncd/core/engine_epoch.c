@@ -5,7 +5,8 @@
  * other node may have then is told until the new master has it (legacy). Not
  * here: what is told within an epoch (engine_sync.c).
  *
- * Invariant: a connection that one node alone knows is never swept there.
+ * Invariant: what began at a master no sweep ends before another node has it;
+ * but after a long silence nobody knows what has ended meanwhile.
  */
 #include "engine_sets_int.h"
 
@@ -89,6 +90,12 @@ static bool heard_lately(const struct engine *e, const struct engine_peer *p,
 	return !e->slept && mono_diff(now, p->word_at) < CLOSED_NS;
 }
 
+/* What is being filled has the next number. */
+static uint64_t last_seq(const struct engine_peer *p)
+{
+	return session_seq_sent(p->session) + (session_filling(p->session) > 0);
+}
+
 void engine_epoch_telling(struct engine *e, bool telling, mono_t now)
 {
 	/* there may be connections that only we know */
@@ -113,11 +120,7 @@ void engine_epoch_telling(struct engine *e, bool telling, mono_t now)
 		/* told from the first event on: a peer that handed over has
 		 * all that was before it, any other asks for a bulk */
 		engine_epoch_new(e, p, p->live ? TX_STREAM : TX_NONE);
-		p->tx.left_seq =
-			heard_lately(e, p, now)
-				? session_seq_sent(p->session) +
-					  (session_filling(p->session) > 0)
-				: 0;
+		p->tx.left_seq = heard_lately(e, p, now) ? last_seq(p) : 0;
 	}
 	e->slept = false;
 	engine_sets_role(e, telling, now);
