@@ -182,7 +182,8 @@ bool kernel_create(struct kernel *k, const struct flow *f, mono_t now)
 		return false;
 	add(k, f, nominal_end(k, f, now));
 	k->entries[k->n - 1].passed = true;
-	k->entries[k->n - 1].only = k->subscribed;
+	if (k->subscribed)
+		k->entries[k->n - 1].only_since = now;
 	event(k, FLOW_NEW, f, 0);
 	return true;
 }

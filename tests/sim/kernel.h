@@ -26,8 +26,9 @@ struct kernel_entry {
 	uint32_t orig_hash, reply_hash;
 	mono_t expires;
 	bool passed; /* a packet, since it was last told of */
-	/* made by a packet at a master, and no other kernel was given it */
-	bool only;
+	/* made by a packet at a master then, and no other kernel was given it;
+	 * or 0 */
+	mono_t only_since;
 };
 
 struct kernel_event {

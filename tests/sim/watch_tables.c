@@ -155,6 +155,9 @@ void sim_watch_merge(struct sim *s, unsigned i, const struct flow_change *c,
 		complain(s, "a peer's word took back", f, i);
 }
 
+/* Who was silent for longer does not know what has ended meanwhile. */
+#define KEPT_NS (10 * MONO_S)
+
 void sim_watch_only(struct sim *s, unsigned i, const struct flow_change *c,
 		    const struct kernel_entry *before)
 {
@@ -169,10 +172,11 @@ void sim_watch_only(struct sim *s, unsigned i, const struct flow_change *c,
 			continue;
 		clash |= e || kernel_find_reply(&s->node[k].kernel, f);
 		if (e && c->op != FLOW_DESTROY)
-			e->only = false;
+			e->only_since.ns = 0;
 	}
 	if (c->op == FLOW_DESTROY && s->node[i].engine->ops_peer < 0 &&
-	    before->only && !clash &&
+	    before->only_since.ns && !clash &&
+	    mono_diff(sim_clock(s, i), before->only_since) < KEPT_NS &&
 	    f->tcp_state == TCP_CONNTRACK_ESTABLISHED &&
 	    f->status & IPS_ASSURED && !untold(s, f) && !s->lossy &&
 	    !s->tampered_once &&

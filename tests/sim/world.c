@@ -336,7 +336,7 @@ void world_end_daemon(struct sim *s, unsigned i, bool gently)
 	n->frozen_until = (mono_t){ 0 };
 	/* the next one does not know its copies from the rest */
 	for (size_t k = 0; k < n->kernel.n; k++)
-		n->kernel.entries[k].only = false;
+		n->kernel.entries[k].only_since.ns = 0;
 }
 
 /* The old process has said all that it read, if the peer lets it. */
