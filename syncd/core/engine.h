@@ -146,6 +146,7 @@ struct engine_rx {
 	uint64_t told_seq;	 /* a master waits for this frame first */
 	bool open_failure;	 /* of an entry since the bulk began */
 	bool refused;		 /* one of them, and not for want of room */
+	bool streamed;		 /* flows, while we were master, too */
 	uint64_t missing;	 /* of its entries, refused by our kernel */
 	uint64_t unfit;		 /* and those that no kernel like it takes */
 	uint64_t last_epoch;	 /* of its last word */

@@ -292,6 +292,9 @@ static void ceased(struct engine *e, unsigned peer, mono_t now)
 	struct engine_rx *rx = &e->peers[peer].rx;
 
 	engine_sets_ceased(e, now);
+	if (rx->streamed)
+		tell_the_others(e, peer, now);
+	rx->streamed = false;
 	if (rx->epoch == rx->last_epoch && !rx->unswept)
 		return;
 	rx->unswept = false;
@@ -455,6 +458,7 @@ void engine_injected(struct engine *e, const uint8_t *results, int64_t cost_ns,
 		for (size_t i = 0; i < e->nops; i++)
 			engine_rx_result(e, p, (enum flow_result)results[i],
 					 now);
+		p->rx.streamed |= e->masters && !e->ops_bulk;
 		p->ack_seq = e->ops_seq;
 		p->say_ack = true;
 	}
