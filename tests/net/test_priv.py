@@ -199,8 +199,8 @@ def test_as_a_unit(lab, orphans):  # noqa: F811
         as_unit(node, path)
         node.launch().wait_up(20)
         assert_rights(node.proc.pid)
-        wait_for("the script runs", mark.exists, 15)
-        assert mark.read_text() == "0\n"
+        wait_for("the script runs as root", lambda: (
+            mark.exists() and mark.read_text() == "0\n"), 15)
         is_master(node)
         new_key_is_read(node)
         upgrade(node)
