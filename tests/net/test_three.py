@@ -73,12 +73,12 @@ def typical(values):
 
 
 @pytest.mark.full
-@pytest.mark.flows(50000)
+@pytest.mark.flows(130000)
 def test_third_joins_and_slows_nobody(lab, trio):
     """While the third takes the table the second hears of new connections
     as ever, and is in sync all the time."""
     trio.start([trio.one, trio.two])
-    lab.tools.fill(40000)
+    lab.tools.fill(120000)
     churn = lab.tools.churn(500, 60, "-k")
     before = lags(trio, trio.two, 3)
     memory = trio.one.memory_kb()

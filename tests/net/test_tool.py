@@ -165,8 +165,8 @@ def test_long_names_stretch_the_columns(lab, pair):
                                     node.conf.read_text()))
     for node in pair.both():
         node.launch().wait_up()
-    wait_for("in sync", lambda: all(n.in_sync() for n in pair.both()), 15)
     wait_for("master", lambda: pair.one.is_all("MASTER"), 15)
+    wait_for("ready", lambda: all(n.status()["ready"] for n in pair.both()), 15)
     screen = pair.one.tool("status")[1]
     lines = screen.splitlines()
     headings = {line.split()[0]: line for line in lines if re.match(

@@ -232,6 +232,8 @@ START_TEST(a_user_checks)
 	ck_assert_int_eq(seteuid(65534), 0);
 	ck_assert_msg(!conf_load(path, "fw1", &conf, &errors), "%s",
 		      errors.text[0]);
+	conf_free(conf);
+	conf = NULL;
 	ck_assert_int_eq(seteuid(0), 0);
 	put_file("carp.pass", "secret\n", 0600);
 	ck_assert_int_eq(seteuid(65534), 0);
