@@ -100,6 +100,7 @@ static bool wants_bulk(const struct engine *e, unsigned peer)
 {
 	const struct engine_peer *p = &e->peers[peer];
 
+	/* who was master waits until what it told last is in the peer's table */
 	if (!p->rx.asked &&
 	    ((!e->masters && !engine_epoch_acked(p)) || !engine_sets_ready(e)))
 		return false;

@@ -387,11 +387,10 @@ static unsigned vhost_demotion(const struct engine *e, size_t i)
 static bool obeys(const struct engine *e, size_t vhost)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
-		for (int f = 0; f < CARP_FAMILIES; f++)
-			if ((i == vhost || (!engine_alone(e, i) &&
-					    !engine_alone(e, vhost))) &&
-			    e->vhosts[i].carp.obeys[f])
-				return true;
+		if ((i == vhost ||
+		     (!engine_alone(e, i) && !engine_alone(e, vhost))) &&
+		    engine_witness_obeys(&e->vhosts[i].carp))
+			return true;
 	return false;
 }
 

@@ -76,7 +76,9 @@ void engine_witness_heard(struct engine *e, unsigned vhost, int peer,
 void engine_witness_advert(struct engine *e, unsigned peer,
 			   const struct session_advert *ad, mono_t now);
 void engine_witness_word(struct engine *e, unsigned peer, mono_t now);
-/* The link to a peer is down: nobody vouches. */
+/* It gave way to one that does not hear it, in either family. */
+bool engine_witness_obeys(const struct carp_vhost *v);
+/* The link to a peer is down: it vouches no more, unless we obey it. */
 void engine_witness_gone(struct engine *e, unsigned peer, mono_t now);
 /* The addresses of a peer are known. */
 void engine_witness_addresses(struct engine *e, unsigned peer);

@@ -21,6 +21,7 @@
  * the peer has so many frames still to acknowledge. */
 #define QUEUE_BUSY_BYTES (64 * 1024)
 #define FRAMES_AHEAD	 4
+
 static bool told(const struct engine_peer *p)
 {
 	return (p->live || session_parked(p->session)) &&

@@ -205,7 +205,7 @@ static void unvouch(struct engine_vhost *v, unsigned peer, mono_t now)
 	carp_vhost_vouch(&v->carp, (mono_t){ 0 }, false, now);
 }
 
-static bool obeys(const struct carp_vhost *v)
+bool engine_witness_obeys(const struct carp_vhost *v)
 {
 	return v->obeys[CARP_V4] || v->obeys[CARP_V6];
 }
@@ -215,7 +215,8 @@ static bool obeys(const struct carp_vhost *v)
 static void vouch(struct engine_vhost *v, unsigned peer,
 		  const struct session_vhost *w, mono_t until, mono_t now)
 {
-	bool well = obeys(&v->carp) || w->demotion <= v->carp.env.demotion;
+	bool well = engine_witness_obeys(&v->carp) ||
+		    w->demotion <= v->carp.env.demotion;
 
 	v->voucher = peer + 1;
 	carp_vhost_vouch(&v->carp, until, !w->mute && well, now);
@@ -331,7 +332,7 @@ void engine_witness_word(struct engine *e, unsigned peer, mono_t now)
 void engine_witness_gone(struct engine *e, unsigned peer, mono_t now)
 {
 	for (size_t i = 0; i < e->nvhosts; i++)
-		if (!obeys(&e->vhosts[i].carp))
+		if (!engine_witness_obeys(&e->vhosts[i].carp))
 			unvouch(&e->vhosts[i], peer, now);
 }
 

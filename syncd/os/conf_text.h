@@ -37,9 +37,10 @@ bool conf_text_is_open(char *text);
 void conf_text_uncomment(char *text);
 
 /*
- * The first place behind `after` (NULL: of all) where libConfuse takes a text in another way than it looks:
- * a string that goes on on the next line without a \ before, or ${NAME}, which
- * it replaces outside '...'. NULL: there is none. The text has no comments.
+ * The first place behind `after` (NULL: of all) where libConfuse takes a text in
+ * another way than it looks: a string that goes on on the next line without a \
+ * before, or ${NAME}, which it replaces outside '...'. NULL: there is none. The
+ * text has no comments.
  */
 char *conf_text_trap(char *text, const char *after, bool *unclosed);
 

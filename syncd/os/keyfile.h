@@ -68,8 +68,8 @@ enum keyfile_kind { KEYFILE_KEY, KEYFILE_PASSWORD };
 /*
  * Reads a small secret file whole, of which keyfile_open_own() said fd, also
  * where that is an error; the descriptor is closed. It must be a regular file
- * without any right for group and others. The bytes are in buf, their number in *len. 0, or KEYFILE_REFUSED
- * with a sentence with the path in front in `why`.
+ * without any right for group and others. The bytes are in buf, their number in
+ * *len. 0, or KEYFILE_REFUSED with a sentence with the path in front in `why`.
  */
 int keyfile_take_secret(int fd, const char *path, enum keyfile_kind kind,
 			char *buf, size_t size, size_t *len, char *why,

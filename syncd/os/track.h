@@ -5,9 +5,9 @@
  * track_file.h, exec.h (scripts) and ifmon.h (interfaces).
  *
  * A thing is unknown until its first result, and counts as up until then, so
- * that a start does not begin with a demotion; nor with a preemption. The first result decides at
- * once; after it a script needs `fall` failures in a row to go down and `rise`
- * successes to come up, everything else one.
+ * that a start does not begin with a demotion; nor with a preemption. The first
+ * result decides at once; after it a script needs `fall` failures in a row to go
+ * down and `rise` successes to come up, everything else one.
  *
  * Source of the words: keepalived.conf(5), track_script, track_file,
  * track_process, track_interface.

@@ -156,6 +156,13 @@ static inline bool clashes(unsigned i, const struct flow *f)
 	return false;
 }
 
+/* And another node can have it. */
+static inline bool is_established(unsigned i, const struct flow *f)
+{
+	return f->l4proto == IPPROTO_TCP && f->tcp_state == 3 &&
+	       filter_flow(&engine(i)->filter, f) == FILTER_PASS;
+}
+
 /* Those of the node that the other one can have, and has not. */
 static inline size_t only_at(unsigned i, struct flow *list, size_t max)
 {
@@ -165,9 +172,7 @@ static inline size_t only_at(unsigned i, struct flow *list, size_t max)
 	for (size_t j = 0; j < k->n && n < max; j++) {
 		const struct flow *f = &k->entries[j].flow;
 
-		if (filter_flow(&engine(i)->filter, f) == FILTER_PASS &&
-		    f->l4proto == IPPROTO_TCP &&
-		    f->tcp_state == 3 /* established */ &&
+		if (is_established(i, f) &&
 		    !kernel_look(&sim->node[1 - i].kernel, f) &&
 		    !clashes(1 - i, f))
 			list[n++] = *f;

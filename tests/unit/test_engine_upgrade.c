@@ -76,8 +76,7 @@ static size_t connections(unsigned i, bool lacking, struct flow *list)
 	for (size_t j = 0; j < k->n && n < FLOWS_MAX; j++) {
 		const struct flow *f = &k->entries[j].flow;
 
-		if (f->l4proto == IPPROTO_TCP && f->tcp_state == 3 &&
-		    filter_flow(&engine(i)->filter, f) == FILTER_PASS &&
+		if (is_established(i, f) &&
 		    !(lacking && kernel_look(&sim->node[1 - i].kernel, f)))
 			list[n++] = *f;
 	}
